@@ -1,0 +1,209 @@
+"""Configuration: YAML files that name classes and their arguments.
+
+A part is named by its class, alone or with arguments, as in Lightning's command line:
+
+    fusion: TensorFusion                        # a class of affect
+    fusion: my_fusions.MyFusion                 # a class of yours, by its import path
+    fusion: {class_path: LowRankFusion, init_args: {rank: 8}}
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from affect.data.corpus import Corpus
+from affect.data.scaling import Nonfinite, Scaling
+from affect.data.targets import Target
+from affect.encoders import Encoder, PooledEncoder
+from affect.errors import ConfigError, did_you_mean
+from affect.fusion import ConcatenationFusion, Fusion
+from affect.heads import Head
+from affect.model import FusionModel
+from affect.objectives import Objective
+from affect.training import Training
+
+ROOMS = {
+    "encoder": "affect.encoders",
+    "fusion": "affect.fusion",
+    "head": "affect.heads",
+    "objective": "affect.objectives",
+    "pooling": "affect.pooling",
+    "schedule": "torch.optim.lr_scheduler",
+}
+"""Where the class of a part is looked for when it is named without a module."""
+
+
+@dataclass
+class Model:
+    """A model: its parts, and what they read.
+
+    Args:
+        encoder: for every modality, or one for each by name.
+        fusion: how the encoded modalities become one.
+        head: the one for the kind of target by default.
+        modalities: which to use; all by default.
+        width: feature size of what the encoders give.
+        out_dim: feature size of what the fusion gives.
+        scaling: standard, robust or none.
+        nonfinite: what becomes of NaN and infinite values: mean, mask or refuse.
+    """
+
+    encoder: Callable[[int, int], Encoder] | dict[str, Callable[[int, int], Encoder]] = PooledEncoder
+    fusion: Callable[[dict[str, int], int], Fusion] = ConcatenationFusion
+    head: Callable[[int, Target], Head] | None = None
+    modalities: list[str] | None = None
+    width: int = 32
+    out_dim: int = 64
+    scaling: Scaling = Scaling.STANDARD
+    nonfinite: Nonfinite = Nonfinite.MEAN
+
+    def build(self, corpus: Corpus, target: str | None) -> FusionModel:
+        """The model for a corpus and one of its targets, its scaler fitted on the split `train`."""
+        return FusionModel.for_corpus(
+            corpus,
+            target,
+            encoder=self.encoder,
+            fusion=self.fusion,
+            head=self.head,
+            modalities=self.modalities,
+            width=self.width,
+            out_dim=self.out_dim,
+            scaling=self.scaling,
+            nonfinite=self.nonfinite,
+        )
+
+
+@dataclass
+class Configuration:
+    """What one run does.
+
+    Args:
+        corpus: a file, relative to the configuration's own folder, or a generated corpus.
+        target: what to predict; the only target of the corpus by default.
+        model: the model.
+        training: how it is trained.
+        objective: the plain loss of the kind of target by default.
+        seeds: one run each.
+        folds: for a corpus without official splits, into how many to cut it; 0 uses the splits it has.
+        valid_share: share of the training samples that validate, where the corpus has no validation split.
+    """
+
+    corpus: str
+    target: str | None = None
+    model: Model = field(default_factory=Model)
+    training: Training = field(default_factory=Training)
+    objective: Callable[[Target], Objective] | None = None
+    seeds: list[int] = field(default_factory=lambda: [0])
+    folds: int = 0
+    valid_share: float = 0.2
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """The content of a YAML file; classes beside it can be imported from then on."""
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; expected a YAML file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected keys and values, got {type(content).__name__}")
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    return content
+
+
+def parse(content: Mapping[str, Any], where: str) -> Configuration:
+    """A configuration from plain values; `where` begins the message when they do not make one.
+
+    Raises:
+        ConfigError: an unknown key, class or argument, with the nearest known one; a value of another type.
+    Example:
+        >>> parse({"corpus": "synthetic", "model": {"fusion": "TensorFusion"}}, "doc").seeds
+        [0]
+    """
+    from jsonargparse import ArgumentError, ArgumentParser
+
+    plain = resolve(content, where)
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(Configuration, None)
+    try:
+        return Configuration(**parser.instantiate_classes(parser.parse_object(plain)).as_dict())
+    except ArgumentError as error:
+        raise ConfigError(f"{where}: {' '.join(str(error).split())}") from None
+
+
+def resolve(content: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The same values with every key checked and every class under its full import path."""
+    check_keys(content, Configuration, where)
+    if "corpus" not in content:
+        raise ConfigError(f"{where}: corpus is missing; name a file or 'synthetic'")
+    plain = dict(content)
+    for key, kind in (("model", Model), ("training", Training)):
+        section = plain.get(key) or {}
+        check_keys(section, kind, f"{where}: {key}")
+        plain[key] = {name: _part(value, name, f"{where}: {key}") for name, value in section.items()}
+    if plain.get("objective") is not None:
+        plain["objective"] = _part(plain["objective"], "objective", where)
+    return plain
+
+
+def check_keys(content: Any, kind: type, where: str) -> None:
+    """Refuse keys that the dataclass `kind` does not have."""
+    if not isinstance(content, Mapping):
+        raise ConfigError(f"{where}: expected keys and values, got {content!r}")
+    known = [entry.name for entry in fields(kind)]
+    for key in content:
+        if key not in known:
+            raise ConfigError(f"{where}: no key '{key}'; {did_you_mean(str(key), known)}")
+
+
+def _part(value: Any, key: str, where: str) -> Any:
+    """A value in which every class stands as `{class_path: full.import.Path, init_args: {...}}`."""
+    if key not in ROOMS or value is None:
+        return value
+    if isinstance(value, Mapping) and "class_path" not in value:  # one for each modality, by name
+        return {name: _part(entry, key, f"{where}: {name}") for name, entry in value.items()}
+    if isinstance(value, str):
+        value = {"class_path": value}
+    if not isinstance(value, Mapping) or value.keys() - {"class_path", "init_args"}:
+        raise ConfigError(f"{where}: {key}: expected a class, or class_path and init_args, got {value!r}")
+    cls = _find(str(value["class_path"]), key, where)
+    arguments = value.get("init_args") or {}
+    known = [name for name in inspect.signature(cls).parameters if name not in _GIVEN]
+    for name in arguments:
+        if name not in known:
+            raise ConfigError(
+                f"{where}: {key}: {cls.__name__} has no argument '{name}'; {did_you_mean(name, known)}"
+            )
+    arguments = {name: _part(entry, name, where) for name, entry in arguments.items()}
+    return {"class_path": f"{cls.__module__}.{cls.__qualname__}", "init_args": arguments}
+
+
+_GIVEN = ("self", "dims", "in_dim", "out_dim", "target", "optimizer")
+
+
+def _find(path: str, key: str, where: str) -> type:
+    """The class that a configuration names."""
+    module_name, _, name = path.rpartition(".")
+    module_name = module_name or ROOMS[key]
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise ConfigError(f"{where}: {key}: cannot import '{module_name}' ({error})") from None
+    found = getattr(module, name, None)
+    if not inspect.isclass(found):
+        known = [n for n, c in vars(module).items() if inspect.isclass(c) and not n.startswith("_")]
+        known = [n for n in known if n in getattr(module, "__all__", known)]
+        raise ConfigError(f"{where}: {key}: no class '{name}' in {module_name}; {did_you_mean(name, known)}")
+    return found

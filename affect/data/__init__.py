@@ -1,0 +1,1 @@
+"""Corpora: reading, keeping, generating and batching them."""

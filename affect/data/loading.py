@@ -1,0 +1,116 @@
+"""Split -> batches: samples of like length together, trimmed to the longest of each batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from affect.data.corpus import Split
+from affect.data.ragged import Rows
+from affect.errors import ConfigError
+from affect.sequences import Batch, Sequence
+
+
+class _Samples(Dataset[Batch]):
+    """Whole batches of a split, gathered at once."""
+
+    def __init__(self, split: Split, target: str | None, aligned: bool) -> None:
+        self.split, self.target, self.aligned = split, target, aligned
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitems__(self, rows: list[int]) -> Batch:
+        index = np.asarray(rows)
+        shared = self.split.modalities.values() if self.aligned else ()
+        time = max((int(x.lengths[index].max()) for x in shared), default=1)
+        if self.target is None:
+            target = Sequence.vector(torch.zeros(len(index), 1), torch.zeros(len(index), dtype=torch.bool))
+        else:
+            target = self.split.targets[self.target].pad(index)
+        return Batch(
+            inputs={name: x.pad(index, time) for name, x in self.split.modalities.items()},
+            target=target,
+            ids=tuple(self.split.ids[row] for row in rows),
+        )
+
+
+class Shuffle(Sampler[int]):
+    """Rows in an order drawn from `seed` and the epoch, so that a resumed run meets the same order."""
+
+    def __init__(self, rows: int, seed: int) -> None:
+        self.rows, self.seed, self.epoch = rows, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch's order; Lightning calls this."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __iter__(self) -> Iterator[int]:
+        yield from np.random.default_rng((self.seed, self.epoch)).permutation(self.rows).tolist()
+
+
+class Buckets(Sampler[list[int]]):
+    """Batches of rows of like length: shuffled pools of batches are sorted, cut, and shuffled again."""
+
+    def __init__(self, lengths: Rows, batch_size: int, sampler: Shuffle, pool: int = 16) -> None:
+        self.lengths, self.batch_size, self.sampler, self.pool = lengths, batch_size, sampler, pool
+
+    def __len__(self) -> int:
+        return -(-len(self.lengths) // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = np.fromiter(self.sampler, dtype=np.int64, count=len(self.sampler))
+        span = self.batch_size * self.pool
+        batches = []
+        for begin in range(0, len(order), span):
+            pool = order[begin : begin + span]
+            pool = pool[np.argsort(self.lengths[pool], kind="stable")]
+            batches += [pool[at : at + self.batch_size] for at in range(0, len(pool), self.batch_size)]
+        rng = np.random.default_rng((self.sampler.seed, self.sampler.epoch, 1))
+        yield from (batches[at].tolist() for at in rng.permutation(len(batches)))
+
+
+def batches(
+    split: Split,
+    target: str | None = None,
+    batch_size: int = 32,
+    seed: int | None = None,
+    aligned: bool = False,
+) -> DataLoader[Batch]:
+    """The samples of `split` in batches.
+
+    Args:
+        split: where the samples come from; nothing but the rows of a batch is copied out of it.
+        target: the target that the batches carry; none leaves it unobserved.
+        batch_size: samples per batch; the last one may be smaller.
+        seed: shuffle, with a new order each epoch; None keeps the split's order.
+        aligned: pad all modalities of a batch to one length, so that step t stays one moment.
+    Raises:
+        ConfigError: the batch size is not positive.
+    Example:
+        >>> split = affect.load("synthetic")["valid"]
+        >>> sum(len(batch) for batch in batches(split, "sentiment", seed=0)) == len(split)
+        True
+    """
+    if batch_size < 1:
+        raise ConfigError(f"batches: batch_size must be at least 1, got {batch_size}")
+    samples = _Samples(split, target, aligned)
+    if seed is None:
+        order: Sampler[list[int]] | list[list[int]] = [
+            list(range(at, min(at + batch_size, len(split)))) for at in range(0, len(split), batch_size)
+        ]
+    else:
+        lengths = np.stack([x.lengths for x in split.modalities.values()]).max(0)
+        order = Buckets(lengths, batch_size, Shuffle(len(split), seed))
+    return DataLoader(samples, batch_sampler=order, collate_fn=_as_it_is, generator=torch.Generator())
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch

@@ -1,0 +1,237 @@
+"""Variable-length rows without padding."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affect.errors import DataError
+
+if TYPE_CHECKING:
+    from affect.sequences import Sequence
+
+Rows = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Slices:
+    """Rows that are slices of one long array; taking rows copies no step.
+
+    Args:
+        starts: where each row begins, (rows,).
+        lengths: how many steps it has, (rows,); 0 where the sample has nothing.
+    """
+
+    starts: Rows
+    lengths: Rows
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def total(self) -> int:
+        """Steps of all rows."""
+        return int(self.lengths.sum())
+
+    @property
+    def index(self) -> Rows:
+        """(total,): the step behind every position when all rows are laid end to end."""
+        ends = np.cumsum(self.lengths)
+        index: Rows = np.arange(self.total) + np.repeat(self.starts - (ends - self.lengths), self.lengths)
+        return index
+
+    @property
+    def offsets(self) -> Rows:
+        """(rows + 1,): where each row begins when all are laid end to end, and where the last one ends."""
+        return np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
+
+    @property
+    def _is_laid_out(self) -> bool:
+        return bool((self.starts == self.offsets[:-1]).all())
+
+
+@dataclass(frozen=True, eq=False)
+class Ragged(_Slices):
+    """Features of every sample, laid end to end: row i is `values[starts[i] : starts[i] + lengths[i]]`.
+
+    Args:
+        values: features of all steps, in memory or memory-mapped.
+        observed: False at steps that hold nothing (no face found, no label given).
+        times: start and end of each step in seconds, where they are known.
+    Shapes:
+        values: (steps, feature)
+        observed: (steps,)
+        times: (steps, 2)
+    Raises:
+        DataError: the arrays do not fit together.
+    Example:
+        >>> rows = Ragged.from_rows([np.ones((2, 3)), None, np.ones((4, 3))], dim=3)
+        >>> rows.lengths.tolist(), rows.total, rows.dim
+        ([2, 0, 4], 6, 3)
+        >>> rows.pad(np.array([0, 1])).mask.tolist()
+        [[True, True], [False, False]]
+    """
+
+    values: NDArray[Any]
+    observed: NDArray[np.bool_]
+    times: NDArray[np.float64] | None = None
+
+    def __post_init__(self) -> None:
+        steps = len(self.values)
+        if self.values.ndim != 2 or self.values.dtype.kind != "f":
+            raise DataError(
+                "Ragged: values must be floating point of shape (steps, feature), "
+                f"got {self.values.dtype} of shape {self.values.shape}"
+            )
+        if self.observed.dtype != bool or self.observed.shape != (steps,):
+            raise DataError(
+                f"Ragged: observed must be bool of shape ({steps},), "
+                f"got {self.observed.dtype} of shape {self.observed.shape}"
+            )
+        if self.times is not None and self.times.shape != (steps, 2):
+            raise DataError(f"Ragged: times must have shape ({steps}, 2), got {self.times.shape}")
+        inside = (self.starts >= 0) & (self.lengths >= 0) & (self.starts + self.lengths <= steps)
+        if self.starts.shape != self.lengths.shape or self.starts.ndim != 1 or not inside.all():
+            raise DataError(f"Ragged: starts and lengths must describe rows inside the {steps} steps")
+
+    @classmethod
+    def from_offsets(
+        cls,
+        values: NDArray[Any],
+        offsets: Rows,
+        observed: NDArray[np.bool_] | None = None,
+        times: NDArray[np.float64] | None = None,
+    ) -> Self:
+        """Rows that follow each other: row i is `values[offsets[i] : offsets[i + 1]]`."""
+        observed = np.ones(len(values), dtype=bool) if observed is None else observed
+        offsets = np.asarray(offsets, dtype=np.int64)
+        return cls(offsets[:-1], np.diff(offsets), values, observed, times)
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[NDArray[Any] | None], dim: int) -> Self:
+        """One array (steps, dim) per sample; None where the sample lacks the modality."""
+        filled = [np.zeros((0, dim), np.float32) if row is None else np.asarray(row) for row in rows]
+        wrong = next((i for i, row in enumerate(filled) if row.ndim != 2 or row.shape[1] != dim), None)
+        if wrong is not None:
+            raise DataError(f"Ragged: row {wrong} must have shape (steps, {dim}), got {filled[wrong].shape}")
+        values = np.concatenate([*filled, np.zeros((0, dim), np.float32)]).astype(np.float32)
+        return cls.from_offsets(values, np.cumsum([0, *map(len, filled)]))
+
+    @classmethod
+    def vectors(cls, values: NDArray[Any], observed: NDArray[np.bool_] | None = None) -> Self:
+        """One step per sample: `values` (samples, feature), or (samples,) for one feature."""
+        values = np.asarray(values, dtype=np.float32)
+        values = values.reshape(len(values), -1)
+        return cls.from_offsets(values, np.arange(len(values) + 1), observed)
+
+    @property
+    def dim(self) -> int:
+        """Feature size."""
+        return int(self.values.shape[1])
+
+    def __getitem__(self, row: int) -> NDArray[Any]:
+        """The steps of one sample, (steps, feature)."""
+        return self.values[self.starts[row] : self.starts[row] + self.lengths[row]]
+
+    def take(self, rows: Rows) -> Ragged:
+        """The samples `rows`, as a view."""
+        return Ragged(self.starts[rows], self.lengths[rows], self.values, self.observed, self.times)
+
+    def flat(self) -> Ragged:
+        """The same rows laid end to end with nothing between them; itself where they already are."""
+        if self._is_laid_out and self.total == len(self.values):
+            return self
+        index = self.index
+        times = None if self.times is None else self.times[index]
+        return Ragged.from_offsets(self.values[index], self.offsets, self.observed[index], times)
+
+    def keep(self, observed: NDArray[np.bool_]) -> Ragged:
+        """Lose the steps where `observed`, (steps,), is False. Nothing moves."""
+        return Ragged(self.starts, self.lengths, self.values, self.observed & observed, self.times)
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """(rows,): whether the sample has the modality at all."""
+        seen = np.concatenate([[0], np.cumsum(self.observed)])
+        present: NDArray[np.bool_] = seen[self.starts + self.lengths] > seen[self.starts]
+        return present
+
+    def chunks(self, steps: int = 65536) -> Iterator[NDArray[np.float64]]:
+        """The observed steps as float64 blocks of at most `steps`: a mapped file is never copied whole."""
+        index = self.index
+        for begin in range(0, len(index), steps):
+            block = index[begin : begin + steps]
+            yield np.asarray(self.values[block[self.observed[block]]], dtype=np.float64)
+
+    def pad(self, rows: Rows, time: int = 1) -> Sequence:
+        """The samples `rows` as a Sequence, as long as the longest of them and at least `time` steps."""
+        import torch
+
+        from affect.sequences import Sequence
+
+        lengths = self.lengths[rows]
+        steps = np.arange(max(int(lengths.max(initial=0)), time, 1))
+        inside = steps < lengths[:, None]
+        source = (self.starts[rows][:, None] + steps)[inside]
+        values = np.zeros((*inside.shape, self.dim), dtype=np.float32)
+        values[inside] = self.values[source]
+        mask = np.zeros(inside.shape, dtype=bool)
+        mask[inside] = self.observed[source]
+        return Sequence(torch.from_numpy(values), torch.from_numpy(mask))
+
+
+@dataclass(frozen=True, eq=False)
+class Words(_Slices):
+    """The words of every sample, with their times where they are known.
+
+    Args:
+        tokens: all words.
+        times: start and end of each word in seconds, (words, 2).
+    Example:
+        >>> words = Words.from_rows([["so", "good"], []])
+        >>> words[0], words.lengths.tolist()
+        (['so', 'good'], [2, 0])
+    """
+
+    tokens: tuple[str, ...]
+    times: NDArray[np.float64] | None = None
+
+    def __post_init__(self) -> None:
+        if len(self) and int((self.starts + self.lengths).max()) > len(self.tokens):
+            raise DataError(f"Words: rows must lie inside the {len(self.tokens)} words")
+        if self.times is not None and self.times.shape != (len(self.tokens), 2):
+            raise DataError(f"Words: times must have shape ({len(self.tokens)}, 2), got {self.times.shape}")
+
+    @classmethod
+    def from_offsets(
+        cls, tokens: Iterable[str], offsets: Rows, times: NDArray[np.float64] | None = None
+    ) -> Self:
+        """Rows that follow each other: row i is `tokens[offsets[i] : offsets[i + 1]]`."""
+        offsets = np.asarray(offsets, dtype=np.int64)
+        return cls(offsets[:-1], np.diff(offsets), tuple(tokens), times)
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[Iterable[str]]) -> Self:
+        """One list of words per sample."""
+        lists = [list(row) for row in rows]
+        return cls.from_offsets(itertools.chain.from_iterable(lists), np.cumsum([0, *map(len, lists)]))
+
+    def __getitem__(self, row: int) -> list[str]:
+        return list(self.tokens[self.starts[row] : self.starts[row] + self.lengths[row]])
+
+    def take(self, rows: Rows) -> Words:
+        """The samples `rows`, as a view."""
+        return Words(self.starts[rows], self.lengths[rows], self.tokens, self.times)
+
+    def flat(self) -> Words:
+        """The same rows laid end to end with nothing between them; itself where they already are."""
+        if self._is_laid_out and self.total == len(self.tokens):
+            return self
+        index = self.index
+        times = None if self.times is None else self.times[index]
+        return Words.from_offsets([self.tokens[i] for i in index], self.offsets, times)

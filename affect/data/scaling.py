@@ -1,0 +1,163 @@
+"""Normalisation fitted on the training split, over observed steps only."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from affect.data.corpus import Split
+from affect.data.ragged import Ragged
+from affect.errors import DataError
+from affect.sequences import Sequence
+
+logger = logging.getLogger(__name__)
+
+
+class Scaling(StrEnum):
+    """How features are brought to one scale."""
+
+    STANDARD = "standard"
+    """Mean 0 and standard deviation 1."""
+    ROBUST = "robust"
+    """Median 0 and interquartile range 1: for columns with wild values (COVAREP)."""
+    NONE = "none"
+    """As they are."""
+
+
+class Nonfinite(StrEnum):
+    """What becomes of NaN and infinite values in observed steps."""
+
+    MEAN = "mean"
+    """The column's mean over the training split takes their place."""
+    MASK = "mask"
+    """The step becomes unobserved."""
+    REFUSE = "refuse"
+    """An error names the first of them."""
+
+
+class Scaler(nn.Module):
+    """Brings features to the scale of the training split; its statistics are saved with the model.
+
+    Args:
+        dims: feature size of each modality.
+        scaling: standard, robust, or none.
+        nonfinite: what becomes of NaN and infinite values in observed steps.
+        clip: scaled values beyond +-clip are cut there, so that no wild value rules a mean.
+    Shapes:
+        inputs[m]: (batch, time, dims[m]) -> the same
+    Missing:
+        unobserved steps are neither counted in the statistics nor changed.
+    Example:
+        >>> scaler = Scaler.fit(affect.load("synthetic")["train"])
+        >>> scaler.scale_of("text").shape
+        torch.Size([8])
+    """
+
+    def __init__(
+        self,
+        dims: Mapping[str, int],
+        scaling: Scaling = Scaling.STANDARD,
+        nonfinite: Nonfinite = Nonfinite.MEAN,
+        clip: float = 10.0,
+    ) -> None:
+        super().__init__()
+        self.dims = dict(sorted(dims.items()))
+        self.scaling, self.nonfinite, self.clip = Scaling(scaling), Nonfinite(nonfinite), clip
+        for name, dim in self.dims.items():
+            self.register_buffer(f"centre_{name}", torch.zeros(dim))
+            self.register_buffer(f"scale_{name}", torch.ones(dim))
+            self.register_buffer(f"fill_{name}", torch.zeros(dim))
+
+    @classmethod
+    def fit(
+        cls,
+        split: Split,
+        scaling: Scaling = Scaling.STANDARD,
+        nonfinite: Nonfinite = Nonfinite.MEAN,
+        clip: float = 10.0,
+    ) -> Self:
+        """Statistics of `split`, which is the training split.
+
+        Raises:
+            DataError: a value is NaN or infinite and `nonfinite` is "refuse".
+        """
+        scaler = cls({name: x.dim for name, x in split.modalities.items()}, scaling, nonfinite, clip)
+        for name in scaler.dims:
+            rows = split.modalities[name]
+            bad = nonfinite_counts(rows)
+            if bad.any():
+                listing = ", ".join(
+                    f"{count} in column {column}" for column, count in enumerate(bad) if count
+                )
+                if scaler.nonfinite is Nonfinite.REFUSE:
+                    raise DataError(
+                        f"{name}: NaN or infinite values: {listing}; choose nonfinite='mean' or 'mask'"
+                    )
+                logger.warning(
+                    "%s: NaN or infinite values: %s; nonfinite='%s'", name, listing, scaler.nonfinite
+                )
+            centre, scale, fill = _statistics(rows, scaler.scaling)
+            for kind, value in (("centre", centre), ("scale", scale), ("fill", fill)):
+                scaler.get_buffer(f"{kind}_{name}").copy_(torch.from_numpy(value))
+        return scaler
+
+    def scale_of(self, name: str) -> Tensor:
+        """What the features of modality `name` are divided by, (feature,)."""
+        return self.get_buffer(f"scale_{name}")
+
+    def forward(self, inputs: Mapping[str, Sequence]) -> dict[str, Sequence]:
+        """Scale the modalities that the scaler knows; others pass as they are."""
+        return {name: self._scale(name, x) if name in self.dims else x for name, x in inputs.items()}
+
+    def _scale(self, name: str, x: Sequence) -> Sequence:
+        finite = x.values.isfinite()
+        if self.nonfinite is Nonfinite.MASK:
+            x = x.keep(finite.all(-1))
+        values = torch.where(finite, x.values, self.get_buffer(f"fill_{name}"))
+        scaled = (values - self.get_buffer(f"centre_{name}")) / self.scale_of(name)
+        return x.with_values(scaled if self.scaling is Scaling.NONE else scaled.clamp(-self.clip, self.clip))
+
+
+def nonfinite_counts(rows: Ragged) -> NDArray[np.int64]:
+    """NaN and infinite values in the observed steps, per column, (feature,)."""
+    counts = np.zeros(rows.dim, dtype=np.int64)
+    for block in rows.chunks():
+        counts += (~np.isfinite(block)).sum(0)
+    return counts
+
+
+def _statistics(rows: Ragged, scaling: Scaling) -> tuple[NDArray[np.float64], ...]:
+    """Centre, scale and mean of each column over its finite values; 0, 1 and 0 where there are none."""
+    count, total, square = np.zeros((3, rows.dim))
+    for block in rows.chunks():
+        finite = np.isfinite(block)
+        count += finite.sum(0)
+        total += np.where(finite, block, 0).sum(0)
+    mean = total / np.maximum(count, 1)
+    for block in rows.chunks():
+        square += np.where(np.isfinite(block), (block - mean) ** 2, 0).sum(0)
+    spread = np.sqrt(square / np.maximum(count, 1))
+    if scaling is Scaling.NONE:
+        return np.zeros(rows.dim), np.ones(rows.dim), mean
+    if scaling is Scaling.STANDARD:
+        return mean, _divisor(spread, mean), mean
+    columns = np.concatenate([np.zeros((0, rows.dim)), *rows.chunks()])
+    quartiles = np.zeros((3, rows.dim))
+    for column in range(rows.dim):
+        finite = columns[np.isfinite(columns[:, column]), column]
+        if finite.size:
+            quartiles[:, column] = np.percentile(finite, [25, 50, 75])
+    width = quartiles[2] - quartiles[0]
+    return quartiles[1], _divisor(np.where(width > 0, width, spread), mean), mean
+
+
+def _divisor(spread: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The spread, or one where a column is constant but for rounding."""
+    return np.where(spread > 1e-7 * np.maximum(np.abs(mean), 1e-30), spread, 1.0)

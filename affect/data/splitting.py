@@ -1,0 +1,69 @@
+"""Folds and validation splits in which no group is on two sides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from affect.data.corpus import Corpus, Split
+from affect.data.ragged import Rows
+from affect.errors import ConfigError
+
+
+def fold(corpus: Corpus, index: int, folds: int = 5, valid_share: float = 0.2) -> Corpus:
+    """One of several ways to cut a corpus without official splits into train, valid and test.
+
+    Groups (speakers, videos) are dealt to the folds so that these have like numbers of samples; fold
+    `index` is the test split, and the validation split is carved from the groups that remain.
+
+    Args:
+        corpus: has one split, `all`.
+        index: which fold becomes the test split, from 0.
+        folds: how many there are.
+        valid_share: about the share of the remaining samples that validate.
+    Raises:
+        ConfigError: there is no such fold, or there are fewer groups than folds.
+    Example:
+        >>> whole = affect.load("synthetic")
+        >>> corpus = fold(affect.Corpus("all", {"all": whole["train"]}, whole.targets), index=0)
+        >>> sorted(corpus.splits), set(corpus["train"].groups) & set(corpus["test"].groups)
+        (['test', 'train', 'valid'], set())
+    """
+    if not 0 <= index < folds:
+        raise ConfigError(f"{corpus.name}: no fold {index}; expected 0 to {folds - 1}")
+    everything = corpus["all"]
+    rest, test = _deal(everything, folds, index, corpus.name)
+    return carve(
+        replace(corpus, splits={"train": everything.take(rest), "test": everything.take(test)}), valid_share
+    )
+
+
+def carve(corpus: Corpus, valid_share: float = 0.2) -> Corpus:
+    """A validation split carved from the groups of the training split.
+
+    Raises:
+        ConfigError: the share is not between 0 and 1, or there are too few groups.
+    Example:
+        >>> whole = affect.load("synthetic")
+        >>> corpus = carve(affect.Corpus("c", {"train": whole["train"]}, whole.targets))
+        >>> len(corpus["train"]) + len(corpus["valid"]) == len(whole["train"])
+        True
+    """
+    if not 0 < valid_share < 1:
+        raise ConfigError(f"{corpus.name}: valid_share must be between 0 and 1, got {valid_share}")
+    train, valid = _deal(corpus["train"], max(round(1 / valid_share), 2), 0, corpus.name)
+    parts = {"train": corpus["train"].take(train), "valid": corpus["train"].take(valid)}
+    return replace(corpus, splits={**corpus.splits, **parts})
+
+
+def _deal(split: Split, folds: int, index: int, name: str) -> tuple[Rows, Rows]:
+    """Rows of all folds but one, and of that one."""
+    from sklearn.model_selection import GroupKFold
+
+    groups = np.unique(split.ids if split.groups is None else split.groups, return_inverse=True)[1]
+    if groups.max() + 1 < folds:
+        raise ConfigError(f"{name}: {folds} folds need as many groups, got {groups.max() + 1}")
+    parts = GroupKFold(n_splits=folds).split(np.zeros(len(split)), groups=groups)
+    rest, chosen = list(parts)[index]
+    return rest, chosen

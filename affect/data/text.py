@@ -1,0 +1,178 @@
+"""Words become features: through a frozen pretrained encoder, or as indices into a vocabulary."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affect.data.corpus import Corpus, Split
+from affect.data.ragged import Ragged, Words
+from affect.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def embed(
+    corpus: Corpus,
+    model: str | Path,
+    name: str = "text",
+    layer: int = -1,
+    batch_size: int = 64,
+    device: str = "cpu",
+) -> Corpus:
+    """The corpus with a modality of word features from a frozen pretrained encoder.
+
+    Sub-words are averaged to their word, so step t is word t and keeps its time. A word that the tokenizer
+    turns into nothing is an unobserved step; a sample without words lacks the modality. Samples with
+    more tokens than the encoder reads are cut between words into windows, not truncated.
+
+    Args:
+        corpus: its splits have words.
+        model: a folder, or a name on the Hugging Face hub. Code that comes with a model is never run.
+        name: of the new modality.
+        layer: whose hidden states are taken; the last by default.
+        batch_size: windows that are encoded together.
+        device: where the encoder runs.
+    Raises:
+        ConfigError: transformers is not installed, or there is no such model.
+        DataError: a split has no words.
+    """
+    import torch
+
+    tokenizer, encoder = _pretrained(str(model))
+    encoder = encoder.to(device).eval()
+    # two places are for the tokens that begin and end a window
+    limit = min(tokenizer.model_max_length, encoder.config.max_position_embeddings) - 2
+    embedded = {}
+    with torch.inference_mode():
+        for split_name, split in corpus.splits.items():
+            words = _words(corpus, split_name, split)
+            windows = [
+                (begin, end)
+                for row in range(len(words))
+                for begin, end in _windows(words, row, tokenizer, limit)
+            ]
+            windows.sort(key=lambda window: window[1] - window[0])  # like lengths together
+            values = np.zeros((words.total, encoder.config.hidden_size), dtype=np.float32)
+            observed = np.zeros(words.total, dtype=bool)
+            for at in range(0, len(windows), batch_size):
+                chosen = windows[at : at + batch_size]
+                tokens = tokenizer(
+                    [list(words.tokens[begin:end]) for begin, end in chosen],
+                    is_split_into_words=True,
+                    padding=True,
+                    truncation=True,  # a single word may be longer than the encoder reads
+                    max_length=limit + 2,
+                    return_tensors="pt",
+                )
+                hidden = encoder(**tokens.to(device), output_hidden_states=True).hidden_states[layer]
+                place = [
+                    [-1 if word is None else begin + word for word in tokens.word_ids(row)]
+                    for row, (begin, _) in enumerate(chosen)
+                ]
+                where, pooled = _pool(hidden.float().cpu(), torch.tensor(place))
+                values[where], observed[where] = pooled, True
+            embedded[split_name] = Ragged.from_offsets(values, words.offsets, observed, words.times)
+    return corpus.with_modality(name, embedded)
+
+
+def _pool(hidden: Tensor, place: Tensor) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Mean state of each word: hidden (batch, token, feature), place (batch, token), -1 for no word."""
+    import torch
+
+    states, place = hidden[place >= 0], place[place >= 0]
+    where, inverse, counts = torch.unique(place, return_inverse=True, return_counts=True)
+    sums = torch.zeros(len(where), hidden.shape[-1]).index_add_(0, inverse, states)
+    return where.numpy(), (sums / counts.unsqueeze(-1)).numpy()
+
+
+def _windows(words: Words, row: int, tokenizer: Any, limit: int) -> Iterator[tuple[int, int]]:
+    """Runs of a sample's words that fit the encoder, as places among all words."""
+    begin, count = int(words.starts[row]), int(words.lengths[row])
+    if not count:
+        return
+    ids = tokenizer(words[row], is_split_into_words=True, add_special_tokens=False).word_ids()
+    first = tokens = 0
+    for place, size in enumerate(np.bincount(ids, minlength=count)):
+        if tokens and tokens + size > limit:
+            yield begin + first, begin + place
+            first, tokens = place, 0
+        tokens += size
+    yield begin + first, begin + count
+
+
+def _pretrained(model: str) -> tuple[Any, Any]:
+    try:
+        import transformers
+    except ImportError:
+        raise ConfigError('embed: needs transformers; pip install "affect[text]"') from None
+    for hush in (
+        transformers.utils.logging.set_verbosity_error,
+        transformers.utils.logging.disable_progress_bar,
+    ):
+        hush()  # type: ignore[no-untyped-call]  # transformers does not annotate them
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(model, use_fast=True, trust_remote_code=False)
+        encoder = transformers.AutoModel.from_pretrained(model, use_safetensors=True, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(f"embed: no pretrained encoder '{model}': {reason}") from None
+    return tokenizer, encoder
+
+
+def _words(corpus: Corpus, name: str, split: Split) -> Words:
+    if split.words is None:
+        raise DataError(f"{corpus.name}, {name}: has no words to embed")
+    return split.words.flat()
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Words by their index; 0 is for words that are not in it. Case does not matter.
+
+    Args:
+        index: the place of each word, from 1.
+    Example:
+        >>> from affect.data.ragged import Words
+        >>> rows = Ragged.vectors(np.zeros(2))
+        >>> split = Split(("a", "b"), {}, {"y": rows}, words=Words.from_rows([["so", "good"], ["So"]]))
+        >>> Vocabulary.fit(split).index
+        {'so': 1, 'good': 2}
+    """
+
+    index: dict[str, int]
+
+    @classmethod
+    def fit(cls, split: Split, size: int = 10000, least: int = 1) -> Self:
+        """The most frequent words of `split`, which is the training split.
+
+        Args:
+            split: has words.
+            size: words that are kept, the unknown one included.
+            least: occurrences below which a word is left out.
+        """
+        if split.words is None:
+            raise DataError("Vocabulary: the split has no words")
+        rows = (split.words[row] for row in range(len(split)))
+        counts = Counter(word.casefold() for word in itertools.chain.from_iterable(rows))
+        kept = [word for word, count in counts.most_common(size - 1) if count >= least]
+        return cls({word: place for place, word in enumerate(kept, 1)})
+
+    def apply(self, corpus: Corpus, name: str = "text") -> Corpus:
+        """The corpus with a modality of word indices, feature size 1, for `EmbeddingEncoder`."""
+        indexed = {}
+        for split_name, split in corpus.splits.items():
+            words = _words(corpus, split_name, split)
+            values = np.array(
+                [[self.index.get(word.casefold(), 0)] for word in words.tokens], dtype=np.float32
+            )
+            indexed[split_name] = Ragged.from_offsets(values.reshape(-1, 1), words.offsets, times=words.times)
+        return corpus.with_modality(name, indexed)

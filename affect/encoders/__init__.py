@@ -1,0 +1,18 @@
+"""Encoders: one modality's Sequence to a Sequence."""
+
+from affect.encoders.base import Encoder
+from affect.encoders.convolutional import ConvolutionalEncoder
+from affect.encoders.pooled import EmbeddingEncoder, PooledEncoder, StepEncoder
+from affect.encoders.recurrent import GRUEncoder, LSTMEncoder
+from affect.encoders.transformer import TransformerEncoder
+
+__all__ = [
+    "ConvolutionalEncoder",
+    "EmbeddingEncoder",
+    "Encoder",
+    "GRUEncoder",
+    "LSTMEncoder",
+    "PooledEncoder",
+    "StepEncoder",
+    "TransformerEncoder",
+]

@@ -1,0 +1,118 @@
+"""Encoders that look at one step at a time, or at the average step."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from torch import nn
+
+from affect.encoders.base import Encoder
+from affect.errors import ConfigError
+from affect.layers import perceptron
+from affect.pooling import MeanPooling, Pooling
+from affect.sequences import Sequence
+
+
+class PooledEncoder(Encoder):
+    """Pool the steps, then a perceptron: one step comes out.
+
+    Args:
+        in_dim: feature size of the modality.
+        out_dim: feature size of the vector.
+        layers: hidden layers; 0 makes the encoder linear.
+        dropout: rate at which the input and hidden values are dropped.
+        pooling: how steps become a vector; the mean by default.
+    Shapes:
+        x: (batch, time, in_dim) -> (batch, 1, out_dim)
+    Missing:
+        a sample without observed steps stays unobserved.
+    Reference:
+        Zadeh et al., Tensor Fusion Network for Multimodal Sentiment Analysis, EMNLP 2017, section 4.1.
+    Example:
+        >>> PooledEncoder(3, 4)(Sequence.full(torch.ones(2, 7, 3))).values.shape
+        torch.Size([2, 1, 4])
+    """
+
+    search_space: ClassVar[dict[str, BaseDistribution]] = {
+        "layers": IntDistribution(0, 2),
+        "dropout": FloatDistribution(0.0, 0.5),
+    }
+
+    def __init__(
+        self, in_dim: int, out_dim: int, layers: int = 1, dropout: float = 0.1, pooling: Pooling | None = None
+    ) -> None:
+        super().__init__(in_dim, out_dim)
+        self.pooling = MeanPooling() if pooling is None else pooling
+        self.layers = nn.Sequential(
+            nn.Dropout(dropout), perceptron(in_dim * self.pooling.factor, out_dim, layers, dropout)
+        )
+
+    def encode(self, x: Sequence) -> Sequence:
+        return Sequence.vector(self.layers(self.pooling(x)), x.present)
+
+
+class StepEncoder(Encoder):
+    """The same perceptron at every step; steps do not see each other.
+
+    Args:
+        in_dim: feature size of the modality.
+        out_dim: feature size of the encoded steps.
+        layers: hidden layers; 0 makes the encoder linear.
+        dropout: rate at which the input and hidden values are dropped.
+    Shapes:
+        x: (batch, time, in_dim) -> (batch, time, out_dim)
+    Missing:
+        unobserved steps stay unobserved.
+    Example:
+        >>> StepEncoder(3, 4)(Sequence.full(torch.ones(2, 7, 3))).values.shape
+        torch.Size([2, 7, 4])
+    """
+
+    search_space: ClassVar[dict[str, BaseDistribution]] = PooledEncoder.search_space
+
+    def __init__(self, in_dim: int, out_dim: int, layers: int = 1, dropout: float = 0.1) -> None:
+        super().__init__(in_dim, out_dim)
+        self.layers = nn.Sequential(nn.Dropout(dropout), perceptron(in_dim, out_dim, layers, dropout))
+
+    def encode(self, x: Sequence) -> Sequence:
+        return x.with_values(self.layers(x.values))
+
+
+class EmbeddingEncoder(Encoder):
+    """A learned vector for each word index: text without a pretrained model.
+
+    Args:
+        in_dim: 1; a step holds the index of its word (`affect.data.text.Vocabulary`).
+        out_dim: size of a word's vector.
+        size: words in the vocabulary; an index beyond it is read as 0, the unknown word.
+        dropout: rate at which values of the vectors are dropped.
+    Shapes:
+        x: (batch, time, 1) -> (batch, time, out_dim)
+    Missing:
+        unobserved steps stay unobserved.
+    Raises:
+        ConfigError: `in_dim` is not 1.
+    Example:
+        >>> words = Sequence.full(torch.tensor([[[1.0], [2.0], [1.0]]]))
+        >>> EmbeddingEncoder(1, 4, size=3)(words).values.shape
+        torch.Size([1, 3, 4])
+    """
+
+    reads_indices: ClassVar[bool] = True
+    search_space: ClassVar[dict[str, BaseDistribution]] = {"dropout": FloatDistribution(0.0, 0.5)}
+
+    def __init__(self, in_dim: int = 1, out_dim: int = 64, size: int = 10000, dropout: float = 0.1) -> None:
+        super().__init__(in_dim, out_dim)
+        if in_dim != 1:
+            raise ConfigError(
+                f"EmbeddingEncoder: expected in_dim 1 (a word index), got {in_dim}; use StepEncoder"
+            )
+        self.table = nn.Embedding(size, out_dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def encode(self, x: Sequence) -> Sequence:
+        index = x.values.squeeze(-1).round().long()
+        index = torch.where((index >= 0) & (index < self.table.num_embeddings), index, 0)
+        return x.with_values(self.dropout(self.table(index)))

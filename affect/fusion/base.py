@@ -1,0 +1,134 @@
+"""The contract of a fusion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar, TypeAlias
+
+from optuna.distributions import BaseDistribution
+from torch import Tensor, nn
+
+from affect.errors import ConfigError, ShapeError
+from affect.pooling import MeanPooling, Pooling
+from affect.sequences import Sequence
+
+Extras: TypeAlias = dict[str, Tensor]
+
+
+class Fusion(nn.Module):
+    """Sequences by name -> one Sequence with feature size `out_dim`.
+
+    Write `fuse`; `forward` checks names and sizes on both sides. A fusion that makes one vector per
+    sample returns a Sequence of one step (see `VectorFusion`); one that keeps time returns its steps.
+
+    Args:
+        dims: feature size of each modality, under any names.
+        out_dim: feature size of what comes out.
+    Shapes:
+        inputs[m]: (batch, time of m, dims[m]) -> (batch, time', out_dim)
+    Raises:
+        ShapeError: a modality is not in `dims`, is left out, or has another feature size.
+        ConfigError: there is nothing to fuse.
+    """
+
+    search_space: ClassVar[dict[str, BaseDistribution]] = {}
+    needs_alignment: ClassVar[bool] = False
+    """Whether step t must be the same moment in every modality."""
+
+    def __init__(self, dims: dict[str, int], out_dim: int) -> None:
+        super().__init__()
+        if not dims or min(dims.values()) < 1 or out_dim < 1:
+            raise ConfigError(
+                f"{type(self).__name__}: needs at least one modality and positive sizes, "
+                f"got dims={dims}, out_dim={out_dim}"
+            )
+        self.dims, self.out_dim = dict(sorted(dims.items())), out_dim
+
+    def forward(self, inputs: dict[str, Sequence]) -> Sequence:
+        """Fuse the modalities of every sample."""
+        return self.with_extras(inputs)[0]
+
+    def with_extras(self, inputs: Mapping[str, Sequence]) -> tuple[Sequence, Extras]:
+        """What `forward` returns, and what the fusion offers to auxiliary losses and to a curious reader."""
+        name = type(self).__name__
+        if inputs.keys() != self.dims.keys():
+            raise ShapeError(
+                f"{name}: expected modalities {sorted(self.dims)}, got {sorted(inputs)}; "
+                "a modality that is missing is a Sequence whose mask is False"
+            )
+        for modality, dim in self.dims.items():
+            if inputs[modality].dim != dim:
+                raise ShapeError(f"{name}: {modality} needs feature size {dim}, got {inputs[modality].dim}")
+        if self.needs_alignment:
+            times = {modality: inputs[modality].time for modality in self.dims}
+            if len(set(times.values())) > 1:
+                listing = ", ".join(f"{modality} {time}" for modality, time in times.items())
+                raise ShapeError(
+                    f"{name}: needs aligned sequences, got steps {listing}; put an aligner before it "
+                    "(affect.data.alignment)"
+                )
+        fused = self.fuse({modality: inputs[modality] for modality in self.dims})
+        sequence, extras = fused if isinstance(fused, tuple) else (fused, {})
+        if sequence.dim != self.out_dim:
+            raise ShapeError(f"{name}.fuse must return feature size {self.out_dim}, got {sequence.dim}")
+        return sequence, extras
+
+    def fuse(self, inputs: dict[str, Sequence]) -> Sequence | tuple[Sequence, Extras]:
+        """What the author of a fusion writes; extras, if any, come second."""
+        raise NotImplementedError(f"{type(self).__name__} must define fuse")
+
+
+class VectorFusion(Fusion):
+    """A fusion of one vector per modality.
+
+    Write `combine`; each modality is pooled by its mask before it. What comes out counts as observed even
+    where every modality is absent: it is what the fusion says of nothing.
+
+    Args:
+        dims: feature size of each modality.
+        out_dim: size of the fused vector.
+        pooling: how the steps of a modality become a vector; the mean by default.
+    Shapes:
+        inputs[m]: (batch, time of m, dims[m]) -> (batch, 1, out_dim)
+    Raises:
+        ConfigError: the pooling does not keep the feature size.
+    Example:
+        >>> from torch import nn
+        >>> class Sum(VectorFusion):
+        ...     def __init__(self, dims, out_dim):
+        ...         super().__init__(dims, out_dim)
+        ...         self.project = nn.ModuleDict({m: nn.Linear(d, out_dim) for m, d in self.dims.items()})
+        ...     def combine(self, vectors, present):
+        ...         return sum(self.project[m](v) * present[m].unsqueeze(-1) for m, v in vectors.items())
+        >>> fusion = Sum({"ecg": 3, "eeg": 2}, out_dim=4)
+        >>> fusion({m: Sequence.full(torch.ones(5, 7, d)) for m, d in fusion.dims.items()}).values.shape
+        torch.Size([5, 1, 4])
+    """
+
+    def __init__(self, dims: dict[str, int], out_dim: int, pooling: Pooling | None = None) -> None:
+        super().__init__(dims, out_dim)
+        self.pooling = MeanPooling() if pooling is None else pooling
+        if self.pooling.factor != 1:
+            raise ConfigError(
+                f"{type(self).__name__}: {type(self.pooling).__name__} changes the feature size; "
+                "use it in a PooledEncoder"
+            )
+
+    def fuse(self, inputs: dict[str, Sequence]) -> Sequence | tuple[Sequence, Extras]:
+        present = {modality: x.present for modality, x in inputs.items()}
+        combined = self.combine({modality: self.pooling(x) for modality, x in inputs.items()}, present)
+        vector, extras = combined if isinstance(combined, tuple) else (combined, {})
+        return Sequence.full(vector.unsqueeze(1)), extras
+
+    def combine(
+        self, vectors: dict[str, Tensor], present: dict[str, Tensor]
+    ) -> Tensor | tuple[Tensor, Extras]:
+        """What the author writes: (batch, dims[m]) and (batch,) bool for each m -> (batch, out_dim).
+
+        The vector of an absent modality is zero.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define combine")
+
+
+FusionFactory: TypeAlias = Callable[[dict[str, int], int], Fusion]
+"""A Fusion class, or a partial of one: whatever makes a fusion from `dims` and `out_dim`."""

@@ -1,0 +1,94 @@
+"""Early fusion: the vectors side by side, or added."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from torch import Tensor, nn
+
+from affect.fusion.base import Extras, VectorFusion
+from affect.layers import PresenceWeights, perceptron
+from affect.pooling import Pooling
+
+
+class ConcatenationFusion(VectorFusion):
+    """The vectors of all modalities side by side, then a perceptron.
+
+    Args:
+        dims: feature size of each modality.
+        out_dim: size of the fused vector.
+        layers: hidden layers of size `out_dim`; 0 makes the fusion linear.
+        dropout: rate at which hidden values are dropped.
+        pooling: how the steps of a modality become a vector; the mean by default.
+    Shapes:
+        inputs[m]: (batch, time of m, dims[m]) -> (batch, 1, out_dim)
+    Missing:
+        a learned vector, zero until trained, takes the place of an absent modality.
+    Reference:
+        Early fusion as in Baltrusaitis et al., Multimodal Machine Learning, TPAMI 2019, section 7.1.
+    Example:
+        >>> fusion = ConcatenationFusion({"text": 3, "visual": 2}, out_dim=4)
+        >>> fusion({m: Sequence.full(torch.ones(5, 7, d)) for m, d in fusion.dims.items()}).values.shape
+        torch.Size([5, 1, 4])
+    """
+
+    search_space: ClassVar[dict[str, BaseDistribution]] = {
+        "layers": IntDistribution(0, 2),
+        "dropout": FloatDistribution(0.0, 0.5),
+    }
+
+    def __init__(
+        self,
+        dims: dict[str, int],
+        out_dim: int,
+        layers: int = 0,
+        dropout: float = 0.1,
+        pooling: Pooling | None = None,
+    ) -> None:
+        super().__init__(dims, out_dim, pooling)
+        self.absent = nn.ParameterDict({m: nn.Parameter(torch.zeros(d)) for m, d in self.dims.items()})
+        self.layers = perceptron(sum(self.dims.values()), out_dim, layers, dropout)
+
+    def combine(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> Tensor:
+        filled = [torch.where(present[m].unsqueeze(-1), v, self.absent[m]) for m, v in vectors.items()]
+        fused: Tensor = self.layers(torch.cat(filled, -1))
+        return fused
+
+
+class WeightedSumFusion(VectorFusion):
+    """Every modality projected to one space and added with a learned weight.
+
+    fused = V gelu(sum_m w_m (P_m h_m + p_m)) + b, where w is a softmax over the modalities that are there.
+
+    Args:
+        dims: feature size of each modality.
+        out_dim: size of the fused vector.
+        dropout: rate at which values of the sum are dropped.
+        pooling: how the steps of a modality become a vector; the mean by default.
+    Shapes:
+        inputs[m]: (batch, time of m, dims[m]) -> (batch, 1, out_dim)
+        extras["weights"]: (batch, modality), in alphabetical order
+    Missing:
+        the weights of the others grow to sum to one; with nothing there the sum is zero.
+    Example:
+        >>> fusion = WeightedSumFusion({"text": 3, "visual": 2}, out_dim=4)
+        >>> fusion({m: Sequence.full(torch.ones(5, 7, d)) for m, d in fusion.dims.items()}).values.shape
+        torch.Size([5, 1, 4])
+    """
+
+    search_space: ClassVar[dict[str, BaseDistribution]] = {"dropout": FloatDistribution(0.0, 0.5)}
+
+    def __init__(
+        self, dims: dict[str, int], out_dim: int, dropout: float = 0.1, pooling: Pooling | None = None
+    ) -> None:
+        super().__init__(dims, out_dim, pooling)
+        self.project = nn.ModuleDict({m: nn.Linear(d, out_dim) for m, d in self.dims.items()})
+        self.weigh = PresenceWeights(len(self.dims))
+        self.layers = nn.Sequential(nn.GELU(), nn.Dropout(dropout), nn.Linear(out_dim, out_dim))
+
+    def combine(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> tuple[Tensor, Extras]:
+        projected = torch.stack([self.project[m](v) for m, v in vectors.items()], 1)
+        weights = self.weigh(torch.stack(list(present.values()), 1))
+        return self.layers(torch.einsum("bmo,bm->bo", projected, weights)), {"weights": weights}

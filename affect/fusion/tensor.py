@@ -1,0 +1,130 @@
+"""Tensor fusion: products of all modalities."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import torch
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from affect.errors import ConfigError
+from affect.fusion.base import VectorFusion
+from affect.pooling import Pooling
+
+
+class TensorFusion(VectorFusion):
+    """The outer product of all vectors with a one in front of each, then a linear layer.
+
+    With h_m the vector of modality m, fused = W vec([1; h_1] x ... x [1; h_M]) + b: every product of
+    one, two, ... M modalities has its own weight.
+
+    Args:
+        dims: feature size of each modality.
+        out_dim: size of the fused vector.
+        dropout: rate at which values of the vectors are dropped before the product.
+        limit: entries that the outer product may have; it grows as prod(dims[m] + 1).
+        pooling: how the steps of a modality become a vector; the mean by default.
+    Shapes:
+        inputs[m]: (batch, time of m, dims[m]) -> (batch, 1, out_dim)
+    Missing:
+        only the leading one of an absent modality is left, so the products of the others stay.
+    Raises:
+        ConfigError: the outer product would have more than `limit` entries.
+    Reference:
+        Zadeh et al., Tensor Fusion Network for Multimodal Sentiment Analysis, EMNLP 2017, eq. 2-3.
+        Differs: one linear layer reads the tensor; the paper's hidden layers belong to the head.
+    Example:
+        >>> fusion = TensorFusion({"text": 3, "visual": 2}, out_dim=4)
+        >>> fusion({m: Sequence.full(torch.ones(5, 7, d)) for m, d in fusion.dims.items()}).values.shape
+        torch.Size([5, 1, 4])
+    """
+
+    search_space: ClassVar[dict[str, BaseDistribution]] = {"dropout": FloatDistribution(0.0, 0.5)}
+
+    def __init__(
+        self,
+        dims: dict[str, int],
+        out_dim: int,
+        dropout: float = 0.1,
+        limit: int = 2**20,
+        pooling: Pooling | None = None,
+    ) -> None:
+        super().__init__(dims, out_dim, pooling)
+        size = math.prod(d + 1 for d in self.dims.values())
+        if size > limit:
+            raise ConfigError(
+                f"TensorFusion: the outer product of {self.dims} has {size:,} entries, "
+                f"the limit is {limit:,}; make the encoders narrower, raise the limit, or use LowRankFusion"
+            )
+        self.dropout = nn.Dropout(dropout)
+        self.project = nn.Linear(size, out_dim)
+
+    def combine(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> Tensor:
+        factors = [F.pad(self.dropout(v), (1, 0), value=1.0) for v in vectors.values()]
+        product = factors[0]
+        for factor in factors[1:]:
+            product = torch.einsum("bi,bj->bij", product, factor).flatten(1)  # (batch, entries so far)
+        fused: Tensor = self.project(product)
+        return fused
+
+
+class LowRankFusion(VectorFusion):
+    """Tensor fusion whose weight tensor is a sum of `rank` outer products.
+
+    With h_m the vector of modality m, fused = sum_r w_r * prod_m (F_m[r] [1; h_m]) + b.
+
+    Args:
+        dims: feature size of each modality.
+        out_dim: size of the fused vector.
+        rank: number of outer products; cost and parameters grow linearly with it.
+        dropout: rate at which values of the vectors are dropped before the product.
+        pooling: how the steps of a modality become a vector; the mean by default.
+    Shapes:
+        inputs[m]: (batch, time of m, dims[m]) -> (batch, 1, out_dim)
+    Missing:
+        only the leading one of an absent modality is left, so the product runs over what is there.
+    Reference:
+        Liu et al., Efficient Low-rank Multimodal Fusion with Modality-Specific Factors, ACL 2018, eq. 6-9.
+        Differs: the rank weights start equal instead of random, and are trained with all other parameters.
+    Example:
+        >>> fusion = LowRankFusion({"text": 3, "visual": 2}, out_dim=4)
+        >>> fusion({m: Sequence.full(torch.ones(5, 7, d)) for m, d in fusion.dims.items()}).values.shape
+        torch.Size([5, 1, 4])
+    """
+
+    search_space: ClassVar[dict[str, BaseDistribution]] = {
+        "rank": IntDistribution(1, 16, log=True),
+        "dropout": FloatDistribution(0.0, 0.5),
+    }
+
+    def __init__(
+        self,
+        dims: dict[str, int],
+        out_dim: int,
+        rank: int = 4,
+        dropout: float = 0.1,
+        pooling: Pooling | None = None,
+    ) -> None:
+        super().__init__(dims, out_dim, pooling)
+        if rank < 1:
+            raise ConfigError(f"LowRankFusion: rank must be at least 1, got {rank}")
+        self.dropout = nn.Dropout(dropout)
+        self.factors = nn.ParameterDict(
+            {
+                m: nn.Parameter(torch.randn(rank, d + 1, out_dim) * (d + 1) ** -0.5)
+                for m, d in self.dims.items()
+            }
+        )
+        self.weights = nn.Parameter(torch.full((rank,), rank**-0.5))
+        self.bias = nn.Parameter(torch.zeros(out_dim))
+
+    def combine(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> Tensor:
+        products = [
+            torch.einsum("bd,rdo->bro", F.pad(self.dropout(v), (1, 0), value=1.0), self.factors[m])
+            for m, v in vectors.items()
+        ]
+        product = torch.stack(products).prod(0)  # (batch, rank, out_dim)
+        return torch.einsum("bro,r->bo", product, self.weights) + self.bias

@@ -1,0 +1,159 @@
+"""Encoders, a fusion and a head as one model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeAlias
+
+from torch import nn
+
+from affect.data.corpus import Corpus
+from affect.data.scaling import Nonfinite, Scaler, Scaling
+from affect.data.targets import Target
+from affect.encoders import Encoder, PooledEncoder
+from affect.errors import ConfigError, ShapeError, did_you_mean
+from affect.fusion import ConcatenationFusion, Fusion, FusionFactory
+from affect.heads import Head, head_for
+from affect.outputs import Output
+from affect.sequences import Sequence
+
+EncoderFactory: TypeAlias = Callable[[int, int], Encoder]
+"""An Encoder class, or a partial of one: whatever makes an encoder from `in_dim` and `out_dim`."""
+
+HeadFactory: TypeAlias = Callable[[int, Target], Head]
+"""A Head class, or a partial of one: whatever makes a head from `in_dim` and a target."""
+
+
+class FusionModel(nn.Module):
+    """An encoder per modality, a fusion, a head.
+
+    `forward` is `fuse(encode(inputs))`; the two can be called apart, so that a sweep over what is missing
+    encodes once. Inputs are on the corpus's own scale: the scaler inside brings them to the training split's.
+
+    Args:
+        encoders: one per modality; other modalities of a batch are left alone.
+        fusion: built for the encoders' sizes.
+        head: built for the fusion's size.
+        scaler: normalisation; none leaves the inputs as they are.
+    Shapes:
+        inputs[m]: (batch, time of m, in_dim of m) -> Output
+    Missing:
+        what the fusion says; a modality that a batch does not have at all must still be given, unobserved.
+    Raises:
+        ShapeError: a modality is left out, or sizes differ.
+        ConfigError: the fusion was built for other modalities than there are encoders.
+    Example:
+        >>> corpus = affect.load("synthetic")
+        >>> model = FusionModel.for_corpus(corpus, fusion=affect.fusion.TensorFusion)
+        >>> batch = next(iter(affect.batches(corpus["test"], "sentiment", batch_size=4)))
+        >>> model(batch.inputs).prediction.shape
+        torch.Size([4, 1, 1])
+    """
+
+    def __init__(
+        self, encoders: Mapping[str, Encoder], fusion: Fusion, head: Head, scaler: Scaler | None = None
+    ) -> None:
+        super().__init__()
+        sizes = {name: encoder.out_dim for name, encoder in sorted(encoders.items())}
+        if sizes != fusion.dims:
+            raise ConfigError(
+                f"FusionModel: the encoders give {sizes}, but {type(fusion).__name__} is for {fusion.dims}"
+            )
+        self.encoders = nn.ModuleDict({name: encoders[name] for name in sizes})
+        self.fusion, self.head, self.scaler = fusion, head, scaler
+
+    @classmethod
+    def for_corpus(
+        cls,
+        corpus: Corpus,
+        target: str | None = None,
+        *,
+        encoder: EncoderFactory | Mapping[str, EncoderFactory] = PooledEncoder,
+        fusion: FusionFactory = ConcatenationFusion,
+        head: HeadFactory | None = None,
+        modalities: Iterable[str] | None = None,
+        width: int = 32,
+        out_dim: int = 64,
+        scaling: Scaling = Scaling.STANDARD,
+        nonfinite: Nonfinite = Nonfinite.MEAN,
+    ) -> FusionModel:
+        """A model that fits a corpus's modalities and one of its targets.
+
+        Args:
+            corpus: the scaler is fitted on its split `train`.
+            target: name of the target; the only one by default.
+            encoder: an Encoder class or a partial of one, for every modality or by name.
+            fusion: a Fusion class or a partial of one.
+            head: a Head class or a partial of one; the one for the kind of target by default.
+            modalities: which to use; all by default.
+            width: feature size of what the encoders give.
+            out_dim: feature size of what the fusion gives.
+            scaling: standard, robust or none.
+            nonfinite: what becomes of NaN and infinite values.
+
+        Raises:
+            ConfigError: an unknown target or modality, or a fusion that needs aligned sequences on a corpus
+                that has none.
+        """
+        corpus = corpus if modalities is None else corpus.select(modalities)
+        model = cls.for_shape(
+            corpus.dims, corpus.target(target), corpus.aligned,
+            encoder=encoder, fusion=fusion, head=head, width=width, out_dim=out_dim,
+        )  # fmt: skip
+        read = [name for name, part in model.encoders.items() if not part.reads_indices]
+        model.scaler = Scaler.fit(corpus.select(read)["train"], scaling, nonfinite) if read else None
+        return model
+
+    @classmethod
+    def for_shape(
+        cls,
+        dims: Mapping[str, int],
+        target: Target,
+        aligned: bool,
+        *,
+        encoder: EncoderFactory | Mapping[str, EncoderFactory] = PooledEncoder,
+        fusion: FusionFactory = ConcatenationFusion,
+        head: HeadFactory | None = None,
+        width: int = 32,
+        out_dim: int = 64,
+    ) -> FusionModel:
+        """A model for modalities of these sizes, without a scaler; arguments as in `for_corpus`."""
+        by_name = encoder if isinstance(encoder, Mapping) else dict.fromkeys(dims, encoder)
+        for name in by_name:
+            if name not in dims:
+                raise ConfigError(f"encoder: no modality '{name}'; {did_you_mean(name, dims)}")
+        for name in dims:
+            if name not in by_name:
+                raise ConfigError(
+                    f"encoder: modality '{name}' has none; given for: {', '.join(sorted(by_name))}"
+                )
+        encoders = {name: by_name[name](dim, width) for name, dim in sorted(dims.items())}
+        built = fusion({name: part.out_dim for name, part in encoders.items()}, out_dim)
+        if built.needs_alignment and not aligned:
+            raise ConfigError(
+                f"{type(built).__name__}: needs aligned sequences, and the corpus is not aligned; put an "
+                "aligner before it (affect.data.alignment) or choose a fusion that reads unaligned ones"
+            )
+        make_head = head_for(target) if head is None else head
+        return cls(encoders, built, make_head(out_dim, target))
+
+    def forward(self, inputs: Mapping[str, Sequence]) -> Output:
+        """Predict from a Sequence for each modality."""
+        return self.fuse(self.encode(inputs))
+
+    def encode(self, inputs: Mapping[str, Sequence]) -> dict[str, Sequence]:
+        """The encoded modalities."""
+        absent = sorted(self.encoders.keys() - inputs.keys())
+        if absent:
+            raise ShapeError(
+                f"FusionModel: expected modalities {sorted(self.encoders)}, got {sorted(inputs)}; "
+                "a modality that is missing is a Sequence whose mask is False"
+            )
+        own = {name: inputs[name] for name in self.encoders}
+        scaled = own if self.scaler is None else self.scaler(own)
+        return {name: encoder(scaled[name]) for name, encoder in self.encoders.items()}
+
+    def fuse(self, encoded: Mapping[str, Sequence]) -> Output:
+        """The prediction from encoded modalities."""
+        fused, extras = self.fusion.with_extras(encoded)
+        return Output(self.head(fused), fused, dict(encoded), extras)

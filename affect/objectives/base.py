@@ -1,0 +1,59 @@
+"""The contract of an objective."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from optuna.distributions import BaseDistribution
+from torch import Tensor, nn
+
+from affect.data.targets import Target
+from affect.errors import ConfigError, ShapeError
+from affect.outputs import Output
+from affect.sequences import Sequence
+
+
+class Objective(nn.Module):
+    """(Output, target) -> one loss per sample; only the training loop averages.
+
+    Write `loss`, one number per label; `forward` averages over the labelled steps of each sample.
+
+    Args:
+        target: what is predicted.
+    Shapes:
+        output.prediction: (batch, steps, target.outputs)
+        truth: (batch, steps, target.size) -> (batch,)
+    Missing:
+        steps without a label do not count; a sample without any has loss zero.
+    Raises:
+        ConfigError: the target is of a kind that the objective is not for.
+        ShapeError: prediction and truth differ in their steps.
+    """
+
+    kinds: ClassVar[tuple[type[Target], ...]] = (Target,)
+    search_space: ClassVar[dict[str, BaseDistribution]] = {}
+
+    def __init__(self, target: Target) -> None:
+        super().__init__()
+        if not isinstance(target, self.kinds):
+            raise ConfigError(
+                f"{type(self).__name__}: is for {' or '.join(k.__name__ for k in self.kinds)} targets, "
+                f"got {type(target).__name__} '{target.name}'"
+            )
+        self.target = target
+
+    def forward(self, output: Output, truth: Sequence) -> Tensor:
+        """One loss per sample, (batch,)."""
+        expected = (*truth.mask.shape, self.target.outputs)
+        if output.prediction.shape != expected:
+            raise ShapeError(
+                f"{type(self).__name__}: expected a prediction of shape {expected}, "
+                f"got {tuple(output.prediction.shape)}; a label per step needs a fusion that keeps "
+                "steps (PerStep) and encoders that do (StepEncoder, LSTMEncoder)"
+            )
+        losses = self.loss(output.prediction, truth.values)  # (batch, steps)
+        return truth.with_values(losses.unsqueeze(-1)).mean().squeeze(-1)
+
+    def loss(self, prediction: Tensor, truth: Tensor) -> Tensor:
+        """What the author writes: (batch, steps, outputs) and (batch, steps, size) -> (batch, steps)."""
+        raise NotImplementedError(f"{type(self).__name__} must define loss")

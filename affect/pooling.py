@@ -1,0 +1,79 @@
+"""Steps to one vector per sample: only observed steps count."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from affect.sequences import Sequence
+
+
+class Pooling(nn.Module):
+    """Sequence -> one vector per sample, (batch, factor * feature); zeros where no step was observed."""
+
+    factor: ClassVar[int] = 1
+    """Numbers that come out for each feature."""
+
+    def forward(self, x: Sequence) -> Tensor:
+        """Pool `x` over its observed steps."""
+        raise NotImplementedError(f"{type(self).__name__} must define forward")
+
+
+class MeanPooling(Pooling):
+    """The mean over observed steps.
+
+    Example:
+        >>> MeanPooling()(Sequence.full(torch.tensor([[[1.0], [3.0]]])))
+        tensor([[2.]])
+    """
+
+    def forward(self, x: Sequence) -> Tensor:
+        return x.mean()
+
+
+class MaxPooling(Pooling):
+    """The largest value of each feature over observed steps.
+
+    Example:
+        >>> MaxPooling()(Sequence.full(torch.tensor([[[1.0], [3.0]]])))
+        tensor([[3.]])
+    """
+
+    def forward(self, x: Sequence) -> Tensor:
+        highest = x.values.masked_fill(~x.mask.unsqueeze(-1), -torch.inf).amax(1)
+        return torch.where(x.present.unsqueeze(-1), highest, 0)
+
+
+class LastPooling(Pooling):
+    """The last observed step: what a recurrent encoder has read when it is done.
+
+    Example:
+        >>> LastPooling()(Sequence.full(torch.tensor([[[1.0], [3.0]]])))
+        tensor([[3.]])
+    """
+
+    def forward(self, x: Sequence) -> Tensor:
+        steps = torch.arange(1, x.time + 1, device=x.mask.device)
+        last = (steps * x.mask).argmax(1)  # 0 where nothing was observed: that step holds zeros
+        return x.values[torch.arange(len(last), device=last.device), last]
+
+
+class MeanStdPooling(Pooling):
+    """Mean and standard deviation over observed steps: the statistics of classical acoustic baselines.
+
+    Example:
+        >>> MeanStdPooling()(Sequence.full(torch.tensor([[[1.0], [3.0]]])))
+        tensor([[2.0000, 1.0000]])
+    """
+
+    factor: ClassVar[int] = 2
+
+    def forward(self, x: Sequence) -> Tensor:
+        mean = x.mean()
+        away = x.with_values(x.values - mean.unsqueeze(1))
+        variance = away.with_values(away.values.square()).mean()
+        # the root has no slope at zero: a constant feature must not send NaN backwards
+        spread = torch.where(variance > 0, variance.clamp(min=1e-12).sqrt(), 0)
+        return torch.cat([mean, spread], -1)

@@ -1,0 +1,95 @@
+"""A summary as a table of models and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from affect import metrics
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What stands in a table for one model and metric.
+
+    Args:
+        text: mean, deviation over seeds, interval over samples.
+        remarks: what a reader must know beside it.
+        best: whether no other measured model has a better mean.
+    """
+
+    text: str
+    remarks: tuple[str, ...] = ()
+    best: bool = False
+
+
+NO_BETTER = "no better than a constant"
+"""The constant's value lies within the interval or beyond it."""
+
+
+def cells(summary: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """For each target a frame of `Cell`s, models by metrics; published figures are marked by their source."""
+    tables = {}
+    for target, rows in summary.groupby("target", sort=False):
+        measured = rows[rows["count"].notna()]
+        found: dict[str, dict[str, Cell]] = {metric: {} for metric in measured["metric"].unique()}
+        for metric, column in rows[rows["metric"].isin(found)].groupby("metric", sort=False):
+            sign = 1 if metrics.higher_is_better(str(metric)) else -1
+            best = (sign * column.loc[column["count"].notna(), "mean"]).max()
+            for row in column.to_dict("records"):
+                found[str(metric)][row["model"]] = _cell(row, sign, sign * row["mean"] == best)
+        tables[str(target)] = pd.DataFrame(found, index=rows["model"].unique(), dtype=object)
+    return tables
+
+
+def _cell(row: Mapping[Any, Any], sign: int, best: bool) -> Cell:
+    value = {key: float(x) for key, x in row.items() if isinstance(x, int | float)}
+    text = f"{value['mean']:.3f}"
+    if "count" not in value or pd.isna(value["count"]):
+        return Cell(text, (f"published: {row['source']}",))
+    if not pd.isna(value["std"]):
+        text += f" ±{value['std']:.3f}"
+    text += f" [{value['low']:.3f}, {value['high']:.3f}]"
+    remarks = []
+    worst = value["low"] if sign > 0 else value["high"]
+    if sign * worst <= sign * value["floor"]:
+        remarks.append(f"{NO_BETTER} ({value['floor']:.3f})")
+    gains = value.get("gain_low", float("nan")), value.get("gain_high", float("nan"))
+    if gains[0] <= 0 <= gains[1]:
+        remarks.append(f"not distinguishable from {row['reference']}")
+    return Cell(text, tuple(remarks), best)
+
+
+def print_table(summary: pd.DataFrame, console: Console | None = None) -> None:
+    """Print a summary: one table per target, remarks as marks that are explained below it."""
+    console = console or Console()
+    for target, table in cells(summary).items():
+        counts = summary[summary["target"] == target].groupby("metric")["count"].max()
+        shown = Table(title=target, title_style="bold", box=None, header_style="bold", pad_edge=False)
+        shown.add_column("model")
+        for metric in table.columns:
+            arrow = "↑" if metrics.higher_is_better(metric) else "↓"
+            shown.add_column(f"{metric} {arrow}\nn={counts[metric]:.0f}", justify="right")
+        marks: dict[str, str] = {}
+        for model, row in table.iterrows():
+            shown.add_row(str(model), *[_marked(cell, marks) for cell in row])
+        console.print(shown)
+        for remark, mark in marks.items():
+            console.print(f"{mark} {remark}", style="dim", highlight=False)
+        console.print()
+
+
+def _marked(cell: Cell | float, marks: dict[str, str]) -> str:
+    """A cell's text with a mark for each remark."""
+    if not isinstance(cell, Cell):
+        return ""
+    signs = "".join(marks.setdefault(remark, chr(ord("a") + len(marks))) for remark in cell.remarks)
+    text = (
+        f"[bold]{cell.text}[/bold]".replace(" [0", " \\[0") if cell.best else cell.text.replace(" [", " \\[")
+    )
+    return f"{text} [dim]{signs}[/dim]" if signs else text

@@ -1,0 +1,135 @@
+"""The one type that carries time, padding and absence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from affect.errors import ShapeError
+
+
+@dataclass(frozen=True, eq=False)
+class Sequence:
+    """Steps over time, and which of them were observed.
+
+    Padding, dropped steps and a missing modality are one thing: steps where the mask is False.
+    Their values are set to zero here, so nothing that lies under them can reach a model.
+    A sample lacks a modality when its whole row is False; a vector is a sequence of one step.
+
+    Args:
+        values: features of every step, floating point.
+        mask: bool, True where the step was observed.
+    Shapes:
+        values: (batch, time, feature)
+        mask: (batch, time)
+    Raises:
+        ShapeError: the two do not fit together.
+    Example:
+        >>> x = Sequence(torch.tensor([[[1.0], [3.0], [9.0]]]), torch.tensor([[True, True, False]]))
+        >>> x.mean()
+        tensor([[2.]])
+        >>> x.values[0, 2]
+        tensor([0.])
+    """
+
+    values: Tensor
+    mask: Tensor
+
+    def __post_init__(self) -> None:
+        if self.values.dim() != 3 or not self.values.is_floating_point():
+            raise ShapeError(
+                "Sequence: values must be floating point of shape (batch, time, feature), "
+                f"got {self.values.dtype} of shape {tuple(self.values.shape)}"
+            )
+        if self.mask.dtype != torch.bool or self.mask.shape != self.values.shape[:2]:
+            raise ShapeError(
+                f"Sequence: mask must be torch.bool of shape {tuple(self.values.shape[:2])}, "
+                f"got {self.mask.dtype} of shape {tuple(self.mask.shape)}"
+            )
+        object.__setattr__(self, "values", self.values.masked_fill(~self.mask.unsqueeze(-1), 0))
+
+    @classmethod
+    def full(cls, values: Tensor) -> Self:
+        """Observe every step of `values`, (batch, time, feature)."""
+        return cls(values, torch.ones(values.shape[:2], dtype=torch.bool, device=values.device))
+
+    @classmethod
+    def vector(cls, values: Tensor, present: Tensor | None = None) -> Self:
+        """One step: `values` (batch, feature), observed where `present` (batch,), everywhere by default."""
+        if present is None:
+            return cls.full(values.unsqueeze(1))
+        return cls(values.unsqueeze(1), present.unsqueeze(1))
+
+    @property
+    def time(self) -> int:
+        """Steps per row, padding included."""
+        return self.values.shape[1]
+
+    @property
+    def dim(self) -> int:
+        """Feature size."""
+        return self.values.shape[2]
+
+    @property
+    def present(self) -> Tensor:
+        """(batch,) bool: whether the sample has the modality at all."""
+        return self.mask.any(1)
+
+    @property
+    def lengths(self) -> Tensor:
+        """(batch,) int: how many steps were observed."""
+        return self.mask.sum(1)
+
+    def with_values(self, values: Tensor) -> Sequence:
+        """The same steps with other values, (batch, time, any feature size)."""
+        return Sequence(values, self.mask)
+
+    def keep(self, mask: Tensor) -> Sequence:
+        """Lose the steps where `mask`, (batch, time) or broadcastable, is False. Nothing moves."""
+        return Sequence(self.values, self.mask & mask)
+
+    def take(self, rows: Tensor) -> Sequence:
+        """The samples `rows`, an index or a bool mask over the batch."""
+        return Sequence(self.values[rows], self.mask[rows])
+
+    def mean(self) -> Tensor:
+        """(batch, feature): the mean over observed steps; zeros where there are none."""
+        return self.values.sum(1) / self.lengths.clamp(min=1).unsqueeze(-1).to(self.values.dtype)
+
+    def to(self, *args: Any, **kwargs: Any) -> Sequence:
+        """Move or cast the values as `Tensor.to` does; the mask follows the device."""
+        values = self.values.to(*args, **kwargs)
+        return Sequence(values, self.mask.to(values.device))
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Some samples of one split.
+
+    A target is a Sequence too: one step where a sample has one label, and a step per utterance
+    where labels are per step. A step without a label is unobserved.
+
+    Args:
+        inputs: a Sequence for each modality; all have the same batch size, each its own time.
+        target: the truth, with feature size 1 (a number, or a class index) or one per label.
+        ids: the sample ids.
+    Example:
+        >>> x = Sequence.full(torch.ones(2, 3, 4))
+        >>> len(Batch({"text": x}, Sequence.vector(torch.zeros(2, 1)), ("a", "b")).to("cpu"))
+        2
+    """
+
+    inputs: dict[str, Sequence]
+    target: Sequence
+    ids: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def to(self, *args: Any, **kwargs: Any) -> Batch:
+        """Move or cast every tensor."""
+        inputs = {name: x.to(*args, **kwargs) for name, x in self.inputs.items()}
+        return Batch(inputs, self.target.to(*args, **kwargs), self.ids)

@@ -1,0 +1,390 @@
+"""Training with Lightning, and evaluation."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import lightning
+import numpy as np
+import pandas as pd
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.optimizer import Optimizer
+
+from affect import metrics
+from affect.data.corpus import Corpus, Split
+from affect.data.loading import batches
+from affect.data.targets import Target
+from affect.errors import ConfigError, did_you_mean
+from affect.model import FusionModel
+from affect.objectives import Objective, objective_for
+from affect.sequences import Batch
+
+ObjectiveFactory: TypeAlias = Callable[[Target], Objective]
+"""An Objective class, or a partial of one: whatever makes an objective for a target."""
+
+MONITOR = "valid/monitor"
+COLUMNS = ("corpus", "model", "seed", "fold", "split", "condition", "level", "metric", "value", "count")
+"""Columns of the tidy table; `count` is how many labels a metric was computed on."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a model is trained.
+
+    Args:
+        epochs: at most; training stops earlier when the monitored value no longer improves.
+        batch_size: samples per batch.
+        learning_rate: of AdamW.
+        weight_decay: of AdamW.
+        gradient_clip: largest norm of the gradient; 0 does not clip.
+        patience: epochs without improvement after which training stops.
+        monitor: what chooses the epoch, measured on the validation split: `loss` or the name of a metric.
+        schedule: a torch scheduler class, or a partial of one, stepped once per epoch.
+        accelerator: where to train: `cpu`, `gpu`, `auto` and others that Lightning knows.
+    """
+
+    epochs: int = 60
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    gradient_clip: float = 1.0
+    patience: int = 10
+    monitor: str = "loss"
+    schedule: Callable[[Optimizer], LRScheduler] | None = None
+    accelerator: str = "cpu"
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "patience"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"training: {name} must be at least 1, got {getattr(self, name)}")
+        if not self.learning_rate > 0:
+            raise ConfigError(f"training: learning_rate must be positive, got {self.learning_rate}")
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A trained model and what was measured on it.
+
+    Args:
+        model: with the weights of the best epoch on the validation split.
+        results: tidy rows, one per split and metric.
+        predictions: one row per label of the validation and test splits.
+        history: one row per epoch.
+        best_epoch: the epoch that was kept, from 0; chosen by `monitor` on the validation split.
+        monitor: what chose it.
+        seconds: of training.
+    """
+
+    model: FusionModel
+    results: pd.DataFrame
+    predictions: pd.DataFrame
+    history: pd.DataFrame
+    best_epoch: int
+    monitor: str
+    seconds: float
+
+
+def fit(
+    model: FusionModel,
+    corpus: Corpus,
+    seed: int = 0,
+    *,
+    training: Training | None = None,
+    objective: ObjectiveFactory | None = None,
+    name: str = "",
+    folder: str | Path | None = None,
+    loggers: list[Logger] | None = None,
+) -> Run:
+    """Train on the split `train`, choose the epoch on `valid`, then measure `valid` and `test`.
+
+    The test split, where there is one, is not touched before the epoch is chosen. The same seed gives the
+    same run, also when it was interrupted and resumed.
+
+    Args:
+        model: is trained in place.
+        corpus: has the splits `train` and `valid`; a search hands over a corpus without `test`.
+        seed: of the order of samples and of dropout. The initial weights are the model's own.
+        training: how to train.
+        objective: an Objective class or a partial of one; the plain one for the kind of target by default.
+        name: the model's name in the results; its fusion's class by default.
+        folder: where checkpoints and logs go; a training that finds its own checkpoint there resumes.
+        loggers: any Lightning loggers, beside the CSV log.
+
+    Raises:
+        ConfigError: there is no validation split to choose the epoch on.
+    Example:
+        >>> corpus = affect.load("synthetic")
+        >>> model = affect.FusionModel.for_corpus(corpus, fusion=affect.fusion.TensorFusion)
+        >>> run = affect.fit(model, corpus, training=Training(epochs=2))
+        >>> sorted(run.results["split"].unique())
+        ['test', 'valid']
+    """
+    training = training or Training()
+    target = model.head.target
+    if "valid" not in corpus.splits:
+        raise ConfigError(
+            f"{corpus.name}: no split 'valid' to choose the epoch on; carve one from the training groups "
+            "(affect.data.splitting.carve)"
+        )
+    make = objective_for(target) if objective is None else objective
+    learner = Learner(model, make(target), training, seed)
+    with tempfile.TemporaryDirectory() as scratch, seeded(seed), _quiet():
+        root = Path(scratch if folder is None else folder)
+        checkpoint = ModelCheckpoint(
+            root / "checkpoints", "best", monitor=MONITOR, mode=learner.mode, save_last=True,
+            enable_version_counter=False,
+        )  # fmt: skip
+        if loggers is None and folder is not None:
+            loggers = [
+                CSVLogger(root, name="", version="log"),
+                TensorBoardLogger(root, name="", version="log"),
+            ]
+        trainer = lightning.Trainer(
+            max_epochs=training.epochs,
+            accelerator=training.accelerator,
+            devices=1,
+            gradient_clip_val=training.gradient_clip or None,
+            callbacks=[checkpoint, EarlyStopping(MONITOR, patience=training.patience, mode=learner.mode)],
+            logger=loggers or False,
+            log_every_n_steps=1,
+            num_sanity_val_steps=0,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+        last = root / "checkpoints" / "last.ckpt"
+        trainer.fit(
+            learner,
+            batches(corpus["train"], target.name, training.batch_size, seed, corpus.aligned),
+            batches(corpus["valid"], target.name, 4 * training.batch_size, aligned=corpus.aligned),
+            ckpt_path=last if last.exists() else None,
+            weights_only=True,
+        )
+        best = torch.load(checkpoint.best_model_path, weights_only=True, map_location="cpu")
+    learner.load_state_dict(best["state_dict"])
+    model.cpu().eval()
+    measured = [
+        evaluate(model, corpus, split, name=name, seed=seed, batch_size=4 * training.batch_size)
+        for split in ("valid", "test")
+        if split in corpus.splits
+    ]
+    results, predictions = (pd.concat(parts, ignore_index=True) for parts in zip(*measured, strict=True))
+    return Run(
+        model=model,
+        results=results,
+        predictions=predictions,
+        history=pd.DataFrame(learner.history),
+        best_epoch=int(best["epoch"]),
+        monitor=training.monitor,
+        seconds=learner.seconds,
+    )
+
+
+def evaluate(
+    model: FusionModel, corpus: Corpus, split: str, *, name: str = "", seed: int = 0, batch_size: int = 128
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Measure a model on one split: its tidy rows, and one row per label.
+
+    Args:
+        model: in eval mode afterwards.
+        corpus: has the model's target and modalities.
+        split: the name of the split.
+        name: the model's name in the results; its fusion's class by default.
+        seed: as it stands in the results.
+        batch_size: samples per batch; does not change the figures beyond rounding.
+    Example:
+        >>> corpus = affect.load("synthetic")
+        >>> results, predictions = evaluate(affect.FusionModel.for_corpus(corpus), corpus, "test")
+        >>> len(predictions), results.loc[0, "count"].item()
+        (400, 400)
+    """
+    target = model.head.target
+    predictions = _predict(model, corpus[split], corpus.aligned, batch_size, target.name)
+    truth = _labels(corpus[split], target)
+    scores = metrics.score(target, predictions.filter(regex=r"^prediction").to_numpy(), truth)
+    row = {"corpus": corpus.name, "model": name or type(model.fusion).__name__, "seed": seed, "fold": 0}
+    where = {"split": split, "condition": "clean", "level": 0.0}
+    results = [
+        {**row, **where, "metric": metric, "value": score.value, "count": score.count}
+        for metric, score in scores.items()
+    ]
+    predictions[_columns("truth", target, target.size)] = truth
+    return pd.DataFrame(results, columns=list(COLUMNS)), predictions.assign(split=split, seed=seed, fold=0)
+
+
+def predict(model: FusionModel, split: Split, aligned: bool = False, batch_size: int = 128) -> pd.DataFrame:
+    """What a model says of every sample, and of every observed step where it predicts per step.
+
+    Columns: `id`, `step`, and `prediction` or, with classes, `prediction.CLASS`: a value on the target's
+    scale, or a probability. The split needs no labels.
+
+    Example:
+        >>> corpus = affect.load("synthetic")
+        >>> predict(affect.FusionModel.for_corpus(corpus), corpus["test"]).columns.tolist()
+        ['id', 'step', 'prediction']
+    """
+    return _predict(model, split, aligned, batch_size, None)
+
+
+def _predict(
+    model: FusionModel, split: Split, aligned: bool, batch_size: int, labels: str | None
+) -> pd.DataFrame:
+    """Predictions for every step that has one of `labels`; without them, for every step that was observed."""
+    target = model.head.target
+    model.eval()
+    device = next(model.parameters()).device
+    rows = []
+    with torch.inference_mode():
+        for batch in batches(split, labels, batch_size, aligned=aligned):
+            output = model(batch.to(device).inputs)
+            said = model.head.decide(output.prediction).double().cpu()
+            wanted = torch.ones(said.shape[:2], dtype=torch.bool)
+            if target.per_step:
+                wanted = output.fused.mask.cpu()
+            if labels is not None:
+                wanted = batch.target.mask
+            row, step = wanted.nonzero(as_tuple=True)
+            frame = pd.DataFrame(said[wanted].numpy(), columns=_columns("prediction", target, target.outputs))
+            frame.insert(0, "id", [batch.ids[i] for i in row.tolist()])
+            frame.insert(1, "step", step.numpy())
+            rows.append(frame)
+    return pd.concat(rows, ignore_index=True)
+
+
+class Learner(lightning.LightningModule):
+    """A model under training: the one place where losses are averaged."""
+
+    def __init__(self, model: FusionModel, objective: Objective, training: Training, seed: int) -> None:
+        super().__init__()
+        self.model, self.objective, self.training_, self.seed = model, objective, training, seed
+        rises = training.monitor != "loss" and metrics.higher_is_better(training.monitor)
+        self.mode = "max" if rises else "min"
+        self.history: list[dict[str, float]] = []
+        self.seconds = 0.0
+        self._pieces: list[tuple[Tensor, ...]] = []
+
+    def training_step(self, batch: Batch) -> Tensor:
+        """The mean loss over the batch's labels."""
+        return _mean(*self._losses(batch)[:2])
+
+    def on_train_start(self) -> None:
+        """A training that had stopped when it was interrupted does not start again."""
+        stopped = (c for c in self.trainer.early_stopping_callbacks if c.stopped_epoch)
+        self.trainer.should_stop = any(stopped)
+
+    def on_train_epoch_start(self) -> None:
+        """Dropout depends on the seed and the epoch alone, so that a resumed run repeats."""
+        torch.manual_seed(hash((self.seed, self.current_epoch)))
+        self._begin = time.perf_counter()
+
+    def validation_step(self, batch: Batch) -> None:
+        """Keep what the end of the epoch needs."""
+        losses, labels, prediction = self._losses(batch)
+        said = self.model.head.decide(prediction)[batch.target.mask]
+        self._pieces.append((losses, labels, said, batch.target.values[batch.target.mask]))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the loss and every metric of the validation split."""
+        losses, labels, said, truth = (
+            torch.cat(parts).double().cpu() for parts in zip(*self._pieces, strict=True)
+        )
+        self._pieces.clear()
+        scores = metrics.score(self.model.head.target, said.numpy(), truth.numpy())
+        found = {"loss": _mean(losses, labels).item(), **{name: x.value for name, x in scores.items()}}
+        if self.training_.monitor not in found:
+            raise ConfigError(
+                f"training: monitor '{self.training_.monitor}' is not measured for target "
+                f"'{self.model.head.target.name}'; {did_you_mean(self.training_.monitor, found)}"
+            )
+        self.log_dict({f"valid/{name}": value for name, value in found.items()})
+        self.log(MONITOR, found[self.training_.monitor], logger=False)
+        self.seconds += time.perf_counter() - self._begin
+        self.history.append({"epoch": self.current_epoch, "seconds": self.seconds, **found})
+
+    def configure_optimizers(self) -> Any:
+        """AdamW and the schedule."""
+        options = self.training_
+        optimizer = torch.optim.AdamW(
+            self.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
+        )
+        if options.schedule is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": options.schedule(optimizer)}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the history with the weights."""
+        checkpoint["history"], checkpoint["seconds"] = self.history, self.seconds
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with the history of the interrupted training."""
+        self.history, self.seconds = checkpoint["history"], checkpoint["seconds"]
+
+    def _losses(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Loss and number of labels of each sample, and the prediction."""
+        output = self.model(batch.inputs)
+        return self.objective(output, batch.target), batch.target.lengths, output.prediction
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw from `seed` within the block, and leave the caller's random state as it was.
+
+    Example:
+        >>> with seeded(1):
+        ...     a = torch.rand(1)
+        >>> with seeded(1):
+        ...     b = torch.rand(1)
+        >>> bool(a == b)
+        True
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Lightning without its advice on a handful of in-memory batches and without its banners."""
+    talkers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [talker.level for talker in talkers]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)  # Lightning's own
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
+        warnings.filterwarnings("ignore", message=".*Experiment logs directory.*")
+        for talker in talkers:
+            talker.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for talker, level in zip(talkers, levels, strict=True):
+                talker.setLevel(level)
+
+
+def _mean(losses: Tensor, labels: Tensor) -> Tensor:
+    """The mean over labels of per-sample losses."""
+    return (losses * labels).sum() / labels.sum().clamp(min=1)
+
+
+def _labels(split: Split, target: Target) -> NDArray[np.float64]:
+    """The truth of every observed label, (labels, size), in the order of `predict`."""
+    rows = split.targets[target.name]
+    return np.concatenate(list(rows.chunks()))
+
+
+def _columns(kind: str, target: Target, size: int) -> list[str]:
+    classes = getattr(target, "classes", ())
+    return [f"{kind}.{name}" for name in classes] if size == len(classes) > 0 else [kind]

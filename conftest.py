@@ -1,0 +1,27 @@
+"""What every doctest finds in its namespace, and where the real corpora are."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _names(doctest_namespace):
+    import numpy as np
+    import torch
+
+    import affect
+    from affect.sequences import Sequence
+
+    doctest_namespace.update(affect=affect, np=np, torch=torch, Sequence=Sequence)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real corpora; tests that need it are skipped where there is none."""
+    named = os.environ.get("AFFECT_DATA")
+    folder = Path(named) if named else Path(__file__).parent.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no real corpora: AFFECT_DATA is not set and {folder} does not exist")
+    return folder

@@ -1,0 +1,1 @@
+"""Published benchmark settings, and the scripts that prepare their corpora."""

@@ -1,0 +1,77 @@
+"""Every encoder, fusion, head and objective there is keeps the laws; a class added later is covered too."""
+
+import importlib
+import inspect
+import pkgutil
+
+import pytest
+
+import affect
+from affect import testing
+from affect.data.targets import Binary, MultiClass, MultiLabel, Regression
+from affect.encoders import Encoder
+from affect.fusion import Fusion
+from affect.heads import Head
+from affect.objectives import Objective
+from affect.sequences import Sequence
+
+TARGETS = [
+    Regression("target"),
+    Binary("target"),
+    MultiClass("target", classes=("a", "b", "c")),
+    MultiLabel("target", classes=("a", "b")),
+    Regression("target", per_step=True),
+]
+
+
+def parts_of(base, written):
+    """Every class of affect's own that is a `base` and has, or inherits, what the author of one writes."""
+    for module in pkgutil.walk_packages(affect.__path__, "affect."):
+        importlib.import_module(module.name)
+    found, queue = set(), [base]
+    while queue:
+        for cls in queue.pop().__subclasses__():
+            queue.append(cls)
+            own = cls.__module__.startswith("affect.") and not cls.__name__.startswith("_")
+            if own and getattr(cls, written) is not getattr(base, written, None):
+                found.add(cls)
+    return sorted(found - {affect.VectorFusion}, key=lambda cls: cls.__name__)
+
+
+def targets_of(cls):
+    kinds = getattr(cls, "kinds", None) or (cls.kind,)
+    return [target for target in TARGETS if isinstance(target, kinds)]
+
+
+CASES = {
+    **{cls.__name__: testing.encoder_part(cls) for cls in parts_of(Encoder, "encode")},
+    **{
+        f"{cls.__name__}-{count}": testing.fusion_part(cls, count)
+        for cls in parts_of(Fusion, "fuse")
+        for count in (2, 3, 4)
+    },
+    **{
+        f"{cls.__name__}-{i}": testing.head_part(cls, target)
+        for cls in parts_of(Head, "kind")
+        for i, target in enumerate(targets_of(cls))
+    },
+    **{
+        f"{cls.__name__}-{i}": testing.objective_part(cls, target)
+        for cls in parts_of(Objective, "loss")
+        for i, target in enumerate(targets_of(cls))
+    },
+}
+
+
+@pytest.mark.parametrize("law", testing.LAWS, ids=lambda law: law.__name__)
+@pytest.mark.parametrize("part", CASES.values(), ids=CASES)
+def test_law(part, law):
+    law(part)
+
+
+def test_all_parts_are_collected():
+    names = {name.split("-")[0] for name in CASES}
+    assert {"LSTMEncoder", "TensorFusion", "PerStep", "BinaryHead", "CrossEntropy"} <= names
+    for room in (affect.encoders, affect.fusion):
+        public = {n for n in room.__all__ if inspect.isclass(getattr(room, n))}
+        assert public - {"Encoder", "Fusion", "VectorFusion"} <= names
