@@ -31,14 +31,14 @@ from affect.objectives import Objective
 from affect.training import Training
 
 ROOMS = {
-    "encoder": "affect.encoders",
-    "fusion": "affect.fusion",
-    "head": "affect.heads",
-    "objective": "affect.objectives",
-    "pooling": "affect.pooling",
-    "schedule": "torch.optim.lr_scheduler",
+    "encoder": ("affect.encoders", "Encoder"),
+    "fusion": ("affect.fusion", "Fusion"),
+    "head": ("affect.heads", "Head"),
+    "objective": ("affect.objectives", "Objective"),
+    "pooling": ("affect.pooling", "Pooling"),
+    "schedule": ("torch.optim.lr_scheduler", "LRScheduler"),
 }
-"""Where the class of a part is looked for when it is named without a module."""
+"""Where the class of a part is looked for when it is named without a module, and what it derives from."""
 
 
 @dataclass
@@ -46,7 +46,8 @@ class Model:
     """A model: its parts, and what they read.
 
     Args:
-        encoder: for every modality, or one for each by name.
+        encoder: for every modality that has none of its own.
+        encoders: for modalities by name.
         fusion: how the encoded modalities become one.
         head: the one for the kind of target by default.
         modalities: which to use; all by default.
@@ -56,21 +57,29 @@ class Model:
         nonfinite: what becomes of NaN and infinite values: mean, mask or refuse.
     """
 
-    encoder: Callable[[int, int], Encoder] | dict[str, Callable[[int, int], Encoder]] = PooledEncoder
+    encoder: Callable[[int, int], Encoder] = PooledEncoder
+    encoders: dict[str, Callable[[int, int], Encoder]] = field(default_factory=dict)
     fusion: Callable[[dict[str, int], int], Fusion] = ConcatenationFusion
     head: Callable[[int, Target], Head] | None = None
     modalities: list[str] | None = None
     width: int = 32
     out_dim: int = 64
-    scaling: Scaling = Scaling.STANDARD
-    nonfinite: Nonfinite = Nonfinite.MEAN
+    scaling: Scaling = "standard"
+    nonfinite: Nonfinite = "mean"
+
+    def encoder_of(self, name: str) -> Callable[[int, int], Encoder]:
+        """What encodes the modality `name`."""
+        return self.encoders.get(name, self.encoder)
 
     def build(self, corpus: Corpus, target: str | None) -> FusionModel:
         """The model for a corpus and one of its targets, its scaler fitted on the split `train`."""
+        for name in self.encoders:
+            if name not in corpus.dims:
+                raise ConfigError(f"encoders: no modality '{name}'; {did_you_mean(name, corpus.dims)}")
         return FusionModel.for_corpus(
             corpus,
             target,
-            encoder=self.encoder,
+            encoder={name: self.encoder_of(name) for name in self.modalities or corpus.dims},
             fusion=self.fusion,
             head=self.head,
             modalities=self.modalities,
@@ -138,7 +147,7 @@ def parse(content: Mapping[str, Any], where: str) -> Configuration:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(Configuration, None)
     try:
-        return Configuration(**parser.instantiate_classes(parser.parse_object(plain)).as_dict())
+        return Configuration(**parser.instantiate(parser.parse_object(plain)).as_dict())
     except ArgumentError as error:
         raise ConfigError(f"{where}: {' '.join(str(error).split())}") from None
 
@@ -170,10 +179,10 @@ def check_keys(content: Any, kind: type, where: str) -> None:
 
 def _part(value: Any, key: str, where: str) -> Any:
     """A value in which every class stands as `{class_path: full.import.Path, init_args: {...}}`."""
+    if key == "encoders" and isinstance(value, Mapping):
+        return {name: _part(entry, "encoder", f"{where}: {name}") for name, entry in value.items()}
     if key not in ROOMS or value is None:
         return value
-    if isinstance(value, Mapping) and "class_path" not in value:  # one for each modality, by name
-        return {name: _part(entry, key, f"{where}: {name}") for name, entry in value.items()}
     if isinstance(value, str):
         value = {"class_path": value}
     if not isinstance(value, Mapping) or value.keys() - {"class_path", "init_args"}:
@@ -195,15 +204,17 @@ _GIVEN = ("self", "dims", "in_dim", "out_dim", "target", "optimizer")
 
 def _find(path: str, key: str, where: str) -> type:
     """The class that a configuration names."""
+    room, base = ROOMS[key]
     module_name, _, name = path.rpartition(".")
-    module_name = module_name or ROOMS[key]
+    module_name = module_name or room
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
         raise ConfigError(f"{where}: {key}: cannot import '{module_name}' ({error})") from None
-    found = getattr(module, name, None)
-    if not inspect.isclass(found):
-        known = [n for n, c in vars(module).items() if inspect.isclass(c) and not n.startswith("_")]
-        known = [n for n in known if n in getattr(module, "__all__", known)]
-        raise ConfigError(f"{where}: {key}: no class '{name}' in {module_name}; {did_you_mean(name, known)}")
-    return found
+    kind = getattr(importlib.import_module(room), base)
+    known = {
+        n: c for n, c in vars(module).items() if inspect.isclass(c) and issubclass(c, kind) and c is not kind
+    }
+    if name not in known:
+        raise ConfigError(f"{where}: {key}: no {base} '{name}' in {module_name}; {did_you_mean(name, known)}")
+    return known[name]

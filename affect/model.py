@@ -74,8 +74,8 @@ class FusionModel(nn.Module):
         modalities: Iterable[str] | None = None,
         width: int = 32,
         out_dim: int = 64,
-        scaling: Scaling = Scaling.STANDARD,
-        nonfinite: Nonfinite = Nonfinite.MEAN,
+        scaling: Scaling = "standard",
+        nonfinite: Nonfinite = "mean",
     ) -> FusionModel:
         """A model that fits a corpus's modalities and one of its targets.
 

@@ -65,7 +65,7 @@ class MeanStdPooling(Pooling):
 
     Example:
         >>> MeanStdPooling()(Sequence.full(torch.tensor([[[1.0], [3.0]]])))
-        tensor([[2.0000, 1.0000]])
+        tensor([[2., 1.]])
     """
 
     factor: ClassVar[int] = 2

@@ -164,7 +164,7 @@ def load_model(folder: str | Path) -> FusionModel:
         shape["dims"],
         target,
         shape["aligned"],
-        encoder=parts.encoder,
+        encoder={name: parts.encoder_of(name) for name in shape["dims"]},
         fusion=parts.fusion,
         head=parts.head,
         width=parts.width,

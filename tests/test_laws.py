@@ -13,7 +13,6 @@ from affect.encoders import Encoder
 from affect.fusion import Fusion
 from affect.heads import Head
 from affect.objectives import Objective
-from affect.sequences import Sequence
 
 TARGETS = [
     Regression("target"),

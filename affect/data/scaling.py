@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from enum import StrEnum
-from typing import Self
+from typing import Literal, Self, TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -14,32 +13,17 @@ from torch import Tensor, nn
 
 from affect.data.corpus import Split
 from affect.data.ragged import Ragged
-from affect.errors import DataError
+from affect.errors import ConfigError, DataError, did_you_mean
 from affect.sequences import Sequence
 
 logger = logging.getLogger(__name__)
 
 
-class Scaling(StrEnum):
-    """How features are brought to one scale."""
+Scaling: TypeAlias = Literal["standard", "robust", "none"]
+"""Mean 0 and deviation 1; median 0 and interquartile range 1, for columns with wild values; or as they are."""
 
-    STANDARD = "standard"
-    """Mean 0 and standard deviation 1."""
-    ROBUST = "robust"
-    """Median 0 and interquartile range 1: for columns with wild values (COVAREP)."""
-    NONE = "none"
-    """As they are."""
-
-
-class Nonfinite(StrEnum):
-    """What becomes of NaN and infinite values in observed steps."""
-
-    MEAN = "mean"
-    """The column's mean over the training split takes their place."""
-    MASK = "mask"
-    """The step becomes unobserved."""
-    REFUSE = "refuse"
-    """An error names the first of them."""
+Nonfinite: TypeAlias = Literal["mean", "mask", "refuse"]
+"""NaN and infinite values in observed steps become the column's training mean, or unobserved, or an error."""
 
 
 class Scaler(nn.Module):
@@ -63,13 +47,16 @@ class Scaler(nn.Module):
     def __init__(
         self,
         dims: Mapping[str, int],
-        scaling: Scaling = Scaling.STANDARD,
-        nonfinite: Nonfinite = Nonfinite.MEAN,
+        scaling: Scaling = "standard",
+        nonfinite: Nonfinite = "mean",
         clip: float = 10.0,
     ) -> None:
         super().__init__()
+        for given, known in ((scaling, get_args(Scaling)), (nonfinite, get_args(Nonfinite))):
+            if given not in known:
+                raise ConfigError(f"Scaler: no '{given}'; {did_you_mean(given, known)}")
         self.dims = dict(sorted(dims.items()))
-        self.scaling, self.nonfinite, self.clip = Scaling(scaling), Nonfinite(nonfinite), clip
+        self.scaling, self.nonfinite, self.clip = scaling, nonfinite, clip
         for name, dim in self.dims.items():
             self.register_buffer(f"centre_{name}", torch.zeros(dim))
             self.register_buffer(f"scale_{name}", torch.ones(dim))
@@ -79,8 +66,8 @@ class Scaler(nn.Module):
     def fit(
         cls,
         split: Split,
-        scaling: Scaling = Scaling.STANDARD,
-        nonfinite: Nonfinite = Nonfinite.MEAN,
+        scaling: Scaling = "standard",
+        nonfinite: Nonfinite = "mean",
         clip: float = 10.0,
     ) -> Self:
         """Statistics of `split`, which is the training split.
@@ -96,7 +83,7 @@ class Scaler(nn.Module):
                 listing = ", ".join(
                     f"{count} in column {column}" for column, count in enumerate(bad) if count
                 )
-                if scaler.nonfinite is Nonfinite.REFUSE:
+                if nonfinite == "refuse":
                     raise DataError(
                         f"{name}: NaN or infinite values: {listing}; choose nonfinite='mean' or 'mask'"
                     )
@@ -118,11 +105,11 @@ class Scaler(nn.Module):
 
     def _scale(self, name: str, x: Sequence) -> Sequence:
         finite = x.values.isfinite()
-        if self.nonfinite is Nonfinite.MASK:
+        if self.nonfinite == "mask":
             x = x.keep(finite.all(-1))
         values = torch.where(finite, x.values, self.get_buffer(f"fill_{name}"))
         scaled = (values - self.get_buffer(f"centre_{name}")) / self.scale_of(name)
-        return x.with_values(scaled if self.scaling is Scaling.NONE else scaled.clamp(-self.clip, self.clip))
+        return x.with_values(scaled if self.scaling == "none" else scaled.clamp(-self.clip, self.clip))
 
 
 def nonfinite_counts(rows: Ragged) -> NDArray[np.int64]:
@@ -144,9 +131,9 @@ def _statistics(rows: Ragged, scaling: Scaling) -> tuple[NDArray[np.float64], ..
     for block in rows.chunks():
         square += np.where(np.isfinite(block), (block - mean) ** 2, 0).sum(0)
     spread = np.sqrt(square / np.maximum(count, 1))
-    if scaling is Scaling.NONE:
+    if scaling == "none":
         return np.zeros(rows.dim), np.ones(rows.dim), mean
-    if scaling is Scaling.STANDARD:
+    if scaling == "standard":
         return mean, _divisor(spread, mean), mean
     columns = np.concatenate([np.zeros((0, rows.dim)), *rows.chunks()])
     quartiles = np.zeros((3, rows.dim))

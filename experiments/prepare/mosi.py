@@ -57,9 +57,9 @@ def mosi_context(data: Path) -> Corpus:
         aligned=True,
         notes=(
             "Supervised features: text and visual are activations of networks trained with the labels of "
-            "this split's training videos (a linear probe of the text reaches .988 in training, .766 in test), so "
-            "validation videos carved from training are inflated, and figures are comparable only with "
-            "others on the same features and split.",
+            "this split's training videos (a linear probe of the text reaches .988 in training, .766 in "
+            "test), so validation videos carved from training are inflated, and figures are comparable "
+            "only with others on the same features and split.",
         ),
         citation=CORPORA["mosi"].citation,
     )

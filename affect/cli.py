@@ -1,0 +1,135 @@
+"""The `affect` command: one function per verb, and nothing is imported before a verb is known."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a verb; bad input ends with one line on stderr and exit status 1."""
+    from affect.errors import AffectError
+
+    args = _parser().parse_args(arguments)
+    try:
+        args.run(args)
+    except AffectError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    except KeyboardInterrupt:
+        sys.exit("stopped; the same command goes on from here")
+
+
+def inspect(args: argparse.Namespace) -> None:
+    """What a corpus holds, and what in it would spoil results."""
+    from rich.console import Console
+
+    from affect.data.sources import load
+    from affect.report.inspection import describe
+
+    console = Console()
+    for part in describe(load(args.path)):
+        console.print(part)
+
+
+def train(args: argparse.Namespace) -> None:
+    """One model, one or more seeds, each a run folder."""
+    import pandas as pd
+    from rich.console import Console
+
+    from affect.configuration import parse, read, resolve
+    from affect.runs import Job, digest
+
+    content = resolve(read(args.config), str(args.config))
+    configuration = parse(content, str(args.config))
+    seeds = configuration.seeds if args.seeds is None else args.seeds
+    console = Console()
+    name = Path(args.config).stem
+    for seed in seeds:
+        for fold in range(configuration.folds or 1):
+            folder = args.out / f"{name}-{digest(content)}" / f"seed{seed}-fold{fold}"
+            with console.status(f"seed {seed}, fold {fold}"):
+                Job(content, name, seed, fold, Path(args.config).parent, folder).run()
+            rows = pd.read_csv(folder / "results.csv").query("split == 'test'").set_index("metric")["value"]
+            figures = ", ".join(f"{metric} {value:.3f}" for metric, value in rows.items())
+            console.print(f"{folder}: test {figures}", soft_wrap=True, highlight=False)
+
+
+def bench(args: argparse.Namespace) -> None:
+    """All models and seeds of an experiment, one table."""
+    from affect.benchmark import bench as run_bench
+    from affect.report import print_table
+
+    out = args.out or Path("results") / Path(args.experiment).stem
+    summary = run_bench(args.experiment, out, args.jobs)
+    print_table(summary)
+    sys.stdout.write(
+        f"report:  {out / 'report.html'}\nresults: {out / 'results.csv'}\nsummary: {out / 'summary.csv'}\n"
+        f"runs:    {out / 'runs'}\n"
+    )
+
+
+def predict(args: argparse.Namespace) -> None:
+    """A finished run's predictions for any corpus with its modalities."""
+    from affect.data.sources import load
+    from affect.errors import ConfigError
+    from affect.files import writing
+    from affect.runs import load_model
+    from affect.training import predict as predict_split
+
+    model, corpus = load_model(args.run_folder), load(args.path)
+    for name, encoder in model.encoders.items():
+        if corpus.dims.get(name) != encoder.in_dim:
+            raise ConfigError(
+                f"{args.path}: {args.run_folder} needs {name} with feature size {encoder.in_dim}, "
+                f"got {corpus.dims.get(name, 'no such modality')}"
+            )
+    if model.fusion.needs_alignment and not corpus.aligned:
+        raise ConfigError(
+            f"{args.path}: {args.run_folder} needs aligned sequences, and the corpus is not aligned"
+        )
+    split = args.split or ("test" if "test" in corpus.splits else next(iter(corpus.splits)))
+    table = predict_split(model, corpus[split], corpus.aligned)
+    if args.out is None:
+        table.to_csv(sys.stdout, index=False)
+    else:
+        with writing(args.out) as partial:
+            table.to_csv(partial, index=False)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="affect", description="Fusion research in affective computing.")
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+
+    verb = _verb(verbs, inspect, "affect inspect synthetic")
+    verb.add_argument("path", help="a corpus file, or a generated corpus such as synthetic:temporal")
+
+    verb = _verb(verbs, train, "affect train model.yaml --seeds 0 1 2")
+    verb.add_argument("config", help="a YAML file: corpus, model, training")
+    verb.add_argument("--seeds", type=int, nargs="+", help="instead of the configuration's own")
+    verb.add_argument("--out", type=Path, default=Path("runs"), help="where run folders go (default: runs)")
+
+    verb = _verb(verbs, bench, "affect bench experiments/synthetic.yaml --jobs 2")
+    verb.add_argument("experiment", help="a YAML file: corpus, models, training")
+    verb.add_argument("--out", type=Path, help="where results go (default: results/EXPERIMENT)")
+    verb.add_argument("--jobs", type=int, default=1, help="runs at the same time (default: 1)")
+
+    verb = _verb(verbs, predict, "affect predict runs/model-1a2b3c4d/seed0-fold0 synthetic --out said.csv")
+    verb.add_argument("run_folder", metavar="RUN", help="the folder of a finished run")
+    verb.add_argument("path", help="a corpus file, or a generated corpus")
+    verb.add_argument("--split", help="which split (default: test, else the first)")
+    verb.add_argument("--out", type=Path, help="a CSV file (default: print)")
+    return parser
+
+
+def _verb(
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser],
+    run: Callable[[argparse.Namespace], None],
+    example: str,
+) -> argparse.ArgumentParser:
+    """A verb named, and described, as its function is."""
+    about = (run.__doc__ or "").strip()
+    verb = verbs.add_parser(run.__name__, help=about, description=about, epilog=f"example: {example}")
+    verb.set_defaults(run=run)
+    return verb

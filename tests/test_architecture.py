@@ -1,0 +1,92 @@
+"""The order of the rooms, and what every public name owes its reader."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+import affect
+
+ROOT = Path(affect.__file__).parent
+ORDER = [
+    {"errors", "files"},
+    {"sequences"},
+    {"pooling", "layers"},
+    {"metrics", "data"},
+    {"outputs"},
+    {"encoders", "fusion", "heads", "objectives"},
+    {"model"},
+    {"testing", "training", "statistics"},
+    {"configuration"},
+    {"runs"},
+    {"report"},
+    {"benchmark"},
+    {"cli"},
+]
+FLOOR = {room: floor for floor, rooms in enumerate(ORDER) for room in rooms}
+FILES = sorted(path for path in ROOT.rglob("*.py") if path.parent != ROOT or path.stem != "__init__")
+
+
+def room_of(path):
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "affect":
+            parts = node.module.split(".")
+            yield from [parts[1]] if len(parts) > 1 else [alias.name for alias in node.names]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_lower_room_never_imports_a_higher_one(path):
+    own = FLOOR[room_of(path)]
+    higher = {room for room in imported(path) if FLOOR[room] > own}
+    assert not higher
+
+
+def test_no_code_outside_corpora_knows_a_modality_by_name():
+    spared = {"corpora.py", "synthetic.py", "text.py"}
+    for path in FILES:
+        code = ast.parse(path.read_text())
+        words = {n.value for n in ast.walk(code) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+        if path.name not in spared and path.name != "testing.py":
+            assert not words & {"text", "acoustic", "visual"}, path
+
+
+def public_objects():
+    for module in pkgutil.walk_packages(affect.__path__, "affect."):
+        room = importlib.import_module(module.name)
+        yield module.name, room
+        for name, found in vars(room).items():
+            own = getattr(found, "__module__", None) == module.name
+            if own and not name.startswith("_") and (inspect.isclass(found) or inspect.isfunction(found)):
+                yield f"{module.name}.{name}", found
+                if inspect.isclass(found):
+                    for member, value in vars(found).items():
+                        if inspect.isfunction(value) and not member.startswith("_"):
+                            yield f"{module.name}.{name}.{member}", getattr(found, member)
+
+
+def test_everything_public_has_a_docstring():
+    assert [name for name, found in public_objects() if not inspect.getdoc(found)] == []
+
+
+def test_every_part_says_what_absence_means_to_it():
+    for base in (affect.Encoder, affect.Fusion):
+        queue = [base]
+        while queue:
+            for part in queue.pop().__subclasses__():
+                queue.append(part)
+                if part.__module__.startswith("affect.") and not part.__name__.startswith("_"):
+                    assert part is affect.VectorFusion or "Missing:" in (part.__doc__ or ""), part
+
+
+def test_every_public_name_is_there():
+    for name in affect.__all__:
+        assert getattr(affect, name) is not None
+    with pytest.raises(AttributeError, match=r"affect has no 'FusionModl'; did you mean 'FusionModel'\?"):
+        _ = affect.FusionModl
