@@ -6,6 +6,13 @@ from pathlib import Path
 import pytest
 
 
+def pytest_configure():
+    """Leave a core to each of the tests that run side by side."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(autouse=True)
 def _names(doctest_namespace):
     import numpy as np

@@ -32,7 +32,7 @@ class Experiment:
         metrics: which stand in the table; all by default.
         model: what all models share.
         training: how all are trained.
-        objective: the plain loss of the kind of target by default.
+        objective: the plain loss of the kind of target by default; by target where there are several.
         seeds: one run each.
         folds: for a corpus without official splits, into how many to cut it.
         valid_share: share of the training samples that validate, where the corpus has no validation split.
@@ -204,12 +204,15 @@ def published(experiment: Experiment, path: Path) -> pd.DataFrame:
 
 def _content(experiment: Experiment, own: Mapping[str, Any], target: str | None) -> dict[str, Any]:
     """The configuration of one of an experiment's models."""
+    objective = experiment.objective
+    if isinstance(objective, Mapping) and "class_path" not in objective:
+        objective = objective.get(target)
     return {
         "corpus": experiment.corpus,
         "target": target,
         "model": {**experiment.model, **own},
         "training": experiment.training,
-        "objective": experiment.objective,
+        "objective": objective,
         "folds": experiment.folds,
         "valid_share": experiment.valid_share,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor, nn
 
@@ -55,6 +56,9 @@ class Head(nn.Module):
         prediction: Tensor = self.layers(values)
         return prediction
 
+    def fit(self, labels: Tensor) -> None:
+        """Take what a head may know of the training split's labels, (labels, size), before training."""
+
     def decide(self, prediction: Tensor) -> Tensor:
         """Raw numbers -> a value on the target's scale, or probabilities; same shape."""
         return prediction
@@ -62,6 +66,9 @@ class Head(nn.Module):
 
 class RegressionHead(Head):
     """One number on the target's scale.
+
+    The linear layer works in deviations from the training mean (`fit`), so that a target of any scale is
+    learned at the same rate.
 
     Example:
         >>> from affect.data.targets import Regression
@@ -71,6 +78,20 @@ class RegressionHead(Head):
     """
 
     kind = Regression
+    centre: Tensor
+    scale: Tensor
+
+    def __init__(self, in_dim: int, target: Target, dropout: float = 0.1) -> None:
+        super().__init__(in_dim, target, dropout)
+        self.register_buffer("centre", torch.zeros(target.outputs))
+        self.register_buffer("scale", torch.ones(target.outputs))
+
+    def fit(self, labels: Tensor) -> None:
+        self.centre.copy_(labels.mean(0))
+        self.scale.copy_(labels.std(0, correction=0).clamp(min=1e-6))
+
+    def forward(self, x: Sequence) -> Tensor:
+        return self.centre + self.scale * super().forward(x)
 
 
 class BinaryHead(Head):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
+import torch
 from torch import nn
 
 from affect.data.corpus import Corpus
@@ -80,7 +81,7 @@ class FusionModel(nn.Module):
         """A model that fits a corpus's modalities and one of its targets.
 
         Args:
-            corpus: the scaler is fitted on its split `train`.
+            corpus: the scaler and the head are fitted on its split `train`.
             target: name of the target; the only one by default.
             encoder: an Encoder class or a partial of one, for every modality or by name.
             fusion: a Fusion class or a partial of one.
@@ -101,6 +102,7 @@ class FusionModel(nn.Module):
             encoder=encoder, fusion=fusion, head=head, width=width, out_dim=out_dim,
         )  # fmt: skip
         read = [name for name, part in model.encoders.items() if not part.reads_indices]
+        model.head.fit(torch.from_numpy(corpus["train"].labels(model.head.target.name)))
         model.scaler = Scaler.fit(corpus.select(read)["train"], scaling, nonfinite) if read else None
         return model
 

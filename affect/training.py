@@ -13,12 +13,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import lightning
-import numpy as np
 import pandas as pd
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import Optimizer
@@ -213,7 +211,7 @@ def evaluate(
     """
     target = model.head.target
     predictions = _predict(model, corpus[split], corpus.aligned, batch_size, target.name)
-    truth = _labels(corpus[split], target)
+    truth = corpus[split].labels(target.name)
     scores = metrics.score(target, predictions.filter(regex=r"^prediction").to_numpy(), truth)
     row = {"corpus": corpus.name, "model": name or type(model.fusion).__name__, "seed": seed, "fold": 0}
     where = {"split": split, "condition": "clean", "level": 0.0}
@@ -377,12 +375,6 @@ def _quiet() -> Iterator[None]:
 def _mean(losses: Tensor, labels: Tensor) -> Tensor:
     """The mean over labels of per-sample losses."""
     return (losses * labels).sum() / labels.sum().clamp(min=1)
-
-
-def _labels(split: Split, target: Target) -> NDArray[np.float64]:
-    """The truth of every observed label, (labels, size), in the order of `predict`."""
-    rows = split.targets[target.name]
-    return np.concatenate(list(rows.chunks()))
 
 
 def _columns(kind: str, target: Target, size: int) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from affect.data.ragged import Ragged, Rows, Words
 from affect.data.targets import Target
@@ -33,6 +34,10 @@ class Split:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def labels(self, target: str) -> NDArray[np.float64]:
+        """The labels of `target` that there are, sample by sample, (labels, size)."""
+        return np.concatenate([np.zeros((0, self.targets[target].dim)), *self.targets[target].chunks()])
+
     def take(self, rows: Rows) -> Split:
         """The samples `rows`, as a view: no features are copied."""
         return Split(
@@ -59,8 +64,7 @@ class Split:
             raise DataError(f"{where}: expected targets {sorted(targets)}, got {sorted(self.targets)}")
         for name, target in targets.items():
             labels = self.targets[name]
-            index = labels.index
-            target.check(np.asarray(labels.values[index[labels.observed[index]]]), where)
+            target.check(self.labels(name), where)
             if not target.per_step and (labels.lengths != 1).any():
                 worst = int(np.flatnonzero(labels.lengths != 1)[0])
                 raise DataError(

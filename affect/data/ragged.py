@@ -126,7 +126,7 @@ class Ragged(_Slices):
     def vectors(cls, values: NDArray[Any], observed: NDArray[np.bool_] | None = None) -> Self:
         """One step per sample: `values` (samples, feature), or (samples,) for one feature."""
         values = np.asarray(values, dtype=np.float32)
-        values = values.reshape(len(values), -1)
+        values = values if values.ndim == 2 else values.reshape(len(values), 1)
         return cls.from_offsets(values, np.arange(len(values) + 1), observed)
 
     @property

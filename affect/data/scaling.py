@@ -20,10 +20,10 @@ logger = logging.getLogger(__name__)
 
 
 Scaling: TypeAlias = Literal["standard", "robust", "none"]
-"""Mean 0 and deviation 1; median 0 and interquartile range 1, for columns with wild values; or as they are."""
+"""Mean 0 and deviation 1; median 0 and interquartile range 1, for wild columns; or as they are."""
 
 Nonfinite: TypeAlias = Literal["mean", "mask", "refuse"]
-"""NaN and infinite values in observed steps become the column's training mean, or unobserved, or an error."""
+"""NaN and infinite values in observed steps become the training mean, or unobserved, or an error."""
 
 
 class Scaler(nn.Module):

@@ -34,14 +34,17 @@ def fold(corpus: Corpus, index: int, folds: int = 5, valid_share: float = 0.2) -
         raise ConfigError(f"{corpus.name}: no fold {index}; expected 0 to {folds - 1}")
     everything = corpus["all"]
     rest, test = _deal(everything, folds, index, corpus.name)
-    return carve(
-        replace(corpus, splits={"train": everything.take(rest), "test": everything.take(test)}), valid_share
-    )
+    parts = {"train": everything.take(rest), "test": everything.take(test)}
+    return carve(replace(corpus, splits=parts), valid_share, index)
 
 
-def carve(corpus: Corpus, valid_share: float = 0.2) -> Corpus:
+def carve(corpus: Corpus, valid_share: float = 0.2, part: int = 0) -> Corpus:
     """A validation split carved from the groups of the training split.
 
+    Args:
+        corpus: has the split `train`.
+        valid_share: about the share of its samples that validate.
+        part: which of the possible parts validates, so that folds do not all choose on the same groups.
     Raises:
         ConfigError: the share is not between 0 and 1, or there are too few groups.
     Example:
@@ -52,9 +55,10 @@ def carve(corpus: Corpus, valid_share: float = 0.2) -> Corpus:
     """
     if not 0 < valid_share < 1:
         raise ConfigError(f"{corpus.name}: valid_share must be between 0 and 1, got {valid_share}")
-    train, valid = _deal(corpus["train"], max(round(1 / valid_share), 2), 0, corpus.name)
-    parts = {"train": corpus["train"].take(train), "valid": corpus["train"].take(valid)}
-    return replace(corpus, splits={**corpus.splits, **parts})
+    parts = max(round(1 / valid_share), 2)
+    train, valid = _deal(corpus["train"], parts, part % parts, corpus.name)
+    cut = {"train": corpus["train"].take(train), "valid": corpus["train"].take(valid)}
+    return replace(corpus, splits={**corpus.splits, **cut})
 
 
 def _deal(split: Split, folds: int, index: int, name: str) -> tuple[Rows, Rows]:

@@ -83,6 +83,8 @@ class StepEncoder(Encoder):
 class EmbeddingEncoder(Encoder):
     """A learned vector for each word index: text without a pretrained model.
 
+    Vectors start small, so that words that never occur in training say next to nothing.
+
     Args:
         in_dim: 1; a step holds the index of its word (`affect.data.text.Vocabulary`).
         out_dim: size of a word's vector.
@@ -110,6 +112,7 @@ class EmbeddingEncoder(Encoder):
                 f"EmbeddingEncoder: expected in_dim 1 (a word index), got {in_dim}; use StepEncoder"
             )
         self.table = nn.Embedding(size, out_dim)
+        nn.init.normal_(self.table.weight, std=0.02)
         self.dropout = nn.Dropout(dropout)
 
     def encode(self, x: Sequence) -> Sequence:

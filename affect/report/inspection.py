@@ -98,7 +98,7 @@ def _targets(corpus: Corpus) -> Table:
 
 def _distribution(split: Split, target: Target) -> tuple[str, str]:
     """How many labels, and how they are spread."""
-    labels = np.concatenate(list(split.targets[target.name].chunks()))
+    labels = split.labels(target.name)
     if isinstance(target, Regression):
         low, mean, high = labels.min(), labels.mean(), labels.max()
         return f"{len(labels):,}", f"{low:.2f} to {high:.2f}, mean {mean:.2f}, deviation {labels.std():.2f}"

@@ -12,13 +12,16 @@ from affect.data.corpora import CORPORA
 from affect.data.corpus import Corpus, Split
 from affect.data.ragged import Ragged, Words
 from affect.data.targets import Binary, MultiClass, Regression
-from affect.data.text import embed
+from affect.data.text import Vocabulary, embed
 
 FILES = ("mustard/mustard209.h5", "mustard/mustard209_index.csv")
 
 
 def mustard(data: Path, text_model: str) -> Corpus:
-    """209 clips of 17 speakers, without official splits; a step in which no face was found is unobserved."""
+    """209 clips of 17 speakers, without official splits; a step in which no face was found is unobserved.
+
+    The words come twice: `text` as features of a pretrained encoder, `words` as indices.
+    """
     import h5py
 
     features, index = (data / file for file in FILES)
@@ -64,7 +67,9 @@ def mustard(data: Path, text_model: str) -> Corpus:
         ),
         citation=CORPORA["mustard"].citation,
     )
-    return embed(corpus, text_model)
+    # an index says which word it is and no more: what a word means is learned from the training folds
+    indexed = Vocabulary.fit(split).apply(corpus, "words")
+    return embed(indexed, text_model)
 
 
 def _timed(rows: list[np.ndarray], rate: float) -> Ragged:

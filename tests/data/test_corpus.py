@@ -1,0 +1,305 @@
+import contextlib
+import json
+import re
+import struct
+
+import numpy as np
+import pytest
+import torch
+
+import affect
+from affect.data import native
+from affect.data.corpus import Corpus, Split
+from affect.data.ragged import Ragged, Words
+from affect.data.targets import Binary, MultiClass, MultiLabel, Regression
+from affect.errors import ConfigError, DataError
+
+RNG = np.random.default_rng(0)
+
+
+def a_split(lengths=(3, 0, 2), targets=None, **more):
+    rows = [RNG.normal(size=(n, 4)) if n else None for n in lengths]
+    return Split(
+        ids=tuple(f"s{i}" for i in range(len(lengths))),
+        modalities={"ecg": Ragged.from_rows(rows, 4)},
+        targets=targets or {"y": Ragged.vectors(np.arange(len(lengths)))},
+        **more,
+    )
+
+
+def a_corpus(split=None, target=None, **more):
+    target = target or Regression("y")
+    return Corpus("toy", {"train": a_split() if split is None else split}, {target.name: target}, **more)
+
+
+def test_rows_come_back_as_they_were():
+    rows = [RNG.normal(size=(n, 3)).astype(np.float32) for n in (2, 5, 1)]
+    ragged = Ragged.from_rows([rows[0], None, *rows[1:]], 3)
+    assert [len(ragged[i]) for i in range(4)] == [2, 0, 5, 1]
+    assert np.array_equal(ragged[2], rows[1])
+    assert ragged.present.tolist() == [True, False, True, True]
+
+
+def test_taking_rows_copies_nothing_and_lays_out_anew():
+    ragged = Ragged.from_rows([np.full((n, 1), n) for n in (2, 5, 1)], 1)
+    taken = ragged.take(np.array([2, 0, 0]))
+    assert taken.values is ragged.values
+    assert taken.flat().values.ravel().tolist() == [1, 2, 2, 2, 2]
+    assert np.concatenate(list(taken.chunks(steps=2))).ravel().tolist() == [1, 2, 2, 2, 2]
+
+
+def test_padding_is_as_long_as_the_longest_row_and_is_not_observed():
+    ragged = Ragged.from_rows([np.ones((2, 1)), np.ones((5, 1)), None], 1)
+    ragged = ragged.keep(np.array([True, False, True, True, True, True, True]))
+    x = ragged.pad(np.array([0, 2]))
+    assert x.mask.tolist() == [[True, False], [False, False]]
+    assert ragged.pad(np.array([0]), time=4).time == 4
+    assert ragged.pad(np.array([2])).mask.tolist() == [[False]]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: Ragged.from_offsets(np.ones((3, 2), int), [0, 3]),
+            "Ragged: values must be floating point of shape (steps, feature), got int64 of shape (3, 2)",
+        ),
+        (
+            lambda: Ragged.from_offsets(np.ones((3, 2)), [0, 3], np.ones(2, bool)),
+            "Ragged: observed must be bool of shape (3,), got bool of shape (2,)",
+        ),
+        (
+            lambda: Ragged.from_offsets(np.ones((3, 2)), [0, 3], times=np.ones(3)),
+            "Ragged: times must have shape (3, 2), got (3,)",
+        ),
+        (
+            lambda: Ragged.from_offsets(np.ones((3, 2)), [0, 4]),
+            "Ragged: starts and lengths must describe rows inside the 3 steps",
+        ),
+        (
+            lambda: Ragged.from_rows([np.ones((3, 2)), np.ones(3)], 2),
+            "Ragged: row 1 must have shape (steps, 2), got (3,)",
+        ),
+        (lambda: Words.from_offsets(["a"], [0, 2]), "Words: rows must lie inside the 1 words"),
+        (
+            lambda: a_corpus(a_split(targets={"y": Ragged.vectors([1.0, np.nan, 0.0])})),
+            "toy, train: target 'y' has 1 labels that are NaN or infinite, the first is label 1; "
+            "mark unlabelled steps as unobserved instead",
+        ),
+        (
+            lambda: a_corpus(a_split(targets={"y": Ragged.vectors([0, 1, 2])}), Binary("y")),
+            "toy, train: target 'y' needs labels 0 to 1, got 2",
+        ),
+        (
+            lambda: a_corpus(a_split(), MultiLabel("y", classes=("a", "b"))),
+            "toy, train: target 'y' needs shape (labels, 2), got (3, 1)",
+        ),
+        (
+            lambda: a_corpus(a_split(lengths=())),
+            "toy, train: the split is empty; leave it out",
+        ),
+        (
+            lambda: a_corpus(a_split(targets={"y": Ragged.vectors([0, 1])})),
+            "toy, train: target 'y' has 2 rows for 3 samples",
+        ),
+        (lambda: a_corpus(a_split(groups=("a",))), "toy, train: 1 groups for 3 samples"),
+        (
+            lambda: a_corpus(a_split(targets={"z": Ragged.vectors([0, 1, 2])})),
+            "toy, train: expected targets ['y'], got ['z']",
+        ),
+        (
+            lambda: a_corpus(a_split(targets={"y": Ragged.from_offsets(np.ones((4, 1)), [0, 2, 3, 4])})),
+            "toy, train, sample s0: target 'y' needs one label per sample, got 2; declare it per step",
+        ),
+        (
+            lambda: a_corpus(a_split(), Regression("y", per_step=True)),
+            "toy, train: target 'y' is per step, but the modalities are not aligned: "
+            "a label would belong to no step",
+        ),
+        (
+            lambda: a_corpus(a_split(), Regression("y", per_step=True), aligned=True),
+            "toy, train, sample s0: ecg has 3 steps and target 'y' 1, but they are declared aligned",
+        ),
+        (lambda: Corpus("toy", {}, {}), "toy: a corpus needs at least one split"),
+        (
+            lambda: Corpus(
+                "toy",
+                {"train": a_split(), "test": Split(("a",), {}, {"y": Ragged.vectors([1.0])})},
+                {"y": Regression("y")},
+            ),
+            "toy, test: expected modalities with feature sizes {'ecg': 4}, got {}",
+        ),
+    ],
+)
+def test_refusals(make, message):
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        make()
+
+
+def test_unknown_names_are_refused_with_the_nearest():
+    corpus = a_corpus()
+    for ask, message in [
+        (lambda: corpus["tran"], "toy: no split 'tran'; did you mean 'train'? known: train"),
+        (lambda: corpus.target("z"), "toy: no target 'z'; known: y"),
+        (lambda: corpus.select(["eeg"]), "toy: no modality 'eeg'; did you mean 'ecg'? known: ecg"),
+    ]:
+        with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+            ask()
+
+
+def whole_corpus():
+    words = Words.from_offsets(["ä", "b\n", ""], [0, 2, 2, 3], np.arange(6.0).reshape(3, 2))
+    split = a_split(groups=("x", "x", "y"), words=words)
+    emotion = Ragged.vectors([[0, 1], [1, 1], [0, 0]])
+    split = Split(split.ids, split.modalities, {**split.targets, "e": emotion}, split.groups, words)
+    return Corpus(
+        "toy",
+        {"train": split, "test": split.take(np.array([2, 0]))},
+        {"y": MultiClass("y", classes=("a", "b", "c")), "e": MultiLabel("e", classes=("s", "t"))},
+        notes=("a note",),
+        citation="somebody",
+        ceiling={"mae": 0.5},
+    )
+
+
+def test_the_native_file_is_lossless(tmp_path):
+    corpus = whole_corpus()
+    native.save(corpus, tmp_path / "toy.bin")
+    again = affect.load(tmp_path / "toy.bin")
+    for field in ("name", "targets", "aligned", "notes", "citation", "ceiling", "dims"):
+        assert getattr(again, field) == getattr(corpus, field)
+    for name, split in corpus.splits.items():
+        other = again[name]
+        assert (other.ids, other.groups) == (split.ids, split.groups)
+        for i in range(len(split)):
+            assert other.words[i] == split.words[i]
+            assert np.array_equal(other.modalities["ecg"][i], split.modalities["ecg"][i])
+        assert np.array_equal(other.words.times, split.words.flat().times)
+        assert np.array_equal(other.labels("e"), split.labels("e"))
+
+
+def test_the_native_file_is_mapped_not_read(tmp_path):
+    native.save(whole_corpus(), tmp_path / "toy.bin")
+    values = affect.load(tmp_path / "toy.bin")["train"].modalities["ecg"].values
+    while values.base is not None and not isinstance(values, np.memmap):
+        values = values.base
+    assert isinstance(values, np.memmap)
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "toy.bin"
+    native.save(whole_corpus(), path)
+    before = path.read_bytes()
+    monkeypatch.setattr("safetensors.numpy.save_file", lambda *a, **k: (_ for _ in ()).throw(OSError("full")))
+    with pytest.raises(OSError, match="full"):
+        native.save(a_corpus(), path)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["toy.bin"]
+
+
+def header(content):
+    text = json.dumps(content).encode()
+    return struct.pack("<Q", len(text)) + text
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "not a format that affect reads; expected a native corpus (safetensors)"),
+        (b"plainly not a corpus", "not a format that affect reads; expected a native corpus (safetensors)"),
+        (header({}), "a safetensors file, but not a corpus written by affect"),
+        (header({"__metadata__": {"affect": "{}"}}), "corpus file version None, this affect reads 1"),
+        (
+            header({"__metadata__": {"affect": '{"version": 1}'}}),
+            "the corpus file is damaged (KeyError: 'targets')",
+        ),
+    ],
+)
+def test_files_that_are_no_corpus(tmp_path, content, reason):
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        affect.load(path)
+    assert str(caught.value) == f"{path}: {reason}"
+
+
+def test_a_truncated_file_is_refused_wherever_it_ends(tmp_path):
+    path = tmp_path / "toy.bin"
+    native.save(whole_corpus(), path)
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 37):
+        path.write_bytes(whole[:length])
+        with pytest.raises(DataError, match=rf"^{re.escape(str(path))}: "):
+            affect.load(path)
+
+
+def test_flipped_bits_never_crash_without_a_message(tmp_path):
+    path = tmp_path / "toy.bin"
+    native.save(whole_corpus(), path)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        damaged = bytearray(whole)
+        damaged[rng.integers(len(whole))] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        with contextlib.suppress(DataError):  # any other error is a crash
+            affect.load(path)
+
+
+def test_a_missing_file():
+    with pytest.raises(DataError) as caught:
+        affect.load("nowhere.bin")
+    assert str(caught.value) == (
+        "nowhere.bin: no such file; expected a corpus file, or 'synthetic' for a generated corpus"
+    )
+
+
+def test_batches_cover_a_split_once_in_a_seeded_order():
+    split = affect.load("synthetic")["valid"]
+    order = [
+        [i for batch in affect.batches(split, "sentiment", 16, seed) for i in batch.ids] for seed in (0, 0, 1)
+    ]
+    assert sorted(order[0]) == sorted(split.ids)
+    assert order[0] == order[1] != order[2]
+    plain = [i for batch in affect.batches(split, "sentiment", 16) for i in batch.ids]
+    assert tuple(plain) == split.ids
+
+
+def test_every_epoch_has_an_order_of_its_own():
+    loader = affect.batches(affect.load("synthetic")["valid"], "sentiment", 16, seed=0)
+    first = [batch.ids for batch in loader]
+    loader.batch_sampler.sampler.set_epoch(1)
+    assert [batch.ids for batch in loader] != first
+
+
+def test_batches_are_trimmed_and_of_like_length():
+    split = affect.load("synthetic:additive")["train"]
+    loader = affect.batches(split, "sentiment", 32, seed=0)
+    padded = {name: 0 for name in split.modalities}
+    for batch in loader:
+        for name, x in batch.inputs.items():
+            assert x.time == x.lengths.max()
+            padded[name] += x.mask.numel()
+    for name, rows in split.modalities.items():
+        assert padded[name] < 1.25 * rows.total
+
+
+def test_aligned_batches_share_their_steps():
+    rows = Ragged.from_rows([np.ones((3, 1)), np.ones((2, 1))], 1)
+    none = Ragged.from_rows([None, None], 1)
+    split = Split(("a", "b"), {"ecg": rows, "eeg": none}, {"y": Ragged.vectors([0, 1])})
+    batch = next(iter(affect.batches(split, "y", aligned=True)))
+    assert {x.time for x in batch.inputs.values()} == {3}
+    assert batch.target.values.shape == (2, 1, 1)
+    assert not next(iter(affect.batches(split))).target.mask.any()
+
+
+def test_a_batch_size_must_be_positive():
+    with pytest.raises(ConfigError, match=r"^batches: batch_size must be at least 1, got 0$"):
+        affect.batches(affect.load("synthetic")["valid"], "sentiment", 0)
+
+
+def test_torch_sees_the_values(tmp_path):
+    corpus = whole_corpus()
+    x = corpus["train"].modalities["ecg"].pad(np.array([0]))
+    assert torch.equal(x.values[0], torch.from_numpy(np.asarray(corpus["train"].modalities["ecg"][0])))

@@ -1,0 +1,296 @@
+import re
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import affect
+from affect.data import splitting, synthetic
+from affect.data.corpus import Corpus, Split
+from affect.data.ragged import Ragged
+from affect.data.targets import Binary, MultiClass, MultiLabel, Regression
+from affect.encoders import LSTMEncoder, PooledEncoder, StepEncoder
+from affect.errors import ConfigError, ShapeError
+from affect.fusion import ConcatenationFusion, PerStep, TensorFusion, WeightedSumFusion
+from affect.heads import BinaryHead
+from affect.objectives import AbsoluteError, BinaryCrossEntropy, CrossEntropy, SquaredError
+from affect.outputs import Output
+from affect.sequences import Sequence
+from affect.training import Training, seeded
+
+linear = partial(PooledEncoder, layers=0)
+TINY = {"train": 48, "valid": 24, "test": 24}
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return synthetic.interaction(samples=TINY)
+
+
+def model_of(corpus, seed=0, **options):
+    with seeded(seed):
+        return affect.FusionModel.for_corpus(corpus, **{"width": 8, **options})
+
+
+def test_the_ceiling_of_the_interaction_needs_a_product():
+    corpus = affect.load("synthetic:interaction")
+    training, reached = Training(epochs=40, learning_rate=3e-3), {}
+    for fusion in (ConcatenationFusion, TensorFusion):
+        run = affect.fit(model_of(corpus, encoder=linear, fusion=fusion), corpus, training=training)
+        rows = run.results.query("split == 'test' and metric == 'pearson'")
+        reached[fusion] = rows["value"].item() / corpus.ceiling["pearson"]
+    assert reached[TensorFusion] >= 0.9
+    assert reached[ConcatenationFusion] < 0.4
+
+
+def test_the_same_seed_gives_the_same_run_and_another_one_does_not(tiny):
+    training = Training(epochs=3)
+    runs = [affect.fit(model_of(tiny), tiny, seed, training=training) for seed in (0, 0, 1)]
+    tables = [run.predictions["prediction"].to_numpy() for run in runs]
+    assert np.array_equal(tables[0], tables[1])
+    assert not np.array_equal(tables[0], tables[2])
+
+
+def test_fit_leaves_the_caller_s_random_state_alone(tiny):
+    torch.manual_seed(7)
+    expected = torch.rand(1)
+    torch.manual_seed(7)
+    affect.fit(model_of(tiny), tiny, training=Training(epochs=1))
+    assert torch.rand(1) == expected
+
+
+class KilledError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("patience", [50, 2])
+def test_an_interrupted_training_resumes_to_the_same_end(tiny, tmp_path, monkeypatch, patience):
+    training = Training(epochs=8, patience=patience, learning_rate=0.05)
+    whole = affect.fit(model_of(tiny), tiny, training=training, folder=tmp_path / "whole")
+    from affect.training import Learner
+
+    start = Learner.on_train_epoch_start
+
+    def die(learner):
+        if learner.current_epoch == 2:
+            raise KilledError
+        start(learner)
+
+    monkeypatch.setattr(Learner, "on_train_epoch_start", die)
+    with pytest.raises(KilledError):
+        affect.fit(model_of(tiny), tiny, training=training, folder=tmp_path / "cut")
+    monkeypatch.undo()
+    for _ in range(2):  # the second time it is already at its end
+        again = affect.fit(model_of(tiny), tiny, training=training, folder=tmp_path / "cut")
+        pd.testing.assert_frame_equal(again.predictions, whole.predictions)
+        pd.testing.assert_frame_equal(
+            again.history.drop(columns="seconds"), whole.history.drop(columns="seconds")
+        )
+        assert again.best_epoch == whole.best_epoch
+
+
+class Watched(Split):
+    """Tells when anything in it is asked for."""
+
+    touched = False
+
+    def __getattribute__(self, name):
+        if not name.startswith("__"):
+            Watched.touched = True
+        return super().__getattribute__(name)
+
+
+def test_training_never_touches_the_test_split(tiny, monkeypatch):
+    test, seen = tiny["test"], []
+    corpus = Corpus("toy", dict(tiny.splits), tiny.targets)
+    model = model_of(corpus)
+    corpus.splits["test"] = Watched(test.ids, test.modalities, test.targets)
+    measure = affect.evaluate
+
+    def evaluate(model, corpus, split, **options):
+        seen.append((split, Watched.touched))
+        return measure(model, corpus, split, **options)
+
+    monkeypatch.setattr("affect.training.evaluate", evaluate)
+    Watched.touched = False
+    affect.fit(model, corpus, training=Training(epochs=2))
+    assert seen == [("valid", False), ("test", False)]
+    assert Watched.touched
+
+
+def test_a_corpus_without_a_test_split_can_be_trained_on(tiny):
+    corpus = Corpus("toy", {name: tiny[name] for name in ("train", "valid")}, tiny.targets)
+    run = affect.fit(model_of(corpus), corpus, training=Training(epochs=1))
+    assert set(run.results["split"]) == {"valid"}
+
+
+def test_the_kept_epoch_is_the_best_on_validation(tiny):
+    run = affect.fit(model_of(tiny), tiny, training=Training(epochs=6, monitor="pearson", learning_rate=0.02))
+    assert run.best_epoch == run.history["pearson"].idxmax()
+    kept = run.results.query("split == 'valid' and metric == 'pearson'")["value"].item()
+    assert kept == pytest.approx(run.history["pearson"].max(), abs=1e-6)
+
+
+TARGETS = [
+    (Regression("y"), lambda rng: rng.normal(size=8)),
+    (Binary("y"), lambda rng: rng.permutation([0, 1] * 4)),
+    (MultiClass("y", classes=("a", "b", "c")), lambda rng: rng.permutation([0, 1, 2] * 3)[:8]),
+    (MultiLabel("y", classes=("a", "b")), lambda rng: rng.integers(0, 2, (8, 2))),
+]
+
+
+@pytest.mark.parametrize(("target", "labels"), TARGETS, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("encoder", [PooledEncoder, LSTMEncoder], ids=lambda encoder: encoder.__name__)
+def test_eight_samples_can_be_learned_by_heart(target, labels, encoder):
+    rng = np.random.default_rng(0)
+    rows = {m: Ragged.from_rows([rng.normal(size=(n, 4)) for n in range(1, 9)], 4) for m in ("ecg", "eeg")}
+    split = Split(tuple("abcdefgh"), rows, {"y": Ragged.vectors(labels(rng))})
+    corpus = Corpus("toy", {"train": split, "valid": split}, {"y": target})
+    with seeded(0):
+        head = partial(affect.heads.head_for(target), dropout=0.0)
+        model = affect.FusionModel.for_corpus(
+            corpus,
+            encoder=partial(encoder, dropout=0.0),
+            fusion=partial(ConcatenationFusion, dropout=0.0),
+            head=head,
+        )
+    run = affect.fit(
+        model, corpus, training=Training(epochs=150, learning_rate=0.01, patience=150, weight_decay=0)
+    )
+    assert run.history["loss"].min() < 0.05
+
+
+def a_video_corpus():
+    rng = np.random.default_rng(0)
+    splits = {}
+    for name, count in (("train", 12), ("test", 4)):
+        lengths = rng.integers(1, 6, count)
+        values = [rng.normal(size=(n, 3)) for n in lengths]
+        labels = [(v[:, :1] > 0).astype(np.float32) for v in values]
+        splits[name] = Split(
+            tuple(f"{name}{i}" for i in range(count)),
+            {"ecg": Ragged.from_rows(values, 3), "eeg": Ragged.from_rows(values, 3)},
+            {"y": Ragged.from_rows(labels, 1)},
+        )
+    corpus = Corpus("videos", splits, {"y": Binary("y", per_step=True)}, aligned=True)
+    return splitting.carve(corpus, 0.25)
+
+
+def test_labels_per_step_train_and_are_predicted_per_step():
+    corpus = a_video_corpus()
+    model = model_of(corpus, encoder=partial(StepEncoder, layers=0), fusion=PerStep)
+    run = affect.fit(model, corpus, training=Training(epochs=60, learning_rate=0.02, patience=60))
+    said = run.predictions.query("split == 'test'")
+    assert len(said) == corpus["test"].targets["y"].total
+    assert run.results.query("split == 'test' and metric == 'accuracy'")["value"].item() > 0.8
+    assert said["step"].max() == corpus["test"].targets["y"].lengths.max() - 1
+
+
+def test_a_label_that_is_missing_does_not_count():
+    output = Output(torch.zeros(1, 2, 1), Sequence.full(torch.zeros(1, 2, 1)), {})
+    truth = Sequence(torch.tensor([[[1.0], [5.0]]]), torch.tensor([[True, False]]))
+    assert SquaredError(Regression("y"))(output, truth).tolist() == [1.0]
+
+
+def test_an_absent_modality_s_encoder_gets_no_gradient(tiny):
+    for fusion in (ConcatenationFusion, TensorFusion, WeightedSumFusion):
+        model = model_of(tiny, fusion=fusion)
+        batch = next(iter(affect.batches(tiny["train"], "sentiment")))
+        inputs = {**batch.inputs, "text": batch.inputs["text"].keep(torch.tensor(False))}
+        model(inputs).prediction.square().sum().backward()
+        gradients = [p.grad for p in model.encoders["text"].parameters() if p.grad is not None]
+        assert not any(g.any() for g in gradients)
+        assert any(p.grad.any() for p in model.encoders["visual"].parameters())
+
+
+def test_encode_and_fuse_are_forward_in_two_steps(tiny):
+    model = model_of(tiny).eval()
+    batch = next(iter(affect.batches(tiny["train"], "sentiment")))
+    apart = model.fuse(model.encode(batch.inputs)).prediction
+    assert torch.equal(model(batch.inputs).prediction, apart)
+
+
+@pytest.mark.parametrize(
+    ("ask", "error", "message"),
+    [
+        (
+            lambda c: model_of(c, fusion=PerStep),
+            ConfigError,
+            "PerStep: needs aligned sequences, and the corpus is not aligned; put an aligner before it "
+            "(affect.data.alignment) or choose a fusion that reads unaligned ones",
+        ),
+        (
+            lambda c: model_of(c, encoder={"txt": PooledEncoder}),
+            ConfigError,
+            "encoder: no modality 'txt'; did you mean 'text'? known: acoustic, text, visual",
+        ),
+        (
+            lambda c: model_of(c, encoder={"text": PooledEncoder}),
+            ConfigError,
+            "encoder: modality 'acoustic' has none; given for: text",
+        ),
+        (
+            lambda c: model_of(c, head=BinaryHead),
+            ConfigError,
+            "BinaryHead: expected a Binary target, got Regression 'sentiment'; "
+            "leave the head out to get the one that fits",
+        ),
+        (
+            lambda c: affect.fit(model_of(c), Corpus("toy", {"train": c["train"]}, c.targets)),
+            ConfigError,
+            "toy: no split 'valid' to choose the epoch on; carve one from the training groups "
+            "(affect.data.splitting.carve)",
+        ),
+        (
+            lambda c: affect.fit(model_of(c), c, training=Training(monitor="peason")),
+            ConfigError,
+            "no metric 'peason'; did you mean 'pearson'? known: acc2_nonnegative, acc2_nonzero, acc5, acc7, "
+            "acc7_bins, accuracy, ccc, f1_macro, f1_nonnegative, f1_nonzero, f1_weighted, mae, pearson, uar, "
+            "weighted_accuracy",
+        ),
+        (
+            lambda c: affect.fit(model_of(c), c, training=Training(monitor="uar")),
+            ConfigError,
+            "training: monitor 'uar' is not measured for target 'sentiment'; known: acc2_nonnegative, "
+            "acc2_nonzero, acc5, acc7, acc7_bins, ccc, f1_nonnegative, f1_nonzero, loss, mae, pearson",
+        ),
+        (
+            lambda c: affect.fit(model_of(c), c, objective=CrossEntropy),
+            ConfigError,
+            "CrossEntropy: is for MultiClass targets, got Regression 'sentiment'",
+        ),
+        (
+            lambda c: model_of(c)({"text": Sequence.full(torch.ones(1, 1, 8))}),
+            ShapeError,
+            "FusionModel: expected modalities ['acoustic', 'text', 'visual'], got ['text']; "
+            "a modality that is missing is a Sequence whose mask is False",
+        ),
+        (lambda c: Training(epochs=0), ConfigError, "training: epochs must be at least 1, got 0"),
+        (
+            lambda c: Training(learning_rate=-1),
+            ConfigError,
+            "training: learning_rate must be positive, got -1",
+        ),
+        (
+            lambda c: affect.fit(model_of(a_video_corpus()), a_video_corpus()),
+            ShapeError,
+            None,
+        ),
+    ],
+)
+def test_refusals(tiny, ask, error, message):
+    with pytest.raises(error, match=None if message is None else f"^{re.escape(message)}$"):
+        ask(tiny)
+
+
+def test_objectives_are_their_definitions():
+    logits = torch.tensor([[[0.3, -1.2, 0.5]]])
+    truth = torch.tensor([[[2.0]]])
+    expected = -(logits[0, 0, 2] - logits.exp().sum().log())
+    assert torch.allclose(CrossEntropy(MultiClass("y", classes=tuple("abc"))).loss(logits, truth), expected)
+    p = torch.sigmoid(torch.tensor(0.7))
+    loss = BinaryCrossEntropy(Binary("y")).loss(torch.tensor([[[0.7]]]), torch.tensor([[[0.0]]]))
+    assert torch.allclose(loss, -(1 - p).log())
+    assert AbsoluteError(Regression("y")).loss(torch.tensor([[[2.0]]]), truth).item() == 0
