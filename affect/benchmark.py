@@ -68,6 +68,8 @@ def load(path: str | Path) -> Experiment:
     if not isinstance(content["models"], Mapping):
         raise ConfigError(f"{path}: models: expected a name and a model for each, got {content['models']!r}")
     experiment = Experiment(**content)
+    for metric in experiment.metrics:
+        metrics.higher_is_better(metric)  # refuses what is not one
     for name, own in experiment.models.items():
         parse(_content(experiment, own or {}, None), f"{path}: models: {name}")
     return experiment
@@ -108,7 +110,10 @@ def bench(path: str | Path, out: str | Path, workers: int = 1, quiet: bool = Fal
     path, out = Path(path), Path(out)
     experiment = load(path)
     todo = jobs(experiment, path, out)
-    corpus = prepare(parse(todo[0].content, str(path)), 0, path.parent)  # refused here, not in the runs
+    for job in {job.folder.parent: job for job in todo}.values():  # refused here, not in the runs
+        configuration = parse(job.content, str(path))
+        corpus = prepare(configuration, job.fold, path.parent)
+        configuration.model.build(corpus, configuration.target)
     _run(todo, workers, quiet)
     tables = [pd.read_csv(job.folder / "results.csv").assign(target=_target(corpus, job)) for job in todo]
     summary = pd.concat([summarise(experiment, corpus, todo), published(experiment, path)], ignore_index=True)
@@ -192,7 +197,7 @@ def published(experiment: Experiment, path: Path) -> pd.DataFrame:
             pd.DataFrame(
                 {
                     "target": experiment.target if isinstance(experiment.target, str) else "",
-                    "model": rows["model"],
+                    "model": rows["model"] + ", published",
                     "metric": ours or rows["metric"],
                     "mean": rows["value"],
                     "source": rows["setting"] + "; " + rows["source"],

@@ -145,7 +145,7 @@ def parse(content: Mapping[str, Any], where: str) -> Configuration:
 
     plain = resolve(content, where)
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(Configuration, None)
+    parser.add_class_arguments(Configuration, None, fail_untyped=False)  # users' own classes
     try:
         return Configuration(**parser.instantiate(parser.parse_object(plain)).as_dict())
     except ArgumentError as error:

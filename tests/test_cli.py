@@ -1,0 +1,213 @@
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+import yaml
+
+from affect.cli import main
+
+EXPERIMENT = {
+    "corpus": "synthetic",
+    "metrics": ["pearson", "mae", "acc2_nonzero"],
+    "seeds": [0, 1],
+    "training": {"epochs": 4, "learning_rate": 0.01},
+    "model": {"encoder": {"class_path": "PooledEncoder", "init_args": {"layers": 0}}, "width": 8},
+    "models": {"text": {"modalities": ["text"]}, "tensor": {"fusion": "TensorFusion"}},
+}
+
+
+def write(folder, content, name="toy.yaml"):
+    path = folder / name
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_inspect_tells_what_a_corpus_holds(capsys):
+    main(["inspect", "synthetic:additive"])
+    out = capsys.readouterr().out
+    for said in ("synthetic:additive, unaligned", "best possible: ", "acoustic", "600", "Regression"):
+        assert said in out
+
+
+def test_train_and_predict(tmp_path, capsys):
+    config = write(tmp_path, {"corpus": "synthetic", "training": {"epochs": 2}, "model": {"width": 4}})
+    main(["train", str(config), "--seeds", "3", "--out", str(tmp_path / "runs")])
+    (folder,) = (tmp_path / "runs").glob("*/seed3-fold0")
+    assert {file.name for file in folder.iterdir()} >= {
+        "config.yaml", "results.csv", "predictions.csv", "history.csv", "model.safetensors", "run.json", "log",
+    }  # fmt: skip
+    main(["predict", str(folder), "synthetic", "--out", str(tmp_path / "said.csv")])
+    said, kept = pd.read_csv(tmp_path / "said.csv"), pd.read_csv(folder / "predictions.csv")
+    kept = kept.query("split == 'test'").reset_index(drop=True)
+    assert said["prediction"].to_numpy() == pytest.approx(kept["prediction"].to_numpy(), abs=1e-6)
+    capsys.readouterr()
+    again = folder / "config.yaml"
+    main(["train", str(again), "--out", str(tmp_path / "again")])  # a run's own configuration is one to train
+    (other,) = (tmp_path / "again").glob("*/seed3-fold0")
+    pd.testing.assert_frame_equal(
+        pd.read_csv(other / "predictions.csv"), pd.read_csv(folder / "predictions.csv")
+    )
+
+
+def test_a_bench_writes_a_table_a_report_and_rows(tmp_path, capsys):
+    out = tmp_path / "out"
+    main(["bench", str(write(tmp_path, EXPERIMENT)), "--out", str(out)])
+    said = capsys.readouterr().out
+    assert "no better than a constant" in said
+    assert f"report:  {out / 'report.html'}" in said
+    rows = pd.read_csv(out / "results.csv")
+    assert set(rows["split"]) == {"valid", "test"}
+    assert len(rows.query("split == 'test' and metric == 'mae'")) == 4
+    summary = pd.read_csv(out / "summary.csv").set_index(["model", "metric"])
+    means = rows.query("split == 'test'").groupby(["model", "metric"])["value"].mean()
+    for key in summary.index:
+        assert summary.loc[key, "mean"] == pytest.approx(means[key], abs=1e-6)
+        assert summary.loc[key, "low"] <= summary.loc[key, "mean"] <= summary.loc[key, "high"]
+    page = (out / "report.html").read_text()
+    assert "http" not in page.replace("http-equiv", "")
+    assert "tensor" in page
+
+
+def bench_command(path, out):
+    return [sys.executable, "-m", "affect", "bench", str(path), "--out", str(out), "--jobs", "2"]
+
+
+def test_a_killed_bench_goes_on_to_the_same_table(tmp_path):
+    path, rng = write(tmp_path, EXPERIMENT), random.Random(0)
+    subprocess.run(bench_command(path, tmp_path / "whole"), check=True, capture_output=True)
+    finished = {}
+    for _ in range(3):
+        process = subprocess.Popen(
+            bench_command(path, tmp_path / "cut"),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        time.sleep(rng.uniform(4, 9))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        runs = list((tmp_path / "cut").rglob("run.json"))
+        assert (
+            finished.items() <= {run: run.stat().st_mtime_ns for run in runs}.items()
+        )  # none lost, none redone
+        finished = {run: run.stat().st_mtime_ns for run in runs}
+    subprocess.run(bench_command(path, tmp_path / "cut"), check=True, capture_output=True)
+    for table in ("results.csv", "summary.csv"):
+        assert (tmp_path / "cut" / table).read_bytes() == (tmp_path / "whole" / table).read_bytes()
+
+
+BAD = {
+    "missing": (
+        None,
+        "ConfigError: {path}: no such file; expected a YAML file",
+    ),
+    "not yaml": (
+        "a: [",
+        "ConfigError: {path}: not YAML: while parsing a flow node expected the node content, "
+        "but found '<stream end>' in \"<unicode string>\", line 1, column 5: a: [ ^",
+    ),
+    "not keys": ("- 1", "ConfigError: {path}: expected keys and values, got list"),
+    "no corpus": ({"models": {"a": {}}}, "ConfigError: {path}: corpus is missing or empty"),
+    "no models": ({"corpus": "synthetic", "models": {}}, "ConfigError: {path}: models is missing or empty"),
+    "key": (
+        {**EXPERIMENT, "sedes": [1]},
+        "ConfigError: {path}: no key 'sedes'; did you mean 'seeds'? known: corpus, folds, metrics, model, models, "
+        "notes, objective, published, seeds, target, training, valid_share",
+    ),
+    "class": (
+        {**EXPERIMENT, "models": {"a": {"fusion": "TensorFusio"}}},
+        "ConfigError: {path}: models: a: model: fusion: no Fusion 'TensorFusio' in affect.fusion; did you mean "
+        "'TensorFusion'? known: ConcatenationFusion, HybridFusion, LateFusion, LowRankFusion, PerStep, "
+        "TensorFusion, VectorFusion, WeightedSumFusion",
+    ),
+    "argument": (
+        {**EXPERIMENT, "models": {"a": {"fusion": {"class_path": "LowRankFusion", "init_args": {"rnk": 2}}}}},
+        "ConfigError: {path}: models: a: model: fusion: LowRankFusion has no argument 'rnk'; did you mean 'rank'? "
+        "known: dropout, pooling, rank",
+    ),
+    "module": (
+        {**EXPERIMENT, "models": {"a": {"fusion": "no_such_module.Mine"}}},
+        "ConfigError: {path}: models: a: model: fusion: cannot import 'no_such_module' "
+        "(No module named 'no_such_module')",
+    ),
+    "value": (
+        {**EXPERIMENT, "training": {"epochs": 0}},
+        "ConfigError: training: epochs must be at least 1, got 0",
+    ),
+    "type": (
+        {**EXPERIMENT, "training": {"epochs": "many"}},
+        "ConfigError: {path}: models: text: Parser key \"training.epochs\": Expected a <class 'int'>. "
+        "Got value: many",
+    ),
+    "corpus": (
+        {**EXPERIMENT, "corpus": "nowhere.safetensors"},
+        "DataError: {folder}/nowhere.safetensors: no such file; expected a corpus file, or 'synthetic' "
+        "for a generated corpus",
+    ),
+    "target": (
+        {**EXPERIMENT, "target": "sentimet"},
+        "ConfigError: synthetic:interaction: no target 'sentimet'; did you mean 'sentiment'? known: sentiment",
+    ),
+    "modality": (
+        {**EXPERIMENT, "models": {"a": {"modalities": ["txt"]}}},
+        "ConfigError: synthetic:interaction: no modality 'txt'; did you mean 'text'? known: acoustic, text, visual",
+    ),
+    "metric": (
+        {**EXPERIMENT, "metrics": ["peason"]},
+        "ConfigError: no metric 'peason'; did you mean 'pearson'? known: acc2_nonnegative, acc2_nonzero, acc5, "
+        "acc7, acc7_bins, accuracy, ccc, f1_macro, f1_nonnegative, f1_nonzero, f1_weighted, mae, pearson, uar, "
+        "weighted_accuracy",
+    ),
+    "unaligned": (
+        {**EXPERIMENT, "models": {"a": {"fusion": "PerStep"}}},
+        "ConfigError: PerStep: needs aligned sequences, and the corpus is not aligned; put an aligner before it "
+        "(affect.data.alignment) or choose a fusion that reads unaligned ones",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_experiments_end_with_one_line(case, tmp_path):
+    content, message = BAD[case]
+    path = tmp_path / "toy.yaml"
+    if content is not None:
+        path.write_text(content if isinstance(content, str) else yaml.safe_dump(content, sort_keys=False))
+    with pytest.raises(SystemExit) as end:
+        main(["bench", str(path), "--out", str(tmp_path / "out")])
+    assert str(end.value) == message.format(path=path, folder=tmp_path)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_is_no_run(tmp_path):
+    with pytest.raises(SystemExit) as end:
+        main(["predict", str(tmp_path), "synthetic"])
+    assert (
+        str(end.value) == f"DataError: {tmp_path}: not a finished run; expected a folder that holds run.json"
+    )
+
+
+def test_a_user_s_class_beside_the_configuration(tmp_path):
+    (tmp_path / "my_fusions.py").write_text(
+        "from torch import nn\nfrom affect import VectorFusion\n\n"
+        "class MyFusion(VectorFusion):\n"
+        "    def __init__(self, dims, out_dim, scale: float = 1.0):\n"
+        "        super().__init__(dims, out_dim)\n"
+        "        self.scale = scale\n"
+        "        self.project = nn.ModuleDict({m: nn.Linear(d, out_dim) for m, d in self.dims.items()})\n\n"
+        "    def combine(self, vectors, present):\n"
+        "        return self.scale * sum(self.project[m](v) for m, v in vectors.items())\n"
+    )
+    mine = {"class_path": "my_fusions.MyFusion", "init_args": {"scale": 0.5}}
+    content = {"corpus": "synthetic", "training": {"epochs": 1}, "model": {"fusion": mine}}
+    main(["train", str(write(tmp_path, content)), "--out", str(tmp_path / "runs")])
+    assert list((tmp_path / "runs").glob("*/seed0-fold0/run.json"))
+
+
+@pytest.mark.parametrize("verb", ["inspect", "train", "bench", "predict"])
+def test_every_verb_has_help_with_an_example(verb, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main([verb, "--help"])
+    assert f"example: affect {verb} " in capsys.readouterr().out

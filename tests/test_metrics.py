@@ -1,0 +1,523 @@
+"""Every metric against a slow transcription of its definition, and against scikit-learn and scipy."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+
+from affect import metrics
+from affect.data.targets import Binary, MultiClass, MultiLabel, Regression
+from affect.errors import ConfigError, DataError, ShapeError
+from affect.metrics import Score, floors, higher_is_better, metrics_for, score
+
+SENTIMENT = Regression("sentiment", low=-3, high=3)
+CLASSES = MultiClass("emotion", classes=("sad", "angry", "happy", "calm"))
+LABELS = MultiLabel("emotion", classes=("sad", "angry", "happy"))
+POOLS = (
+    np.array(
+        [-4, -3, -2.5, -2, -1.5, -1, -0.5, -0.0, 0.0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 9]
+    ),  # halves and ends
+    np.array([-1e-9, -0.0, 0.0, 1e-9]),
+    np.nextafter([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5], 9),
+    np.array([1.0]),  # constant
+    np.array([0.0]),
+    np.arange(-9, 10) / 3,  # MOSEI's scale
+)
+
+
+def numbers(rng, size):
+    pool = POOLS[rng.integers(len(POOLS))]
+    return rng.choice(pool, size) if rng.random() < 0.7 else rng.normal(0, 2, size)
+
+
+def number_cases(count=1000):
+    rng = np.random.default_rng(0)
+    for _ in range(count):
+        size = rng.integers(1, 25)
+        yield numbers(rng, size), numbers(rng, size)
+
+
+def class_cases(count=1000):
+    """Two classes as one probability, four as a distribution; ties, constants and absent classes among them."""
+    rng = np.random.default_rng(1)
+    for case in range(count):
+        size, levels = rng.integers(1, 25), rng.integers(2, 12)
+        if case % 2:
+            prediction, classes = rng.integers(levels, size=size) / (levels - 1), 2
+        else:
+            prediction, classes = rng.integers(1, levels, size=(size, 4)) / 10, 4
+        yield prediction, rng.choice(rng.permutation(classes)[: rng.integers(1, classes + 1)], size)
+
+
+# the definitions in loops
+
+
+def slow_f1(pairs, average="weighted"):
+    values, weights = [], []
+    for c in sorted({t for _, t in pairs}):
+        hits = sum(p == c and t == c for p, t in pairs)
+        misses = sum(p != c and t == c for p, t in pairs)
+        alarms = sum(p == c and t != c for p, t in pairs)
+        precision = hits / (hits + alarms) if hits + alarms else 0
+        recall = hits / (hits + misses)
+        values.append(2 * precision * recall / (precision + recall) if hits else 0)
+        weights.append(hits + misses if average == "weighted" else 1)
+    return sum(v * w for v, w in zip(values, weights, strict=True)) / sum(weights)
+
+
+def share(pairs):
+    return sum(p == t for p, t in pairs) / len(pairs) if pairs else math.nan
+
+
+def nonnegative(pairs):
+    return [(p >= 0, t >= 0) for p, t in pairs]
+
+
+def nonzero(pairs):
+    return [(p > 0, t > 0) for p, t in pairs if t < 0 or t > 0]
+
+
+def rounded(pairs, limit):
+    return [
+        tuple(round(max(-limit, min(limit, v))) for v in pair) for pair in pairs
+    ]  # Python's halves are even
+
+
+def bin_of(a):
+    if a < -2:
+        return -3
+    if a < -1:
+        return -2
+    if a < 0:
+        return -1
+    if a == 0:
+        return 0
+    if a <= 1:
+        return 1
+    return 2 if a <= 2 else 3
+
+
+def slow_ccc(pairs):
+    n, (p, t) = len(pairs), zip(*pairs, strict=True)
+    mean_p, mean_t = math.fsum(p) / n, math.fsum(t) / n
+    if len(set(p)) == 1 or len(set(t)) == 1:
+        return 0
+    covariance = math.fsum((a - mean_p) * (b - mean_t) for a, b in pairs) / n
+    spread = math.fsum((a - mean_p) ** 2 + (b - mean_t) ** 2 for a, b in pairs) / n
+    return 2 * covariance / (spread + (mean_p - mean_t) ** 2)
+
+
+SLOW_NUMBERS = {
+    "mae": lambda pairs: math.fsum(abs(p - t) for p, t in pairs) / len(pairs),
+    "ccc": slow_ccc,
+    "acc2_nonnegative": lambda pairs: share(nonnegative(pairs)),
+    "acc2_nonzero": lambda pairs: share(nonzero(pairs)),
+    "f1_nonnegative": lambda pairs: slow_f1(nonnegative(pairs)),
+    "f1_nonzero": lambda pairs: slow_f1(nonzero(pairs)) if nonzero(pairs) else math.nan,
+    "acc5": lambda pairs: share(rounded(pairs, 2)),
+    "acc7": lambda pairs: share(rounded(pairs, 3)),
+    "acc7_bins": lambda pairs: share([(bin_of(p), bin_of(t)) for p, t in pairs]),
+}
+
+
+def slow_uar(pairs):
+    classes = {t for _, t in pairs}
+    return sum(share([(p, t) for p, t in pairs if t == c]) for c in classes) / len(classes)
+
+
+SLOW_CLASSES = {
+    "accuracy": share,
+    "f1_weighted": slow_f1,
+    "f1_macro": lambda pairs: slow_f1(pairs, "macro"),
+    "uar": slow_uar,
+}
+
+
+def slow_decision(probabilities):
+    if np.ndim(probabilities) == 0:
+        return int(probabilities > 0.5)
+    return max(range(len(probabilities)), key=lambda c: (probabilities[c], -c))
+
+
+@pytest.mark.parametrize("name", SLOW_NUMBERS)
+def test_numbers_agree_with_the_definition(name):
+    for prediction, truth in number_cases():
+        pairs = list(zip(prediction.tolist(), truth.tolist(), strict=True))
+        assert getattr(metrics, name)(prediction, truth) == pytest.approx(
+            SLOW_NUMBERS[name](pairs), abs=1e-12, nan_ok=True
+        ), pairs
+
+
+@pytest.mark.parametrize("name", SLOW_CLASSES)
+def test_classes_agree_with_the_definition(name):
+    for prediction, truth in class_cases():
+        pairs = [(slow_decision(p), int(t)) for p, t in zip(prediction, truth, strict=True)]
+        assert getattr(metrics, name)(prediction, truth) == pytest.approx(SLOW_CLASSES[name](pairs)), pairs
+
+
+def test_weighted_accuracy_agrees_with_the_papers_formula():
+    for prediction, truth in class_cases():
+        p, n = (truth == 1).sum(), (truth == 0).sum()
+        if prediction.ndim == 1 and p and n:
+            tp, tn = ((prediction > 0.5) & (truth == 1)).sum(), ((prediction <= 0.5) & (truth == 0)).sum()
+            assert metrics.weighted_accuracy(prediction, truth) == pytest.approx((tp * n / p + tn) / (2 * n))
+
+
+# the libraries
+
+
+def test_pearson_agrees_with_scipy():
+    from scipy.stats import pearsonr
+
+    compared = 0
+    for prediction, truth in number_cases():
+        if np.ptp(prediction) == 0 or np.ptp(truth) == 0:
+            assert metrics.pearson(prediction, truth) == 0
+        else:
+            compared += 1
+            assert metrics.pearson(prediction, truth) == pytest.approx(
+                pearsonr(prediction, truth).statistic, abs=1e-9
+            )
+    assert compared > 500
+
+
+@pytest.mark.parametrize("name", ["f1_nonnegative", "f1_nonzero"])
+def test_sentiment_f1_agrees_with_sklearn(name):
+    from sklearn.metrics import f1_score
+
+    for prediction, truth in number_cases(300):
+        kept = truth != 0 if name == "f1_nonzero" else np.full(len(truth), fill_value=True)
+        side = np.greater if name == "f1_nonzero" else np.greater_equal
+        if kept.any():
+            assert getattr(metrics, name)(prediction, truth) == pytest.approx(
+                f1_score(side(truth[kept], 0), side(prediction[kept], 0), average="weighted", zero_division=0)
+            )
+
+
+def test_classes_agree_with_sklearn():
+    from sklearn.metrics import accuracy_score, f1_score, recall_score
+
+    for prediction, truth in class_cases(300):
+        decided = [slow_decision(p) for p in prediction]
+        here = {"labels": np.unique(truth), "zero_division": 0}
+        expected = {
+            "accuracy": accuracy_score(truth, decided),
+            "f1_weighted": f1_score(truth, decided, average="weighted", zero_division=0),
+            "f1_macro": f1_score(truth, decided, average="macro", **here),
+            "uar": recall_score(truth, decided, average="macro", **here),
+        }
+        assert {name: getattr(metrics, name)(prediction, truth) for name in expected} == pytest.approx(
+            expected
+        )
+
+
+# the order of the arguments, and the edges
+
+
+def test_the_arguments_of_f1_are_not_exchangeable():
+    from sklearn.metrics import f1_score
+
+    said, true = np.array([1.0, 1, 1, 1]), np.array([1.0, -1, -1, -1])
+    for metric in (metrics.f1_nonnegative, metrics.f1_nonzero):
+        assert metric(said, true) == pytest.approx(0.1)
+        assert metric(true, said) == pytest.approx(0.4)
+        assert metric(said, true) == pytest.approx(f1_score(true > 0, said > 0, average="weighted"))
+    said, true = (said + 1) / 2, (true + 1) / 2
+    assert (metrics.f1_weighted(said, true), metrics.f1_weighted(true, said)) == pytest.approx((0.1, 0.4))
+
+
+CLASS_OF = [  # a number, its class in acc5, in acc7, in acc7_bins
+    (-7, -2, -3, -3),
+    (-3, -2, -3, -3),
+    (-2.5, -2, -2, -3),
+    (-2.001, -2, -2, -3),
+    (-2, -2, -2, -2),
+    (-1.5, -2, -2, -2),
+    (-1, -1, -1, -1),
+    (-0.5, 0, 0, -1),
+    (-0.0, 0, 0, 0),
+    (0, 0, 0, 0),
+    (1e-12, 0, 0, 1),
+    (0.5, 0, 0, 1),
+    (0.50001, 1, 1, 1),
+    (1, 1, 1, 1),
+    (1.5, 2, 2, 2),
+    (2, 2, 2, 2),
+    (2.5, 2, 2, 3),
+    (2.50001, 2, 3, 3),
+    (3, 2, 3, 3),
+    (7, 2, 3, 3),
+]
+
+
+@pytest.mark.parametrize(("number", "five", "seven", "binned"), CLASS_OF)
+def test_a_number_has_its_class_and_no_other(number, five, seven, binned):
+    for name, limit, own in [("acc5", 2, five), ("acc7", 3, seven), ("acc7_bins", 3, binned)]:
+        hit = [
+            c for c in range(-limit, limit + 1) if getattr(metrics, name)(np.array([number]), np.array([c]))
+        ]
+        assert hit == [own], name
+
+
+@pytest.mark.parametrize("zero", [0.0, -0.0])
+def test_zero_is_not_negative_nor_positive_whatever_its_sign(zero):
+    said, true = np.array([zero, zero]), np.array([1.0, -1.0])
+    assert metrics.acc2_nonnegative(said, true) == 0.5
+    assert metrics.acc2_nonnegative(said, np.abs(true)) == 1
+    assert metrics.acc2_nonzero(said, -np.abs(true)) == 1
+    assert math.isnan(metrics.acc2_nonzero(true, said))
+    assert math.isnan(metrics.f1_nonzero(true, said))
+
+
+@pytest.mark.parametrize("level", [0.0, 0.1, 1 / 3, -2.7, 1e9, 1e-300])
+@pytest.mark.parametrize("name", ["pearson", "ccc"])
+def test_a_constant_is_unrelated(name, level):
+    varied, constant = np.linspace(-1, 1, 7), np.full(7, level)
+    metric = getattr(metrics, name)
+    assert metric(constant, varied) == metric(varied, constant) == metric(constant, constant) == 0
+    noise = constant * (1 + 1e-16 * np.arange(7))
+    assert metric(noise, varied) == 0
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-30, 1, 1e30, 1e200])
+def test_correlation_does_not_depend_on_the_scale(scale):
+    a, b = np.random.default_rng(0).normal(size=(2, 50))
+    assert metrics.pearson(a * scale, b) == pytest.approx(metrics.pearson(a, b))
+    assert metrics.ccc(a * scale, b * scale) == pytest.approx(metrics.ccc(a, b))
+    assert metrics.pearson(a * scale, a) <= 1
+    assert metrics.ccc(a * scale, a * scale) == pytest.approx(1)
+
+
+def test_ties_go_to_no_and_to_the_first_class():
+    assert metrics.accuracy(np.array([0.5]), np.array([0])) == 1
+    assert metrics.accuracy(np.array([[0.4, 0.4, 0.2]]), np.array([0])) == 1
+
+
+def test_a_class_without_samples_is_left_out_of_means():
+    said, true = np.eye(3)[[0, 1, 2]], np.array([0, 1, 1])
+    assert metrics.uar(said, true) == pytest.approx(3 / 4)
+    assert metrics.f1_macro(said, true) == pytest.approx((1 + 2 / 3) / 2)
+    assert metrics.weighted_accuracy(np.array([0.9, 0.1, 0.1]), np.array([0, 0, 0])) == pytest.approx(2 / 3)
+
+
+# score
+
+
+def test_score_counts_what_each_metric_read():
+    truth = np.array([[-1.0], [0.0], [-0.0], [2.0], [3.0]])
+    counts = {name: found.count for name, found in score(SENTIMENT, truth, truth).items()}
+    assert counts.pop("acc2_nonzero") == counts.pop("f1_nonzero") == 3
+    assert set(counts.values()) == {5}
+    zeros = score(SENTIMENT, truth, truth * 0)["acc2_nonzero"]
+    assert zeros.count == 0
+    assert math.isnan(zeros.value)
+
+
+NUMBER = ["mae", "pearson", "ccc"]
+ORDINAL = ["acc2_nonnegative", "f1_nonnegative", "acc2_nonzero", "f1_nonzero", "acc5", "acc7", "acc7_bins"]
+PER_LABEL = ["weighted_accuracy", "f1_weighted"]
+
+
+@pytest.mark.parametrize(
+    ("target", "names"),
+    [
+        (SENTIMENT, NUMBER + ORDINAL),
+        (Regression("valence"), NUMBER),
+        (Regression("rating", low=1, high=5), NUMBER),
+        (Regression("sentiment", low=-1, high=1), NUMBER),
+        (Binary("sarcasm"), list(SLOW_CLASSES)),
+        (CLASSES, list(SLOW_CLASSES)),
+        (LABELS, [name + end for name in PER_LABEL for end in ("", ".sad", ".angry", ".happy")]),
+    ],
+)
+def test_each_kind_of_target_has_its_metrics(target, names):
+    rng = np.random.default_rng(0)
+    truth = rng.integers(2, size=(40, target.size))
+    found = score(target, rng.random((40, target.outputs)).astype(np.float32), truth)
+    assert list(found) == list(metrics_for(target)) == list(floors(target, truth)) == names
+    assert all(isinstance(one, Score) and isinstance(one.value, float) for one in found.values())
+
+
+def test_score_is_the_function_on_the_columns():
+    rng = np.random.default_rng(0)
+    said, true = rng.random((30, 4)), rng.integers(4, size=(30, 1))
+    assert score(CLASSES, said, true)["f1_macro"].value == metrics.f1_macro(said, true[:, 0])
+    labels = rng.integers(2, size=(30, 3))
+    found = score(LABELS, said[:, :3], labels)
+    for name in PER_LABEL:
+        each = [getattr(metrics, name)(said[:, i], labels[:, i]) for i in range(3)]
+        assert [found[f"{name}.{c}"].value for c in LABELS.classes] == each
+        assert found[name].value == pytest.approx(np.mean(each))
+
+
+# floors
+
+
+def grid(target):
+    """Constants of every kind, (constants, outputs)."""
+    if isinstance(target, Regression):
+        return np.concatenate([np.linspace(-3.5, 3.5, 141), [1e-9, -1e-9]])[:, None]
+    if isinstance(target, MultiClass):
+        return np.random.default_rng(0).random((60, target.outputs))
+    return np.stack(np.meshgrid(*[[0.0, 0.3, 0.5, 0.7, 1.0]] * target.outputs), -1).reshape(
+        -1, target.outputs
+    )
+
+
+def assert_floors_are_the_best_constants(target, truth, slack=0.0):
+    found = floors(target, truth)
+    tried = [score(target, np.tile(c, (len(truth), 1)), truth) for c in grid(target)]
+    for name, floor in found.items():
+        values = [one[name].value for one in tried]
+        if math.isnan(floor):
+            assert np.isnan(values).all()
+        elif higher_is_better(name):
+            assert floor == pytest.approx(max(values)), name
+        else:
+            assert min(values) - slack - 1e-12 <= floor <= min(values) + 1e-12, name
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize(
+    "target", [SENTIMENT, Binary("sarcasm"), CLASSES, LABELS], ids=lambda t: type(t).__name__
+)
+def test_no_constant_beats_the_floor(target, seed):
+    rng = np.random.default_rng(seed)
+    size = rng.integers(1, 30)
+    if target is SENTIMENT:
+        truth = np.clip(numbers(rng, size), -3, 3)[:, None]
+    else:
+        truth = (rng.random((size, target.size)) < rng.random(target.size)) * rng.integers(1, target.count)
+    assert_floors_are_the_best_constants(target, truth, slack=0.05)  # the grid's step
+
+
+def test_the_floors_of_mosi(real_data):
+    with np.load(real_data / "mosi" / "mosi_joined.npz") as mosi:
+        truth = mosi["label"][mosi["split"] == "test"].astype(np.float64)[:, None]
+    assert_floors_are_the_best_constants(SENTIMENT, truth, slack=0.05)
+    found = floors(SENTIMENT, truth)
+    assert found["pearson"] == found["ccc"] == 0
+    assert found["acc2_nonnegative"] == max((truth < 0).mean(), (truth >= 0).mean())
+    assert found["mae"] == np.abs(truth - np.median(truth)).mean()
+    half_up = np.floor(truth + 0.5)
+    assert (half_up != truth.round()).sum() == 13  # so many samples hang on how acc7 rounds
+
+
+def test_floors_of_a_corpus_of_mostly_one_side_are_high():
+    truth = np.repeat([1.0, -1.0], [71, 29])[:, None]
+    found = floors(SENTIMENT, truth)
+    assert (found["acc2_nonnegative"], found["acc7"]) == (0.71, 0.71)
+    assert found["f1_nonnegative"] == pytest.approx(2 * 0.71**2 / 1.71)
+    swapped = metrics.f1_nonnegative(truth[:, 0], np.ones(100))  # the constant passed as the truth
+    assert swapped == pytest.approx(2 * 0.71 / 1.71)  # .830, above the accuracy
+
+
+# which way is better, and refusals
+
+
+def test_the_direction_is_where_the_perfect_prediction_lies():
+    truth = np.array([[-2.0], [-0.4], [0.0], [1.0], [3.0]])
+    for name, best in score(SENTIMENT, truth, truth).items():
+        worse = score(SENTIMENT, 0.3 - truth, truth)[name]
+        assert (best.value > worse.value) == higher_is_better(name), name
+
+
+def test_only_metrics_of_labels_carry_a_class():
+    assert higher_is_better("f1_weighted.happy")
+    assert higher_is_better("weighted_accuracy.a.b")
+
+
+def column(*values):
+    return np.array(values)[:, None]
+
+
+ONE = column(0.5, 0.5)
+NUMBERS = "metrics: numbers need predictions and truth of one shape (n,), n at least 1, got "
+OF_CLASSES = "metrics: classes need probabilities of shape (n,) or (n, classes) and truth of shape (n,), n at least 1, got "
+REFUSALS = [
+    (
+        lambda: score(SENTIMENT, np.zeros(2), np.zeros((2, 1))),
+        ShapeError,
+        "metrics: target 'sentiment' needs predictions of shape (n, 1) and truth of shape (n, 1), n at least 1, "
+        "got (2,) and (2, 1); give a row per label and a column even for one number",
+    ),
+    (
+        lambda: score(CLASSES, np.zeros((2, 3)), np.zeros((2, 1))),
+        ShapeError,
+        "metrics: target 'emotion' needs predictions of shape (n, 4) and truth of shape (n, 1), n at least 1, "
+        "got (2, 3) and (2, 1); give a row per label and a column even for one number",
+    ),
+    (
+        lambda: floors(SENTIMENT, np.zeros((0, 1))),
+        ShapeError,
+        "metrics: target 'sentiment' needs predictions of shape (n, 1) and truth of shape (n, 1), n at least 1, "
+        "got (0, 1) and (0, 1); give a row per label and a column even for one number",
+    ),
+    (
+        lambda: score(SENTIMENT, column(np.nan, 1, np.inf), np.zeros((3, 1))),
+        DataError,
+        "metrics: 2 of 3 predictions of 'sentiment' are NaN or infinite; "
+        "lower the learning rate or look at the inputs (affect inspect)",
+    ),
+    (
+        lambda: score(Binary("sarcasm"), column(-2.0, 0.5, 3.0), np.zeros((3, 1))),
+        DataError,
+        "metrics: 2 of 3 predictions of 'sarcasm' are no probabilities from 0 to 1; "
+        "turn the head's raw numbers into them first (head.decide)",
+    ),
+    (
+        lambda: score(Binary("sarcasm"), ONE, column(0, 2)),
+        DataError,
+        "metrics: target 'sarcasm' needs labels 0 to 1, got 2",
+    ),
+    (
+        lambda: floors(SENTIMENT, column(0, np.nan)),
+        DataError,
+        "metrics: target 'sentiment' has 1 labels that are NaN or infinite, the first is label 1; "
+        "mark unlabelled steps as unobserved instead",
+    ),
+    (
+        lambda: metrics.mae(np.zeros((2, 1)), np.zeros(2)),
+        ShapeError,
+        f"{NUMBERS}(2, 1) and (2,); take a column, as in prediction[:, 0]",
+    ),
+    (
+        lambda: metrics.acc7(np.zeros(0), np.zeros(0)),
+        ShapeError,
+        f"{NUMBERS}(0,) and (0,); take a column, as in prediction[:, 0]",
+    ),
+    (
+        lambda: metrics.uar(np.zeros((2, 3)), np.zeros((2, 1))),
+        ShapeError,
+        f"{OF_CLASSES}(2, 3) and (2, 1); take a column, as in truth[:, 0]",
+    ),
+    (
+        lambda: metrics.acc2_nonzero(np.array([np.nan, 0, 0]), np.array([0, 0, np.nan])),
+        DataError,
+        "metrics: 2 of 3 samples have a prediction or truth that is NaN or infinite; "
+        "leave them out, or look at the inputs (affect inspect)",
+    ),
+    (
+        lambda: metrics.accuracy(np.array([[np.nan, 0], [0, 1]]), np.zeros(2)),
+        DataError,
+        "metrics: 1 of 2 samples have a prediction or truth that is NaN or infinite; "
+        "leave them out, or look at the inputs (affect inspect)",
+    ),
+    (
+        lambda: higher_is_better("acc2_nonzer"),
+        ConfigError,
+        f"no metric 'acc2_nonzer'; did you mean 'acc2_nonzero'? known: {', '.join(sorted(metrics._TABLE))}",
+    ),
+    (
+        lambda: higher_is_better("mae.happy"),
+        ConfigError,
+        f"no metric 'mae.happy'; did you mean 'mae'? known: {', '.join(sorted(metrics._TABLE))}",
+    ),
+]
+
+
+@pytest.mark.parametrize(("wrong", "error", "message"), REFUSALS)
+def test_refusals(wrong, error, message):
+    with pytest.raises(error, match=f"^{re.escape(message)}$"):
+        wrong()
