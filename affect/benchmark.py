@@ -92,7 +92,10 @@ def jobs(experiment: Experiment, path: Path, out: Path) -> list[Job]:
 
 
 def bench(path: str | Path, out: str | Path, workers: int = 1, quiet: bool = False) -> pd.DataFrame:
-    """Do every run of an experiment that is not done; write `results.csv`, `summary.csv`, `report.html`.
+    """Do every run of an experiment that is not done; write the tables and `report.html`.
+
+    `results.csv` holds every run's tidy rows, `summary.csv` what `summarise` makes of them, and `table.md`
+    the same to read.
 
     Each run has one thread of its own, so that the number of workers changes no figure. A bench that was
     killed goes on where it was.
@@ -105,7 +108,7 @@ def bench(path: str | Path, out: str | Path, workers: int = 1, quiet: bool = Fal
     Returns:
         the summary: one row per target, model and metric.
     """
-    from affect.report import write_report
+    from affect.report import to_markdown, write_report
 
     path, out = Path(path), Path(out)
     experiment = load(path)
@@ -120,6 +123,8 @@ def bench(path: str | Path, out: str | Path, workers: int = 1, quiet: bool = Fal
     for name, table in (("results", pd.concat(tables, ignore_index=True)), ("summary", summary)):
         with writing(out / f"{name}.csv") as partial:
             table.to_csv(partial, index=False)
+    with writing(out / "table.md") as partial:
+        partial.write_text(to_markdown(summary), encoding="utf-8")
     write_report(out / "report.html", path.stem, corpus, experiment.notes, summary)
     return summary
 

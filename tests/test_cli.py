@@ -58,7 +58,7 @@ def test_a_bench_writes_a_table_a_report_and_rows(tmp_path, capsys):
     out = tmp_path / "out"
     main(["bench", str(write(tmp_path, EXPERIMENT)), "--out", str(out)])
     said = capsys.readouterr().out
-    assert "no better than a constant" in said
+    assert "not clearly better than a constant" in said
     assert f"report:  {out / 'report.html'}" in said
     rows = pd.read_csv(out / "results.csv")
     assert set(rows["split"]) == {"valid", "test"}

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from affect import metrics
 
@@ -28,8 +29,8 @@ class Cell:
     best: bool = False
 
 
-NO_BETTER = "no better than a constant"
-"""The constant's value lies within the interval or beyond it."""
+NO_BETTER = "not clearly better than a constant"
+"""The best constant prediction lies within the interval, or beyond it."""
 
 
 def cells(summary: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -65,31 +66,62 @@ def _cell(row: Mapping[Any, Any], sign: int, best: bool) -> Cell:
     return Cell(text, tuple(remarks), best)
 
 
+def to_markdown(summary: pd.DataFrame) -> str:
+    """A summary in Markdown: one table per target, the best mean in bold, remarks as numbered notes below."""
+    parts = []
+    for target, table in cells(summary).items():
+        heads = [
+            f"{metric} {_arrow(metric)} (n={_count(summary, target, metric)})" for metric in table.columns
+        ]
+        marks: dict[str, str] = {}
+        lines = [f"**{target}**", "", _line(["model", *heads]), _line(["---", *["---:"] * len(heads)])]
+        for model, row in table.iterrows():
+            texts = [(f"**{c.text}**" if c.best else c.text, _signs(c, marks)) for c in _cells_of(row)]
+            lines.append(_line([str(model), *[f"{text} {signs}".strip() for text, signs in texts]]))
+        lines += ["", *(f"{mark}: {remark}.  " for remark, mark in marks.items())]
+        parts.append("\n".join(lines).rstrip())
+    return "\n\n".join(parts) + "\n"
+
+
 def print_table(summary: pd.DataFrame, console: Console | None = None) -> None:
     """Print a summary: one table per target, remarks as marks that are explained below it."""
     console = console or Console()
     for target, table in cells(summary).items():
-        counts = summary[summary["target"] == target].groupby("metric")["count"].max()
         shown = Table(title=target, title_style="bold", box=None, header_style="bold", pad_edge=False)
         shown.add_column("model")
         for metric in table.columns:
-            arrow = "↑" if metrics.higher_is_better(metric) else "↓"
-            shown.add_column(f"{metric} {arrow}\nn={counts[metric]:.0f}", justify="right")
+            head = f"{metric} {_arrow(metric)}\nn={_count(summary, target, metric)}"
+            shown.add_column(head, justify="right")
         marks: dict[str, str] = {}
         for model, row in table.iterrows():
-            shown.add_row(str(model), *[_marked(cell, marks) for cell in row])
+            texts = [Text(c.text, "bold" if c.best else "") for c in _cells_of(row)]
+            for text, cell in zip(texts, _cells_of(row), strict=True):
+                text.append(f" {_signs(cell, marks)}", "dim")
+            shown.add_row(str(model), *texts)
         console.print(shown)
         for remark, mark in marks.items():
             console.print(f"{mark} {remark}", style="dim", highlight=False)
         console.print()
 
 
-def _marked(cell: Cell | float, marks: dict[str, str]) -> str:
-    """A cell's text with a mark for each remark."""
-    if not isinstance(cell, Cell):
-        return ""
-    signs = "".join(marks.setdefault(remark, chr(ord("a") + len(marks))) for remark in cell.remarks)
-    text = (
-        f"[bold]{cell.text}[/bold]".replace(" [0", " \\[0") if cell.best else cell.text.replace(" [", " \\[")
-    )
-    return f"{text} [dim]{signs}[/dim]" if signs else text
+def _cells_of(row: pd.Series) -> list[Cell]:
+    """A row's cells; an empty one where a published model has no such figure."""
+    return [cell if isinstance(cell, Cell) else Cell("") for cell in row]
+
+
+def _signs(cell: Cell, marks: dict[str, str]) -> str:
+    """The letters that stand for a cell's remarks; new remarks get new ones."""
+    return "".join(sorted(marks.setdefault(remark, chr(ord("a") + len(marks))) for remark in cell.remarks))
+
+
+def _arrow(metric: str) -> str:
+    return "↑" if metrics.higher_is_better(metric) else "↓"
+
+
+def _count(summary: pd.DataFrame, target: str, metric: str) -> int:
+    rows = summary[(summary["target"] == target) & (summary["metric"] == metric)]
+    return int(rows["count"].max())
+
+
+def _line(texts: list[str]) -> str:
+    return "| " + " | ".join(texts) + " |"
