@@ -42,7 +42,19 @@ _HOMES = {
     "affect.training": ("Run", "evaluate", "fit"),
 }
 _NAMES = {name: home for home, names in _HOMES.items() for name in names}
-_ROOMS = ("data", "encoders", "errors", "fusion", "heads", "metrics", "objectives", "pooling", "testing")
+_ROOMS = (
+    "cli",
+    "data",
+    "encoders",
+    "errors",
+    "fusion",
+    "heads",
+    "metrics",
+    "objectives",
+    "pooling",
+    "testing",
+    "training",
+)
 
 __all__ = [
     "AffectError",

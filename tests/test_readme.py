@@ -16,7 +16,7 @@ def test_the_python_in_the_readme_runs(capsys):
     assert len(blocks) == 2
     for block in blocks:
         exec(block, names)
-    assert "pearson" in capsys.readouterr().out
+    assert "TensorFusion" in capsys.readouterr().out
 
 
 def test_the_configuration_in_the_readme_is_one():
