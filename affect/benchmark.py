@@ -33,6 +33,7 @@ class Experiment:
         model: what all models share.
         training: how all are trained.
         objective: the plain loss of the kind of target by default; by target where there are several.
+        loggers: any Lightning loggers, beside the CSV and TensorBoard logs in the run folders.
         seeds: one run each.
         folds: for a corpus without official splits, into how many to cut it.
         valid_share: share of the training samples that validate, where the corpus has no validation split.
@@ -47,6 +48,7 @@ class Experiment:
     model: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     objective: Any = None
+    loggers: list[Any] = field(default_factory=list)
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2, 3, 4])
     folds: int = 0
     valid_share: float = 0.2
@@ -223,6 +225,7 @@ def _content(experiment: Experiment, own: Mapping[str, Any], target: str | None)
         "model": {**experiment.model, **own},
         "training": experiment.training,
         "objective": objective,
+        "loggers": experiment.loggers,
         "folds": experiment.folds,
         "valid_share": experiment.valid_share,
     }

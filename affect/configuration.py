@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from lightning.pytorch.loggers import Logger
 
 from affect.data.corpus import Corpus
 from affect.data.scaling import Nonfinite, Scaling
@@ -36,6 +37,7 @@ ROOMS = {
     "head": ("affect.heads", "Head"),
     "objective": ("affect.objectives", "Objective"),
     "pooling": ("affect.pooling", "Pooling"),
+    "logger": ("lightning.pytorch.loggers", "Logger"),
     "schedule": ("torch.optim.lr_scheduler", "LRScheduler"),
 }
 """Where the class of a part is looked for when it is named without a module, and what it derives from."""
@@ -100,6 +102,7 @@ class Configuration:
         model: the model.
         training: how it is trained.
         objective: the plain loss of the kind of target by default.
+        loggers: any Lightning loggers, beside the CSV and TensorBoard logs in the run folder.
         seeds: one run each.
         folds: for a corpus without official splits, into how many to cut it; 0 uses the splits it has.
         valid_share: share of the training samples that validate, where the corpus has no validation split.
@@ -110,6 +113,7 @@ class Configuration:
     model: Model = field(default_factory=Model)
     training: Training = field(default_factory=Training)
     objective: Callable[[Target], Objective] | None = None
+    loggers: list[Callable[[], Logger]] = field(default_factory=list)
     seeds: list[int] = field(default_factory=lambda: [0])
     folds: int = 0
     valid_share: float = 0.2
@@ -162,6 +166,7 @@ def resolve(content: Mapping[str, Any], where: str) -> dict[str, Any]:
         section = plain.get(key) or {}
         check_keys(section, kind, f"{where}: {key}")
         plain[key] = {name: _part(value, name, f"{where}: {key}") for name, value in section.items()}
+    plain["loggers"] = [_part(logger, "logger", where) for logger in plain.get("loggers") or []]
     if plain.get("objective") is not None:
         plain["objective"] = _part(plain["objective"], "objective", where)
     return plain

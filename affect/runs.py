@@ -88,6 +88,7 @@ class Job:
             objective=configuration.objective,
             name=self.name,
             folder=self.folder,
+            loggers=[make() for make in configuration.loggers],
         )
         content = {
             **self.content,

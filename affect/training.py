@@ -6,7 +6,7 @@ import logging
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +104,7 @@ def fit(
     objective: ObjectiveFactory | None = None,
     name: str = "",
     folder: str | Path | None = None,
-    loggers: list[Logger] | None = None,
+    loggers: Iterable[Logger] = (),
 ) -> Run:
     """Train on the split `train`, choose the epoch on `valid`, then measure `valid` and `test`.
 
@@ -119,7 +119,7 @@ def fit(
         objective: an Objective class or a partial of one; the plain one for the kind of target by default.
         name: the model's name in the results; its fusion's class by default.
         folder: where checkpoints and logs go; a training that finds its own checkpoint there resumes.
-        loggers: any Lightning loggers, beside the CSV log.
+        loggers: any Lightning loggers, beside the CSV and TensorBoard logs that a folder gets.
 
     Raises:
         ConfigError: there is no validation split to choose the epoch on.
@@ -145,18 +145,16 @@ def fit(
             root / "checkpoints", "best", monitor=MONITOR, mode=learner.mode, save_last=True,
             enable_version_counter=False,
         )  # fmt: skip
-        if loggers is None and folder is not None:
-            loggers = [
-                CSVLogger(root, name="", version="log"),
-                TensorBoardLogger(root, name="", version="log"),
-            ]
+        logs = list(loggers)
+        if folder is not None:
+            logs += [CSVLogger(root, name="", version="log"), TensorBoardLogger(root, name="", version="log")]
         trainer = lightning.Trainer(
             max_epochs=training.epochs,
             accelerator=training.accelerator,
             devices=1,
             gradient_clip_val=training.gradient_clip or None,
             callbacks=[checkpoint, EarlyStopping(MONITOR, patience=training.patience, mode=learner.mode)],
-            logger=loggers or False,
+            logger=logs or False,
             log_every_n_steps=1,
             num_sanity_val_steps=0,
             enable_progress_bar=False,

@@ -114,7 +114,7 @@ BAD = {
     "no models": ({"corpus": "synthetic", "models": {}}, "ConfigError: {path}: models is missing or empty"),
     "key": (
         {**EXPERIMENT, "sedes": [1]},
-        "ConfigError: {path}: no key 'sedes'; did you mean 'seeds'? known: corpus, folds, metrics, model, models, "
+        "ConfigError: {path}: no key 'sedes'; did you mean 'seeds'? known: corpus, folds, loggers, metrics, model, models, "
         "notes, objective, published, seeds, target, training, valid_share",
     ),
     "class": (
@@ -204,6 +204,19 @@ def test_a_user_s_class_beside_the_configuration(tmp_path):
     content = {"corpus": "synthetic", "training": {"epochs": 1}, "model": {"fusion": mine}}
     main(["train", str(write(tmp_path, content)), "--out", str(tmp_path / "runs")])
     assert list((tmp_path / "runs").glob("*/seed0-fold0/run.json"))
+
+
+def test_any_lightning_logger_by_configuration(tmp_path):
+    logger = {
+        "class_path": "CSVLogger",
+        "init_args": {"save_dir": str(tmp_path / "elsewhere"), "name": "mine"},
+    }
+    content = {"corpus": "synthetic", "training": {"epochs": 1}, "loggers": [logger]}
+    main(["train", str(write(tmp_path, content)), "--out", str(tmp_path / "runs")])
+    assert list((tmp_path / "elsewhere" / "mine").rglob("metrics.csv"))
+    (folder,) = (tmp_path / "runs").glob("*/seed0-fold0")
+    assert (folder / "log" / "metrics.csv").exists()
+    assert list((folder / "log").glob("events.out.tfevents.*"))
 
 
 @pytest.mark.parametrize("verb", ["inspect", "train", "bench", "predict"])
