@@ -39,6 +39,8 @@ def mae(prediction: Array, truth: Array) -> float:
 
     Constant predictions: least at the median of the truth.
 
+    Reference:
+        Zadeh et al., Tensor Fusion Network, EMNLP 2017; `MAE` in MMSA.
     Example:
         >>> mae(np.array([1.0, 2.0]), np.array([1.0, 0.0]))
         1.0
@@ -53,6 +55,9 @@ def pearson(prediction: Array, truth: Array) -> float:
     Constant predictions: 0, as for one that is unrelated; so is a constant truth. Numbers that differ by
     rounding alone (1e-13 of their size) are constant.
 
+    Reference:
+        Zadeh et al., Tensor Fusion Network, EMNLP 2017; `Corr` in MMSA.
+        Differs: MMSA's is NaN on a constant.
     Example:
         >>> pearson(np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.0]))
         1.0
@@ -234,7 +239,7 @@ def f1_macro(prediction: Array, truth: Array) -> float:
     """F1 per class, averaged over the classes that occur in the truth.
 
     A class that is never predicted has F1 zero.
-    Constant predictions: one class's F1 over the number of them.
+    Constant predictions: one class's F1 over the number of them, or 0 where they name none of them.
 
     Reference:
         scikit-learn's `f1_score(average="macro")`.
@@ -267,7 +272,7 @@ def weighted_accuracy(prediction: Array, truth: Array) -> float:
 
     (TP * N / P + TN) / 2N with P positive and N negative samples.
     A label without positive, or without negative, samples: the other rate alone, as one cannot be computed.
-    Constant predictions: one half.
+    Constant predictions: one half; 0 or 1 for such a label.
 
     Reference:
         Tong et al., ACL 2017; for CMU-MOSEI's emotions Zadeh et al., ACL 2018, and MulT's code.
@@ -381,7 +386,7 @@ def floors(target: Target, truth: Array) -> dict[str, float]:
         0.75
     """
     truth = np.asarray(truth, np.float64)
-    _check(target, np.zeros((len(truth), target.outputs)), truth)
+    _check(target, np.zeros((*truth.shape[:1], target.outputs)), truth)
     constants = [np.tile(constant, (len(truth), 1)) for constant in _constants(target, truth)]
     found: dict[str, float] = {}
     for name, metric in metrics_for(target).items():
@@ -410,8 +415,8 @@ def _entry(name: str) -> _Entry:
 
 
 def _check(target: Target, prediction: Array, truth: Array) -> None:
-    expected = (len(truth), target.outputs), (len(truth), target.size)
-    if (prediction.shape, truth.shape) != expected or not len(truth):
+    count = truth.shape[0] if truth.ndim else 0
+    if not count or (prediction.shape, truth.shape) != ((count, target.outputs), (count, target.size)):
         raise ShapeError(
             f"metrics: target '{target.name}' needs predictions of shape (n, {target.outputs}) and truth "
             f"of shape (n, {target.size}), n at least 1, got {prediction.shape} and {truth.shape}; "

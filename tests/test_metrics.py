@@ -351,6 +351,11 @@ def test_score_is_the_function_on_the_columns():
         assert found[name].value == pytest.approx(np.mean(each))
 
 
+def test_a_probability_may_miss_its_range_by_rounding():
+    found = score(Binary("sarcasm"), np.array([[1 + 1e-7], [-1e-7]]), np.array([[1], [0]]))
+    assert found["accuracy"] == Score(1.0, 2)
+
+
 # floors
 
 
@@ -390,6 +395,15 @@ def test_no_constant_beats_the_floor(target, seed):
     else:
         truth = (rng.random((size, target.size)) < rng.random(target.size)) * rng.integers(1, target.count)
     assert_floors_are_the_best_constants(target, truth, slack=0.05)  # the grid's step
+
+
+@pytest.mark.parametrize("mode", range(-3, 4))
+def test_the_best_class_need_not_hold_the_median(mode):
+    others = [c for c in range(-3, 4) if c != mode]
+    truth = np.array([mode] * 3 + 2 * (others[-3:] if mode < 0 else others[:3]))[:, None]
+    assert np.median(truth) != mode
+    found = floors(SENTIMENT, truth)
+    assert found["acc7"] == found["acc7_bins"] == 3 / 9
 
 
 def test_the_floors_of_mosi(real_data):
@@ -449,6 +463,12 @@ REFUSALS = [
         "got (2, 3) and (2, 1); give a row per label and a column even for one number",
     ),
     (
+        lambda: score(SENTIMENT, np.zeros((1, 1)), np.array(1.0)),
+        ShapeError,
+        "metrics: target 'sentiment' needs predictions of shape (n, 1) and truth of shape (n, 1), n at least 1, "
+        "got (1, 1) and (); give a row per label and a column even for one number",
+    ),
+    (
         lambda: floors(SENTIMENT, np.zeros((0, 1))),
         ShapeError,
         "metrics: target 'sentiment' needs predictions of shape (n, 1) and truth of shape (n, 1), n at least 1, "
@@ -461,7 +481,7 @@ REFUSALS = [
         "lower the learning rate or look at the inputs (affect inspect)",
     ),
     (
-        lambda: score(Binary("sarcasm"), column(-2.0, 0.5, 3.0), np.zeros((3, 1))),
+        lambda: score(Binary("sarcasm"), column(-0.001, 0.5, 1.001), np.zeros((3, 1))),
         DataError,
         "metrics: 2 of 3 predictions of 'sarcasm' are no probabilities from 0 to 1; "
         "turn the head's raw numbers into them first (head.decide)",

@@ -14,12 +14,16 @@ class PublicCorpus:
         citation: whom to cite.
         homepage: where it is officially had.
         splits: published sample counts; empty where there is no official split.
+        targets: what can be predicted.
+        modalities: what it consists of, under affect's names.
     """
 
     title: str
     citation: str
     homepage: str
     splits: dict[str, int]
+    targets: tuple[str, ...]
+    modalities: tuple[str, ...] = ("text", "acoustic", "visual")
 
 
 CORPORA: dict[str, PublicCorpus] = {
@@ -29,6 +33,7 @@ CORPORA: dict[str, PublicCorpus] = {
         "Opinion Videos, 2016",
         "http://multicomp.cs.cmu.edu/resources/cmu-mosi-dataset/",
         {"train": 1284, "valid": 229, "test": 686},
+        ("sentiment",),
     ),
     "mosei": PublicCorpus(
         "CMU-MOSEI",
@@ -36,6 +41,7 @@ CORPORA: dict[str, PublicCorpus] = {
         "Fusion Graph, ACL 2018",
         "http://multicomp.cs.cmu.edu/resources/cmu-mosei-dataset/",
         {"train": 16326, "valid": 1871, "test": 4659},
+        ("sentiment", "emotion"),
     ),
     "sims": PublicCorpus(
         "CH-SIMS",
@@ -43,6 +49,7 @@ CORPORA: dict[str, PublicCorpus] = {
         "Modality, ACL 2020",
         "https://github.com/thuiar/MMSA",
         {"train": 1368, "valid": 456, "test": 457},
+        ("sentiment",),
     ),
     "mustard": PublicCorpus(
         "MUStARD",
@@ -50,6 +57,7 @@ CORPORA: dict[str, PublicCorpus] = {
         "Ray et al., A Multimodal Corpus for Emotion Recognition in Sarcasm, LREC 2022",
         "https://github.com/soujanyaporia/MUStARD",
         {},
+        ("sarcasm", "valence", "arousal", "implicit_emotion", "explicit_emotion"),
     ),
     "mmmo": PublicCorpus(
         "ICT-MMMO",
@@ -57,12 +65,14 @@ CORPORA: dict[str, PublicCorpus] = {
         "IEEE Intelligent Systems 2013",
         "https://github.com/pliang279/MFN",
         {"train": 220, "valid": 40, "test": 80},
+        ("sentiment",),
     ),
     "youtube": PublicCorpus(
         "YouTube",
         "Morency et al., Towards Multimodal Sentiment Analysis: Harvesting Opinions from the Web, ICMI 2011",
         "https://github.com/pliang279/MFN",
         {"train": 173, "valid": 36, "test": 60},
+        ("sentiment",),
     ),
     "iemocap": PublicCorpus(
         "IEMOCAP",
@@ -70,6 +80,7 @@ CORPORA: dict[str, PublicCorpus] = {
         "Evaluation 2008",
         "https://sail.usc.edu/iemocap/",
         {},
+        ("emotion",),
     ),
 }
 """By the name that experiments use."""

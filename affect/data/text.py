@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -19,6 +20,9 @@ from affect.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from torch import Tensor
 
+_ENDLESS = 10**9  # tokenizers without a limit give a larger number
+_WINDOW = 512  # tokens that are read at once where neither the encoder nor its tokenizer has a limit
+
 
 def embed(
     corpus: Corpus,
@@ -26,39 +30,45 @@ def embed(
     name: str = "text",
     layer: int = -1,
     batch_size: int = 64,
-    device: str = "cpu",
+    device: str | None = None,
 ) -> Corpus:
     """The corpus with a modality of word features from a frozen pretrained encoder.
 
     Sub-words are averaged to their word, so step t is word t and keeps its time. A word that the tokenizer
     turns into nothing is an unobserved step; a sample without words lacks the modality. Samples with
-    more tokens than the encoder reads are cut between words into windows, not truncated.
+    more tokens than the encoder reads are cut between words into windows, not truncated; of a single word
+    that is longer than a window, the beginning is read.
 
     Args:
         corpus: its splits have words.
         model: a folder, or a name on the Hugging Face hub. Code that comes with a model is never run.
         name: of the new modality.
-        layer: whose hidden states are taken; the last by default.
+        layer: whose hidden states are taken; the last by default, 0 is what goes into the first.
         batch_size: windows that are encoded together.
-        device: where the encoder runs.
+        device: where the encoder runs; on the CPU by default.
     Raises:
-        ConfigError: transformers is not installed, or there is no such model.
+        ConfigError: transformers is not installed, there is no such model, or it has no such layer.
         DataError: a split has no words.
     """
     import torch
 
+    if batch_size < 1:
+        raise ConfigError(f"embed: batch_size must be at least 1, got {batch_size}")
+    device = device or "cpu"
     tokenizer, encoder = _pretrained(str(model))
+    layers = encoder.config.num_hidden_layers
+    if not -layers - 1 <= layer <= layers:
+        raise ConfigError(f"embed: '{model}' has layers {-layers - 1} to {layers}, got {layer}")
     encoder = encoder.to(device).eval()
-    # two places are for the tokens that begin and end a window
-    limit = min(tokenizer.model_max_length, encoder.config.max_position_embeddings) - 2
+    places = _places(tokenizer, encoder)
     embedded = {}
     with torch.inference_mode():
         for split_name, split in corpus.splits.items():
             words = _words(corpus, split_name, split)
             windows = [
-                (begin, end)
+                window
                 for row in range(len(words))
-                for begin, end in _windows(words, row, tokenizer, limit)
+                for window in _windows(words, row, tokenizer, places - tokenizer.num_special_tokens_to_add())
             ]
             windows.sort(key=lambda window: window[1] - window[0])  # like lengths together
             values = np.zeros((words.total, encoder.config.hidden_size), dtype=np.float32)
@@ -70,7 +80,7 @@ def embed(
                     is_split_into_words=True,
                     padding=True,
                     truncation=True,  # a single word may be longer than the encoder reads
-                    max_length=limit + 2,
+                    max_length=places,
                     return_tensors="pt",
                 )
                 hidden = encoder(**tokens.to(device), output_hidden_states=True).hidden_states[layer]
@@ -95,37 +105,85 @@ def _pool(hidden: Tensor, place: Tensor) -> tuple[NDArray[np.int64], NDArray[np.
 
 
 def _windows(words: Words, row: int, tokenizer: Any, limit: int) -> Iterator[tuple[int, int]]:
-    """Runs of a sample's words that fit the encoder, as places among all words."""
+    """Runs of a sample's words that fit the encoder and hold a token, as places among all words."""
     begin, count = int(words.starts[row]), int(words.lengths[row])
     if not count:
         return
-    ids = tokenizer(words[row], is_split_into_words=True, add_special_tokens=False).word_ids()
+    # not verbose: that a sample is longer than the encoder reads is what windows are for
+    ids = tokenizer(words[row], is_split_into_words=True, add_special_tokens=False, verbose=False).word_ids()
     first = tokens = 0
-    for place, size in enumerate(np.bincount(ids, minlength=count)):
+    for place, size in enumerate(np.bincount(ids, minlength=count) if ids else ()):
         if tokens and tokens + size > limit:
             yield begin + first, begin + place
             first, tokens = place, 0
         tokens += size
-    yield begin + first, begin + count
+    if tokens:
+        yield begin + first, begin + count
+
+
+def _places(tokenizer: Any, encoder: Any) -> int:
+    """How many tokens the encoder reads at once, special ones included."""
+    places = getattr(encoder.config, "max_position_embeddings", None) or _ENDLESS
+    table = getattr(getattr(encoder, "embeddings", None), "position_embeddings", None)
+    padding = getattr(table, "padding_idx", None)
+    if padding is not None:  # RoBERTa and its kin count positions from behind the padding index
+        places -= padding + 1
+    places = min(places, tokenizer.model_max_length)
+    return int(places) if places < _ENDLESS else _WINDOW
 
 
 def _pretrained(model: str) -> tuple[Any, Any]:
+    """A fast tokenizer that pads on the right, and the encoder; nothing of the model's code is run."""
     try:
         import transformers
     except ImportError:
         raise ConfigError('embed: needs transformers; pip install "affect[text]"') from None
-    for hush in (
-        transformers.utils.logging.set_verbosity_error,
-        transformers.utils.logging.disable_progress_bar,
-    ):
-        hush()  # type: ignore[no-untyped-call]  # transformers does not annotate them
+    from safetensors import SafetensorError
+
+    closed = {"trust_remote_code": False}
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(model, use_fast=True, trust_remote_code=False)
-        encoder = transformers.AutoModel.from_pretrained(model, use_safetensors=True, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ConfigError(f"embed: no pretrained encoder '{model}': {reason}") from None
-    return tokenizer, encoder
+        with _hushed(transformers.utils.logging):
+            tokenizer = transformers.AutoTokenizer.from_pretrained(
+                model,
+                use_fast=True,
+                add_prefix_space=True,  # byte-level tokenizers read words only so; others ignore it
+                **closed,
+            )
+            encoder, found = transformers.AutoModel.from_pretrained(
+                model, use_safetensors=True, output_loading_info=True, **closed
+            )
+    except (OSError, ValueError, ImportError, SafetensorError) as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(": ")
+        raise ConfigError(
+            f"embed: no pretrained encoder '{model}'; expected a folder with config.json, tokenizer.json and "
+            f"model.safetensors, or the name of one on the Hugging Face hub ({reason})"
+        ) from None
+    random = sorted(key for key in found["missing_keys"] if "pooler" not in key)
+    if random:
+        raise ConfigError(
+            f"embed: '{model}' lacks {len(random)} of its encoder's weights, the first is {random[0]}; "
+            "its features would be random"
+        )
+    if not tokenizer.is_fast:
+        raise ConfigError(f"embed: '{model}' has no fast tokenizer, which says what word a token is of")
+    tokenizer.padding_side = "right"
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer, encoder.get_encoder() if encoder.config.is_encoder_decoder else encoder
+
+
+@contextmanager
+def _hushed(logging: Any) -> Iterator[None]:
+    """Transformers without progress bars and advice while a model is read, then as talkative as before."""
+    level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bar:
+            logging.enable_progress_bar()
 
 
 def _words(corpus: Corpus, name: str, split: Split) -> Words:

@@ -16,22 +16,25 @@ from affect.errors import AffectError, ConfigError, DataError, did_you_mean
 from experiments.prepare import mmmo, mosi, mustard
 
 MAKERS = {
-    "mustard": ("mustard", mustard.FILES, mustard.mustard),
-    "mosi_words": ("mosi", mosi.FILES, mosi.mosi_words),
+    "mustard": ("mustard", mustard.FILES, lambda data, model: mustard.mustard(data, model())),
+    "mosi_words": ("mosi", mosi.FILES, lambda data, model: mosi.mosi_words(data, model())),
     "mosi_context": ("mosi", mosi.FILES, lambda data, _: mosi.mosi_context(data)),
     "mmmo": ("mmmo", mmmo.FILES, lambda data, _: mmmo.mmmo(data)),
     "mmmo_trimodal": ("mmmo", mmmo.FILES, lambda data, _: mmmo.mmmo_trimodal(data)),
 }
+"""The public corpus behind each, its files, and what makes it: only words ask for a text encoder."""
 
 
-def prepare(name: str, data: str | None, out: Path, text_model: str, force: bool = False) -> Path:
+def prepare(
+    name: str, data: str | None, out: Path, text_model: str | None = None, force: bool = False
+) -> Path:
     """Write the native file of a corpus, unless it is there."""
-    if name not in MAKERS:
-        raise ConfigError(f"prepare: no corpus '{name}'; {did_you_mean(name, MAKERS)}")
     path = out / f"{name}.safetensors"
     if path.exists() and not force:
         print(f"{path} is there; --force makes it anew")
         return path
+    if name not in MAKERS:
+        raise ConfigError(f"prepare: no corpus '{name}'; {did_you_mean(name, MAKERS)}")
     public, files, make = MAKERS[name]
     if not data:
         raise DataError(
@@ -41,10 +44,10 @@ def prepare(name: str, data: str | None, out: Path, text_model: str, force: bool
     for file in files:
         if not (Path(data) / file).is_file():
             raise DataError(
-                f"prepare: {name} needs {Path(data) / file}, which is not there; "
-                f"{CORPORA[public].title} is had at {CORPORA[public].homepage}"
+                f"prepare: {name} needs {Path(data) / file}, which is not there; set AFFECT_DATA to the "
+                f"folder that holds it; {CORPORA[public].title} is had at {CORPORA[public].homepage}"
             )
-    native.save(make(Path(data), text_model), path)
+    native.save(make(Path(data), lambda: text_model or default_text_model()), path)
     print(f"{path} written")
     return path
 
@@ -60,6 +63,18 @@ def default_text_model() -> str:
     return str(Path(found.origin).parent / "model")
 
 
+def of_experiment(file: str) -> Path | None:
+    """The file of the corpus that an experiment names; None where it is generated."""
+    try:
+        content = yaml.safe_load(Path(file).read_text())
+    except yaml.YAMLError as error:
+        raise ConfigError(f"prepare: {file} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict) or "corpus" not in content:
+        raise ConfigError(f"prepare: {file} names no `corpus`")
+    corpus = str(content["corpus"])
+    return None if corpus.startswith("synthetic") else Path(file).parent / corpus
+
+
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m experiments.prepare", description=__doc__)
@@ -70,13 +85,14 @@ def main() -> None:
     parser.add_argument("--force", action="store_true")
     args = parser.parse_args()
     try:
-        name = args.name
+        name, out = args.name, args.out
         if name.endswith((".yaml", ".yml")):
-            corpus = str(yaml.safe_load(Path(name).read_text())["corpus"])
-            if corpus.startswith("synthetic"):
+            path = of_experiment(name)
+            if path is None or (path.exists() and not args.force):
+                print(f"{path} is there; --force makes it anew" if path else f"{name}: nothing to prepare")
                 return
-            name, args.out = Path(corpus).stem, (Path(name).parent / corpus).parent
-        prepare(name, args.data, args.out, args.text_model or default_text_model(), args.force)
+            name, out = path.name.removesuffix(".safetensors"), path.parent
+        prepare(name, args.data, out, args.text_model, args.force)
     except (AffectError, OSError) as error:
         sys.exit(str(error))
 
