@@ -153,10 +153,10 @@ def _pretrained(model: str) -> tuple[Any, Any]:
                 model, use_safetensors=True, output_loading_info=True, **closed
             )
     except (OSError, ValueError, ImportError, SafetensorError) as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(": ")
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(": .")
         raise ConfigError(
-            f"embed: no pretrained encoder '{model}'; expected a folder with config.json, tokenizer.json and "
-            f"model.safetensors, or the name of one on the Hugging Face hub ({reason})"
+            f"embed: no pretrained encoder '{model}': {reason}; expected a folder with config.json, "
+            "tokenizer.json and model.safetensors, or the name of one on the Hugging Face hub"
         ) from None
     random = sorted(key for key in found["missing_keys"] if "pooler" not in key)
     if random:

@@ -44,8 +44,8 @@ def prepare(
     for file in files:
         if not (Path(data) / file).is_file():
             raise DataError(
-                f"prepare: {name} needs {Path(data) / file}, which is not there; set AFFECT_DATA to the "
-                f"folder that holds it; {CORPORA[public].title} is had at {CORPORA[public].homepage}"
+                f"prepare: {name} needs {Path(data) / file}, which is not there; "
+                f"{CORPORA[public].title} is had at {CORPORA[public].homepage}"
             )
     native.save(make(Path(data), lambda: text_model or default_text_model()), path)
     print(f"{path} written")
