@@ -1,3 +1,4 @@
+import logging
 import re
 import subprocess
 import sys
@@ -229,10 +230,21 @@ def test_other_families_of_encoders(family, tmp_path, recwarn):
 
 
 def test_a_model_is_loaded_in_silence_and_leaves_transformers_as_it_was(encoder, capfd):
-    logging = transformers.utils.logging
-    before = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    text_of([["so"] * 50], encoder)
-    assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == before
+    said = []
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())
+    talk, before = transformers.utils.logging, transformers.utils.logging.get_verbosity()
+    talk.get_logger().addHandler(handler)
+    try:
+        talk.set_verbosity_warning()
+        talk.enable_progress_bar()
+        text_of([["so"] * 50], encoder)
+        assert talk.get_verbosity() == talk.WARNING
+        assert talk.is_progress_bar_enabled()
+    finally:
+        talk.get_logger().removeHandler(handler)
+        talk.set_verbosity(before)
+    assert said == []
     assert capfd.readouterr() == ("", "")
 
 
