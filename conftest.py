@@ -30,5 +30,5 @@ def real_data() -> Path:
     named = os.environ.get("AFFECT_DATA")
     folder = Path(named) if named else Path(__file__).parent.parent / "shared" / "data"
     if not folder.is_dir():
-        pytest.skip(f"no real corpora: AFFECT_DATA is not set and {folder} does not exist")
+        pytest.skip(f"no real corpora: {folder} does not exist; AFFECT_DATA names their folder")
     return folder
