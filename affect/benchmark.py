@@ -119,9 +119,10 @@ def bench(path: str | Path, out: str | Path, workers: int = 1, quiet: bool = Fal
         configuration = parse(job.content, str(path))
         corpus = prepare(configuration, job.fold, path.parent)
         configuration.model.build(corpus, configuration.target)
+    figures = published(experiment, path)
     _run(todo, workers, quiet)
     tables = [pd.read_csv(job.folder / "results.csv").assign(target=_target(corpus, job)) for job in todo]
-    summary = pd.concat([summarise(experiment, corpus, todo), published(experiment, path)], ignore_index=True)
+    summary = pd.concat([summarise(experiment, corpus, todo), figures], ignore_index=True)
     for name, table in (("results", pd.concat(tables, ignore_index=True)), ("summary", summary)):
         with writing(out / f"{name}.csv") as partial:
             table.to_csv(partial, index=False)
