@@ -29,8 +29,44 @@ def inspect(args: argparse.Namespace) -> None:
     from affect.report.inspection import describe
 
     console = Console()
-    for part in describe(load(args.path)):
+    for part in describe(load(args.path), Path(args.path)):
         console.print(part)
+
+
+def convert(args: argparse.Namespace) -> None:
+    """Any published format to the native file, or to what other software reads."""
+    from affect.data.sources import load
+
+    corpus = load(args.path)
+    if args.to == "native":
+        from affect.data.native import save
+
+        save(corpus, args.out)
+    else:
+        from affect.data.export import to_csd, to_mmsa
+
+        {"mmsa": to_mmsa, "csd": to_csd}[args.to](corpus, args.out)
+    sys.stdout.write(f"{args.out} written\n")
+
+
+def align(args: argparse.Namespace) -> None:
+    """Computational sequences (.csd) to one corpus, in steps of the first: most often the words."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from affect.data.alignment import align as align_files
+
+    reference, *others = (_named(given) for given in (args.reference, *args.sequences))
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("videos", total=None)
+        corpus = align_files(
+            reference, others, args.out,
+            labels=args.labels, aligned=not args.unaligned, collapse=args.collapse, tolerance=args.tolerance,
+            incomplete=args.incomplete, jobs=args.jobs,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )  # fmt: skip
+    counts = ", ".join(f"{name} {len(split):,}" for name, split in corpus.splits.items())
+    sys.stdout.write("\n".join([*corpus.notes, f"{args.out}: {counts}", ""]))
 
 
 def train(args: argparse.Namespace) -> None:
@@ -85,7 +121,7 @@ def predict(args: argparse.Namespace) -> None:
                 f"{args.path}: {args.run_folder} needs {name} with feature size {encoder.in_dim}, "
                 f"got {corpus.dims.get(name, 'no such modality')}"
             )
-    if model.fusion.needs_alignment and not corpus.aligned:
+    if model.needs_alignment and not corpus.aligned:
         raise ConfigError(
             f"{args.path}: {args.run_folder} needs aligned sequences, and the corpus is not aligned"
         )
@@ -103,7 +139,41 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(metavar="VERB", required=True)
 
     verb = _verb(verbs, inspect, "affect inspect synthetic")
-    verb.add_argument("path", help="a corpus file, or a generated corpus such as synthetic:temporal")
+    verb.add_argument("path", help="a corpus in any format, or a generated one such as synthetic:temporal")
+
+    verb = _verb(verbs, convert, "affect convert unaligned_50.pkl mosi.safetensors")
+    verb.add_argument("path", help="a corpus in any format that affect reads")
+    verb.add_argument("out", type=Path, help="the file to write; a folder for csd")
+    verb.add_argument(
+        "--to", choices=("native", "mmsa", "csd"), default="native",
+        help="native (default), MMSA's pickle, or computational sequences",
+    )  # fmt: skip
+
+    verb = _verb(
+        verbs,
+        align,
+        "affect align words.csd covarep.csd visual=facet.csd --labels labels.csd --out mosi.safetensors",
+    )
+    verb.add_argument("reference", metavar="REF", help="the .csd file whose intervals become the steps")
+    verb.add_argument(
+        "sequences", metavar="SEQ", nargs="*",
+        help="other .csd files; NAME=PATH where the file's own name does not tell the modality",
+    )  # fmt: skip
+    verb.add_argument("--out", type=Path, required=True, help="the native file to write")
+    verb.add_argument("--labels", type=Path, help="a .csd file of labelled segments: each becomes a sample")
+    verb.add_argument("--unaligned", action="store_true", help="keep every modality's own steps")
+    verb.add_argument(
+        "--collapse", default="mean", metavar="HOW",
+        help="what becomes of a step's entries: mean (default), max, last, weighted, or module.function",
+    )  # fmt: skip
+    verb.add_argument(
+        "--tolerance", type=float, default=1e-5, metavar="SECONDS",
+        help="overlap that counts: 1e-5 (default) as in the SDK's source, 1e-3 as in its copy on PyPI",
+    )  # fmt: skip
+    verb.add_argument(
+        "--incomplete", action="store_true", help="keep videos that some file lacks; the SDK drops them"
+    )
+    verb.add_argument("--jobs", type=int, default=1, help="videos at the same time (default: 1)")
 
     verb = _verb(verbs, train, "affect train model.yaml --seeds 0 1 2")
     verb.add_argument("config", help="a YAML file: corpus, model, training")
@@ -121,6 +191,12 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--split", help="which split (default: test, else the first)")
     verb.add_argument("--out", type=Path, help="a CSV file (default: print)")
     return parser
+
+
+def _named(given: str) -> tuple[str, Path]:
+    """A path, with the name before it where there is one."""
+    name, _, path = given.partition("=")
+    return ("", Path(given)) if not path or Path(given).exists() else (name, Path(path))
 
 
 def _verb(

@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 from lightning.pytorch.loggers import Logger
 
+from affect.data.alignment.aligners import Aligner
 from affect.data.corpus import Corpus
 from affect.data.scaling import Nonfinite, Scaling
 from affect.data.targets import Target
@@ -33,6 +34,7 @@ from affect.training import Training
 
 ROOMS = {
     "encoder": ("affect.encoders", "Encoder"),
+    "aligner": ("affect.data.alignment.aligners", "Aligner"),
     "fusion": ("affect.fusion", "Fusion"),
     "head": ("affect.heads", "Head"),
     "objective": ("affect.objectives", "Objective"),
@@ -50,6 +52,7 @@ class Model:
     Args:
         encoder: for every modality that has none of its own.
         encoders: for modalities by name.
+        aligner: what brings the encoded modalities onto the same steps, for a fusion that needs it.
         fusion: how the encoded modalities become one.
         head: the one for the kind of target by default.
         modalities: which to use; all by default.
@@ -61,6 +64,7 @@ class Model:
 
     encoder: Callable[[int, int], Encoder] = PooledEncoder
     encoders: dict[str, Callable[[int, int], Encoder]] = field(default_factory=dict)
+    aligner: Callable[[dict[str, int]], Aligner] | None = None
     fusion: Callable[[dict[str, int], int], Fusion] = ConcatenationFusion
     head: Callable[[int, Target], Head] | None = None
     modalities: list[str] | None = None
@@ -82,6 +86,7 @@ class Model:
             corpus,
             target,
             encoder={name: self.encoder_of(name) for name in self.modalities or corpus.dims},
+            aligner=self.aligner,
             fusion=self.fusion,
             head=self.head,
             modalities=self.modalities,

@@ -166,6 +166,7 @@ def load_model(folder: str | Path) -> FusionModel:
         target,
         shape["aligned"],
         encoder={name: parts.encoder_of(name) for name in shape["dims"]},
+        aligner=parts.aligner,
         fusion=parts.fusion,
         head=parts.head,
         width=parts.width,

@@ -1,4 +1,4 @@
-"""The laws that every part keeps: hold your own encoder, fusion, head or objective to them.
+"""The laws that every part keeps: hold your own encoder, aligner, fusion, head or objective to them.
 
     affect.testing.check_fusion(MyFusion)
 
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from affect.data.alignment.aligners import AlignerFactory
 from affect.data.targets import Regression, Target
 from affect.fusion import FusionFactory
 from affect.model import EncoderFactory, HeadFactory
@@ -81,6 +82,24 @@ def encoder_part(encoder: EncoderFactory, in_dim: int | None = None) -> Part:
     """An Encoder class, or a partial of one, under the laws."""
     size = in_dim or (1 if getattr(encoder, "reads_indices", False) else 6)
     return Part(lambda: encoder(size, OUT_DIM), {"signal": size}, lambda module, x: module(x["signal"]))
+
+
+def aligner_part(aligner: AlignerFactory, modalities: int = 3) -> Part:
+    """An Aligner class, or a partial of one, under the laws, with two to four modalities.
+
+    What is looked at is all modalities side by side, each with its mask as one more feature.
+    """
+    dims = dict.fromkeys(NAMES[:modalities], 4)
+    if not aligner(dims).needs_one_size:
+        dims = {name: dim + place for place, (name, dim) in enumerate(dims.items())}
+
+    def call(module: nn.Module, inputs: Inputs) -> Sequence:
+        aligned = module(inputs)
+        parts = [torch.cat([x.values, x.mask.unsqueeze(-1)], -1) for _, x in sorted(aligned.items())]
+        return Sequence(torch.cat(parts, -1), torch.stack([x.mask for x in aligned.values()]).any(0))
+
+    learns = any(True for _ in aligner(dims).parameters())
+    return Part(lambda: aligner(dims), dims, call, out_dim=sum(dims.values()) + modalities, learns=learns)
 
 
 def fusion_part(fusion: FusionFactory, modalities: int = 3) -> Part:
@@ -224,7 +243,9 @@ def every_parameter_learns(part: Part) -> None:
         inputs = part.inputs(seed)
         inputs = {n: x.keep(torch.tensor(n != lost or len(part.dims) == 1)) for n, x in inputs.items()}
         weights = torch.linspace(1, 2, part.out_dim, dtype=torch.float64)  # no symmetry cancels a gradient
-        (part.call(module, inputs).values * weights).square().sum().backward()  # type: ignore[no-untyped-call]
+        out = part.call(module, inputs).values
+        if out.requires_grad:
+            (out * weights).square().sum().backward()  # type: ignore[no-untyped-call]
     dead = [n for n, p in module.named_parameters() if p.grad is None or p.grad.abs().max() < 1e-9]
     if dead or not list(module.parameters()):
         raise BrokenLawError(f"no gradient reaches {', '.join(dead) or 'any parameter: there are none'}")
@@ -299,6 +320,16 @@ def check_encoder(encoder: EncoderFactory, in_dim: int | None = None) -> None:
         >>> check_encoder(affect.encoders.LSTMEncoder)
     """
     check(encoder_part(encoder, in_dim))
+
+
+def check_aligner(aligner: AlignerFactory, modalities: Iterable[int] = (2, 3, 4)) -> None:
+    """Hold an aligner to all laws, with each number of modalities.
+
+    Example:
+        >>> check_aligner(affect.data.alignment.aligners.ResamplingAligner)
+    """
+    for count in modalities:
+        check(aligner_part(aligner, count))
 
 
 def check_fusion(fusion: FusionFactory, modalities: Iterable[int] = (2, 3, 4)) -> None:

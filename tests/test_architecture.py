@@ -54,7 +54,11 @@ def test_no_code_outside_corpora_knows_a_modality_by_name():
     for path in FILES:
         code = ast.parse(path.read_text())
         words = {n.value for n in ast.walk(code) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
-        if path.name not in spared and path.name != "testing.py":
+        if (
+            path.name not in spared
+            and path.name != "testing.py"
+            and not {"sources", "export"} & set(path.parts)
+        ):
             assert not words & {"text", "acoustic", "visual"}, path
 
 
@@ -77,7 +81,7 @@ def test_everything_public_has_a_docstring():
 
 
 def test_every_part_says_what_absence_means_to_it():
-    for base in (affect.Encoder, affect.Fusion):
+    for base in (affect.Encoder, affect.Fusion, affect.data.alignment.Aligner):
         queue = [base]
         while queue:
             for part in queue.pop().__subclasses__():

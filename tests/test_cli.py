@@ -1,14 +1,17 @@
 import os
+import pickle
 import random
 import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
+import affect
 from affect.cli import main
 
 EXPERIMENT = {
@@ -164,7 +167,7 @@ BAD = {
     "unaligned": (
         {**EXPERIMENT, "models": {"a": {"fusion": "PerStep"}}},
         "ConfigError: PerStep: needs aligned sequences, and the corpus is not aligned; put an aligner before it "
-        "(affect.data.alignment) or choose a fusion that reads unaligned ones",
+        "(ResamplingAligner, WarpingAligner or AttentionAligner) or choose a fusion that reads unaligned ones",
     ),
 }
 
@@ -219,8 +222,56 @@ def test_any_lightning_logger_by_configuration(tmp_path):
     assert list((folder / "log").glob("events.out.tfevents.*"))
 
 
-@pytest.mark.parametrize("verb", ["inspect", "train", "bench", "predict"])
+@pytest.mark.parametrize("verb", ["inspect", "convert", "align", "train", "bench", "predict"])
 def test_every_verb_has_help_with_an_example(verb, capsys):
     with pytest.raises(SystemExit, match="0"):
         main([verb, "--help"])
     assert f"example: affect {verb} " in capsys.readouterr().out
+
+
+def test_convert_to_every_format_and_back(tmp_path, capsys):
+    corpus = affect.load("synthetic:interaction")
+    for form, name in (("native", "a.safetensors"), ("mmsa", "a.pkl"), ("csd", "folder")):
+        main(["convert", "synthetic:interaction", str(tmp_path / name), "--to", form])
+        assert capsys.readouterr().out == f"{tmp_path / name} written\n"
+        again = affect.load(tmp_path / name)
+        assert again.dims == corpus.dims
+        assert sum(map(len, again.splits.values())) == sum(map(len, corpus.splits.values()))
+    with pytest.raises(SystemExit) as error:
+        main(["convert", str(tmp_path / "no"), str(tmp_path / "b")])
+    assert str(error.value) == (
+        f"DataError: {tmp_path / 'no'}: no such file; expected a corpus file, or 'synthetic' for a generated corpus"
+    )
+
+
+def test_inspect_shows_what_spoils_a_pickle(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    main(["convert", "synthetic:interaction", str(tmp_path / "a.pkl"), "--to", "mmsa"])
+    content = pickle.loads((tmp_path / "a.pkl").read_bytes())
+    content["train"]["audio"][0, 0, 1] = -np.inf
+    content["test"]["id"][1] = content["test"]["id"][0]
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(content))
+    capsys.readouterr()
+    main(["inspect", str(tmp_path / "a.pkl")])
+    out = " ".join(capsys.readouterr().out.split())
+    for said in (
+        "train, acoustic: 1 infinite values, in columns 1", "test: 1 ids occur more than once", "SHA-256: ",
+        "of no published file", "-3 ", "steps at 0%, 25%, 50%, 75%, 95%, 100%",
+    ):  # fmt: skip
+        assert said in out
+
+
+def test_a_run_with_an_aligner_is_read_again(tmp_path):
+    model = {
+        "width": 4,
+        "aligner": {"class_path": "AttentionAligner", "init_args": {"heads": 2, "reference": "text"}},
+    }
+    config = write(tmp_path, {"corpus": "synthetic", "training": {"epochs": 1}, "model": model})
+    main(["train", str(config), "--out", str(tmp_path / "runs")])
+    (folder,) = (tmp_path / "runs").glob("*/seed0-fold0")
+    main(["predict", str(folder), "synthetic", "--out", str(tmp_path / "said.csv")])
+    said, kept = (
+        pd.read_csv(tmp_path / "said.csv"),
+        pd.read_csv(folder / "predictions.csv").query("split == 'test'"),
+    )
+    assert said["prediction"].to_numpy() == pytest.approx(kept["prediction"].to_numpy(), abs=1e-5)

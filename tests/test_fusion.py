@@ -216,7 +216,7 @@ def full(dims, time=2):
             lambda: PerStep(DIMS, 4)({**full(DIMS), **full({"b": 3}, time=3)}),
             ShapeError,
             "PerStep: needs aligned sequences, got steps a 2, b 3, c 2; put an aligner before it "
-            "(affect.data.alignment)",
+            "(ResamplingAligner, WarpingAligner or AttentionAligner)",
         ),
         (lambda: Narrow(DIMS, 4)(full(DIMS)), ShapeError, "Narrow.fuse must return feature size 4, got 2"),
         (lambda: Forgetful(DIMS, 4)(full(DIMS)), NotImplementedError, "Forgetful must define fuse"),

@@ -1,4 +1,4 @@
-"""Every encoder, fusion, head and objective there is keeps the laws; a class added later is covered too."""
+"""Every encoder, aligner, fusion, head and objective there is keeps the laws; a class added later is covered too."""
 
 import importlib
 import inspect
@@ -8,6 +8,7 @@ import pytest
 
 import affect
 from affect import testing
+from affect.data.alignment.aligners import Aligner
 from affect.data.targets import Binary, MultiClass, MultiLabel, Regression
 from affect.encoders import Encoder
 from affect.fusion import Fusion
@@ -45,6 +46,11 @@ def targets_of(cls):
 CASES = {
     **{cls.__name__: testing.encoder_part(cls) for cls in parts_of(Encoder, "encode")},
     **{
+        f"{cls.__name__}-{count}": testing.aligner_part(cls, count)
+        for cls in parts_of(Aligner, "carry")
+        for count in (2, 3, 4)
+    },
+    **{
         f"{cls.__name__}-{count}": testing.fusion_part(cls, count)
         for cls in parts_of(Fusion, "fuse")
         for count in (2, 3, 4)
@@ -71,6 +77,7 @@ def test_law(part, law):
 def test_all_parts_are_collected():
     names = {name.split("-")[0] for name in CASES}
     assert {"LSTMEncoder", "TensorFusion", "PerStep", "BinaryHead", "CrossEntropy"} <= names
+    assert {"ResamplingAligner", "WarpingAligner", "AttentionAligner"} <= names
     for room in (affect.encoders, affect.fusion):
         public = {n for n in room.__all__ if inspect.isclass(getattr(room, n))}
         assert public - {"Encoder", "Fusion", "VectorFusion"} <= names

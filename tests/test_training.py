@@ -219,7 +219,7 @@ def test_encode_and_fuse_are_forward_in_two_steps(tiny):
             lambda c: model_of(c, fusion=PerStep),
             ConfigError,
             "PerStep: needs aligned sequences, and the corpus is not aligned; put an aligner before it "
-            "(affect.data.alignment) or choose a fusion that reads unaligned ones",
+            "(ResamplingAligner, WarpingAligner or AttentionAligner) or choose a fusion that reads unaligned ones",
         ),
         (
             lambda c: model_of(c, encoder={"txt": PooledEncoder}),

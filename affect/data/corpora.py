@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from affect.data.corpus import Split
 
 
 @dataclass(frozen=True)
@@ -16,6 +24,7 @@ class PublicCorpus:
         splits: published sample counts; empty where there is no official split.
         targets: what can be predicted.
         modalities: what it consists of, under affect's names.
+        checksums: SHA-256 of published files of it, by file; as the MMSA project's README lists them.
     """
 
     title: str
@@ -24,6 +33,7 @@ class PublicCorpus:
     splits: dict[str, int]
     targets: tuple[str, ...]
     modalities: tuple[str, ...] = ("text", "acoustic", "visual")
+    checksums: dict[str, str] = field(default_factory=dict)
 
 
 CORPORA: dict[str, PublicCorpus] = {
@@ -34,6 +44,10 @@ CORPORA: dict[str, PublicCorpus] = {
         "http://multicomp.cs.cmu.edu/resources/cmu-mosi-dataset/",
         {"train": 1284, "valid": 229, "test": 686},
         ("sentiment",),
+        checksums={
+            "unaligned_50.pkl": "78e0f8b5ef8ff71558e7307848fc1fa929ecb078203f565ab22b9daab2e02524",
+            "aligned_50.pkl": "d3994fd25681f9c7ad6e9c6596a6fe9b4beb85ff7d478ba978b124139002e5f9",
+        },
     ),
     "mosei": PublicCorpus(
         "CMU-MOSEI",
@@ -42,6 +56,10 @@ CORPORA: dict[str, PublicCorpus] = {
         "http://multicomp.cs.cmu.edu/resources/cmu-mosei-dataset/",
         {"train": 16326, "valid": 1871, "test": 4659},
         ("sentiment", "emotion"),
+        checksums={
+            "unaligned_50.pkl": "ad8b23d50557045e7d47959ce6c5b955d8d983f2979c7d9b7b9226f6dd6fec1f",
+            "aligned_50.pkl": "45eccfb748a87c80ecab9bfac29582e7b1466bf6605ff29d3b338a75120bf791",
+        },
     ),
     "sims": PublicCorpus(
         "CH-SIMS",
@@ -50,6 +68,9 @@ CORPORA: dict[str, PublicCorpus] = {
         "https://github.com/thuiar/MMSA",
         {"train": 1368, "valid": 456, "test": 457},
         ("sentiment",),
+        checksums={
+            "unaligned_39.pkl": "c9e20c13ec0454d98bb9c1e520e490c75146bfa2dfeeea78d84de047dbdd442f",
+        },
     ),
     "mustard": PublicCorpus(
         "MUStARD",
@@ -74,6 +95,14 @@ CORPORA: dict[str, PublicCorpus] = {
         {"train": 173, "valid": 36, "test": 60},
         ("sentiment",),
     ),
+    "pom": PublicCorpus(
+        "POM",
+        "Park et al., Computational Analysis of Persuasiveness in Social Multimedia: A Novel Dataset and "
+        "Multimodal Prediction Approach, ICMI 2014",
+        "https://github.com/CMU-MultiComp-Lab/CMU-MultimodalSDK",
+        {"train": 600, "valid": 100, "test": 203},
+        ("sentiment",),
+    ),
     "iemocap": PublicCorpus(
         "IEMOCAP",
         "Busso et al., IEMOCAP: Interactive Emotional Dyadic Motion Capture Database, Language Resources and "
@@ -84,3 +113,63 @@ CORPORA: dict[str, PublicCorpus] = {
     ),
 }
 """By the name that experiments use."""
+
+
+@cache
+def folds() -> dict[str, dict[str, str]]:
+    """The official split of every video, by corpus and video; the SDK's own lists, which `folds.json` holds.
+
+    Example:
+        >>> {name: len(videos) for name, videos in folds().items()}
+        {'mosi': 93, 'mosei': 3228, 'pom': 903}
+        >>> folds()["mosi"]["03bSnISJMiM"]
+        'train'
+    """
+    stored = json.loads((files("affect.data") / "folds.json").read_text())
+    return {
+        name: {video: split for split in ("train", "valid", "test") for video in lists[split].split()}
+        for name, lists in stored.items()
+    }
+
+
+def published_file(sha256: str) -> str:
+    """The published file with this checksum, such as `CMU-MOSI, aligned_50.pkl`; empty if there is none."""
+    for corpus in CORPORA.values():
+        for file, checksum in corpus.checksums.items():
+            if checksum == sha256:
+                return f"{corpus.title}, {file}"
+    return ""
+
+
+def recognise(videos: Iterable[str]) -> str:
+    """The corpus that most of these videos belong to; empty where there is none.
+
+    MOSEI and POM share videos: the one of which more is here is meant.
+
+    Example:
+        >>> recognise(["03bSnISJMiM", "0h-zjBukYpk"]), recognise(["holiday"])
+        ('mosi', '')
+    """
+    here = set(videos)
+    known = {name: len(here & videos.keys()) for name, videos in folds().items()}
+    likely = [name for name, count in known.items() if here and 2 * count > len(here)]
+    return max(likely, key=lambda name: known[name] / len(folds()[name]), default="")
+
+
+def identify(splits: Mapping[str, Split]) -> str:
+    """The public corpus that has these videos, or else this many samples in its splits; empty if none has.
+
+    Example:
+        >>> identify(affect.load("synthetic").splits)
+        ''
+    """
+    counts = {name: len(split) for name, split in splits.items()}
+    same = [name for name, corpus in CORPORA.items() if corpus.splits and corpus.splits == counts]
+    known = recognise(group for split in splits.values() for group in split.groups or ())
+    return known or next(iter(same), "")
+
+
+def citation(splits: Mapping[str, Split]) -> str:
+    """Whom to cite for a corpus with these splits; empty where it is not a known one."""
+    name = identify(splits)
+    return CORPORA[name].citation if name else ""

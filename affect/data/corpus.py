@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,20 @@ class Split:
             targets={name: x.take(rows) for name, x in self.targets.items()},
             groups=None if self.groups is None else tuple(self.groups[i] for i in rows),
             words=None if self.words is None else self.words.take(rows),
+        )
+
+    @classmethod
+    def join(cls, parts: Iterable[Split]) -> Self:
+        """The samples of all, one after the other; all have the same modalities and targets."""
+        parts = list(parts)
+        groups = [group for part in parts for group in part.groups or ()]
+        words = [part.words for part in parts if part.words is not None]
+        return cls(
+            ids=tuple(i for part in parts for i in part.ids),
+            modalities={m: Ragged.join(part.modalities[m] for part in parts) for m in parts[0].modalities},
+            targets={t: Ragged.join(part.targets[t] for part in parts) for t in parts[0].targets},
+            groups=tuple(groups) if groups else None,
+            words=Words.join(words) if words else None,
         )
 
     def check(self, where: str, targets: dict[str, Target], aligned: bool) -> None:
@@ -101,6 +116,7 @@ class Corpus:
         notes: what must stand beside every figure made with this corpus.
         citation: whom to cite.
         ceiling: the best possible score on the test split, by metric, where it is known.
+        main: the target that is meant where none is named; empty where there is no obvious one.
     Raises:
         DataError: the splits do not fit together or cannot be trained on.
     Example:
@@ -116,6 +132,7 @@ class Corpus:
     notes: tuple[str, ...] = ()
     citation: str = ""
     ceiling: dict[str, float] = field(default_factory=dict)
+    main: str = ""
 
     def __post_init__(self) -> None:
         if not self.splits:
@@ -128,6 +145,10 @@ class Corpus:
             if dims != expected:
                 raise DataError(f"{where}: expected modalities with feature sizes {expected}, got {dims}")
             split.check(where, self.targets, self.aligned)
+        if self.main and self.main not in self.targets:
+            raise DataError(
+                f"{self.name}: its main target is '{self.main}', but it has {sorted(self.targets)}"
+            )
 
     def __getitem__(self, split: str) -> Split:
         if split not in self.splits:
@@ -141,7 +162,9 @@ class Corpus:
         return {name: first.modalities[name].dim for name in sorted(first.modalities)}
 
     def target(self, name: str | None = None) -> Target:
-        """The target `name`; the only one where there is one."""
+        """The target `name`; by default the main one, or the only one."""
+        if name is None and self.main:
+            return self.targets[self.main]
         if name is None and len(self.targets) == 1:
             return next(iter(self.targets.values()))
         if name is None:

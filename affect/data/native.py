@@ -7,15 +7,18 @@ stands in the header as JSON.
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from affect.data import targets
 from affect.data.corpus import Corpus, Split
 from affect.data.ragged import Ragged, Words
+from affect.data.targets import Target, from_json, to_json
 from affect.errors import AffectError, DataError
 from affect.files import writing
 
@@ -29,40 +32,22 @@ _DTYPES = {
     "U8": np.uint8,
     "BOOL": np.bool_,
 }
+_NAMES = {np.dtype(kind).newbyteorder("<"): name for name, kind in _DTYPES.items()}
 
 
 def save(corpus: Corpus, path: str | Path) -> None:
     """Write `corpus` to one file; an interrupted write leaves what was there before."""
-    from safetensors.numpy import save_file
-
-    tensors: dict[str, NDArray[Any]] = {}
-    for split_name, split in corpus.splits.items():
-        _put_text(tensors, f"{split_name}/ids", split.ids)
-        if split.groups is not None:
-            _put_text(tensors, f"{split_name}/groups", split.groups)
-        if split.words is not None:
-            words = split.words.flat()
-            _put_text(tensors, f"{split_name}/words/tokens", words.tokens)
-            _put(tensors, f"{split_name}/words", offsets=words.offsets, times=words.times)
-        for part, rows in (("modality", split.modalities), ("target", split.targets)):
-            for name, ragged in rows.items():
-                x = ragged.flat()
-                _put(
-                    tensors, f"{split_name}/{part}/{name}",
-                    values=x.values, offsets=x.offsets, observed=x.observed, times=x.times,
-                )  # fmt: skip
-    header = {
-        "version": VERSION,
-        "name": corpus.name,
-        "aligned": corpus.aligned,
-        "notes": corpus.notes,
-        "citation": corpus.citation,
-        "ceiling": corpus.ceiling,
-        "splits": list(corpus.splits),
-        "targets": [targets.to_json(target) for target in corpus.targets.values()],
+    tensors = {
+        name: tensor
+        for split_name, split in corpus.splits.items()
+        for name, tensor in tensors_of(split_name, split).items()
     }
+    header = header_of(
+        corpus.name, corpus.splits, corpus.targets, corpus.aligned, corpus.notes, corpus.citation,
+        corpus.main, corpus.ceiling,
+    )  # fmt: skip
     with writing(path) as partial:
-        save_file(tensors, partial, metadata={KEY: json.dumps(header)})
+        write(partial, tensors, header)
 
 
 def load(path: str | Path) -> Corpus:
@@ -76,7 +61,7 @@ def load(path: str | Path) -> Corpus:
     if header.get("version") != VERSION:
         raise DataError(f"{path}: corpus file version {header.get('version')}, this affect reads {VERSION}")
     try:
-        kinds = [targets.from_json(fields, str(path)) for fields in header["targets"]]
+        kinds = [from_json(fields, str(path)) for fields in header["targets"]]
         return Corpus(
             name=header["name"],
             splits={name: _split(tensors, name) for name in header["splits"]},
@@ -85,6 +70,7 @@ def load(path: str | Path) -> Corpus:
             notes=tuple(header["notes"]),
             citation=header["citation"],
             ceiling=header["ceiling"],
+            main=header.get("main", ""),
         )
     except AffectError as error:
         raise DataError(f"{path}: {error}") from None
@@ -155,12 +141,100 @@ def _map(path: Path) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
     return header.get("__metadata__", {}), tensors
 
 
-def _put(tensors: dict[str, NDArray[Any]], base: str, **fields: NDArray[Any] | None) -> None:
-    tensors.update({f"{base}/{name}": np.ascontiguousarray(x) for name, x in fields.items() if x is not None})
+def header_of(
+    name: str,
+    splits: Iterable[str],
+    targets: Mapping[str, Target],
+    aligned: bool,
+    notes: tuple[str, ...],
+    citation: str,
+    main: str,
+    ceiling: dict[str, float] | None = None,
+) -> dict[str, Any]:
+    """What is known of a corpus as a whole, as plain values; arguments as in `Corpus`."""
+    return {
+        "version": VERSION,
+        "name": name,
+        "aligned": aligned,
+        "notes": notes,
+        "citation": citation,
+        "ceiling": ceiling or {},
+        "main": main,
+        "splits": list(splits),
+        "targets": [to_json(target) for target in targets.values()],
+    }
 
 
-def _put_text(tensors: dict[str, NDArray[Any]], name: str, text: tuple[str, ...]) -> None:
-    tensors[name] = np.frombuffer(json.dumps(text, ensure_ascii=False).encode(), dtype=np.uint8)
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor on its way to a file: its blocks follow each other on the first axis."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    blocks: Iterable[NDArray[Any]]
+
+    @property
+    def bytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+def tensors_of(split_name: str, split: Split) -> dict[str, Tensor]:
+    """What is kept of a split, by tensor name."""
+    found = {f"{split_name}/ids": _encoded(split.ids)}
+    if split.groups is not None:
+        found[f"{split_name}/groups"] = _encoded(split.groups)
+    if split.words is not None:
+        words = split.words.flat()
+        found[f"{split_name}/words/tokens"] = _encoded(words.tokens)
+        found[f"{split_name}/words/offsets"] = _whole(words.offsets)
+        if words.times is not None:
+            found[f"{split_name}/words/times"] = _whole(words.times)
+    for part, rows in (("modality", split.modalities), ("target", split.targets)):
+        for name, ragged in rows.items():
+            base = f"{split_name}/{part}/{name}"
+            found[f"{base}/offsets"] = _whole(ragged.offsets)
+            fields = {"values": ragged.values, "observed": ragged.observed, "times": ragged.times}
+            for field, array in fields.items():
+                if array is not None:
+                    found[f"{base}/{field}"] = _laid_out(array, ragged)
+    return found
+
+
+def _laid_out(array: NDArray[Any], rows: Ragged) -> Tensor:
+    """The steps of `rows` end to end, a block at a time: a mapped or padded array is never copied whole."""
+    dtype = array.dtype if array.dtype in _NAMES else np.dtype(np.float64)
+    blocks = (array[block].astype(dtype, copy=False) for block in rows.blocks())
+    return Tensor(dtype, (rows.total, *array.shape[1:]), blocks)
+
+
+def _whole(array: NDArray[Any]) -> Tensor:
+    return Tensor(array.dtype, array.shape, (array,))
+
+
+def _encoded(text: tuple[str, ...]) -> Tensor:
+    return _whole(np.frombuffer(json.dumps(text, ensure_ascii=False).encode(), dtype=np.uint8))
+
+
+def write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+    """The safetensors format, written a block at a time; the library itself wants all of it in memory."""
+    order = sorted(tensors, key=lambda name: (-tensors[name].dtype.itemsize, name))
+    entries: dict[str, Any] = {"__metadata__": {KEY: json.dumps(header)}}
+    end = 0
+    for name in order:
+        tensor = tensors[name]
+        begin, end = end, end + tensor.bytes
+        entries[name] = {
+            "dtype": _NAMES[tensor.dtype],
+            "shape": tensor.shape,
+            "data_offsets": [begin, end],
+        }
+    start = json.dumps(entries, ensure_ascii=False).encode()
+    start += b" " * (-len(start) % 8)
+    with path.open("wb") as file:
+        file.write(len(start).to_bytes(8, "little") + start)
+        for name in order:
+            for block in tensors[name].blocks:
+                file.write(np.ascontiguousarray(block, dtype=tensors[name].dtype).data)
 
 
 def _text(array: NDArray[Any]) -> tuple[str, ...]:

@@ -50,6 +50,21 @@ class _Slices:
         """(rows + 1,): where each row begins when all are laid end to end, and where the last one ends."""
         return np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
 
+    def blocks(self, steps: int = 65536) -> Iterator[slice | Rows]:
+        """Where the steps of all rows stand in the long array, in order, at most `steps` at a time.
+
+        Example:
+            >>> [block.tolist() for block in Words.from_rows([["a", "b"], ["c"]]).take([1, 0]).blocks(2)]
+            [[2, 0], [1]]
+        """
+        if self._is_laid_out:
+            for begin in range(0, self.total, steps):
+                yield slice(begin, min(begin + steps, self.total))
+        else:
+            index = self.index
+            for begin in range(0, len(index), steps):
+                yield index[begin : begin + steps]
+
     @property
     def _is_laid_out(self) -> bool:
         return bool((self.starts == self.offsets[:-1]).all())
@@ -129,6 +144,24 @@ class Ragged(_Slices):
         values = values if values.ndim == 2 else values.reshape(len(values), 1)
         return cls.from_offsets(values, np.arange(len(values) + 1), observed)
 
+    @classmethod
+    def join(cls, parts: Iterable[Ragged]) -> Self:
+        """The rows of all, one after the other; times only where all have them.
+
+        Example:
+            >>> one = Ragged.from_rows([np.ones((2, 3)), None], dim=3)
+            >>> Ragged.join([one, one]).lengths.tolist()
+            [2, 0, 2, 0]
+        """
+        flat = [part.flat() for part in parts]
+        timed = [part.times for part in flat if part.times is not None]
+        return cls.from_offsets(
+            np.concatenate([part.values for part in flat]),
+            np.cumsum([0, *(n for part in flat for n in part.lengths)]),
+            np.concatenate([part.observed for part in flat]),
+            np.concatenate(timed) if len(timed) == len(flat) else None,
+        )
+
     @property
     def dim(self) -> int:
         """Feature size."""
@@ -163,10 +196,8 @@ class Ragged(_Slices):
 
     def chunks(self, steps: int = 65536) -> Iterator[NDArray[np.float64]]:
         """The observed steps as float64 blocks of at most `steps`: a mapped file is never copied whole."""
-        index = self.index
-        for begin in range(0, len(index), steps):
-            block = index[begin : begin + steps]
-            yield np.asarray(self.values[block[self.observed[block]]], dtype=np.float64)
+        for block in self.blocks(steps):
+            yield np.asarray(self.values[block][self.observed[block]], dtype=np.float64)
 
     def pad(self, rows: Rows, time: int = 1) -> Sequence:
         """The samples `rows` as a Sequence, as long as the longest of them and at least `time` steps."""
@@ -220,6 +251,17 @@ class Words(_Slices):
         """One list of words per sample."""
         lists = [list(row) for row in rows]
         return cls.from_offsets(itertools.chain.from_iterable(lists), np.cumsum([0, *map(len, lists)]))
+
+    @classmethod
+    def join(cls, parts: Iterable[Words]) -> Self:
+        """The rows of all, one after the other; times only where all have them."""
+        flat = [part.flat() for part in parts]
+        timed = [part.times for part in flat if part.times is not None]
+        return cls.from_offsets(
+            itertools.chain.from_iterable(part.tokens for part in flat),
+            np.cumsum([0, *(n for part in flat for n in part.lengths)]),
+            np.concatenate(timed) if len(timed) == len(flat) else None,
+        )
 
     def __getitem__(self, row: int) -> list[str]:
         return list(self.tokens[self.starts[row] : self.starts[row] + self.lengths[row]])

@@ -65,7 +65,7 @@ class Fusion(nn.Module):
                 listing = ", ".join(f"{modality} {time}" for modality, time in times.items())
                 raise ShapeError(
                     f"{name}: needs aligned sequences, got steps {listing}; put an aligner before it "
-                    "(affect.data.alignment)"
+                    "(ResamplingAligner, WarpingAligner or AttentionAligner)"
                 )
         fused = self.fuse({modality: inputs[modality] for modality in self.dims})
         sequence, extras = fused if isinstance(fused, tuple) else (fused, {})

@@ -17,4 +17,4 @@ def test_a_public_corpus_can_be_cited_and_found(name):
 
 def test_published_counts():
     totals = {name: sum(corpus.splits.values()) for name, corpus in CORPORA.items() if corpus.splits}
-    assert totals == {"mosi": 2199, "mosei": 22856, "sims": 2281, "mmmo": 340, "youtube": 269}
+    assert totals == {"mosi": 2199, "mosei": 22856, "sims": 2281, "mmmo": 340, "youtube": 269, "pom": 903}

@@ -1,0 +1,242 @@
+"""Pickles read without running them: numpy arrays, plain containers, strings and numbers only."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import struct
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, ClassVar, NoReturn
+
+import numpy as np
+
+from affect.data.sources.admitted import ADMITTED, Named, RefusedError, Type, fill, keyed
+from affect.errors import DataError
+
+_ADVICE = "a corpus may hold only numpy arrays, plain containers, strings and numbers"
+_DEPTH = 30
+_LEAVES = frozenset((str, bytes, int, float, bool, type(None)))
+
+
+def is_pickle(path: Path) -> bool:
+    """Whether a file begins as a pickle does, and, in the old text protocols, ends as one."""
+    with path.open("rb") as file:
+        start = file.read(2)
+        if len(start) < 2:
+            return False
+        if start[0] == pickle.PROTO[0]:
+            return start[1] <= pickle.HIGHEST_PROTOCOL
+        file.seek(-1, io.SEEK_END)
+        return start[:1] in (b"(", b"}", b"]", b"c") and file.read(1) == pickle.STOP
+
+
+def read_pickle(path: Path) -> object:
+    r"""What a pickle holds, without calling anything that it names.
+
+    Byte strings of Python 2 come as bytes, but for the keys of dictionaries, which are text.
+
+    Raises:
+        DataError: it holds something else than numpy arrays, plain containers, strings and numbers, is not
+            whole, contains itself, or would be far larger in memory than it is on disk.
+    Example:
+        >>> path = getfixture("tmp_path") / "a.pkl"
+        >>> _ = path.write_bytes(pickle.dumps({"train": [np.arange(3), "so"]}))
+        >>> read_pickle(path)
+        {'train': [array([0, 1, 2]), 'so']}
+        >>> _ = path.write_bytes(b"cos\nsystem\n(S'true'\ntR.")
+        >>> read_pickle(path)
+        Traceback (most recent call last):
+        affect.errors.DataError: .../a.pkl: refused to read 'os.system': a corpus may hold only ...
+    """
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as file:
+            content = _Reader(_Bounded(file, size), size).load()
+        _measure(content, {}, 0, 2 * size + 1000)
+    except RefusedError as refusal:
+        raise DataError(f"{path}: {refusal}: {_ADVICE}") from None
+    except Exception as error:  # whatever the bytes lead to, the answer is the same
+        said = " ".join(str(error).split())[:200]
+        raise DataError(f"{path}: not a whole pickle ({type(error).__name__}: {said})") from None
+    return content
+
+
+class _Bounded:
+    """A file that never gives, or makes room for, more than is left of it."""
+
+    def __init__(self, file: io.BufferedReader, size: int) -> None:
+        self._file, self.left = file, size
+
+    def read(self, count: int) -> bytes:
+        self._take(count)
+        return self._file.read(count)
+
+    def readinto(self, buffer: Any) -> int:
+        self._take(len(buffer))
+        return self._file.readinto(buffer)
+
+    def readline(self) -> bytes:
+        line = self._file.readline()
+        self._take(len(line))
+        return line
+
+    def _take(self, count: int) -> None:
+        if not 0 <= count <= self.left:
+            raise EOFError(f"{count} bytes are announced, and {self.left} are left")
+        self.left -= count
+
+
+_Base: Any = pickle._Unpickler
+
+
+class _Reader(_Base):  # type: ignore[misc]  # typeshed knows only the one in C
+    """The library's own reader in Python, since the one in C makes room for whatever is announced.
+
+    What is overridden checks before anything is made, called, changed or hashed.
+    """
+
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(_Base.dispatch)
+
+    def __init__(self, file: _Bounded, size: int) -> None:
+        super().__init__(file, fix_imports=False, encoding="bytes")
+        self._room = size // 2 + 1000
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in ADMITTED:
+            raise RefusedError(f"refused to read '{module}.{name}'")
+        return ADMITTED[module, name]
+
+    def persistent_load(self, pid: object) -> NoReturn:
+        raise RefusedError("refused to follow a persistent id")
+
+    def get_extension(self, code: int) -> NoReturn:
+        raise RefusedError(f"refused to look up extension {code}")
+
+    def _made(self) -> None:
+        """Count a container: each takes far more memory than its byte on disk."""
+        self._room -= 1
+        if self._room < 0:
+            raise RefusedError("refused to make more containers than the file has room for")
+
+    def _object(self) -> NoReturn:
+        raise RefusedError("refused to make an object of a class")
+
+    def _reduce(self) -> None:
+        stack = self.stack
+        arguments, named = stack.pop(), stack[-1]
+        if not isinstance(named, Named) or not isinstance(arguments, tuple):
+            raise RefusedError("refused to call what is not a name")
+        self._made()
+        stack[-1] = named.call(*arguments)
+
+    def _build(self) -> None:
+        stack = self.stack
+        state, made = stack.pop(), stack[-1]
+        if isinstance(made, Type):
+            made.build(state)
+        elif type(made) is np.ndarray:
+            fill(made, state)
+        else:
+            raise RefusedError(f"refused to change a {type(made).__name__}")
+
+    def _append(self) -> None:
+        item = self.stack.pop()
+        self._target(list).append(item)
+
+    def _appends(self) -> None:
+        items = self.pop_mark()
+        self._target(list).extend(items)
+
+    def _setitem(self) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self._target(dict).update(zip(keyed([key]), [value], strict=True))
+
+    def _setitems(self) -> None:
+        items = self.pop_mark()
+        self._target(dict).update(zip(keyed(items[::2]), items[1::2], strict=True))
+
+    def _additems(self) -> None:
+        items = self.pop_mark()
+        self._target(set).update(keyed(items))
+
+    def _dict(self) -> None:
+        items = self.pop_mark()
+        self._made()
+        self.append(dict(zip(keyed(items[::2]), items[1::2], strict=True)))
+
+    def _frozenset(self) -> None:
+        items = self.pop_mark()
+        self._made()
+        self.append(frozenset(keyed(items)))
+
+    def _target(self, kind: type) -> Any:
+        target = self.stack[-1]
+        if not isinstance(target, kind):
+            raise RefusedError(f"refused to add to a {type(target).__name__}")
+        return target
+
+    def _bytearray(self) -> None:
+        (count,) = struct.unpack("<Q", self.read(8))
+        self.append(bytearray(self.read(count)))
+
+
+def _counted(code: bytes) -> Callable[[Any], None]:
+    original = _Base.dispatch[code[0]]
+
+    def load(reader: _Reader) -> None:
+        reader._made()
+        original(reader)
+
+    return load
+
+
+_Reader.dispatch |= {
+    **{
+        code[0]: _counted(code)
+        for code in (pickle.EMPTY_LIST, pickle.EMPTY_DICT, pickle.EMPTY_SET, pickle.LIST)
+    },
+    **{code[0]: _counted(code) for code in (pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3)},
+    **{code[0]: _Reader._object for code in (pickle.OBJ, pickle.INST, pickle.NEWOBJ, pickle.NEWOBJ_EX)},
+    pickle.REDUCE[0]: _Reader._reduce,
+    pickle.BUILD[0]: _Reader._build,
+    pickle.APPEND[0]: _Reader._append,
+    pickle.APPENDS[0]: _Reader._appends,
+    pickle.SETITEM[0]: _Reader._setitem,
+    pickle.SETITEMS[0]: _Reader._setitems,
+    pickle.ADDITEMS[0]: _Reader._additems,
+    pickle.DICT[0]: _Reader._dict,
+    pickle.FROZENSET[0]: _Reader._frozenset,
+    pickle.BYTEARRAY8[0]: _Reader._bytearray,
+}
+
+
+def _measure(content: Any, sizes: dict[int, int], depth: int, limit: int) -> int:
+    """How many things there are to walk over, each shared one as often as it is met.
+
+    Lists within lists that are the same list are few on disk and endless to a reader.
+    """
+    known = sizes.get(id(content))
+    if known is not None:
+        if not known:
+            raise RefusedError("refused to read what contains itself")
+        return known
+    if depth > _DEPTH:
+        raise RefusedError(f"refused to read what is nested deeper than {_DEPTH}")
+    sizes[id(content)] = 0
+    items: Iterable[Any] = content
+    if isinstance(content, dict):
+        items = content.values()
+    elif isinstance(content, np.ndarray):
+        items = content.flat if content.dtype.kind == "O" else ()
+    elif not isinstance(content, list | tuple | set | frozenset):
+        if isinstance(content, Named | Type):
+            raise RefusedError("refused to read a name in place of a value")
+        items = ()
+    total = 1
+    for item in items:
+        total += 1 if type(item) in _LEAVES else _measure(item, sizes, depth + 1, limit)
+        if total > limit:
+            raise RefusedError("refused to read what grows endlessly when it is walked over")
+    sizes[id(content)] = total
+    return total

@@ -1,0 +1,394 @@
+import itertools
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import warnings
+
+import numpy as np
+import pytest
+
+import affect
+from affect.data import growing
+from affect.data.alignment import align, streaming
+from affect.errors import ConfigError, DataError
+
+RNG = np.random.default_rng(0)
+
+
+def spoken(count, gap=0.1):
+    """Words one after the other, with pauses."""
+    length, pause = RNG.exponential(0.35, count) + 0.05, RNG.exponential(gap, count)
+    start = np.cumsum(length + pause) - length
+    return np.stack([start, start + length], 1)
+
+
+def frames(seconds, rate, dim):
+    at = np.arange(int(seconds * rate)) / rate
+    return np.stack([at, at + 1 / rate], 1), RNG.normal(size=(len(at), dim)).astype(np.float32)
+
+
+def words(count):
+    return np.array([[f"w{i}".encode()] for i in range(count)])
+
+
+@pytest.fixture
+def small(write_csd):
+    """Three videos: words, acoustic frames, visual frames with a hole, labelled segments."""
+    times = {f"v{i}": spoken(20 + i) for i in range(3)}
+    audio = {v: frames(t[-1, 1] + 0.5, 20, 4) for v, t in times.items()}
+    video = {v: frames(t[-1, 1] + 0.5, 7, 3) for v, t in times.items()}
+    for v, (intervals, values) in video.items():
+        kept = (intervals[:, 0] < 2) | (intervals[:, 0] > 4)
+        video[v] = intervals[kept], values[kept]
+    segments = {v: np.array([[0.0, 3.0], [3.0, 6.0], [6.0, 99.0]], dtype=np.float32) for v in times}
+    return {
+        "words": write_csd("words", {v: (t, words(len(t))) for v, t in times.items()}),
+        "acoustic": write_csd("COVAREP", audio),
+        "visual": write_csd("FACET_4.2", video),
+        "labels": write_csd(
+            "Opinion Labels", {v: (s, np.array([[1.5], [-2.0], [0.0]], np.float32)) for v, s in segments.items()}
+        ),
+        "times": times, "audio": audio, "video": video, "segments": segments,
+    }  # fmt: skip
+
+
+def test_steps_are_those_of_the_words(small, tmp_path):
+    corpus = align(small["words"], [small["acoustic"], small["visual"]], tmp_path / "out.safetensors")
+    split = corpus["all"]
+    assert (corpus.aligned, corpus.dims, split.ids) == (
+        True,
+        {"acoustic": 4, "visual": 3},
+        ("v0", "v1", "v2"),
+    )
+    assert corpus.notes == (
+        "Steps are those of words.csd; other entries belong where they overlap by more than 1e-05 s, collapsed by mean.",
+    )
+    for i, video in enumerate(split.ids):
+        assert split.words[i] == [f"w{k}" for k in range(20 + i)]
+        for name, (intervals, values) in (
+            ("acoustic", small["audio"][video]),
+            ("visual", small["video"][video]),
+        ):
+            rows = split.modalities[name]
+            steps = slice(rows.starts[i], rows.starts[i] + rows.lengths[i])
+            for k, (a, b) in enumerate(small["times"][video]):
+                overlap = np.minimum(intervals[:, 1], b) - np.maximum(intervals[:, 0], a)
+                held = values[overlap > 1e-5]
+                assert rows.observed[steps][k] == (len(held) > 0)
+                if len(held):
+                    assert np.array_equal(rows.values[steps][k], held.mean(0))
+    assert not split.modalities["visual"].observed.all()
+
+
+def test_the_sdk_finds_the_same(small, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the SDK's own
+        mmdatasdk = pytest.importorskip(
+            "mmsdk.mmdatasdk", reason="the SDK is not installed: pip install 'affect[mmsdk]'"
+        )
+    recipe = {name: str(small[name]) for name in ("words", "acoustic", "visual")}
+    dataset = mmdatasdk.mmdataset(recipe)
+    dataset.align("words", collapse_functions=[lambda i, x: x if x.dtype.kind == "S" else x.mean(0)])
+    corpus = align(
+        small["words"], [small["acoustic"], small["visual"]], tmp_path / "out.safetensors", tolerance=1e-3
+    )
+    split = corpus["all"]
+    for name in ("acoustic", "visual"):
+        theirs = dataset.computational_sequences[name].data
+        ours, rows = {}, split.modalities[name]
+        for i, video in enumerate(split.ids):
+            for k in range(rows.lengths[i]):
+                if rows.observed[rows.starts[i] + k]:
+                    ours[f"{video}[{k}]"] = rows[i][k]
+        assert ours.keys() == theirs.keys()
+        assert all(np.array_equal(ours[key], theirs[key]["features"][0]) for key in ours)
+
+
+def test_segments_hold_the_words_whose_midpoint_they_hold(small, tmp_path):
+    corpus = align(small["words"], [small["acoustic"]], tmp_path / "out.safetensors", labels=small["labels"])
+    split = corpus["all"]
+    assert (corpus.main, corpus.targets["sentiment"].low) == ("sentiment", None)
+    assert split.ids == tuple(f"v{i}[{k}]" for i in range(3) for k in range(3))
+    assert split.groups == tuple(f"v{i}" for i in range(3) for _ in range(3))
+    assert split.labels("sentiment").ravel().tolist() == [1.5, -2, 0] * 3
+    for i, (video, segment) in enumerate(itertools.product(small["times"], range(3))):
+        middle = small["times"][video].mean(1)
+        a, b = small["segments"][video][segment]
+        inside = np.flatnonzero((middle >= a) & (middle < b))
+        assert split.words[i] == [f"w{k}" for k in inside]
+        assert split.modalities["acoustic"].lengths[i] == len(inside)
+    assert split.words.total == sum(map(len, small["times"].values()))
+
+
+def test_unaligned_sequences_keep_their_own_frames(small, tmp_path):
+    corpus = align(
+        small["words"], [small["acoustic"], small["visual"]], tmp_path / "out.safetensors",
+        labels=small["labels"], aligned=False,
+    )  # fmt: skip
+    assert not corpus.aligned
+    rows = corpus["all"].modalities["acoustic"]
+    intervals, values = small["audio"]["v0"]
+    inside = (intervals.mean(1) >= 3) & (intervals.mean(1) < 6)
+    assert np.array_equal(rows[1], values[inside])
+    assert np.array_equal(rows.times[rows.starts[1] : rows.starts[1] + rows.lengths[1]], intervals[inside])
+
+
+def test_unsorted_entries_and_pieces_of_a_video_are_put_in_order(write_csd, tmp_path):
+    times = np.array([[0.0, 1.0], [1.0, 2.0], [2.0, 3.0]])
+    said = write_csd("words", {"a": (times, words(3))})
+    values = np.array([[1.0], [2.0], [3.0]])
+    whole = write_csd("COVAREP", {"a": (times[::-1], values[::-1])})
+    pieces = write_csd(
+        "COVAREP", {f"a[{i}]": (times[i : i + 1], values[i : i + 1]) for i in (2, 1, 0)}, file="pieces"
+    )
+    for path in (whole, pieces):
+        corpus = align(said, [path], tmp_path / "out.safetensors")
+        assert corpus["all"].modalities["acoustic"][0].ravel().tolist() == [1, 2, 3]
+
+
+def test_short_intervals_of_the_reference_are_no_steps(write_csd, tmp_path):
+    said = write_csd("words", {"a": ([[0.0, 1.0], [1.0, 1.0], [1.0, 2.0]], words(3))})
+    audio = write_csd("COVAREP", {"a": ([[0.0, 2.0]], [[5.0]])})
+    split = align(said, [audio], tmp_path / "out.safetensors")["all"]
+    assert split.words[0] == ["w0", "w2"]
+    assert split.modalities["acoustic"][0].ravel().tolist() == [5, 5]
+
+
+def test_features_can_be_the_reference(write_csd, tmp_path):
+    steps = write_csd("FACET", {"a": ([[0.0, 1.0], [1.0, 2.0]], [[7.0], [8.0]])})
+    audio = write_csd("COVAREP", {"a": ([[0.2, 0.4]], [[5.0]])})
+    split = align(steps, [audio], tmp_path / "out.safetensors")["all"]
+    assert split.modalities["visual"][0].ravel().tolist() == [7, 8]
+    assert split.modalities["acoustic"].observed.tolist() == [True, False]
+    assert split.words is None
+
+
+def test_a_video_that_a_file_lacks_is_dropped_or_kept_without_it(write_csd, tmp_path):
+    said = write_csd("words", {v: ([[0.0, 1.0]], words(1)) for v in "ab"})
+    audio = write_csd("COVAREP", {"a": ([[0.0, 1.0]], [[5.0, 6.0]])})
+    corpus = align(said, [audio], tmp_path / "out.safetensors")
+    assert corpus["all"].ids == ("a",)
+    assert corpus.notes[0] == "1 videos are not in every file and are left out."
+    split = align(said, [audio], tmp_path / "out.safetensors", incomplete=True)["all"]
+    assert split.ids == ("a", "b")
+    assert split.modalities["acoustic"].present.tolist() == [True, False]
+
+
+@pytest.mark.parametrize("how", ["max", "last", "weighted", "numpy.median"])
+def test_other_ways_of_collapsing(how, write_csd, tmp_path, monkeypatch):
+    said = write_csd("words", {"a": ([[0.0, 1.0]], words(1))})
+    audio = write_csd("COVAREP", {"a": ([[-1.0, 0.25], [0.25, 0.75], [0.75, 1.0]], [[9.0], [1.0], [4.0]])})
+    expected = {"max": 9, "last": 4, "weighted": 9 * 0.25 + 0.5 + 1, "numpy.median": 4}[how]
+    if how == "numpy.median":
+        (tmp_path / "mine.py").write_text(
+            "def median(intervals, values):\n    import numpy\n    return numpy.median(values, 0)\n"
+        )
+        monkeypatch.syspath_prepend(tmp_path)
+        how = "mine.median"
+    split = align(said, [audio], tmp_path / "out.safetensors", collapse=how)["all"]
+    assert split.modalities["acoustic"][0].ravel().tolist() == [expected]
+
+
+def test_several_processes_write_the_same_file(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(streaming, "_CHUNK", 1)
+    others = [small["acoustic"], small["visual"]]
+    align(small["words"], others, tmp_path / "one" / "out.safetensors", labels=small["labels"])
+    align(small["words"], others, tmp_path / "two" / "out.safetensors", labels=small["labels"], jobs=2)
+    assert (tmp_path / "one" / "out.safetensors").read_bytes() == (
+        tmp_path / "two" / "out.safetensors"
+    ).read_bytes()
+
+
+def test_work_that_was_cut_goes_on_to_the_same_file(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(streaming, "_SECONDS", -1.0)
+    out, others = tmp_path / "out.safetensors", [small["acoustic"], small["visual"]]
+    whole = tmp_path / "whole" / "out.safetensors"
+    align(small["words"], others, whole, labels=small["labels"])
+
+    def stop(done, total):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        align(small["words"], others, out, labels=small["labels"], progress=stop)
+    assert not out.exists()
+    seen = []
+    align(
+        small["words"],
+        others,
+        out,
+        labels=small["labels"],
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert seen == [(2, 3), (3, 3)]
+    assert out.read_bytes() == whole.read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir() if "out" in p.name) == ["out.safetensors"]
+
+
+def test_a_killed_alignment_goes_on_to_the_same_file(small, tmp_path):
+    out, whole = tmp_path / "out.safetensors", tmp_path / "whole" / "out.safetensors"
+    align(small["words"], [small["acoustic"]], whole)
+    code = (
+        "import time\nfrom affect.data.alignment import streaming\nstreaming._SECONDS = -1.0\n"
+        f"streaming.align({str(small['words'])!r}, [{str(small['acoustic'])!r}], {str(out)!r}, "
+        "progress=lambda done, total: (print(done, flush=True), time.sleep(60 * (done == 3))))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    while process.stdout.readline().strip() != "3":
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    seen = []
+    align(small["words"], [small["acoustic"]], out, progress=lambda done, total: seen.append(done))
+    assert seen == [3]
+    assert out.read_bytes() == whole.read_bytes()
+
+
+def test_other_work_under_the_same_name_begins_anew(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(streaming, "_SECONDS", -1.0)
+    out = tmp_path / "out.safetensors"
+
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        align(small["words"], [small["acoustic"]], out, progress=stop)
+    split = align(small["words"], [small["visual"]], out)["all"]
+    assert (list(split.modalities), split.ids) == (["visual"], ("v0", "v1", "v2"))
+
+
+def test_two_processes_do_not_write_one_file(small, tmp_path):
+    out = tmp_path / "out.safetensors"
+    with growing.Growing(out, "x"), pytest.raises(DataError) as error:
+        align(small["words"], [small["acoustic"]], out)
+    assert str(error.value) == f"{out}: another process is writing it; wait for it, or name another"
+
+
+def test_official_splits_where_the_videos_are_known(write_csd, tmp_path):
+    videos = {"tmZoasNr4rU": "test", "03bSnISJMiM": "train", "WKA5OygbEKI": "valid", "holiday": ""}
+    said = write_csd("words", {v: ([[0.0, 1.0]], words(1)) for v in videos})
+    corpus = align(said, [], tmp_path / "out.safetensors")
+    assert {name: split.ids for name, split in corpus.splits.items()} == {
+        "train": ("03bSnISJMiM",), "valid": ("WKA5OygbEKI",), "test": ("tmZoasNr4rU",),
+    }  # fmt: skip
+    assert list(corpus.splits) == ["train", "valid", "test"]
+    assert (
+        corpus.notes[0] == "1 videos are in no official split of CMU-MOSI and are left out, such as holiday."
+    )
+    assert corpus.citation.startswith("Zadeh et al., MOSI")
+
+
+def test_labels_of_mosei_are_sentiment_and_emotions(write_csd, tmp_path):
+    video = next(
+        v for v, split in affect.data.corpora.folds()["mosei"].items() if split == "train" and len(v) == 11
+    )
+    said = write_csd("words", {video: ([[0.0, 1.0]], words(1))})
+    labels = write_csd("All Labels", {video: ([[0.0, 2.0]], [[-3.0, 0.0, 0.6, 0.0, 3.0, 0.0, 0.0]])})
+    corpus = align(said, [], tmp_path / "out.safetensors", labels=labels)
+    split = corpus["train"]
+    assert split.labels("emotion").tolist() == [[0, 1, 0, 1, 0, 0]]
+    assert (split.labels("sentiment").item(), split.labels("surprise").item()) == (-3, 3)
+    assert (corpus.main, corpus.targets["sentiment"].low, corpus.targets["sad"].high) == ("sentiment", -3, 3)
+
+
+def test_other_labels_have_the_names_in_the_file(write_csd, tmp_path):
+    said = write_csd("words", {"a": ([[0.0, 1.0]], words(1))})
+    labels = write_csd(
+        "labels", {"a": ([[0.0, 2.0]], [[1.0, np.nan]])}, columns=["Confident!", "very humorous"]
+    )
+    corpus = align(said, [], tmp_path / "out.safetensors", labels=labels)
+    assert list(corpus.targets) == ["confident", "very_humorous"]
+    assert (corpus.main, corpus["all"].labels("very_humorous").tolist()) == ("", [])
+    unnamed = write_csd("labels", {"a": ([[0.0, 2.0]], [[1.0, 2.0]])}, file="unnamed")
+    assert list(align(said, [], tmp_path / "out.safetensors", labels=unnamed).targets) == ["label0", "label1"]
+
+
+def refusal(call):
+    with pytest.raises((DataError, ConfigError)) as error:
+        call()
+    return str(error.value)
+
+
+def test_what_is_refused(write_csd, tmp_path):
+    out = tmp_path / "out.safetensors"
+    said = write_csd("words", {"a": ([[0.0, 1.0], [2.0, 1.0]], words(2))})
+    good = write_csd("words", {"a": ([[0.0, 1.0]], words(1))}, file="good")
+    audio = write_csd("COVAREP", {"a": ([[0.0, 1.0]], [[5.0]])})
+    assert refusal(lambda: align(said, [audio], out)) == (
+        "words, a[1]: the interval ends before it starts, so that what belongs to it is undefined; mend it in the file"
+    )
+    labels = write_csd("labels", {"a": ([[1.0, 0.0]], [[1.0]])})
+    assert refusal(lambda: align(good, [audio], out, labels=labels)) == (
+        f"{labels}, a[0]: the segment must end after it starts, got [1. 0.]"
+    )
+    assert refusal(lambda: align(good, [audio, ("acoustic", audio)], out)) == (
+        f"{audio}: 'acoustic' is already in {audio}; keep one of the two, or name them: NAME=PATH"
+    )
+    assert refusal(lambda: align(good, [said], out)) == (
+        f"{said}: 'words' is already in {good}; keep one of the two, or name them: NAME=PATH"
+    )
+    assert refusal(lambda: align(good, [audio], out, collapse="medain")) == (
+        "collapse: no way 'medain'; did you mean 'mean'? known: last, max, mean, weighted"
+    )
+    assert refusal(lambda: align(good, [audio], out, collapse="nowhere.medain")) == (
+        "collapse: cannot import 'nowhere.medain': No module named 'nowhere'"
+    )
+    other = write_csd("COVAREP", {"b": ([[0.0, 1.0]], [[5.0]])}, file="other")
+    assert (
+        refusal(lambda: align(good, [other], out))
+        == f"no video is in all of {good} (a, ...), {other} (b, ...)"
+    )
+    uneven = write_csd(
+        "COVAREP", {"a": ([[0.0, 1.0]], [[5.0]]), "b": ([[0.0, 1.0]], [[5.0, 6.0]])}, file="uneven"
+    )
+    both = write_csd("words", {v: ([[0.0, 1.0]], words(1)) for v in "ab"}, file="both")
+    assert refusal(lambda: align(both, [uneven], out)) == (
+        f"{uneven}, b: features must have shape (entries, 1) as in the first video, got (1, 2)"
+    )
+    short = write_csd("COVAREP", {"a": ([[0.0, 1.0], [1.0, 2.0]], [[5.0]])}, file="short")
+    assert refusal(lambda: align(good, [short], out)) == f"{short}, a: 1 rows of features for 2 intervals"
+    assert not out.exists()
+
+
+def test_the_words_of_mosi_in_its_labelled_segments(real_data, tmp_path):
+    mosi = real_data / "mosi"
+    corpus = align(
+        mosi / "mosi_words_shiftfixed.csd", [mosi / "mosi_audio73_utterance.csd"], tmp_path / "mosi.safetensors",
+        labels=mosi / "CMU_MOSI_Opinion_Labels.csd",
+    )  # fmt: skip
+    assert {name: len(split) for name, split in corpus.splits.items()} == {
+        "train": 1284,
+        "valid": 229,
+        "test": 686,
+    }
+    assert sum(split.words.total for split in corpus.splits.values()) == 33053
+    with np.load(mosi / "mosi_joined.npz", allow_pickle=False) as joined:
+        spans = zip(joined["word_ptr"][:-1], joined["word_ptr"][1:], strict=True)
+        said = [" ".join(joined["word"][a:b]) for a, b in spans]
+        known = sorted(zip(joined["split"], joined["video"], said, joined["label"].round(4), strict=True))
+    ours = [
+        (name, split.groups[i], " ".join(split.words[i]), np.float32(label).round(4))
+        for name, split in corpus.splits.items()
+        for i, label in enumerate(split.labels("sentiment").ravel())
+    ]
+    assert sorted(ours) == known
+
+
+def test_names_of_files_on_the_command_line(small, tmp_path, capsys):
+    from affect.cli import main
+
+    out = tmp_path / "out.safetensors"
+    main([
+        "align", str(small["words"]), f"ecg={small['acoustic']}", str(small["visual"]), "--labels", str(small["labels"]),
+        "--out", str(out),
+    ])  # fmt: skip
+    said = capsys.readouterr().out
+    assert re.search(r"Steps are those of words.csd; .*\n.*out.safetensors: all 9\n", said)
+    assert affect.load(out).dims == {"ecg": 4, "visual": 3}
+    with pytest.raises(SystemExit) as error:
+        main(["align", str(small["words"]), str(small["words"]), "--out", str(out)])
+    assert str(error.value).startswith("ConfigError: ")
