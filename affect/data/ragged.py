@@ -134,7 +134,7 @@ class Ragged(_Slices):
         wrong = next((i for i, row in enumerate(filled) if row.ndim != 2 or row.shape[1] != dim), None)
         if wrong is not None:
             raise DataError(f"Ragged: row {wrong} must have shape (steps, {dim}), got {filled[wrong].shape}")
-        values = np.concatenate([*filled, np.zeros((0, dim), np.float32)]).astype(np.float32)
+        values = np.concatenate([*filled, np.zeros((0, dim), np.float32)], dtype=np.float32, casting="unsafe")
         return cls.from_offsets(values, np.cumsum([0, *map(len, filled)]))
 
     @classmethod

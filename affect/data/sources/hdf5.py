@@ -72,12 +72,14 @@ def dataset(parent: Any, name: str, where: str) -> Any:
     if not isinstance(found, h5py.Dataset) or found.shape is None:
         raise DataError(f"{where}: '{name}' is not a dataset with a shape")
     made = found.id.get_create_plist()
-    if made.get_layout() == h5py.h5d.VIRTUAL or made.get_external_count():
+    layout = made.get_layout()
+    if layout == h5py.h5d.VIRTUAL or made.get_external_count():
         raise DataError(f"{where}: '{name}' stands in another file; only what is in this one is read")
-    size = math.prod(found.shape) * found.dtype.itemsize
+    item = found.dtype.itemsize
+    size = math.prod(found.shape) * item
     if size > _SMALL and size > _RATIO * found.id.get_storage_size():
         raise DataError(f"{where}: '{name}' claims {size / 1e6:,.0f} MB that are not in the file")
-    chunk = math.prod(found.chunks or ()) * found.dtype.itemsize
+    chunk = item * math.prod(made.get_chunk() if layout == h5py.h5d.CHUNKED else ())
     if chunk > max(_CHUNK, 4 * size):
         raise DataError(f"{where}: '{name}' holds {size / 1e6:,.1f} MB in chunks of {chunk / 1e6:,.0f} MB")
     return found
@@ -95,9 +97,10 @@ def numbers(parent: Any, name: str, where: str, memory: Memory | None = None) ->
         DataError: as `dataset`, or it does not hold numbers.
     """
     found = dataset(parent, name, where)
-    if found.dtype.kind not in "biuf":
-        raise DataError(f"{where}: '{name}' must hold numbers, got {found.dtype}")
-    out = np.empty(found.shape, found.dtype) if memory is None else memory(found.shape, found.dtype)
+    dtype = found.dtype
+    if dtype.kind not in "biuf":
+        raise DataError(f"{where}: '{name}' must hold numbers, got {dtype}")
+    out = np.empty(found.shape, dtype) if memory is None else memory(found.shape, dtype)
     if out.size:
         found.read_direct(out)
     return out

@@ -87,6 +87,29 @@ class _Bounded:
         self.left -= count
 
 
+class _Memo:
+    """What was seen, by number: a list as far as the numbers follow each other, and few others beside it."""
+
+    def __init__(self) -> None:
+        self._row: list[Any] = []
+        self._apart: dict[int, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self._row) + len(self._apart)
+
+    def __setitem__(self, number: int, seen: Any) -> None:
+        if number == len(self._row):
+            self._row.append(seen)
+            self._apart.pop(number, None)
+        elif 0 <= number < len(self._row):
+            self._row[number] = seen
+        else:
+            self._apart[number] = seen
+
+    def __getitem__(self, number: int) -> Any:
+        return self._row[number] if 0 <= number < len(self._row) else self._apart[number]
+
+
 _Base: Any = pickle._Unpickler
 
 
@@ -100,6 +123,7 @@ class _Reader(_Base):  # type: ignore[misc]  # typeshed knows only the one in C
 
     def __init__(self, file: _Bounded, size: int) -> None:
         super().__init__(file, fix_imports=False, encoding="bytes")
+        self.memo = _Memo()
         self._room = size // 2 + 1000
 
     def find_class(self, module: str, name: str) -> Any:

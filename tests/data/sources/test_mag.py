@@ -85,7 +85,7 @@ def test_words_behind_their_indices(tmp_path):
 def test_steps_of_zeros_are_unobserved(tmp_path):
     rng = np.random.default_rng(0)
     visual = rng.normal(size=(2, 47))
-    visual[1] = 0
+    visual[0, 0] = visual[1] = 0
     content = {"train": [a_sample(rng, "a[0]", [[1.0]], words=["so", "good"], visual=visual)]}
     corpus = affect.load(a_file(tmp_path, content)[0])
     assert corpus["train"].modalities["visual"].observed.tolist() == [True, False]

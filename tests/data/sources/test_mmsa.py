@@ -168,6 +168,50 @@ def test_padding_in_front_is_found_where_no_lengths_are_given(aligned, tmp_path)
                 whole = content[name][key][i]
                 assert np.array_equal(rows[i], whole[len(whole) - n :] if in_front else whole[:n])
     assert corpus.notes[0] == "train, text: the file gives no lengths; the padding found stands in front."
+    assert not any("zeros" in note for note in corpus.notes)
+
+
+def test_without_lengths_the_modalities_of_an_aligned_file_share_theirs(tmp_path):
+    def change(content):
+        for split in content.values():
+            n = split.pop("text_bert")[:, 1].sum(1).astype(int)
+            split["audio"][np.arange(len(n)), n - 1] = 0  # nothing was heard at the last word
+
+    path, _, lengths = a_file(tmp_path, True, change)
+    rows = affect.load(path)["train"].modalities["acoustic"]
+    assert rows.lengths.tolist() == lengths["train"]["text"].tolist()
+    assert not rows.observed[rows.starts + rows.lengths - 1].any()
+
+
+def test_a_token_of_number_zero_is_a_token(tmp_path):
+    def change(content):
+        content["train"]["text_bert"][:, 0, 0] = 0
+
+    path, _, lengths = a_file(tmp_path, True, change)
+    lengths = lengths["train"]["text"].tolist()
+    assert affect.load(path)["train"].modalities["text"].lengths.tolist() == lengths
+
+
+@pytest.mark.parametrize("splits", [("train", "valid", "test"), ("valid",)])
+def test_lengths_of_single_modalities_mean_unaligned_even_on_one_time_axis(splits, tmp_path):
+    def change(content):
+        for name in splits:
+            content[name]["audio_lengths"] = content[name]["vision_lengths"] = [1] * len(content[name]["id"])
+
+    corpus = affect.load(a_file(tmp_path, True, change)[0])
+    assert not corpus.aligned
+    assert corpus["valid"].modalities["acoustic"].lengths.tolist() == [1]
+
+
+def test_different_time_axes_mean_unaligned_even_without_lengths(tmp_path):
+    def change(content):
+        for split in content.values():
+            del split["audio_lengths"], split["vision_lengths"]
+
+    path, _, lengths = a_file(tmp_path, False, change)
+    corpus = affect.load(path)
+    assert not corpus.aligned
+    assert corpus["train"].modalities["visual"].lengths.tolist() == lengths["train"]["vision"].tolist()
 
 
 def test_one_scale_for_all_modalities(tmp_path):
