@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -133,3 +134,23 @@ class Batch:
         """Move or cast every tensor."""
         inputs = {name: x.to(*args, **kwargs) for name, x in self.inputs.items()}
         return Batch(inputs, self.target.to(*args, **kwargs), self.ids)
+
+
+def check_modalities(who: str, dims: Mapping[str, int], inputs: Mapping[str, Sequence]) -> None:
+    """Refuse inputs that are not the modalities of `dims`, each of its size; `who` begins the message.
+
+    Raises:
+        ShapeError: a modality is not in `dims`, is left out, or has another feature size.
+    Example:
+        >>> check_modalities("Sum", {"ecg": 4}, {"ecg": Sequence.full(torch.ones(2, 3, 5))})
+        Traceback (most recent call last):
+        affect.errors.ShapeError: Sum: ecg needs feature size 4, got 5
+    """
+    if inputs.keys() != dims.keys():
+        raise ShapeError(
+            f"{who}: expected modalities {sorted(dims)}, got {sorted(inputs)}; "
+            "a modality that is missing is a Sequence whose mask is False"
+        )
+    for modality, dim in dims.items():
+        if inputs[modality].dim != dim:
+            raise ShapeError(f"{who}: {modality} needs feature size {dim}, got {inputs[modality].dim}")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from affect.errors import ConfigError, ShapeError
 from affect.pooling import MeanPooling, Pooling
-from affect.sequences import Sequence
+from affect.sequences import Sequence, check_modalities
 
 Extras: TypeAlias = dict[str, Tensor]
 
@@ -51,14 +51,7 @@ class Fusion(nn.Module):
     def with_extras(self, inputs: Mapping[str, Sequence]) -> tuple[Sequence, Extras]:
         """What `forward` returns, and what the fusion offers to auxiliary losses and to a curious reader."""
         name = type(self).__name__
-        if inputs.keys() != self.dims.keys():
-            raise ShapeError(
-                f"{name}: expected modalities {sorted(self.dims)}, got {sorted(inputs)}; "
-                "a modality that is missing is a Sequence whose mask is False"
-            )
-        for modality, dim in self.dims.items():
-            if inputs[modality].dim != dim:
-                raise ShapeError(f"{name}: {modality} needs feature size {dim}, got {inputs[modality].dim}")
+        check_modalities(name, self.dims, inputs)
         if self.needs_alignment:
             times = {modality: inputs[modality].time for modality in self.dims}
             if len(set(times.values())) > 1:

@@ -1,4 +1,4 @@
-"""Computational sequences in the SDK's own layout."""
+"""Files for the tests of readers: computational sequences in the SDK's own layout, and damaged ones."""
 
 import json
 
@@ -32,3 +32,19 @@ def write_csd(tmp_path):
         return path
 
     return writer
+
+
+@pytest.fixture
+def damaged():
+    """A file's bytes cut short or with flipped bits: (bytes, seed) -> others."""
+
+    def damager(whole, seed):
+        rng = np.random.default_rng(seed)
+        if seed % 3 == 0:
+            return bytes(whole[: rng.integers(len(whole))])
+        raw = bytearray(whole)
+        for place in rng.integers(len(raw), size=rng.integers(1, 9)):
+            raw[place] ^= 1 << rng.integers(8)
+        return bytes(raw)
+
+    return damager

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from affect.data.alignment.resampling import extent, resample_to
 from affect.data.alignment.warping import Band, Distance, check_band, check_distance, warp
 from affect.errors import ConfigError, ShapeError, did_you_mean
-from affect.sequences import Sequence
+from affect.sequences import Sequence, check_modalities
 
 
 class Aligner(nn.Module):
@@ -63,14 +63,7 @@ class Aligner(nn.Module):
     def forward(self, inputs: Mapping[str, Sequence]) -> dict[str, Sequence]:
         """Align the modalities of every sample."""
         name = type(self).__name__
-        if inputs.keys() != self.dims.keys():
-            raise ShapeError(
-                f"{name}: expected modalities {sorted(self.dims)}, got {sorted(inputs)}; "
-                "a modality that is missing is a Sequence whose mask is False"
-            )
-        for modality, dim in self.dims.items():
-            if inputs[modality].dim != dim:
-                raise ShapeError(f"{name}: {modality} needs feature size {dim}, got {inputs[modality].dim}")
+        check_modalities(name, self.dims, inputs)
         reference = self._reference(inputs)
         mask = _mask(reference)
         aligned = {}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from affect.data.corpus import Corpus
-from affect.errors import DataError
+from affect.errors import AffectError, DataError
 
 FORMATS = (
     "native (safetensors)",
@@ -52,10 +52,17 @@ def load(source: str | Path) -> Corpus:
         raise DataError(
             f"{path}: no such file; expected a corpus file, or 'synthetic' for a generated corpus"
         )
-    for read in itertools.chain((_native, _pickle), map(_reader, _PATHS)):
-        corpus = read(path)
-        if corpus is not None:
-            return corpus
+    try:
+        for read in itertools.chain((_native, _pickle), map(_reader, _PATHS)):
+            corpus = read(path)
+            if corpus is not None:
+                return corpus
+    except AffectError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
+        # What no reader thought of in a file that is damaged, or made to be.
+        said = " ".join(str(error).split())[:200]
+        raise DataError(f"{path}: cannot be read ({type(error).__name__}: {said})") from error
     raise DataError(f"{path}: not a format that affect reads; known: {', '.join(FORMATS)}")
 
 

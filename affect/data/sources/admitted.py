@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
@@ -15,6 +16,9 @@ from affect.data.sources.values import text
 
 _CODE = re.compile(r"[<>=|]?([biufcSUO?])(\d*)")
 _SIMPLE = (str, bytes, int, float, complex, bool, type(None), np.generic)
+
+_FAR = 1 << 60
+"""Whole numbers beyond this can be chosen to have one hash."""
 
 
 class RefusedError(Exception):
@@ -64,6 +68,10 @@ def _checked(shape: object, kind: Type, data: Any) -> Any:
         data = data.encode("latin-1")
     if not isinstance(data, bytes | bytearray) or len(data) != count * dtype.itemsize:
         raise ValueError(f"an array of shape {shape} needs {count * dtype.itemsize} bytes")
+    if dtype.kind == "U" and data:
+        points = np.frombuffer(data, np.dtype(np.uint32).newbyteorder(dtype.byteorder))
+        if points.max() > sys.maxunicode:  # numpy makes strings of them that crash whoever reads them
+            raise ValueError("an array of text holds what is no character")
     return data
 
 
@@ -106,7 +114,7 @@ def _text(raw: object) -> str:
 def keyed(items: Iterable[Any]) -> Iterable[Any]:
     """Keys and members whose hashing is cheap; those in bytes become text."""
     for item in items:
-        simple = isinstance(item, _SIMPLE)
+        simple = isinstance(item, _SIMPLE) and not (isinstance(item, int) and abs(item) >= _FAR)
         short = isinstance(item, tuple) and len(item) < 9 and all(isinstance(part, _SIMPLE) for part in item)
         if not simple and not short:
             raise RefusedError(f"refused to read a {type(item).__name__} as a key")

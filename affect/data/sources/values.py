@@ -45,7 +45,7 @@ def text(item: object) -> str:
             return item.decode()
         except UnicodeDecodeError:
             return item.decode("latin-1")
-    return str(item)
+    return str(item).encode(errors="replace").decode()  # halves of characters cannot be written again
 
 
 def texts(content: Any, where: str) -> tuple[str, ...]:

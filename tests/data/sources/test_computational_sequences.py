@@ -139,20 +139,13 @@ def test_words_that_all_point_at_one_long_text_do_not_fill_the_memory(write_csd)
     assert "the file; it repeats itself" in refusal(path) or "rows of features" in refusal(path)
 
 
-def test_damage_never_ends_without_a_message(write_csd, tmp_path):
+def test_damage_never_ends_without_a_message(write_csd, damaged, tmp_path):
     whole = write_csd(
         "COVAREP", {v: (TIMES, RNG.normal(size=(2, 3)).astype(np.float32)) for v in "abc"}
     ).read_bytes()
     path, read = tmp_path / "damaged", 0
     for seed in range(500):
-        rng = np.random.default_rng(seed)
-        raw = bytearray(whole)
-        if seed % 3 == 0:
-            raw = raw[: rng.integers(len(raw))]
-        else:
-            for place in rng.integers(len(raw), size=rng.integers(1, 9)):
-                raw[place] ^= 1 << rng.integers(8)
-        path.write_bytes(raw)
+        path.write_bytes(damaged(whole, seed))
         try:
             if sequences.recognises(path):
                 sequences.read(path)

@@ -321,3 +321,16 @@ def test_other_pickles_are_not_taken_for_it(tmp_path):
     assert (
         str(error.value) == f"{path}: a pickle of no known layout (keys train, other); known: mmsa, mult, mag"
     )
+
+
+def test_damage_never_ends_without_a_message(tmp_path, damaged):
+    path = a_file(tmp_path, aligned=False)[0]
+    whole, read = path.read_bytes(), 0
+    for seed in range(500):
+        path.write_bytes(damaged(whole, seed))
+        try:
+            affect.load(path)
+            read += 1
+        except DataError as error:
+            assert str(error).startswith(str(tmp_path))  # noqa: PT017  # most of these read, and some do not
+    assert 30 < read < 450
