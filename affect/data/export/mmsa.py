@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from affect.data.corpus import Corpus, Split
 from affect.data.ragged import Ragged
+from affect.data.targets import Regression, Target
 from affect.errors import DataError
 from affect.files import writing
 
 _KEYS = {"text": "text", "acoustic": "audio", "visual": "vision"}
 _SPLITS = ("train", "valid", "test")
+_CLASSES = ("negative", "neutral", "positive")
 _LETTERS = {"text": "T", "acoustic": "A", "visual": "V"}
 
 
@@ -24,13 +26,16 @@ def to_mmsa(corpus: Corpus, path: str | Path) -> None:
     """Write the dictionary of padded arrays that MMSA reads, as a pickle.
 
     Padding stands behind; unobserved steps become zeros. `text_bert` carries the text's lengths, and token
-    ids where the corpus has a modality `tokens`. Times are left out; an id `video[3]` becomes `video$_$3`.
+    ids where the corpus has a modality `tokens`. An id names its group, as `video$_$3`. Values become
+    float32; an observed step of zeros is read again as unobserved; times, other modalities and targets that
+    the layout has no place for are left out.
 
     Args:
         corpus: with modalities text, acoustic and visual, a target `sentiment`, and three splits.
         path: the file to write.
     Raises:
-        DataError: something of that is missing, or a sample has no label.
+        DataError: something of that is missing, `sentiment` is no number per sample, a sample has no label,
+            or has another number of tokens than of text steps.
     Example:
         >>> path = getfixture("tmp_path") / "mine.pkl"
         >>> to_mmsa(affect.load("synthetic:interaction"), path)
@@ -45,10 +50,19 @@ def to_mmsa(corpus: Corpus, path: str | Path) -> None:
     for kind, names, there in wanted:
         missing = [name for name in names if name not in there]
         if missing:
-            raise DataError(f"{corpus.name}: MMSA's layout needs the {kind} {', '.join(missing)}, not there")
+            raise DataError(
+                f"{corpus.name}: MMSA's layout needs the {kind} {', '.join(missing)}, not there"
+                + ("; affect.data.splitting (fold, carve) makes it" if kind == "split" else "")
+            )
+    if not _is_regression(corpus.targets["sentiment"]):
+        found = corpus.targets["sentiment"]
+        raise DataError(
+            f"{corpus.name}: MMSA's layout needs 'sentiment' as a Regression with one label per sample, "
+            f"got {type(found).__name__}{' per step' if found.per_step else ''}"
+        )
     times = {
         name: max(int(corpus[split].modalities[name].lengths.max(initial=1)) for split in _SPLITS)
-        for name in corpus.dims
+        for name in _KEYS
     }
     if corpus.aligned:
         times = dict.fromkeys(times, max(times.values()))
@@ -59,26 +73,38 @@ def to_mmsa(corpus: Corpus, path: str | Path) -> None:
 
 def _split(corpus: Corpus, split: Split, times: dict[str, int]) -> dict[str, Any]:
     labels = {
-        name: _labels(corpus.name, split, name) for name in split.targets if name.startswith("sentiment")
+        name: _labels(corpus.name, split, name)
+        for name in ("sentiment", *(f"sentiment_{modality}" for modality in _KEYS))
+        if name in corpus.targets and _is_regression(corpus.targets[name])
     }
     sentiment = labels["sentiment"]
     sign = np.sign(sentiment).astype(int)
-    lengths = {name: rows.lengths for name, rows in split.modalities.items()}
+    classes = (sign + 1).astype(np.float32)
+    if getattr(corpus.targets.get("sentiment_class"), "classes", ()) == _CLASSES:
+        classes = _labels(corpus.name, split, "sentiment_class")
+    lengths = {name: split.modalities[name].lengths for name in _KEYS}
     if corpus.aligned:
         longest = np.max(list(lengths.values()), axis=0)
         lengths = dict.fromkeys(lengths, longest)
     tokens = np.zeros((len(split), 3, times["text"]), np.float32)
     tokens[:, 1] = np.arange(times["text"]) < lengths["text"][:, None]
     if "tokens" in split.modalities:
+        counts = split.modalities["tokens"].lengths
+        apart = np.flatnonzero(counts != lengths["text"])
+        if apart.size:
+            raise DataError(
+                f"{corpus.name}, sample {split.ids[apart[0]]}: {counts[apart[0]]} tokens and "
+                f"{lengths['text'][apart[0]]} text steps, but MMSA's layout has one length for both"
+            )
         tokens[:, 0] = _padded(split.modalities["tokens"], times["text"])[..., 0]
     content = {
         "raw_text": np.array(
             ["" if split.words is None else " ".join(split.words[i]) for i in range(len(split))]
         ),
-        "id": np.array([re.sub(r"\[(.*)\]$", r"$_$\1", one) for one in split.ids]),
+        "id": np.array(_ids(split)),
         "text_bert": tokens,
         "annotations": np.array(["Negative", "Neutral", "Positive"])[sign + 1],
-        "classification_labels": labels.get("sentiment_class", (sign + 1).astype(np.float32)),
+        "classification_labels": classes,
         "regression_labels": sentiment,
     }
     for name, key in _KEYS.items():
@@ -88,6 +114,22 @@ def _split(corpus: Corpus, split: Split, times: dict[str, int]) -> dict[str, Any
         if not corpus.aligned and name != "text":
             content[f"{key}_lengths"] = lengths[name].tolist()
     return content
+
+
+def _ids(split: Split) -> list[str]:
+    """`group$_$clip`, which is how MMSA's layout says what belongs together."""
+    if split.groups is None:
+        return [re.sub(r"\[(.*)\]$", r"$_$\1", one) for one in split.ids]
+    short, whole = [], []
+    for one, group in zip(split.ids, split.groups, strict=True):
+        rest = re.fullmatch(r"(?:\$_\$|_)(.+)|\[(.+)\]", one.removeprefix(group))
+        short.append(f"{group}$_${(rest[1] or rest[2]) if rest else one}")
+        whole.append(f"{group}$_${one}")
+    return short if len(set(short)) == len(set(split.ids)) else whole
+
+
+def _is_regression(target: Target) -> bool:
+    return isinstance(target, Regression) and not target.per_step
 
 
 def _padded(rows: Ragged, time: int) -> NDArray[np.float32]:

@@ -57,8 +57,10 @@ def load(source: str | Path) -> Corpus:
             corpus = read(path)
             if corpus is not None:
                 return corpus
-    except AffectError:
-        raise
+    except AffectError as error:
+        if str(path) in str(error):
+            raise
+        raise type(error)(f"{path}: {error}") from None
     except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
         # What no reader thought of in a file that is damaged, or made to be.
         said = " ".join(str(error).split())[:200]

@@ -1,4 +1,5 @@
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,7 +8,8 @@ import affect
 from affect.data.corpus import Corpus, Split
 from affect.data.export import to_mmsa
 from affect.data.ragged import Ragged, Words
-from affect.data.targets import Regression
+from affect.data.sources import mmsa
+from affect.data.targets import Binary, MultiClass, Regression
 from affect.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -91,7 +93,8 @@ def test_unobserved_steps_and_absent_modalities_become_zeros(tmp_path):
     ("corpus", "said"),
     [
         (lambda: a_corpus(True).select(["text", "visual"]), "toy: MMSA's layout needs the modality acoustic, not there"),
-        (lambda: Corpus("toy", {"train": a_split("a", True)}, a_corpus(True).targets), "toy: MMSA's layout needs the split valid, test, not there"),
+        (lambda: Corpus("toy", {"train": a_split("a", True)}, a_corpus(True).targets), "toy: MMSA's layout needs the split valid, test, not there; affect.data.splitting (fold, carve) makes it"),
+        (lambda: with_target(Binary("sentiment"), [0, 1, 1]), "toy: MMSA's layout needs 'sentiment' as a Regression with one label per sample, got Binary"),
         (lambda: a_corpus(True, valid=a_split("v", True, labels=np.array([1, np.nan, 2]))), "toy, sample v[1]: MMSA needs a label 'sentiment' everywhere"),
     ],
 )  # fmt: skip
@@ -100,3 +103,101 @@ def test_what_is_refused(corpus, said, tmp_path):
         to_mmsa(corpus(), tmp_path / "a.pkl")
     assert str(error.value) == said
     assert not (tmp_path / "a.pkl").exists()
+
+
+def with_target(target, labels):
+    corpus = a_corpus(False)
+    for split in corpus.splits.values():
+        split.targets[target.name] = Ragged.vectors(labels)
+    return Corpus("toy", corpus.splits, {**corpus.targets, target.name: target})
+
+
+@pytest.mark.parametrize(
+    ("ids", "groups", "written"),
+    [
+        (("v_0", "v_1", "w_0"), ("v", "v", "w"), ("v$_$0", "v$_$1", "w$_$0")),
+        (("v[0]", "v[1]", "w[0]"), ("v", "v", "w"), ("v$_$0", "v$_$1", "w$_$0")),
+        (("v$_$0", "v$_$1", "w$_$0"), ("v", "v", "w"), ("v$_$0", "v$_$1", "w$_$0")),
+        (("a", "b", "c"), ("v", "v", "w"), ("v$_$a", "v$_$b", "w$_$c")),
+        (("v_0", "v[0]", "w_0"), ("v", "v", "w"), ("v$_$v_0", "v$_$v[0]", "w$_$w_0")),
+    ],
+)
+def test_ids_keep_what_belongs_together(ids, groups, written, tmp_path):
+    corpus = a_corpus(True)
+    train = replace(corpus["train"], ids=ids, groups=groups)
+    to_mmsa(replace(corpus, splits={**corpus.splits, "train": train}), tmp_path / "a.pkl")
+    again = affect.load(tmp_path / "a.pkl")["train"]
+    assert (again.ids, again.groups) == (written, groups)
+
+
+def test_classes_are_carried_where_the_layout_has_them(tmp_path):
+    three = MultiClass("sentiment_class", classes=("negative", "neutral", "positive"))
+    five = MultiClass("sentiment_class", classes=tuple("abcde"))
+    to_mmsa(with_target(three, [2, 0, 1]), tmp_path / "a.pkl")
+    assert affect.load(tmp_path / "a.pkl")["train"].labels("sentiment_class").ravel().tolist() == [2, 0, 1]
+    to_mmsa(with_target(five, [4, 0, 1]), tmp_path / "a.pkl")
+    again = affect.load(tmp_path / "a.pkl")["train"]
+    assert np.array_equal(again.labels("sentiment_class"), np.sign(again.labels("sentiment")) + 1)
+
+
+def test_token_ids_are_carried(tmp_path):
+    corpus = a_corpus(False)
+    for split in corpus.splits.values():
+        counts = split.modalities["text"].lengths
+        split.modalities["tokens"] = Ragged.from_rows([np.full((n, 1), 7) for n in counts], 1)
+    content = pickle.loads(written(corpus, tmp_path))
+    again = mmsa.read(content, tmp_path / "b.pkl", tokens=True)["train"].modalities
+    assert again["tokens"].lengths.tolist() == again["text"].lengths.tolist()
+    assert (again["tokens"][0] == 7).all()
+
+
+def with_tokens():
+    corpus = a_corpus(False)
+    text = corpus["train"].modalities["text"]
+    return corpus.with_modality(
+        "tokens",
+        {
+            name: Ragged.from_rows([np.ones((n + 2, 1)) for n in split.modalities["text"].lengths], 1)
+            for name, split in corpus.splits.items()
+        },
+    ), text.lengths[0]
+
+
+def test_tokens_that_are_not_the_texts_are_refused(tmp_path):
+    corpus, length = with_tokens()
+    with pytest.raises(DataError) as error:
+        to_mmsa(corpus, tmp_path / "a.pkl")
+    assert str(error.value) == (
+        f"toy, sample train[0]: {length + 2} tokens and {length} text steps, but MMSA's layout has one length for both"
+    )
+
+
+def test_an_aligned_corpus_stays_aligned_where_a_modality_is_absent_from_the_longest(tmp_path):
+    splits = {}
+    for name in ("train", "valid", "test"):
+        split = a_split(name, True)
+        rows = {
+            m: Ragged.from_rows([np.ones((5, dim)) if m == "text" else None, *[np.ones((2, dim))] * 2], dim)
+            for m, dim in DIMS.items()
+        }
+        splits[name] = replace(split, modalities=rows)
+    to_mmsa(replace(a_corpus(True), splits=splits), tmp_path / "a.pkl")
+    again = affect.load(tmp_path / "a.pkl")
+    assert again.aligned
+    assert again["train"].modalities["visual"].present.tolist() == [False, True, True]
+
+
+def test_labels_of_steps_are_refused(tmp_path):
+    corpus = a_corpus(True)
+    splits = {}
+    for name, split in corpus.splits.items():
+        labels = Ragged.from_rows([np.ones((n, 1)) for n in split.modalities["text"].lengths], 1)
+        splits[name] = replace(split, targets={"sentiment": labels})
+    with pytest.raises(DataError) as error:
+        to_mmsa(
+            Corpus("toy", splits, {"sentiment": Regression("sentiment", per_step=True)}, True),
+            tmp_path / "a.pkl",
+        )
+    assert str(error.value) == (
+        "toy: MMSA's layout needs 'sentiment' as a Regression with one label per sample, got Regression per step"
+    )
