@@ -89,7 +89,7 @@ class ComputationalSequence:
         for key in hdf5.names(self._data)[:1]:
             if not self.is_words:
                 shape = self._features(key).shape
-                single = hdf5.dataset(self._data, f"{key}/intervals", str(self.path)).ndim == 1
+                single = len(hdf5.dataset(self._data, f"{key}/intervals", str(self.path)).shape) == 1
                 return math.prod(shape if single else shape[1:])
         return 0
 
@@ -162,7 +162,7 @@ class Scratch:
         """An array in memory that the next one takes too."""
         size = math.prod(shape) * dtype.itemsize
         if size > self._memory.size:
-            self._memory = np.empty(size, dtype=np.uint8)
+            self._memory = np.empty(size + size // 2, dtype=np.uint8)
         return self._memory[:size].view(dtype).reshape(shape)
 
 

@@ -52,32 +52,34 @@ def group(parent: Any, name: str) -> Any:
     """The group of that name in this file; None where there is none."""
     import h5py
 
-    if not _is_here(parent, name):
-        return None
-    found = parent[name]
-    return found if isinstance(found, h5py.Group) else None
+    found = _inside(parent, name)
+    return h5py.Group(found) if isinstance(found, h5py.h5g.GroupID) else None
 
 
 def dataset(parent: Any, name: str, where: str) -> Any:
-    """A dataset that stands in this file and is as large as it says; `where` begins the message.
+    """A dataset that stands in this file and is as large as it says, by its low-level id: many are opened.
 
+    Args:
+        parent: the group, or the file.
+        name: of the dataset in it.
+        where: begins the message.
     Raises:
         DataError: there is none, it points out of the file, or it claims more than the file holds.
     """
     import h5py
 
-    if not _is_here(parent, name):
+    found = _inside(parent, name)
+    if found is None:
         raise DataError(f"{where}: no dataset '{name}' in the file itself")
-    found = parent[name]
-    if not isinstance(found, h5py.Dataset) or found.shape is None:
+    if not isinstance(found, h5py.h5d.DatasetID) or found.shape is None:
         raise DataError(f"{where}: '{name}' is not a dataset with a shape")
-    made = found.id.get_create_plist()
+    made = found.get_create_plist()
     layout = made.get_layout()
     if layout == h5py.h5d.VIRTUAL or made.get_external_count():
         raise DataError(f"{where}: '{name}' stands in another file; only what is in this one is read")
     item = found.dtype.itemsize
     size = math.prod(found.shape) * item
-    if size > _SMALL and size > _RATIO * found.id.get_storage_size():
+    if size > _SMALL and size > _RATIO * found.get_storage_size():
         raise DataError(f"{where}: '{name}' claims {size / 1e6:,.0f} MB that are not in the file")
     chunk = item * math.prod(made.get_chunk() if layout == h5py.h5d.CHUNKED else ())
     if chunk > max(_CHUNK, 4 * size):
@@ -97,13 +99,9 @@ def numbers(parent: Any, name: str, where: str, memory: Memory | None = None) ->
         DataError: as `dataset`, or it does not hold numbers.
     """
     found = dataset(parent, name, where)
-    dtype = found.dtype
-    if dtype.kind not in "biuf":
-        raise DataError(f"{where}: '{name}' must hold numbers, got {dtype}")
-    out = np.empty(found.shape, dtype) if memory is None else memory(found.shape, dtype)
-    if out.size:
-        found.read_direct(out)
-    return out
+    if found.dtype.kind not in "biuf":
+        raise DataError(f"{where}: '{name}' must hold numbers, got {found.dtype}")
+    return _whole(found, memory or np.empty)
 
 
 def strings(parent: Any, name: str, where: str) -> tuple[str, ...]:
@@ -118,10 +116,8 @@ def strings(parent: Any, name: str, where: str) -> tuple[str, ...]:
     if h5py.check_string_dtype(found.dtype) is None:
         raise DataError(f"{where}: '{name}' must hold strings, got {found.dtype}")
     if found.dtype.kind == "S":
-        out = np.empty(found.shape, found.dtype)
-        if out.size:
-            found.read_direct(out)
-        return tuple(map(text, out.ravel().tolist()))
+        return tuple(map(text, _whole(found, np.empty).ravel().tolist()))
+    found = h5py.Dataset(found)
     limit, said, kept = max(16 * found.file.id.get_filesize(), _SMALL), 0, list[str]()
     for begin in range(0, found.size, 256):  # strings of variable length may all be the same long one
         for item in np.asarray(found[begin : begin + 256] if found.ndim else [found[()]]).ravel():
@@ -132,17 +128,25 @@ def strings(parent: Any, name: str, where: str) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def _is_here(parent: Any, name: str) -> bool:
-    """Whether every step of the name is in this file, rather than a link to elsewhere."""
+def _whole(found: Any, memory: Memory) -> NDArray[Any]:
+    import h5py
+
+    out = memory(found.shape, found.dtype)
+    if out.size:
+        found.read(h5py.h5s.ALL, h5py.h5s.ALL, out)
+    return out
+
+
+def _inside(parent: Any, name: str) -> Any:
+    """What has that name, by its low-level id; None where a step of it is missing, or a link to elsewhere."""
     import h5py
 
     at = parent.id
-    *groups, last = name.encode().split(b"/")
     try:
-        for part in groups:
+        for part in name.encode().split(b"/"):
             if at.links.get_info(part).type != h5py.h5l.TYPE_HARD:
-                return False
-            at = h5py.h5g.open(at, part)
-        return bool(at.links.get_info(last).type == h5py.h5l.TYPE_HARD)
-    except (KeyError, RuntimeError, ValueError):  # no such link, or a dataset where a group should be
-        return False
+                return None
+            at = h5py.h5o.open(at, part)
+    except (AttributeError, RuntimeError):  # a dataset where a group should be, or no such link
+        return None
+    return at

@@ -228,7 +228,7 @@ def _is_one(file: Path) -> bool:
     try:
         with hdf5.opened(file) as stored:
             (name,) = hdf5.names(stored)
-            return hdf5.dataset(stored, name, str(file)).ndim in (1, 2, 3)
+            return len(hdf5.dataset(stored, name, str(file)).shape) in (1, 2, 3)
     except (DataError, OSError):
         return False
 
