@@ -56,6 +56,7 @@ def align(args: argparse.Namespace) -> None:
 
     from affect.data.alignment import align as align_files
 
+    sys.path.append(str(Path.cwd()))  # --collapse may name a function of the user's
     reference, *others = (_named(given) for given in (args.reference, *args.sequences))
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("videos", total=None)

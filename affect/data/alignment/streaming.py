@@ -130,10 +130,9 @@ class Task:
                     f"out, such as {outside[0]}."
                 )
             if aligned:
-                way = collapse if isinstance(collapse, str) else getattr(collapse, "__name__", str(collapse))
                 notes.append(
                     f"Steps are those of {opened[0][1].path.name}; other entries belong where they overlap "
-                    f"by more than {tolerance:g} s, collapsed by {way}."
+                    f"by more than {tolerance:g} s, collapsed by {_called(collapse)}."
                 )
             order = ("train", "valid", "test", "all")
             return cls(
@@ -165,7 +164,7 @@ class Task:
         """The same for the same work on the same files."""
         files = [*self.files.values(), *([self.segments] if self.segments else [])]
         seen = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-        way = self.collapse if isinstance(self.collapse, str) else repr(self.collapse)
+        way = _called(self.collapse)
         return json.dumps([seen, list(self.files), self.videos, self.aligned, way, self.tolerance])
 
     def pieces(self, jobs: int = 1, skip: int = 0) -> Iterator[tuple[str, Split]]:
@@ -209,6 +208,13 @@ class Task:
             return file.read(video, into)
         tokens = () if file.is_words else None
         return Timed(np.zeros((0, 2)), np.zeros((0, self.dims[name]), np.float32), tokens)
+
+
+def _called(collapse: str | Collapse) -> str:
+    """The name of a way of collapsing, the same in every process."""
+    if isinstance(collapse, str):
+        return collapse
+    return f"{collapse.__module__}.{getattr(collapse, '__qualname__', type(collapse).__name__)}"
 
 
 def _make_all(task: Task, names: list[str]) -> list[Split]:

@@ -31,6 +31,8 @@ def opened(path: Path) -> Iterator[Any]:
     """
     import h5py
 
+    if not path.exists():
+        raise DataError(f"{path}: no such file")
     if not path.is_file():  # a pipe would be waited for
         raise DataError(f"{path}: not a file")
     try:

@@ -349,6 +349,7 @@ def test_what_is_refused(write_csd, tmp_path):
     assert refusal(lambda: align(both, [uneven], out)) == (
         f"{uneven}, b: features must have shape (entries, 1) as in the first video, got (1, 2)"
     )
+    assert refusal(lambda: align(good, [tmp_path / "no.csd"], out)) == f"{tmp_path / 'no.csd'}: no such file"
     short = write_csd("COVAREP", {"a": ([[0.0, 1.0], [1.0, 2.0]], [[5.0]])}, file="short")
     assert refusal(lambda: align(good, [short], out)) == f"{short}, a: 1 rows of features for 2 intervals"
     assert not out.exists()
