@@ -137,7 +137,7 @@ def test_what_is_no_hdf5_file(tmp_path):
     path = tmp_path / "a.h5"
     path.write_bytes(b"so")
     assert refusal(path).startswith("FILE: not a whole HDF5 file (Unable to")
-    assert refusal(tmp_path / "none") == "FILE: not a file"
+    assert refusal(tmp_path / "none") == "FILE: no such file"
     assert refusal(tmp_path) == "FILE: not a file"
     os.mkfifo(tmp_path / "pipe")
     assert refusal(tmp_path / "pipe") == "FILE: not a file"
