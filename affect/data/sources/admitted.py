@@ -181,6 +181,9 @@ ADMITTED: dict[tuple[str, str], Named] = {
         for name, call in _BUILTINS.items()
     },
 }
+GONE = Named(_not_called)
+"""In place of what was let go: no value, as no name is."""
+
 _FACTORIES = tuple(
     named for (_, name), named in ADMITTED.items() if name in ("list", "dict", "int", "float", "set")
 )

@@ -11,11 +11,12 @@ from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
-from affect.data.sources.admitted import ADMITTED, Named, RefusedError, Type, fill, keyed
+from affect.data.sources.admitted import ADMITTED, GONE, Named, RefusedError, Type, fill, keyed
 from affect.errors import DataError
 
 _ADVICE = "a corpus may hold only numpy arrays, plain containers, strings and numbers"
 _DEPTH = 30
+_LARGE = 1 << 10
 _LEAVES = frozenset((str, bytes, int, float, bool, type(None)))
 
 
@@ -106,6 +107,12 @@ class _Memo:
         else:
             self._apart[number] = seen
 
+    def forget(self, *things: Any) -> None:
+        """Let go of what was seen last: what only led to bytes is not asked for again."""
+        for number in range(max(len(self._row) - 6, 0), len(self._row)):
+            if any(self._row[number] is thing for thing in things):
+                self._row[number] = GONE
+
     def __getitem__(self, number: int) -> Any:
         return self._row[number] if 0 <= number < len(self._row) else self._apart[number]
 
@@ -153,6 +160,8 @@ class _Reader(_Base):  # type: ignore[misc]  # typeshed knows only the one in C
             raise RefusedError("refused to call what is not a name")
         self._made()
         stack[-1] = named.call(*arguments)
+        if isinstance(stack[-1], bytes) and len(stack[-1]) > _LARGE:  # bytes that were written as text
+            self.memo.forget(arguments, *arguments)
 
     def _build(self) -> None:
         stack = self.stack

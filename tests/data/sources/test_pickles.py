@@ -8,6 +8,7 @@ import re
 import struct
 import subprocess
 import sys
+import tracemalloc
 from collections import OrderedDict, defaultdict
 from decimal import Decimal
 from functools import partial
@@ -355,3 +356,16 @@ def test_pickles_are_told_from_other_files(tmp_path):
     ):
         path.write_bytes(raw)
         assert not is_pickle(path), raw
+
+
+def test_arrays_that_were_written_as_text_are_not_kept_twice(read):
+    arrays = [RNG.normal(size=(1 << 17,)) for _ in range(6)]  # a megabyte each
+    raw = pickle.dumps(arrays, 2)
+    tracemalloc.start()
+    try:
+        content = read(raw)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert all(map(np.array_equal, content, arrays))
+    assert peak < 1.7 * sum(array.nbytes for array in arrays)
