@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from affect.data.sources.values import text
 
 _CODE = re.compile(r"[<>=|]?([biufcSUO?])(\d*)")
-_SIMPLE = (str, bytes, int, float, complex, bool, type(None), np.generic)
-
 _FAR = 1 << 60
 """Whole numbers beyond this can be chosen to have one hash."""
+
+_NEAR = 1 << 31
+"""Two whole numbers below this are too few pairs to choose many of one hash from."""
 
 
 class RefusedError(Exception):
@@ -58,7 +59,7 @@ def _checked(shape: object, kind: Type, data: Any) -> Any:
     if not isinstance(shape, tuple) or len(shape) > 32:
         raise ValueError("an array needs a shape of at most 32 axes")
     if not all(type(n) is int and 0 <= n < 2**48 for n in shape):
-        raise ValueError(f"an array cannot have the shape {shape}")
+        raise ValueError("an array needs a shape of whole numbers")  # to show another may never end
     count, dtype = math.prod(shape), kind.built
     if dtype.kind == "O":
         if not isinstance(data, list) or len(data) != count:
@@ -96,7 +97,8 @@ def _scalar(kind: object, data: object = b"") -> object:
         raise ValueError("a number needs a type")
     if kind.built.kind == "O":
         return data
-    return np.frombuffer(_checked((1,), kind, data), kind.built)[0]
+    content = _checked((1,), kind, data)
+    return np.frombuffer(content, kind.built)[0] if kind.built.itemsize else kind.built.type()
 
 
 def _encoded(said: object, encoding: object = "latin-1") -> bytes:
@@ -114,11 +116,22 @@ def _text(raw: object) -> str:
 def keyed(items: Iterable[Any]) -> Iterable[Any]:
     """Keys and members whose hashing is cheap; those in bytes become text."""
     for item in items:
-        simple = isinstance(item, _SIMPLE) and not (isinstance(item, int) and abs(item) >= _FAR)
-        short = isinstance(item, tuple) and len(item) < 9 and all(isinstance(part, _SIMPLE) for part in item)
-        if not simple and not short:
+        key = item.item() if isinstance(item, np.generic) else item
+        if type(key) is tuple:
+            numbers = sum(type(part) is int for part in key[:4])
+            cheap = len(key) <= 3 and numbers <= 2 and all(_is_cheap(part, _NEAR) for part in key)
+        else:
+            cheap = type(key) is float or _is_cheap(key, _FAR)
+        if not cheap:
             raise RefusedError(f"refused to read a {type(item).__name__} as a key")
-        yield _text(item) if isinstance(item, bytes) else item
+        yield _text(key) if isinstance(key, bytes) else key
+
+
+def _is_cheap(key: object, limit: int) -> bool:
+    """Whether hashing is soon done, and few others can be chosen to have the same hash."""
+    if type(key) is int:
+        return -limit < key < limit
+    return type(key) in (str, bool, type(None)) or (type(key) is bytes and len(key) <= 1000)
 
 
 def _set(items: Iterable[Any] = ()) -> set[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 import struct
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -17,19 +18,24 @@ from affect.errors import DataError
 _ADVICE = "a corpus may hold only numpy arrays, plain containers, strings and numbers"
 _DEPTH = 30
 _LARGE = 1 << 10
+_DEEP = f"refused to read what is nested deeper than {_DEPTH}"
 _LEAVES = frozenset((str, bytes, int, float, bool, type(None)))
+_VALUES = (str, bytes, int, float, type(None), bytearray, complex, np.generic)
+_Base: Any = pickle._Unpickler
+_BEGINNING = re.compile(rb"\(*(?:c[\w.]+\n\w+\n|[]}](?:[q.]|\()|[dl](?:p\d+\n|[.(SVc]))")
+"""How the old text protocols begin a container, an array or a call."""
 
 
 def is_pickle(path: Path) -> bool:
     """Whether a file begins as a pickle does, and, in the old text protocols, ends as one."""
     with path.open("rb") as file:
-        start = file.read(2)
-        if len(start) < 2:
+        start = file.read(128)
+        if start[:1] == pickle.PROTO:  # a safetensors file may begin with these two bytes, but not with three
+            return len(start) > 2 and start[1] <= pickle.HIGHEST_PROTOCOL and start[2] in _Base.dispatch
+        if not _BEGINNING.match(start):
             return False
-        if start[0] == pickle.PROTO[0]:
-            return start[1] <= pickle.HIGHEST_PROTOCOL
         file.seek(-1, io.SEEK_END)
-        return start[:1] in (b"(", b"}", b"]", b"c") and file.read(1) == pickle.STOP
+        return file.read(1) == pickle.STOP
 
 
 def read_pickle(path: Path) -> object:
@@ -54,11 +60,11 @@ def read_pickle(path: Path) -> object:
     try:
         with path.open("rb") as file:
             content = _Reader(_Bounded(file, size), size).load()
-        _measure(content, {}, 0, 2 * size + 1000)
+        _measure(content, {}, 10 * size + 1_000_000)
     except RefusedError as refusal:
         raise DataError(f"{path}: {refusal}: {_ADVICE}") from None
     except Exception as error:  # whatever the bytes lead to, the answer is the same
-        said = " ".join(str(error).split())[:200]
+        said = ascii(" ".join(str(error)[:1000].split())[:200])[1:-1]
         raise DataError(f"{path}: not a whole pickle ({type(error).__name__}: {said})") from None
     return content
 
@@ -70,22 +76,24 @@ class _Bounded:
         self._file, self.left = file, size
 
     def read(self, count: int) -> bytes:
-        self._take(count)
+        if not 0 <= count <= self.left:
+            raise self._short(count)
+        self.left -= count  # without a further call, since each opcode is read so
         return self._file.read(count)
 
     def readinto(self, buffer: Any) -> int:
-        self._take(len(buffer))
+        if len(buffer) > self.left:
+            raise self._short(len(buffer))
+        self.left -= len(buffer)
         return self._file.readinto(buffer)
 
     def readline(self) -> bytes:
         line = self._file.readline()
-        self._take(len(line))
+        self.left -= len(line)
         return line
 
-    def _take(self, count: int) -> None:
-        if not 0 <= count <= self.left:
-            raise EOFError(f"{count} bytes are announced, and {self.left} are left")
-        self.left -= count
+    def _short(self, count: int) -> EOFError:
+        return EOFError(f"{count} bytes are announced, and {self.left} are left")
 
 
 class _Memo:
@@ -101,11 +109,19 @@ class _Memo:
     def __setitem__(self, number: int, seen: Any) -> None:
         if number == len(self._row):
             self._row.append(seen)
-            self._apart.pop(number, None)
+            if self._apart:
+                self._apart.pop(number, None)
         elif 0 <= number < len(self._row):
             self._row[number] = seen
         else:
             self._apart[number] = seen
+
+    def add(self, seen: Any) -> None:
+        """Give the next number, as newer protocols do throughout."""
+        if self._apart:
+            self[len(self)] = seen
+        else:
+            self._row.append(seen)
 
     def forget(self, *things: Any) -> None:
         """Let go of what was seen last: what only led to bytes is not asked for again."""
@@ -115,9 +131,6 @@ class _Memo:
 
     def __getitem__(self, number: int) -> Any:
         return self._row[number] if 0 <= number < len(self._row) else self._apart[number]
-
-
-_Base: Any = pickle._Unpickler
 
 
 class _Reader(_Base):  # type: ignore[misc]  # typeshed knows only the one in C
@@ -130,12 +143,15 @@ class _Reader(_Base):  # type: ignore[misc]  # typeshed knows only the one in C
 
     def __init__(self, file: _Bounded, size: int) -> None:
         super().__init__(file, fix_imports=False, encoding="bytes")
+        self._file = file
         self.memo = _Memo()
+        self._size = size
         self._room = size // 2 + 1000
+        self._work = 4 * size + 1000
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in ADMITTED:
-            raise RefusedError(f"refused to read '{module}.{name}'")
+            raise RefusedError(f"refused to read {ascii(f'{module}.{name}'[:100])}")
         return ADMITTED[module, name]
 
     def persistent_load(self, pid: object) -> NoReturn:
@@ -150,6 +166,23 @@ class _Reader(_Base):  # type: ignore[misc]  # typeshed knows only the one in C
         if self._room < 0:
             raise RefusedError("refused to make more containers than the file has room for")
 
+    def _mark(self) -> None:
+        if len(self.metastack) > 4 * _DEPTH:  # each open one takes a list
+            raise RefusedError(_DEEP)
+        _Base.load_mark(self)
+
+    def _spend(self, handed: Iterable[Any]) -> None:
+        """Count what a call is handed: two bytes hand over the same content again, to be copied each time."""
+        self._work -= sum(len(part) for part in handed if hasattr(part, "__len__"))
+        if self._work < 0:
+            raise RefusedError("refused to make more of the same content than the file holds")
+
+    def _memoize(self) -> None:
+        self.memo.add(self.stack[-1])
+
+    def _elsewhere(self) -> NoReturn:
+        raise RefusedError("refused to look for a buffer outside the file")
+
     def _object(self) -> NoReturn:
         raise RefusedError("refused to make an object of a class")
 
@@ -159,13 +192,16 @@ class _Reader(_Base):  # type: ignore[misc]  # typeshed knows only the one in C
         if not isinstance(named, Named) or not isinstance(arguments, tuple):
             raise RefusedError("refused to call what is not a name")
         self._made()
+        self._spend(arguments)
         stack[-1] = named.call(*arguments)
-        if isinstance(stack[-1], bytes) and len(stack[-1]) > _LARGE:  # bytes that were written as text
-            self.memo.forget(arguments, *arguments)
+        if type(stack[-1]) is bytes and len(stack[-1]) > _LARGE:  # bytes that were written as text
+            self.memo.forget(arguments, arguments[0])
 
     def _build(self) -> None:
         stack = self.stack
         state, made = stack.pop(), stack[-1]
+        if isinstance(state, tuple):
+            self._spend(state)
         if isinstance(made, Type):
             made.build(state)
         elif type(made) is np.ndarray:
@@ -211,7 +247,12 @@ class _Reader(_Base):  # type: ignore[misc]  # typeshed knows only the one in C
 
     def _bytearray(self) -> None:
         (count,) = struct.unpack("<Q", self.read(8))
-        self.append(bytearray(self.read(count)))
+        if count > self._size:
+            raise EOFError(f"{count} bytes are announced, and the file has {self._size}")
+        content = bytearray(count)
+        outside = self._unframer.current_frame is None  # where the base class reads bytes and copies them
+        (self._file if outside else self).readinto(content)
+        self.append(content)
 
 
 def _counted(code: bytes) -> Callable[[Any], None]:
@@ -231,6 +272,9 @@ _Reader.dispatch |= {
     },
     **{code[0]: _counted(code) for code in (pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3)},
     **{code[0]: _Reader._object for code in (pickle.OBJ, pickle.INST, pickle.NEWOBJ, pickle.NEWOBJ_EX)},
+    **{code[0]: _Reader._elsewhere for code in (pickle.NEXT_BUFFER, pickle.READONLY_BUFFER)},
+    pickle.MARK[0]: _Reader._mark,
+    pickle.MEMOIZE[0]: _Reader._memoize,
     pickle.REDUCE[0]: _Reader._reduce,
     pickle.BUILD[0]: _Reader._build,
     pickle.APPEND[0]: _Reader._append,
@@ -244,32 +288,37 @@ _Reader.dispatch |= {
 }
 
 
-def _measure(content: Any, sizes: dict[int, int], depth: int, limit: int) -> int:
-    """How many things there are to walk over, each shared one as often as it is met.
+def _measure(content: Any, seen: dict[int, tuple[int, int]], limit: int, depth: int = 0) -> tuple[int, int]:
+    """How many things there are to walk over, each shared one as often as it is met, and how deep they nest.
 
     Lists within lists that are the same list are few on disk and endless to a reader.
     """
-    known = sizes.get(id(content))
-    if known is not None:
-        if not known:
+    total, height = seen.get(id(content), (1, 0))
+    if depth + height > _DEPTH:
+        raise RefusedError(_DEEP)
+    if id(content) in seen:
+        if not total:
             raise RefusedError("refused to read what contains itself")
-        return known
-    if depth > _DEPTH:
-        raise RefusedError(f"refused to read what is nested deeper than {_DEPTH}")
-    sizes[id(content)] = 0
+        return total, height
+    seen[id(content)] = 0, 0
     items: Iterable[Any] = content
     if isinstance(content, dict):
         items = content.values()
     elif isinstance(content, np.ndarray):
+        if max(content.shape, default=0) > limit:  # without a value in it
+            raise RefusedError("refused to read an array with an endless axis")
         items = content.flat if content.dtype.kind == "O" else ()
     elif not isinstance(content, list | tuple | set | frozenset):
-        if isinstance(content, Named | Type):
+        if not isinstance(content, _VALUES):
             raise RefusedError("refused to read a name in place of a value")
         items = ()
-    total = 1
     for item in items:
-        total += 1 if type(item) in _LEAVES else _measure(item, sizes, depth + 1, limit)
+        if type(item) in _LEAVES:
+            total += 1
+        else:
+            below, tall = _measure(item, seen, limit, depth + 1)
+            total, height = total + below, max(height, tall + 1)
         if total > limit:
             raise RefusedError("refused to read what grows endlessly when it is walked over")
-    sizes[id(content)] = total
-    return total
+    seen[id(content)] = total, height
+    return total, height

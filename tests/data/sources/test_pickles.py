@@ -66,7 +66,7 @@ ARRAYS = {
 VALUES = [
     "so", "gü", b"\xff\x00", bytearray(b"abc"), b"", 0, -1, 2**70, -(2**70), 255, 65536, 1.5, float("inf"), 1 + 2j, True, None,
     [], (), {}, set(), {"a", "b"}, frozenset({1, 2}), [[1, (2, [3])]], {1: "x", (1, 2): "y", 1.5: None, None: 0, b"k"[:0].decode(): 1},
-    np.float32(1.5), np.int64(-3), np.bool_(True), np.str_("so"),
+    {np.str_("so"): 1, np.int64(3): 2, np.float32(1.5): 3}, np.float32(1.5), np.int64(-3), np.bool_(True), np.str_("so"), np.str_(""), np.bytes_(b""),
 ]  # fmt: skip
 
 
@@ -225,13 +225,38 @@ HOSTILE = {
     "persistent id": (b"Pabc\n.", "refused to follow a persistent id"),
     "persistent id, protocol 2": (b"\x80\x02U\x03abcQ.", "refused to follow a persistent id"),
     "extension": (b"\x80\x02\x82\x01.", "refused to look up extension 1"),
+    "buffer elsewhere": (b"\x80\x05\x97.", "refused to look for a buffer outside the file"),
+    "buffer in memory": (b"\x80\x05\x96\x01\0\0\0\0\0\0\0x\x98.", "refused to look for a buffer outside the file"),
+    "memory of an array": (b"\x80\x05" + NDARRAY + b"\x98.", "refused to look for a buffer outside the file"),
     "extension, wide": (b"\x80\x02\x84\x01\x00\x00\x7f.", "refused to look up extension 2130706433"),
     "encode otherwise": (b"c_codecs\nencode\n(VAAAA\nVrot13\ntR.", "refused to encode text in another way than Latin-1"),
     "a dictionary as a key": (b"}}I1\ns.", "refused to read a dict as a key"),
     "a factory that runs": (b"ccollections\ndefaultdict\n(ccollections\nOrderedDict\ntR.", "refused to read a defaultdict of that kind"),
+    "a complex number as a key": (pickle.dumps({1j: 1}, 2), "refused to read a complex as a key"),
+    "a wide number as a key": (pickle.dumps({np.longdouble(1): 1}, 2), "refused to read a longdouble as a key"),
+    "numbers of one hash": (pickle.dumps({2**60: 1}, 2), "refused to read a int as a key"),
+    "tuples of one hash": (pickle.dumps({(1, 2**31): 1}, 2), "refused to read a tuple as a key"),
+    "tuples of one hash, of three": (pickle.dumps({(1, 2, 3): 1}, 2), "refused to read a tuple as a key"),
+    "tuples of one hash, of fractions": (pickle.dumps({(1.5, 2): 1}, 2), "refused to read a tuple as a key"),
+    "a tuple of many": (pickle.dumps({("a",) * 4: 1}, 2), "refused to read a tuple as a key"),
+    "a long tuple of bytes": (b"\x80\x04}B\xe9\x03\0\0" + b"a" * 1001 + b"\x85K\x01s.", "refused to read a tuple as a key"),
+    "long bytes": (b"\x80\x04}B\xe9\x03\0\0" + b"a" * 1001 + b"K\x01s.", "refused to read a bytes as a key"),
+    "members of one hash": (b"\x80\x02c__builtin__\nset\n](" + b"J\0\0\0\x7fJ\0\0\0\x7fJ\0\0\0\x7f\x87e\x85R.", "refused to read a tuple as a key"),
     "endless hashing": (b"\x80\x04})" + PAIRS + b"I1\ns.", "refused to read a tuple as a key"),
     "endless walking": (b"\x80\x04]" + b"".join(b"\x94](h" + bytes([i]) * 1 + (b"h" + bytes([i])) * 9 + b"e" for i in range(0, 20)) + b".", None),
     "itself": (b"\x80\x02]q\x00h\x00a.", "refused to read what contains itself"),
+    "deep, one inside the next": (
+        b"\x80\x04](]" + b"".join(b"q" + bytes([i]) + b"]h" + bytes([i]) + b"a" for i in range(40)) + b"e.",
+        "refused to read what is nested deeper than 30",
+    ),
+    "marks without end": (b"(" * 5_000_000, "refused to read what is nested deeper than 30"),
+    "an endless axis": (NDARRAY + state(b"\x8a\x06" + (2**40).to_bytes(6, "little") + b"K\0\x86", data=b"C\0") + b".", "refused to read an array with an endless axis"),
+    "an endless axis of empty text": (
+        NDARRAY + state(b"\x8a\x06" + (2**40).to_bytes(6, "little") + b"\x85", b"cnumpy\ndtype\nX\x02\0\0\0U0\x89\x88\x87R", b"C\0") + b".",
+        "refused to read an array with an endless axis",
+    ),
+    "a name of two lines": (stack_global(b"a\nb\x1b", b"\xed\xa0\x80") + b".", r"refused to read 'a\nb\x1b.\ud800'"),
+    "a name without end": (b"\x80\x04X\x10\x27\0\0" + b"a" * 10_000 + b"\x8c\x01b\x93.", f"refused to read '{'a' * 100}'"),
     "deep": (b"]" * 60 + b"a" * 59 + b".", "refused to read what is nested deeper than 30"),
     "containers without end": (b"(" + b"]" * 20_000 + b"l.", "refused to make more containers than the file has room for"),
 }  # fmt: skip
@@ -265,11 +290,16 @@ BROKEN = {
     "negative long": b"\x80\x02\x8b" + struct.pack("<i", -5) + b"x.",
     "negative string": b"\x80\x02T" + struct.pack("<i", -5) + b"x.",
     "digits without end": b"L" + b"9" * 100_000 + b"L\n.",
-    "buffer elsewhere": b"\x80\x05\x97.",
     "wrong size": NDARRAY + state(b"K\x02\x85") + b".",
     "negative shape": NDARRAY + state(b"J\xff\xff\xff\xff\x85") + b".",
     "endless shape": NDARRAY + state(b"\x8a\x09" + b"\xff" * 8 + b"\x00\x85") + b".",
     "shape of text": NDARRAY + state(b"U\x01x\x85") + b".",
+    "shape without end": b"\x80\x04)"
+    + b"".join(b"\x940h" + bytes([i]) + b"h" + bytes([i]) + b"\x86" for i in range(100))
+    + b"\x940"
+    + NDARRAY
+    + state(b"hd\x85")
+    + b".",
     "too many axes": NDARRAY + state(b"(" + b"K\x01" * 65 + b"t") + b".",
     "objects from bytes": NDARRAY
     + state(b"K\x01\x85", b"cnumpy\ndtype\nX\x02\x00\x00\x00O8\x89\x88\x87R")
@@ -290,6 +320,34 @@ def test_what_is_broken_ends_in_one_line(name, read, tmp_path):
     )
 
 
+ANNOUNCED = {
+    "bytes": (b"\x80\x04\x8e" + struct.pack("<Q", 2**40), b"x."),
+    "text": (b"\x80\x04\x8d" + struct.pack("<Q", 2**40), b"x."),
+    "a frame": (b"\x80\x04\x95" + struct.pack("<Q", 2**40), b"x."),
+    "a bytearray": (b"\x80\x05\x96" + struct.pack("<Q", 2**40), b"x."),
+}
+
+
+@pytest.mark.parametrize("name", ANNOUNCED)
+def test_no_room_is_made_for_what_is_only_announced(name, read, tmp_path):
+    start, rest = ANNOUNCED[name]
+    left = f"the file has {len(start + rest)}" if name == "a bytearray" else f"{len(rest)} are left"
+    said = f"{tmp_path / 'a.pkl'}: not a whole pickle (EOFError: {2**40} bytes are announced, and {left})"
+    with pytest.raises(DataError, match=f"^{re.escape(said)}$"):
+        read(start + rest)
+
+
+def test_a_bytearray_may_not_be_longer_than_what_is_left(read, tmp_path):
+    said = f"{tmp_path / 'a.pkl'}: not a whole pickle (EOFError: 12 bytes are announced, and 2 are left)"
+    with pytest.raises(DataError, match=f"^{re.escape(said)}$"):
+        read(b"\x80\x05\x96" + struct.pack("<Q", 12) + b"x.")
+
+
+def test_numbers_of_the_memo_may_be_apart(read):
+    raw = b"\x80\x04(K\x01q\x05K\x02\x94h\x01h\x05l."
+    assert read(raw) == pickle.loads(raw) == [1, 2, 2, 1]
+
+
 def test_a_memo_far_out_takes_no_memory(tmp_path):
     """The reader in C makes room for the whole memo: 2**31 places of 8 bytes. In a process of its own, with a limit."""
     path = tmp_path / "a.pkl"
@@ -300,6 +358,48 @@ def test_a_memo_far_out_takes_no_memory(tmp_path):
         f"assert read_pickle(pathlib.Path({str(path)!r})) == []"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def again(call, handed, times=200_000):
+    """A list of calls of one thing with the same arguments: five bytes each."""
+    return b"\x80\x04](" + call + b"q\x000" + handed + b"q\x010" + b"h\x00h\x01R" * times + b"e."
+
+
+LARGE = struct.pack("<I", 1_000_000) + b"a" * 1_000_000
+FLOATS = (
+    b"cnumpy\ndtype\nX\x02\0\0\0f8\x89\x88\x87R(K\x03X\x01\0\0\0>NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb"
+)
+EMPTY = b"cnumpy.core.multiarray\n_reconstruct\nq\x000cnumpy\nndarray\nK\0\x85C\x01b\x87q\x010"
+MULTIPLIED = {
+    "encoding": again(b"c_codecs\nencode\n", b"X\xe8\x03\0\0" + b"a" * 1000 + b"X\x06\0\0\0latin1\x86"),
+    "bytearrays": again(b"cbuiltins\nbytearray\n", b"B" + LARGE + b"\x85"),
+    "sets": again(b"cbuiltins\nset\n", b"](" + b"K\x01" * 100_000 + b"e\x85"),
+    "numbers": again(b"cnumpy.core.multiarray\nscalar\n", b"cnumpy\ndtype\nX\x08\0\0\0S1000000\x89\x88\x87RB" + LARGE + b"\x86"),
+    "swapped arrays": b"\x80\x04](" + EMPTY + b"(K\x01J" + struct.pack("<i", 125_000) + b"\x85" + FLOATS + b"\x89B" + LARGE + b"tq\x020"
+    + b"h\x00h\x01Rh\x02b" * 50_000 + b"e.",
+}  # fmt: skip
+
+
+def test_a_few_bytes_do_not_multiply_what_is_large(tmp_path):
+    """Up to 1 MB copied for every five bytes of the file. In a process of its own, with limits of memory and time."""
+    for name, raw in MULTIPLIED.items():
+        (tmp_path / name).write_bytes(raw)
+    code = (
+        "import pathlib, resource, sys, numpy\n"
+        "from affect.data.sources.pickles import read_pickle\nfrom affect.errors import DataError\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))\n"
+        "resource.setrlimit(resource.RLIMIT_CPU, (20, 20))\n"
+        "for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):\n"
+        "    try:\n        print(path.name, len(read_pickle(path)))\n"
+        "    except DataError as error:\n        print(error)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], check=True, timeout=60, capture_output=True, text=True
+    )
+    assert ran.stdout.splitlines() == [
+        f"{tmp_path / name}: refused to make more of the same content than the file holds{ADVICE}"
+        for name in sorted(MULTIPLIED)
+    ]
 
 
 def test_names_cannot_be_changed_from_within(read):
@@ -315,6 +415,8 @@ def test_the_same_thing_many_times_is_no_harm(read):
     content = read(pickle.dumps({"words": [word] * 5000, "arrays": [array] * 500}))
     assert content["words"] == [word] * 5000
     assert all(x is content["arrays"][0] for x in content["arrays"])
+    labels = {f"label {i}": i for i in range(20)}
+    assert read(pickle.dumps([labels] * 2000)) == [labels] * 2000
 
 
 @pytest.mark.parametrize("protocol", [0, 2, 4, 5])
@@ -348,6 +450,14 @@ def test_pickles_are_told_from_other_files(tmp_path):
         b"x",
         b"id,text\n1,so.",
         b"(hello",
+        b"(I agree.",
+        b"(lost).",
+        b"clip,label\n1,0.",
+        b"called so.",
+        b"[1, 2].",
+        b"{}.",
+        b"]] so.",
+        b"\x80\x02" + b"\0" * 6 + b'{"a":{}}',  # safetensors with a header of 640 bytes
         b"\x89HDF\r\n\x1a\n",
         b"PAR1....PAR1",
         others.getvalue(),
@@ -369,3 +479,30 @@ def test_arrays_that_were_written_as_text_are_not_kept_twice(read):
         tracemalloc.stop()
     assert all(map(np.array_equal, content, arrays))
     assert peak < 1.7 * sum(array.nbytes for array in arrays)
+
+
+@pytest.mark.parametrize("protocol", [4, 5])
+def test_large_arrays_are_in_memory_once(protocol, read):
+    array = RNG.normal(size=(1 << 20,))  # in protocol 5 a bytearray, which is easily read as bytes first
+    raw = pickle.dumps([array], protocol)
+    tracemalloc.start()
+    try:
+        content = read(raw)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    same(content[0], array)
+    assert peak < 1.1 * array.nbytes
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_large_byte_strings_come_back_as_they_were(protocol, read):
+    large = [
+        b"\xffx" * 2000,
+        b"\xfey" * 2000,
+        bytearray(b"\xfdz" * 2000),
+        np.bytes_(b"x" * 3000),
+        np.bytes_(b"y" * 3000),
+    ]
+    large.append(large[0])
+    assert read(pickle.dumps(large, protocol)) == large
