@@ -12,6 +12,7 @@ from affect.data.corpora import citation
 from affect.data.corpus import Corpus, Split
 from affect.data.ragged import Ragged, Words
 from affect.data.sources.labels import Labels
+from affect.data.sources.padding import told
 from affect.data.sources.values import floats, text
 from affect.errors import DataError
 
@@ -52,10 +53,7 @@ def read(content: Any, path: Path) -> Corpus:
         for modality in _STEPS:
             seen = split.modalities[modality].observed
             if not seen.all():
-                notes.append(
-                    f"{name}, {modality}: {(~seen).sum():,} of {len(seen):,} steps hold only zeros and count "
-                    "as unobserved."
-                )
+                notes.append(f"{name}, {modality}: {told(int((~seen).sum()), len(seen))}")
     return Corpus(
         name=path.stem,
         splits=splits,

@@ -16,7 +16,7 @@ from affect.data.corpus import Corpus, Split
 from affect.data.ragged import Ragged
 from affect.data.sources import hdf5
 from affect.data.sources.labels import Labels
-from affect.data.sources.padding import extent, holding, unpad
+from affect.data.sources.padding import extent, holding, told, unpad
 from affect.data.targets import MultiClass, Regression
 from affect.errors import DataError
 
@@ -120,9 +120,7 @@ class _Report:
             padding = (
                 f"the padding found stands in {' and '.join(sides)}" if sides else "no padding was found"
             )
-            found.append(
-                f"{m}: {padding}; {empty:,} of {steps:,} steps hold only zeros and count as unobserved."
-            )
+            found.append(f"{m}: {padding}; {told(empty, steps)}")
         return (*found, *self._others)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from affect.data.corpora import citation
 from affect.data.corpus import Corpus, Split
 from affect.data.ragged import Ragged, Rows, Words
-from affect.data.sources.padding import extent, holding, unpad
+from affect.data.sources.padding import extent, holding, told, unpad
 from affect.data.sources.values import floats, texts
 from affect.data.targets import MultiClass, Regression, Target
 from affect.errors import DataError
@@ -116,10 +116,7 @@ class _Part:
             held = holding(values, inside)
             empty = int(inside.sum() - held.sum())
             if empty:
-                notes.append(
-                    f"{self._split}, {name}: {empty:,} of {inside.sum():,} steps hold only zeros and count "
-                    "as unobserved."
-                )
+                notes.append(f"{self._split}, {name}: {told(empty, int(inside.sum()))}")
             found[name] = unpad(values, begin, lengths, held)
         if tokens:
             ids, mask = self._tokens()

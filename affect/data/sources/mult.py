@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from affect.data.corpora import citation
 from affect.data.corpus import Corpus, Split
 from affect.data.ragged import Ragged, Rows
-from affect.data.sources.padding import Side, extent, holding, unpad
+from affect.data.sources.padding import Side, extent, holding, told, unpad
 from affect.data.sources.values import floats, text
 from affect.data.targets import MultiLabel, Regression, Target
 from affect.errors import DataError
@@ -112,7 +112,7 @@ def _modalities(
             notes.append(
                 f"{split}, {name}: "
                 + ("no padding was found" if side == "none" else f"the padding found stands in {side}")
-                + f"; {empty:,} of {lengths.sum():,} steps hold only zeros and count as unobserved."
+                + f"; {told(empty, int(lengths.sum()))}"
             )
             rows[split][name] = unpad(values, begin, lengths, held[split][name])
     return rows

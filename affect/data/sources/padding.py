@@ -81,3 +81,13 @@ def unpad(
     seen = np.ones(samples * time, dtype=bool) if observed is None else observed.reshape(-1)
     starts = np.arange(samples) * time + np.where(lengths > 0, begin, 0)
     return Ragged(starts, np.asarray(lengths, dtype=np.int64), flat, seen)
+
+
+def told(empty: int, steps: int) -> str:
+    """What users should read of steps without content, as the end of a note.
+
+    Example:
+        >>> told(3, 2000)
+        '3 of 2,000 steps hold only zeros and count as unobserved.'
+    """
+    return f"{empty:,} of {steps:,} steps hold only zeros and count as unobserved."
