@@ -163,11 +163,8 @@ class Growing:
     def _write(self, record: dict[str, Any], block: NDArray[Any]) -> None:
         name = record["file"]
         if name not in self._files:
-            size = (
-                record["rows"] * int(np.prod(record["tail"], dtype=int)) * np.dtype(record["dtype"]).itemsize
-            )
             file = (self.folder / name).open("ab")
-            file.truncate(size)  # what was written after the checkpoint is written again
+            file.truncate(_bytes(record))  # what was written after the checkpoint is written again
             self._files[name] = file
         self._files[name].write(np.ascontiguousarray(block).data)
         record["rows"] += len(block)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from affect.data.corpus import Split
+from affect.data.quality import Columns
 from affect.data.ragged import Ragged
 from affect.errors import ConfigError, DataError, did_you_mean
 from affect.sequences import Sequence
@@ -78,7 +79,8 @@ class Scaler(nn.Module):
         scaler = cls({name: x.dim for name, x in split.modalities.items()}, scaling, nonfinite, clip)
         for name in scaler.dims:
             rows = split.modalities[name]
-            bad = nonfinite_counts(rows)
+            found = Columns.of(rows)
+            bad = found.nan + found.infinite
             if bad.any():
                 listing = ", ".join(
                     f"{count} in column {column}" for column, count in enumerate(bad) if count
@@ -110,14 +112,6 @@ class Scaler(nn.Module):
         values = torch.where(finite, x.values, self.get_buffer(f"fill_{name}"))
         scaled = (values - self.get_buffer(f"centre_{name}")) / self.scale_of(name)
         return x.with_values(scaled if self.scaling == "none" else scaled.clamp(-self.clip, self.clip))
-
-
-def nonfinite_counts(rows: Ragged) -> NDArray[np.int64]:
-    """NaN and infinite values in the observed steps, per column, (feature,)."""
-    counts = np.zeros(rows.dim, dtype=np.int64)
-    for block in rows.chunks():
-        counts += (~np.isfinite(block)).sum(0)
-    return counts
 
 
 def _statistics(rows: Ragged, scaling: Scaling) -> tuple[NDArray[np.float64], ...]:

@@ -265,12 +265,18 @@ def _counted(code: bytes) -> Callable[[Any], None]:
     return load
 
 
+_CONTAINERS = (
+    pickle.EMPTY_LIST,
+    pickle.EMPTY_DICT,
+    pickle.EMPTY_SET,
+    pickle.LIST,
+    pickle.TUPLE,
+    pickle.TUPLE1,
+    pickle.TUPLE2,
+    pickle.TUPLE3,
+)
 _Reader.dispatch |= {
-    **{
-        code[0]: _counted(code)
-        for code in (pickle.EMPTY_LIST, pickle.EMPTY_DICT, pickle.EMPTY_SET, pickle.LIST)
-    },
-    **{code[0]: _counted(code) for code in (pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3)},
+    **{code[0]: _counted(code) for code in _CONTAINERS},
     **{code[0]: _Reader._object for code in (pickle.OBJ, pickle.INST, pickle.NEWOBJ, pickle.NEWOBJ_EX)},
     **{code[0]: _Reader._elsewhere for code in (pickle.NEXT_BUFFER, pickle.READONLY_BUFFER)},
     pickle.MARK[0]: _Reader._mark,
