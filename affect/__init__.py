@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from affect import encoders, errors, fusion, heads, metrics, objectives, pooling, testing
+    from affect import baselines, encoders, errors, fusion, heads, metrics, objectives, pooling, testing
     from affect.data.corpus import Corpus, Split
     from affect.data.loading import batches
     from affect.data.ragged import Ragged, Words
@@ -43,6 +43,7 @@ _HOMES = {
 }
 _NAMES = {name: home for home, names in _HOMES.items() for name in names}
 _ROOMS = (
+    "baselines",
     "cli",
     "data",
     "encoders",
@@ -75,6 +76,7 @@ __all__ = [
     "Split",
     "VectorFusion",
     "Words",
+    "baselines",
     "batches",
     "encoders",
     "errors",

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affect import metrics
-from affect.configuration import check_keys, parse, read, resolve
+from affect.configuration import check_keys, merged, parse, read, resolve
 from affect.data.corpus import Corpus
 from affect.errors import ConfigError
 from affect.files import writing
@@ -30,8 +30,8 @@ class Experiment:
         models: what is compared: a name, and what its model has that `model` has not.
         target: what is predicted, or several, one after the other; the corpus's only one by default.
         metrics: which stand in the table; all by default.
-        model: what all models share.
-        training: how all are trained.
+        model: what all models share; a baseline takes of it what it can read.
+        training: how all are trained; a baseline reads its `monitor` alone.
         objective: the plain loss of the kind of target by default; by target where there are several.
         loggers: any Lightning loggers, beside the CSV and TensorBoard logs in the run folders.
         seeds: one run each.
@@ -223,7 +223,7 @@ def _content(experiment: Experiment, own: Mapping[str, Any], target: str | None)
     return {
         "corpus": experiment.corpus,
         "target": target,
-        "model": {**experiment.model, **own},
+        "model": merged(experiment.model, own),
         "training": experiment.training,
         "objective": objective,
         "loggers": experiment.loggers,

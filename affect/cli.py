@@ -109,25 +109,10 @@ def bench(args: argparse.Namespace) -> None:
 
 def predict(args: argparse.Namespace) -> None:
     """A finished run's predictions for any corpus with its modalities."""
-    from affect.data.sources import load
-    from affect.errors import ConfigError
     from affect.files import writing
-    from affect.runs import load_model
-    from affect.training import predict as predict_split
+    from affect.runs import predict as predict_corpus
 
-    model, corpus = load_model(args.run_folder), load(args.path)
-    for name, encoder in model.encoders.items():
-        if corpus.dims.get(name) != encoder.in_dim:
-            raise ConfigError(
-                f"{args.path}: {args.run_folder} needs {name} with feature size {encoder.in_dim}, "
-                f"got {corpus.dims.get(name, 'no such modality')}"
-            )
-    if model.needs_alignment and not corpus.aligned:
-        raise ConfigError(
-            f"{args.path}: {args.run_folder} needs aligned sequences, and the corpus is not aligned"
-        )
-    split = args.split or ("test" if "test" in corpus.splits else next(iter(corpus.splits)))
-    table = predict_split(model, corpus[split], corpus.aligned)
+    table = predict_corpus(args.run_folder, args.path, args.split)
     if args.out is None:
         table.to_csv(sys.stdout, index=False)
     else:

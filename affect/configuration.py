@@ -5,6 +5,8 @@ A part is named by its class, alone or with arguments, as in Lightning's command
     fusion: TensorFusion                        # a class of affect
     fusion: my_fusions.MyFusion                 # a class of yours, by its import path
     fusion: {class_path: LowRankFusion, init_args: {rank: 8}}
+
+A model is a torch model (`Model`), or a baseline outside torch (`BaselineModel`) where its section names one.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import Any
 import yaml
 from lightning.pytorch.loggers import Logger
 
+from affect.baselines import Baseline
 from affect.data.alignment.aligners import Aligner
 from affect.data.corpus import Corpus
 from affect.data.scaling import Nonfinite, Scaling
@@ -33,6 +36,7 @@ from affect.objectives import Objective
 from affect.training import Training
 
 ROOMS = {
+    "baseline": ("affect.baselines", "Baseline"),
     "encoder": ("affect.encoders", "Encoder"),
     "aligner": ("affect.data.alignment.aligners", "Aligner"),
     "fusion": ("affect.fusion", "Fusion"),
@@ -98,6 +102,28 @@ class Model:
 
 
 @dataclass
+class BaselineModel:
+    """A model outside torch, and what it reads.
+
+    Args:
+        baseline: the model.
+        modalities: which to use; all by default.
+        scaling: standard, robust or none.
+        nonfinite: what becomes of NaN and infinite values: mean, mask or refuse.
+    """
+
+    baseline: Callable[[dict[str, int], Target], Baseline]
+    modalities: list[str] | None = None
+    scaling: Scaling = "standard"
+    nonfinite: Nonfinite = "mean"
+
+    def build(self, corpus: Corpus, target: str | None) -> Baseline:
+        """The baseline for a corpus and one of its targets; it has not learned yet."""
+        corpus = corpus if self.modalities is None else corpus.select(self.modalities)
+        return self.baseline(corpus.dims, corpus.target(target))
+
+
+@dataclass
 class Configuration:
     """What one run does.
 
@@ -105,7 +131,7 @@ class Configuration:
         corpus: a file, relative to the configuration's own folder, or a generated corpus.
         target: what to predict; the only target of the corpus by default.
         model: the model.
-        training: how it is trained.
+        training: how it is trained; a baseline reads its `monitor` alone.
         objective: the plain loss of the kind of target by default.
         loggers: any Lightning loggers, beside the CSV and TensorBoard logs in the run folder.
         seeds: one run each.
@@ -115,7 +141,7 @@ class Configuration:
 
     corpus: str
     target: str | None = None
-    model: Model = field(default_factory=Model)
+    model: Model | BaselineModel = field(default_factory=Model)
     training: Training = field(default_factory=Training)
     objective: Callable[[Target], Objective] | None = None
     loggers: list[Callable[[], Logger]] = field(default_factory=list)
@@ -154,7 +180,8 @@ def parse(content: Mapping[str, Any], where: str) -> Configuration:
 
     plain = resolve(content, where)
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(Configuration, None, fail_untyped=False)  # users' own classes
+    parser.add_class_arguments(Configuration, None, skip={"model"}, fail_untyped=False)  # users' own classes
+    parser.add_class_arguments(kind_of(plain["model"]), "model", fail_untyped=False)
     try:
         return Configuration(**parser.instantiate(parser.parse_object(plain)).as_dict())
     except ArgumentError as error:
@@ -167,7 +194,7 @@ def resolve(content: Mapping[str, Any], where: str) -> dict[str, Any]:
     if "corpus" not in content:
         raise ConfigError(f"{where}: corpus is missing; name a file or 'synthetic'")
     plain = dict(content)
-    for key, kind in (("model", Model), ("training", Training)):
+    for key, kind in (("model", kind_of(plain.get("model"))), ("training", Training)):
         section = plain.get(key) or {}
         check_keys(section, kind, f"{where}: {key}")
         plain[key] = {name: _part(value, name, f"{where}: {key}") for name, value in section.items()}
@@ -175,6 +202,24 @@ def resolve(content: Mapping[str, Any], where: str) -> dict[str, Any]:
     if plain.get("objective") is not None:
         plain["objective"] = _part(plain["objective"], "objective", where)
     return plain
+
+
+def kind_of(section: Any) -> type[Model] | type[BaselineModel]:
+    """What a model section describes: the one place where baselines part from torch models."""
+    return BaselineModel if isinstance(section, Mapping) and "baseline" in section else Model
+
+
+def merged(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """One model's section: what all share, but for the parts that only the other kind has, and its own.
+
+    Example:
+        >>> merged({"width": 8, "scaling": "robust"}, {"baseline": "KernelSVM"})
+        {'scaling': 'robust', 'baseline': 'KernelSVM'}
+    """
+    kind = kind_of({**shared, **own})
+    known = {entry.name for either in (Model, BaselineModel) for entry in fields(either)}
+    foreign = known - {entry.name for entry in fields(kind)}
+    return {**{key: value for key, value in shared.items() if key not in foreign}, **own}
 
 
 def check_keys(content: Any, kind: type, where: str) -> None:
@@ -206,7 +251,25 @@ def _part(value: Any, key: str, where: str) -> Any:
                 f"{where}: {key}: {cls.__name__} has no argument '{name}'; {did_you_mean(name, known)}"
             )
     arguments = {name: _part(entry, name, where) for name, entry in arguments.items()}
-    return {"class_path": f"{cls.__module__}.{cls.__qualname__}", "init_args": arguments}
+    return _named(cls, arguments)
+
+
+def _named(cls: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """A class with all its arguments: those that were left out have the values that they default to.
+
+    Said in full, a run can be repeated when a default has changed, and jsonargparse cannot hand an argument of a
+    default class on to the class that was named in its place.
+    """
+    defaults = {}
+    for name, parameter in inspect.signature(cls).parameters.items():
+        value = parameter.default
+        if inspect.isclass(value) and value is not parameter.empty:
+            defaults[name] = _named(value, {})
+        elif isinstance(value, tuple):
+            defaults[name] = list(value)
+        elif isinstance(value, int | float | str | None):
+            defaults[name] = value
+    return {"class_path": f"{cls.__module__}.{cls.__qualname__}", "init_args": {**defaults, **arguments}}
 
 
 _GIVEN = ("self", "dims", "in_dim", "out_dim", "target", "optimizer")

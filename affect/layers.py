@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+from affect.errors import ConfigError
+from affect.sequences import Sequence, place
 
 
 def perceptron(in_dim: int, out_dim: int, layers: int, dropout: float) -> nn.Sequential:
@@ -23,8 +29,11 @@ def perceptron(in_dim: int, out_dim: int, layers: int, dropout: float) -> nn.Seq
 
 
 class PresenceWeights(nn.Module):
-    """One learned weight per part; over the parts that are there they sum to one.
+    """One weight per part; over the parts that are there they sum to one.
 
+    Args:
+        parts: how many.
+        learned: whether the weights are; else all that are there have the same.
     Shapes:
         present: (batch, part) bool -> (batch, part)
     Missing:
@@ -34,12 +43,215 @@ class PresenceWeights(nn.Module):
         [[0.5, 0.5], [1.0, 0.0]]
     """
 
-    def __init__(self, parts: int) -> None:
+    logits: Tensor
+
+    def __init__(self, parts: int, learned: bool = True) -> None:
         super().__init__()
-        self.logits = nn.Parameter(torch.zeros(parts))
+        if learned:
+            self.logits = nn.Parameter(torch.zeros(parts))
+        else:
+            self.register_buffer("logits", torch.zeros(parts), persistent=False)
 
     def forward(self, present: Tensor) -> Tensor:
         """(batch, part) bool -> (batch, part)."""
-        left_out = ~present & present.any(-1, keepdim=True)  # a softmax over nothing would be NaN
-        weights = self.logits.expand(present.shape).masked_fill(left_out, -torch.inf).softmax(-1)
-        return weights * present
+        return softmax_over(self.logits.expand(present.shape), present, -1)
+
+
+def softmax_over(scores: Tensor, mask: Tensor, dim: int) -> Tensor:
+    """Softmax along `dim` over what `mask` holds; the rest is zero, and all is where it holds nothing.
+
+    Example:
+        >>> softmax_over(torch.zeros(2, 2), torch.tensor([[True, True], [False, False]]), -1)
+        tensor([[0.5000, 0.5000],
+                [0.0000, 0.0000]])
+    """
+    left_out = ~mask & mask.any(dim, keepdim=True)  # a softmax over nothing would be NaN
+    return scores.masked_fill(left_out, -torch.inf).softmax(dim) * mask
+
+
+def sinusoids(places: Tensor, dim: int) -> Tensor:
+    """Sines and cosines of where steps stand, (batch, time) -> (batch, time, dim).
+
+    Reference:
+        Vaswani et al., Attention Is All You Need, NeurIPS 2017, section 3.5.
+    Example:
+        >>> sinusoids(torch.tensor([[0.0, 1.0]]), 2)
+        tensor([[[0.0000, 1.0000],
+                 [0.8415, 0.5403]]])
+    """
+    evens = torch.arange(0, dim, 2, device=places.device, dtype=places.dtype)
+    angles = places.unsqueeze(-1) * torch.exp(evens * (-math.log(10000.0) / dim))
+    return torch.stack([angles.sin(), angles.cos()], -1).flatten(-2)[..., :dim]
+
+
+def check_heads(who: str, width: int, heads: int) -> None:
+    """Refuse a width that cannot be split into heads.
+
+    Raises:
+        ConfigError: `heads` is below one, or does not divide `width`.
+    Example:
+        >>> check_heads("Attention", 10, 4)
+        Traceback (most recent call last):
+        affect.errors.ConfigError: Attention: width must be divisible by heads, got 10 and 4
+    """
+    if heads < 1 or width % heads:
+        raise ConfigError(f"{who}: width must be divisible by heads, got {width} and {heads}")
+
+
+class Attention(nn.Module):
+    """Multi-head attention of steps to the observed steps of a context.
+
+    The weights are never materialised: memory grows with the steps, not with their product. Dropout of single
+    weights would cost that (and, on a CPU, 10 times the time), so whole steps of the context are dropped
+    instead, alike for all heads and queries.
+
+    Args:
+        dim: feature size of the queries and of what comes out; divisible by `heads`.
+        heads: attention heads.
+        dropout: rate at which steps of the context are lost in training.
+        local: whether each head leans to the same moment: a score loses (sharpness times distance) squared, the
+            distance being that of relative places (`affect.sequences.place`), the sharpness learned.
+    Shapes:
+        x: (batch, time, dim), context: (batch, time of the context, dim) -> (batch, time, dim)
+    Missing:
+        an unobserved step is never attended to; where the context has none observed, zeros come out.
+    Raises:
+        ConfigError: `dim` is not divisible by `heads`.
+    Example:
+        >>> x, context = Sequence.full(torch.ones(5, 7, 8)), Sequence.full(torch.ones(5, 4, 8))
+        >>> Attention(8, heads=2)(x, context).shape
+        torch.Size([5, 7, 8])
+    """
+
+    def __init__(self, dim: int, heads: int, dropout: float = 0.0, local: bool = False) -> None:
+        super().__init__()
+        check_heads("Attention", dim, heads)
+        self.heads, self.dropout = heads, dropout
+        self.query = nn.Linear(dim, dim)
+        # a bias of the key shifts all scores of a query alike, so that it cannot learn
+        self.key = nn.Linear(dim, dim, bias=False)
+        self.value = nn.Linear(dim, dim)
+        self.out = nn.Linear(dim, dim)
+        self.sharpness = nn.Parameter(2 ** torch.linspace(1, 6, heads)) if local else None
+
+    def forward(self, x: Sequence, context: Sequence) -> Tensor:
+        """Attend from every step of `x`, observed or not."""
+        seen = context.mask
+        if self.training and self.dropout:
+            kept = seen & (torch.rand(seen.shape, device=seen.device) >= self.dropout)
+            seen = torch.where(kept.any(1, keepdim=True), kept, seen)
+        seen = seen | ~context.present.unsqueeze(1)  # a softmax over nothing would be NaN
+        query, key, value = (
+            values.view(*values.shape[:2], self.heads, -1).transpose(1, 2)
+            for values in (self.query(x.values), self.key(context.values), self.value(context.values))
+        )  # (batch, heads, time, dim / heads)
+        query = query * query.shape[-1] ** -0.5
+        if self.sharpness is not None:
+            # -(s (p - q))^2 is 2 s^2 p q - s^2 q^2 and a term that all scores of a query share: two features
+            square = self.sharpness.square()[:, None, None]
+            here, there = (place(s.mask, s.values.dtype)[:, None, :, None] for s in (x, context))
+            query = _beside(query, 2 * square * here, -square)
+            key = _beside(key, there, there.square())
+            value = F.pad(value, (0, 2))  # the fast kernel wants one size
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=seen[:, None, None, :], scale=1.0)
+        mixed = mixed[..., : len(self.out.weight) // self.heads]
+        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        return torch.where(context.present[:, None, None], out, 0)
+
+
+def _beside(values: Tensor, *features: Tensor) -> Tensor:
+    """More features beside those of `values`, each broadcast to all heads and steps."""
+    return torch.cat([values, *(f.to(values.dtype).expand(*values.shape[:-1], 1) for f in features)], -1)
+
+
+class TransformerLayer(nn.Module):
+    """Attention and a feed-forward part, each after a norm and added to what it read.
+
+    Args:
+        dim: feature size; divisible by `heads`.
+        heads: attention heads.
+        dropout: rate at which the output of both parts is dropped.
+        key_dropout: rate at which attended steps are lost in training.
+        crossed: whether it attends to another sequence, which then has a norm of its own.
+        local: whether its heads lean to the same moment.
+    Shapes:
+        x: (batch, time, dim), context: (batch, time of the context, dim) -> (batch, time, dim)
+    Missing:
+        an unobserved step is never attended to and stays unobserved; a context without steps adds nothing.
+    Reference:
+        Vaswani et al., Attention Is All You Need, NeurIPS 2017.
+        Differs: norm before each part (Xiong et al., ICML 2020); GELU; the key has no bias.
+    Example:
+        >>> TransformerLayer(8, heads=2)(Sequence.full(torch.ones(5, 7, 8))).values.shape
+        torch.Size([5, 7, 8])
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        dropout: float = 0.1,
+        key_dropout: float = 0.0,
+        crossed: bool = False,
+        local: bool = False,
+    ) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.context_norm = nn.LayerNorm(dim) if crossed else None
+        self.attention = Attention(dim, heads, key_dropout, local)
+        self.feedforward = nn.Sequential(
+            nn.LayerNorm(dim), nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim)
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Sequence, context: Sequence | None = None) -> Sequence:
+        """Attend to `context` if the layer is crossed, to `x` itself if it is not."""
+        normed = read = x.with_values(self.norm(x.values))
+        if self.context_norm is not None and context is not None:
+            read = context.with_values(self.context_norm(context.values))
+        h = x.values + self.dropout(self.attention(normed, read))
+        return x.with_values(h + self.dropout(self.feedforward(h)))
+
+
+class TransformerStack(nn.Module):
+    """Transformer layers, one upon the other, and a norm.
+
+    Args:
+        dim: feature size; divisible by `heads`.
+        heads: attention heads.
+        layers: how many are stacked.
+        dropout: rate at which the output of attention and of feed-forward parts is dropped.
+        key_dropout: rate at which attended steps are lost in training.
+        crossed: whether every layer attends to another sequence, always the same.
+        local: whether its heads lean to the same moment.
+    Shapes:
+        x: (batch, time, dim), context: (batch, time of the context, dim) -> (batch, time, dim)
+    Missing:
+        an unobserved step is never attended to and stays unobserved; a context without steps adds nothing.
+    Example:
+        >>> stack = TransformerStack(8, heads=2, layers=3, crossed=True)
+        >>> stack(Sequence.full(torch.ones(5, 7, 8)), Sequence.full(torch.ones(5, 4, 8))).values.shape
+        torch.Size([5, 7, 8])
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        layers: int,
+        dropout: float = 0.1,
+        key_dropout: float = 0.0,
+        crossed: bool = False,
+        local: bool = False,
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            TransformerLayer(dim, heads, dropout, key_dropout, crossed, local) for _ in range(layers)
+        )
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, x: Sequence, context: Sequence | None = None) -> Sequence:
+        """Run all layers."""
+        for layer in self.layers:
+            x = layer(x, context)
+        return x.with_values(self.norm(x.values))

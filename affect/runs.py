@@ -6,6 +6,8 @@ predictions.csv     one row per label
 history.csv         one row per epoch
 model.safetensors   weights of the kept epoch, the scaler's statistics among them
     run.json            what it ran on and was built for; it is written last
+
+A baseline has neither a history nor weights: it is fitted again from its corpus when it is asked to predict.
 """
 
 from __future__ import annotations
@@ -17,18 +19,21 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 import torch
 import yaml
 from filelock import FileLock
 
-from affect.configuration import Configuration, parse, read
+from affect.baselines import Baseline
+from affect.configuration import BaselineModel, Configuration, Model, parse, read
 from affect.data import splitting, targets
 from affect.data.corpus import Corpus
 from affect.data.scaling import Scaler
@@ -37,6 +42,7 @@ from affect.errors import ConfigError, DataError
 from affect.files import writing
 from affect.model import FusionModel
 from affect.training import fit, seeded
+from affect.training import predict as predict_split
 
 DONE = "run.json"
 _SPEAKS_FOR = ("torch", "lightning", "numpy", "scipy", "scikit-learn", "pandas")
@@ -78,8 +84,35 @@ class Job:
     def _run(self) -> None:
         configuration = parse(self.content, str(self.folder / "config.yaml"))
         corpus = prepare(configuration, self.fold, self.root)
+        if isinstance(configuration.model, BaselineModel):
+            results, predictions, facts = self._fit(configuration.model, configuration, corpus)
+        else:
+            results, predictions, facts = self._train(configuration.model, configuration, corpus)
+        content = {
+            **self.content,
+            "corpus": corpus_path(configuration.corpus, self.root),
+            "seeds": [self.seed],
+        }
+        with writing(self.folder / "config.yaml") as path:
+            path.write_text(yaml.safe_dump(content, sort_keys=False))
+        for table, rows in (("results", results), ("predictions", predictions)):
+            _write(rows.assign(fold=self.fold), self.folder / f"{table}.csv")
+        facts = {
+            "name": self.name,
+            "seed": self.seed,
+            "fold": self.fold,
+            **facts,
+            "corpus": {"name": corpus.name, "notes": corpus.notes, "sha256": _sha256(content["corpus"])},
+            "ran_on": _environment(configuration.training.accelerator),
+        }
+        with writing(self.folder / DONE) as path:
+            path.write_text(json.dumps(facts, indent=1))
+        shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
+
+    def _train(self, parts: Model, configuration: Configuration, corpus: Corpus) -> _Outcome:
+        """A torch model; its history and its weights lie in the folder."""
         with seeded(self.seed):
-            model = configuration.model.build(corpus, configuration.target)
+            model = parts.build(corpus, configuration.target)
         run = fit(
             model,
             corpus,
@@ -90,22 +123,10 @@ class Job:
             folder=self.folder,
             loggers=[make() for make in configuration.loggers],
         )
-        content = {
-            **self.content,
-            "corpus": corpus_path(configuration.corpus, self.root),
-            "seeds": [self.seed],
-        }
-        with writing(self.folder / "config.yaml") as path:
-            path.write_text(yaml.safe_dump(content, sort_keys=False))
-        for table, rows in (("results", run.results), ("predictions", run.predictions)):
-            _write(rows.assign(fold=self.fold), self.folder / f"{table}.csv")
         _write(run.history, self.folder / "history.csv")
         with writing(self.folder / "model.safetensors") as path:
             _save_weights(run.model, path)
         facts = {
-            "name": self.name,
-            "seed": self.seed,
-            "fold": self.fold,
             "best_epoch": run.best_epoch,
             "chosen_by": f"{run.monitor} on valid",
             "seconds": run.seconds,
@@ -116,12 +137,45 @@ class Job:
                 "target": targets.to_json(run.model.head.target),
                 "scaled": sorted(run.model.scaler.dims) if run.model.scaler else [],
             },
-            "corpus": {"name": corpus.name, "notes": corpus.notes, "sha256": _sha256(content["corpus"])},
-            "ran_on": _environment(configuration.training.accelerator),
         }
-        with writing(self.folder / DONE) as path:
-            path.write_text(json.dumps(facts, indent=1))
-        shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
+        return run.results, run.predictions, facts
+
+    def _fit(self, parts: BaselineModel, configuration: Configuration, corpus: Corpus) -> _Outcome:
+        """A baseline; nothing of it is kept but what it said."""
+        begin = time.perf_counter()
+        baseline = _fitted(parts, configuration, corpus, self.seed)
+        facts = {
+            "chosen_by": baseline.chosen_by,
+            "seconds": time.perf_counter() - begin,
+            "shape": {
+                "dims": baseline.dims,
+                "aligned": corpus.aligned,
+                "target": targets.to_json(baseline.target),
+            },
+        }
+        measured = [
+            baseline.evaluate(corpus, split, name=self.name, seed=self.seed)
+            for split in ("valid", "test")
+            if split in corpus.splits
+        ]
+        results, predictions = (
+            pd.concat(tables, ignore_index=True) for tables in zip(*measured, strict=True)
+        )
+        return results, predictions, facts
+
+
+_Outcome: TypeAlias = tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]
+"""Tidy rows, predictions, and what `run.json` says of the model."""
+
+
+def _fitted(parts: BaselineModel, configuration: Configuration, corpus: Corpus, seed: int) -> Baseline:
+    return parts.build(corpus, configuration.target).fit(
+        corpus,
+        seed,
+        monitor=configuration.training.monitor,
+        scaling=parts.scaling,
+        nonfinite=parts.nonfinite,
+    )
 
 
 def prepare(configuration: Configuration, fold: int, root: Path) -> Corpus:
@@ -146,24 +200,56 @@ def digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
 
+def predict(folder: str | Path, source: str | Path, split: str | None = None) -> pd.DataFrame:
+    """What a finished run says of a corpus that has its modalities; columns as in `affect.training.predict`.
+
+    A baseline is fitted again, from the corpus that it was made with.
+
+    Args:
+        folder: the run.
+        source: a corpus in any format, or a generated one.
+        split: the split `test` by default, or the first one where there is none.
+    Raises:
+        DataError: the folder is not a finished run; a baseline's corpus is gone or was changed.
+        ConfigError: the corpus lacks a modality, has another feature size, or is not aligned as it must be.
+    """
+    configuration, facts = _finished(folder)
+    corpus = load_corpus(source)
+    for name, dim in facts["shape"]["dims"].items():
+        if corpus.dims.get(name) != dim:
+            raise ConfigError(
+                f"{source}: {folder} needs {name} with feature size {dim}, "
+                f"got {corpus.dims.get(name, 'no such modality')}"
+            )
+    rows = corpus[split or ("test" if "test" in corpus.splits else next(iter(corpus.splits)))]
+    model: FusionModel | Baseline
+    if isinstance(configuration.model, BaselineModel):
+        model = _fitted_again(folder, configuration.model, configuration, facts)
+        say = model.predict
+    else:
+        model = load_model(folder)
+        say = partial(predict_split, model, aligned=corpus.aligned)
+    if model.needs_alignment and not corpus.aligned:
+        raise ConfigError(f"{source}: {folder} needs aligned sequences, and the corpus is not aligned")
+    return say(rows)
+
+
 def load_model(folder: str | Path) -> FusionModel:
     """The model of a finished run, in eval mode.
 
     Raises:
         DataError: the folder is not a finished run.
+        ConfigError: the run is a baseline's, which has no weights.
     """
     from safetensors.torch import load_file
 
-    folder = Path(folder)
-    if not (folder / DONE).is_file():
-        raise DataError(f"{folder}: not a finished run; expected a folder that holds {DONE}")
-    shape = json.loads((folder / DONE).read_text())["shape"]
-    configuration = parse(read(folder / "config.yaml"), str(folder / "config.yaml"))
-    target = targets.from_json(shape["target"], str(folder / DONE))
-    parts = configuration.model
+    configuration, facts = _finished(folder)
+    parts, shape = configuration.model, facts["shape"]
+    if isinstance(parts, BaselineModel):
+        raise ConfigError(f"{folder}: a baseline has no weights to load; affect.runs.predict fits it again")
     model = FusionModel.for_shape(
         shape["dims"],
-        target,
+        targets.from_json(shape["target"], str(Path(folder) / DONE)),
         shape["aligned"],
         encoder={name: parts.encoder_of(name) for name in shape["dims"]},
         aligner=parts.aligner,
@@ -175,8 +261,29 @@ def load_model(folder: str | Path) -> FusionModel:
     if shape["scaled"]:
         dims = {name: shape["dims"][name] for name in shape["scaled"]}
         model.scaler = Scaler(dims, parts.scaling, parts.nonfinite)
-    model.load_state_dict(load_file(folder / "model.safetensors"))
+    model.load_state_dict(load_file(Path(folder) / "model.safetensors"))
     return model.eval()
+
+
+def _fitted_again(
+    folder: str | Path, parts: BaselineModel, configuration: Configuration, facts: Mapping[str, Any]
+) -> Baseline:
+    """The baseline of a finished run, which is what its corpus, its settings and its seed make it."""
+    if _sha256(configuration.corpus) != facts["corpus"]["sha256"]:
+        raise DataError(
+            f"{folder}: a baseline is fitted again to predict, but {configuration.corpus} is gone or is not "
+            "the file that the run was made with; put that file back, or train again"
+        )
+    return _fitted(parts, configuration, prepare(configuration, facts["fold"], Path()), facts["seed"])
+
+
+def _finished(folder: str | Path) -> tuple[Configuration, dict[str, Any]]:
+    """The configuration of a finished run, and what its `run.json` says."""
+    folder = Path(folder)
+    if not (folder / DONE).is_file():
+        raise DataError(f"{folder}: not a finished run; expected a folder that holds {DONE}")
+    configuration = parse(read(folder / "config.yaml"), str(folder / "config.yaml"))
+    return configuration, json.loads((folder / DONE).read_text())
 
 
 def _save_weights(model: FusionModel, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -104,6 +104,49 @@ class Sequence:
         """Move or cast the values as `Tensor.to` does; the mask follows the device."""
         values = self.values.to(*args, **kwargs)
         return Sequence(values, self.mask.to(values.device))
+
+
+def join(parts: Iterable[Sequence]) -> Sequence:
+    """The steps of several sequences one after the other, (batch, sum of their times, feature).
+
+    Example:
+        >>> x = Sequence.full(torch.ones(2, 3, 4))
+        >>> join([x, x]).time
+        6
+    """
+    sequences = list(parts)
+    return Sequence(torch.cat([x.values for x in sequences], 1), torch.cat([x.mask for x in sequences], 1))
+
+
+def extent(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """First observed step of each sample, and how many steps later the last one is; zeros for none.
+
+    Shapes:
+        mask: (batch, time) bool -> (batch, 1), (batch, 1)
+    Example:
+        >>> [x.flatten().tolist() for x in extent(torch.tensor([[False, True, False, True], [False] * 4]))]
+        [[1, 0], [2, 0]]
+    """
+    index = torch.arange(mask.shape[1], device=mask.device)
+    first = torch.where(mask, index, mask.shape[1]).amin(1, keepdim=True)
+    last = torch.where(mask, index, -1).amax(1, keepdim=True)
+    some = last >= 0
+    return torch.where(some, first, 0), torch.where(some, last - first, 0)
+
+
+def place(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """Where each step stands between a sample's first observed step, 0, and its last, 1; a single one at 0.5.
+
+    Shapes:
+        mask: (batch, time) bool -> (batch, time)
+    Example:
+        >>> place(torch.tensor([[True, False, True], [False, True, False]]), torch.float32)
+        tensor([[0.0000, 0.5000, 1.0000],
+                [0.5000, 0.5000, 0.5000]])
+    """
+    start, span = extent(mask)
+    steps = (torch.arange(mask.shape[1], device=mask.device) - start).clamp(min=0).minimum(span)
+    return torch.where(span > 0, steps.to(dtype) / span.clamp(min=1), 0.5)
 
 
 @dataclass(frozen=True, eq=False)

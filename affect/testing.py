@@ -81,7 +81,14 @@ class Part:
 def encoder_part(encoder: EncoderFactory, in_dim: int | None = None) -> Part:
     """An Encoder class, or a partial of one, under the laws."""
     size = in_dim or (1 if getattr(encoder, "reads_indices", False) else 6)
-    return Part(lambda: encoder(size, OUT_DIM), {"signal": size}, lambda module, x: module(x["signal"]))
+    made = encoder(size, OUT_DIM)
+    return Part(
+        lambda: encoder(size, OUT_DIM),
+        {"signal": size},
+        lambda module, x: module(x["signal"]),
+        out_dim=made.out_dim,
+        learns=any(True for _ in made.parameters()),
+    )
 
 
 def aligner_part(aligner: AlignerFactory, modalities: int = 3) -> Part:
@@ -285,6 +292,52 @@ def eval_is_deterministic(part: Part) -> None:
         _same(part.call(module, inputs), part.call(module, inputs), "two calls in eval mode differ")
 
 
+def compiles(part: Part) -> None:
+    """`torch.compile` takes the module whole, without a break in its graph, and it computes the same."""
+    module, inputs = part.make(), part.inputs()
+    torch.compiler.reset()
+    with torch.no_grad():
+        compiled = torch.compile(part.call, backend="eager", fullgraph=True)(module, inputs)
+        _same(part.call(module, inputs), compiled, "compiled, it computes something else")
+
+
+def exports(part: Part) -> None:
+    """`torch.export` takes the module, and what it makes of it computes the same."""
+    inputs = part.inputs()
+    tensors = {name: (x.values, x.mask) for name, x in inputs.items()}
+    with torch.no_grad():
+        program = torch.export.export(_OnTensors(part), (tensors,)).module()
+        _same(part.run(inputs), Sequence(*program(tensors)), "exported, it computes something else")
+
+
+def runs_in_half_precision(part: Part) -> None:
+    """Under bfloat16 autocast, output and gradients are finite, and the output is near that of float32."""
+    module = part.make().float()
+    inputs = {name: x.to(torch.float32) for name, x in part.inputs().items()}
+    full = part.call(module, inputs).values
+    with torch.autocast("cpu", torch.bfloat16):
+        half = part.call(module, inputs).values
+        if half.requires_grad:
+            half.float().square().sum().backward()  # type: ignore[no-untyped-call]
+    found = [half, *(p.grad for p in module.parameters() if p.grad is not None)]
+    if not all(tensor.isfinite().all() for tensor in found):
+        raise BrokenLawError("output or gradients are not finite in bfloat16")
+    if (half - full).abs().max() > 0.05 * full.abs().max().clamp(min=1):
+        raise BrokenLawError("bfloat16 computes something else")
+
+
+class _OnTensors(nn.Module):
+    """A part whose inputs and output are plain tensors, as an export wants them."""
+
+    def __init__(self, part: Part) -> None:
+        super().__init__()
+        self.module, self.run = part.make(), part.call
+
+    def forward(self, tensors: dict[str, tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        out = self.run(self.module, {name: Sequence(*pair) for name, pair in tensors.items()})
+        return out.values, out.mask
+
+
 LAWS: tuple[Callable[[Part], None], ...] = (
     shape_is_declared,
     padding_is_not_read,
@@ -298,6 +351,9 @@ LAWS: tuple[Callable[[Part], None], ...] = (
     state_moves,
     eval_is_deterministic,
 )
+
+DEPLOYMENT: tuple[Callable[[Part], None], ...] = (compiles, exports, runs_in_half_precision)
+"""What fusions of affect do besides. Not laws: a part of yours may do without."""
 
 
 def check(part: Part) -> None:

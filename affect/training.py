@@ -26,6 +26,7 @@ from affect.data.corpus import Corpus, Split
 from affect.data.loading import batches
 from affect.data.targets import Target
 from affect.errors import ConfigError, did_you_mean
+from affect.metrics import Array
 from affect.model import FusionModel
 from affect.objectives import Objective, objective_for
 from affect.sequences import Batch
@@ -210,15 +211,47 @@ def evaluate(
     target = model.head.target
     predictions = _predict(model, corpus[split], corpus.aligned, batch_size, target.name)
     truth = corpus[split].labels(target.name)
+    return tidy(
+        predictions, truth, target, corpus=corpus.name, model=name or type(model.fusion).__name__,
+        split=split, seed=seed,
+    )  # fmt: skip
+
+
+def tidy(
+    predictions: pd.DataFrame, truth: Array, target: Target, *, corpus: str, model: str, split: str, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The tidy rows of predictions for one split, and the predictions with the truth beside them.
+
+    Args:
+        predictions: one row per label, as `predict` makes them.
+        truth: (labels, target.size).
+        target: what was predicted.
+        corpus: its name in the results.
+        model: its name in the results.
+        split: the name of the split.
+        seed: as it stands in the results.
+    Example:
+        >>> import pandas as pd
+        >>> from affect.data.targets import Regression
+        >>> said = pd.DataFrame({"id": ["a", "b"], "step": 0, "prediction": [0.0, 2.0]})
+        >>> target, where = Regression("y"), {"corpus": "c", "model": "m", "split": "test", "seed": 0}
+        >>> tidy(said, np.array([[1.0], [2.0]]), target, **where)[0].loc[0, ["metric", "value"]].tolist()
+        ['mae', 0.5]
+    """
     scores = metrics.score(target, predictions.filter(regex=r"^prediction").to_numpy(), truth)
-    row = {"corpus": corpus.name, "model": name or type(model.fusion).__name__, "seed": seed, "fold": 0}
+    row = {"corpus": corpus, "model": model, "seed": seed, "fold": 0}
     where = {"split": split, "condition": "clean", "level": 0.0}
     results = [
         {**row, **where, "metric": metric, "value": score.value, "count": score.count}
         for metric, score in scores.items()
     ]
-    predictions[_columns("truth", target, target.size)] = truth
-    return pd.DataFrame(results, columns=list(COLUMNS)), predictions.assign(split=split, seed=seed, fold=0)
+    predictions = predictions.assign(
+        **dict(zip(columns("truth", target, target.size), truth.T, strict=True)),
+        split=split,
+        seed=seed,
+        fold=0,
+    )
+    return pd.DataFrame(results, columns=list(COLUMNS)), predictions
 
 
 def predict(model: FusionModel, split: Split, aligned: bool = False, batch_size: int = 128) -> pd.DataFrame:
@@ -253,7 +286,7 @@ def _predict(
             if labels is not None:
                 wanted = batch.target.mask
             row, step = wanted.nonzero(as_tuple=True)
-            frame = pd.DataFrame(said[wanted].numpy(), columns=_columns("prediction", target, target.outputs))
+            frame = pd.DataFrame(said[wanted].numpy(), columns=columns("prediction", target, target.outputs))
             frame.insert(0, "id", [batch.ids[i] for i in row.tolist()])
             frame.insert(1, "step", step.numpy())
             rows.append(frame)
@@ -375,6 +408,7 @@ def _mean(losses: Tensor, labels: Tensor) -> Tensor:
     return (losses * labels).sum() / labels.sum().clamp(min=1)
 
 
-def _columns(kind: str, target: Target, size: int) -> list[str]:
+def columns(kind: str, target: Target, size: int) -> list[str]:
+    """The columns of predictions or of truth: one per class where there is a number for each."""
     classes = getattr(target, "classes", ())
     return [f"{kind}.{name}" for name in classes] if size == len(classes) > 0 else [kind]

@@ -20,6 +20,7 @@ ORDER = [
     {"encoders", "fusion", "heads", "objectives"},
     {"model"},
     {"testing", "training", "statistics"},
+    {"baselines"},
     {"configuration"},
     {"runs"},
     {"report"},
@@ -81,7 +82,7 @@ def test_everything_public_has_a_docstring():
 
 
 def test_every_part_says_what_absence_means_to_it():
-    for base in (affect.Encoder, affect.Fusion, affect.data.alignment.Aligner):
+    for base in (affect.Encoder, affect.Fusion, affect.data.alignment.Aligner, affect.baselines.Baseline):
         queue = [base]
         while queue:
             for part in queue.pop().__subclasses__():

@@ -123,8 +123,7 @@ BAD = {
     "class": (
         {**EXPERIMENT, "models": {"a": {"fusion": "TensorFusio"}}},
         "ConfigError: {path}: models: a: model: fusion: no Fusion 'TensorFusio' in affect.fusion; did you mean "
-        "'TensorFusion'? known: ConcatenationFusion, HybridFusion, LateFusion, LowRankFusion, PerStep, "
-        "TensorFusion, VectorFusion, WeightedSumFusion",
+        "'TensorFusion'? known: " + ", ".join(sorted({*affect.fusion.__all__} - {"Fusion", "FusionFactory"})),
     ),
     "argument": (
         {**EXPERIMENT, "models": {"a": {"fusion": {"class_path": "LowRankFusion", "init_args": {"rnk": 2}}}}},

@@ -238,7 +238,7 @@ def full(dims, time=2):
         (
             lambda: TransformerEncoder(3, 6),
             ConfigError,
-            "TransformerEncoder: out_dim must be divisible by heads, got 6 and 4",
+            "TransformerEncoder: width must be divisible by heads, got 6 and 4",
         ),
         (
             lambda: EmbeddingEncoder(3, 4),

@@ -10,7 +10,7 @@ import affect
 from affect import testing
 from affect.data.alignment.aligners import Aligner
 from affect.data.targets import Binary, MultiClass, MultiLabel, Regression
-from affect.encoders import Encoder
+from affect.encoders import Encoder, LayeredEncoder
 from affect.fusion import Fusion
 from affect.heads import Head
 from affect.objectives import Objective
@@ -35,7 +35,7 @@ def parts_of(base, written):
             own = cls.__module__.startswith("affect.") and not cls.__name__.startswith("_")
             if own and getattr(cls, written) is not getattr(base, written, None):
                 found.add(cls)
-    return sorted(found - {affect.VectorFusion}, key=lambda cls: cls.__name__)
+    return sorted(found - {affect.VectorFusion, LayeredEncoder}, key=lambda cls: cls.__name__)
 
 
 def targets_of(cls):
@@ -74,10 +74,19 @@ def test_law(part, law):
     law(part)
 
 
+FUSIONS = {cls.__name__: testing.fusion_part(cls) for cls in parts_of(Fusion, "fuse")}
+
+
+@pytest.mark.parametrize("service", testing.DEPLOYMENT, ids=lambda law: law.__name__)
+@pytest.mark.parametrize("part", FUSIONS.values(), ids=FUSIONS)
+def test_deployment(part, service):
+    service(part)
+
+
 def test_all_parts_are_collected():
     names = {name.split("-")[0] for name in CASES}
     assert {"LSTMEncoder", "TensorFusion", "PerStep", "BinaryHead", "CrossEntropy"} <= names
     assert {"ResamplingAligner", "WarpingAligner", "AttentionAligner"} <= names
     for room in (affect.encoders, affect.fusion):
         public = {n for n in room.__all__ if inspect.isclass(getattr(room, n))}
-        assert public - {"Encoder", "Fusion", "VectorFusion"} <= names
+        assert public - {"Encoder", "LayeredEncoder", "Fusion", "ProjectedFusion", "VectorFusion"} <= names

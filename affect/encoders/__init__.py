@@ -1,8 +1,8 @@
 """Encoders: one modality's Sequence to a Sequence."""
 
-from affect.encoders.base import Encoder
+from affect.encoders.base import Encoder, LayeredEncoder
 from affect.encoders.convolutional import ConvolutionalEncoder
-from affect.encoders.pooled import EmbeddingEncoder, PooledEncoder, StepEncoder
+from affect.encoders.pooled import EmbeddingEncoder, PassEncoder, PooledEncoder, StepEncoder
 from affect.encoders.recurrent import GRUEncoder, LSTMEncoder
 from affect.encoders.transformer import TransformerEncoder
 
@@ -12,6 +12,8 @@ __all__ = [
     "Encoder",
     "GRUEncoder",
     "LSTMEncoder",
+    "LayeredEncoder",
+    "PassEncoder",
     "PooledEncoder",
     "StepEncoder",
     "TransformerEncoder",

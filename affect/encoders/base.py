@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import ClassVar, TypeAlias
 
 import optuna
 from torch import nn
@@ -27,7 +28,7 @@ class Encoder(nn.Module):
     """
 
     search_space: ClassVar[dict[str, optuna.distributions.BaseDistribution]] = {}
-    reads_indices: ClassVar[bool] = False
+    reads_indices: bool = False
     """Whether values are word indices: they are not normalised then."""
 
     def __init__(self, in_dim: int, out_dim: int) -> None:
@@ -55,3 +56,36 @@ class Encoder(nn.Module):
     def encode(self, x: Sequence) -> Sequence:
         """What the author of an encoder writes."""
         raise NotImplementedError(f"{type(self).__name__} must define encode")
+
+
+Gate: TypeAlias = Callable[[Sequence, list[Sequence]], Sequence]
+"""From hidden states and other modalities at the same steps to hidden states."""
+
+
+class LayeredEncoder(Encoder):
+    """An encoder that other modalities can be let into between its layers.
+
+    Write `encode_with`; `encode` is the same without a gate.
+
+    Missing:
+        steps are read only where the mask is True, also by the gate.
+    """
+
+    width: int
+    """Feature size of the hidden states."""
+    depth: int
+    """Layers."""
+
+    def encode(self, x: Sequence) -> Sequence:
+        return self.encode_with(x, None, 0, [])
+
+    def encode_with(self, x: Sequence, gate: Gate | None, layer: int, others: list[Sequence]) -> Sequence:
+        """Encode `x`; after `layer` layers the hidden states become what `gate` makes of them and `others`.
+
+        Args:
+            x: (batch, time, in_dim)
+            gate: what changes the hidden states; none leaves them alone.
+            layer: layers before the gate, 0 to `depth`.
+            others: at the same steps as `x`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define encode_with")

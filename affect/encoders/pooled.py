@@ -80,6 +80,30 @@ class StepEncoder(Encoder):
         return x.with_values(self.layers(x.values))
 
 
+class PassEncoder(Encoder):
+    """The modality as it is, for a fusion that encodes it itself.
+
+    Args:
+        in_dim: feature size of the modality; it stays.
+        out_dim: what the other encoders of the model give; not used.
+        indices: whether values are word indices, which must not be normalised.
+    Shapes:
+        x: (batch, time, in_dim) -> (batch, time, in_dim)
+    Missing:
+        unobserved steps stay unobserved.
+    Example:
+        >>> PassEncoder(3, 64).out_dim
+        3
+    """
+
+    def __init__(self, in_dim: int, out_dim: int, indices: bool = False) -> None:
+        super().__init__(in_dim, in_dim)
+        self.reads_indices = indices
+
+    def encode(self, x: Sequence) -> Sequence:
+        return x
+
+
 class EmbeddingEncoder(Encoder):
     """A learned vector for each word index: text without a pretrained model.
 
@@ -102,7 +126,7 @@ class EmbeddingEncoder(Encoder):
         torch.Size([1, 3, 4])
     """
 
-    reads_indices: ClassVar[bool] = True
+    reads_indices = True
     search_space: ClassVar[dict[str, BaseDistribution]] = {"dropout": FloatDistribution(0.0, 0.5)}
 
     def __init__(self, in_dim: int = 1, out_dim: int = 64, size: int = 10000, dropout: float = 0.1) -> None:

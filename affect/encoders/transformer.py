@@ -2,58 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar
 
 import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
-from affect.encoders.base import Encoder
-from affect.errors import ConfigError
-from affect.sequences import Sequence
-
-
-def positions(x: Sequence, dim: int) -> Tensor:
-    """Sinusoids of each step's distance from the sample's first observed step, (batch, time, dim).
-
-    Steps before the first observed one, padding in front included, do not shift the others.
-    """
-    steps = torch.arange(x.time, device=x.mask.device)
-    first = torch.where(x.mask, steps, x.time).amin(1, keepdim=True)
-    rates = torch.exp(
-        torch.arange(0, dim, 2, device=steps.device, dtype=x.values.dtype) * (-math.log(10000.0) / dim)
-    )
-    angles = (steps - first).to(x.values.dtype).unsqueeze(-1) * rates  # (batch, time, dim / 2, rounded up)
-    return torch.stack([angles.sin(), angles.cos()], -1).flatten(-2)[..., :dim]
+from affect.encoders.base import Gate, LayeredEncoder
+from affect.layers import TransformerLayer, check_heads, sinusoids
+from affect.sequences import Sequence, extent
 
 
-class Attention(nn.Module):
-    """Multi-head attention of a sequence over its own observed steps."""
-
-    def __init__(self, dim: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        # the key's bias shifts every score of a query alike and cannot learn; only query and value have one
-        self.query_value = nn.Linear(dim, 2 * dim)
-        self.key = nn.Linear(dim, dim, bias=False)
-        self.out = nn.Linear(dim, dim)
-
-    def forward(self, x: Sequence) -> Tensor:
-        """(batch, time, dim) -> (batch, time, dim); a sample without observed steps attends to zeros."""
-        query, value = self.query_value(x.values).chunk(2, -1)
-        query, key, value = (
-            t.view(*t.shape[:-1], self.heads, -1).transpose(1, 2) for t in (query, self.key(x.values), value)
-        )  # (batch, heads, time, dim / heads)
-        seen = x.mask | ~x.present.unsqueeze(1)  # a softmax over nothing would be NaN
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=seen[:, None, None, :])
-        mixed = mixed.transpose(1, 2).flatten(-2)  # (batch, time, dim)
-        out: Tensor = self.out(mixed)
-        return out
-
-
-class TransformerEncoder(Encoder):
+class TransformerEncoder(LayeredEncoder):
     """Pre-norm self-attention over the observed steps.
 
     Args:
@@ -61,8 +21,7 @@ class TransformerEncoder(Encoder):
         out_dim: width, and feature size of the encoded steps; divisible by `heads`.
         layers: how many are stacked.
         heads: attention heads.
-        dropout: rate at which the output of attention and of the feed-forward part is dropped. Attention
-            weights are not dropped: that would cost the fast path of scaled_dot_product_attention.
+        dropout: rate at which the output of attention and of the feed-forward part is dropped.
     Shapes:
         x: (batch, time, in_dim) -> (batch, time, out_dim)
     Missing:
@@ -87,23 +46,20 @@ class TransformerEncoder(Encoder):
         self, in_dim: int, out_dim: int, layers: int = 2, heads: int = 4, dropout: float = 0.1
     ) -> None:
         super().__init__(in_dim, out_dim)
-        if out_dim % heads:
-            raise ConfigError(
-                f"TransformerEncoder: out_dim must be divisible by heads, got {out_dim} and {heads}"
-            )
+        check_heads("TransformerEncoder", out_dim, heads)
         self.project = nn.Linear(in_dim, out_dim)
-        self.norms = nn.ModuleList(nn.LayerNorm(out_dim) for _ in range(2 * layers))
-        self.attentions = nn.ModuleList(Attention(out_dim, heads) for _ in range(layers))
-        self.feedforwards = nn.ModuleList(
-            nn.Sequential(nn.Linear(out_dim, 4 * out_dim), nn.GELU(), nn.Linear(4 * out_dim, out_dim))
-            for _ in range(layers)
-        )
+        self.layers = nn.ModuleList(TransformerLayer(out_dim, heads, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(out_dim)
-        self.dropout = nn.Dropout(dropout)
+        self.width, self.depth = out_dim, layers
 
-    def encode(self, x: Sequence) -> Sequence:
-        h = x.with_values(self.project(x.values) + positions(x, self.out_dim))
-        for i, (attention, feedforward) in enumerate(zip(self.attentions, self.feedforwards, strict=True)):
-            h = h.with_values(h.values + self.dropout(attention(h.with_values(self.norms[2 * i](h.values)))))
-            h = h.with_values(h.values + self.dropout(feedforward(self.norms[2 * i + 1](h.values))))
+    def encode_with(self, x: Sequence, gate: Gate | None, layer: int, others: list[Sequence]) -> Sequence:
+        # steps since the first observed one: what is padded in front shifts nothing
+        places = torch.arange(x.time, device=x.mask.device) - extent(x.mask)[0]
+        h = x.with_values(self.project(x.values) + sinusoids(places.to(x.values.dtype), self.out_dim))
+        for part in self.layers[:layer]:
+            h = part(h)
+        if gate is not None:
+            h = gate(h, others)
+        for part in self.layers[layer:]:
+            h = part(h)
         return h.with_values(self.norm(h.values))

@@ -1,20 +1,65 @@
 """Fusions: Sequences by name to one Sequence."""
 
-from affect.fusion.base import Fusion, FusionFactory, VectorFusion
+from affect.fusion.attention import (
+    ContextualAttentionFusion,
+    DualAttentionFusion,
+    StackedAttentionFusion,
+)
+from affect.fusion.base import Fusion, FusionFactory, ProjectedFusion, VectorFusion
+from affect.fusion.bilinear import (
+    BlockFusion,
+    CompactBilinearFusion,
+    FactorizedBilinearFusion,
+    LowRankBilinearFusion,
+    TuckerFusion,
+)
 from affect.fusion.concatenation import ConcatenationFusion, WeightedSumFusion
-from affect.fusion.decision import HybridFusion, LateFusion
+from affect.fusion.crossmodal import CrossModalTransformer
+from affect.fusion.decision import HybridFusion, LateFusion, ProductOfExpertsFusion, StackingFusion
+from affect.fusion.factorised import SharedPrivateFusion
+from affect.fusion.gating import GatedAdditionFusion, GatedFusion, GatedShiftFusion, ModulationFusion
+from affect.fusion.memory import HybridMemoryFusion, MemoryFusion
 from affect.fusion.steps import PerStep
+from affect.fusion.streams import (
+    BottleneckFusion,
+    CoAttentionFusion,
+    LearnedQueryFusion,
+    MergedAttentionFusion,
+)
 from affect.fusion.tensor import LowRankFusion, TensorFusion
 
 __all__ = [
+    "BlockFusion",
+    "BottleneckFusion",
+    "CoAttentionFusion",
+    "CompactBilinearFusion",
     "ConcatenationFusion",
+    "ContextualAttentionFusion",
+    "CrossModalTransformer",
+    "DualAttentionFusion",
+    "FactorizedBilinearFusion",
     "Fusion",
     "FusionFactory",
+    "GatedAdditionFusion",
+    "GatedFusion",
+    "GatedShiftFusion",
     "HybridFusion",
+    "HybridMemoryFusion",
     "LateFusion",
+    "LearnedQueryFusion",
+    "LowRankBilinearFusion",
     "LowRankFusion",
+    "MemoryFusion",
+    "MergedAttentionFusion",
+    "ModulationFusion",
     "PerStep",
+    "ProductOfExpertsFusion",
+    "ProjectedFusion",
+    "SharedPrivateFusion",
+    "StackedAttentionFusion",
+    "StackingFusion",
     "TensorFusion",
+    "TuckerFusion",
     "VectorFusion",
     "WeightedSumFusion",
 ]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Mapping
 from typing import ClassVar, TypeAlias
 
 from optuna.distributions import BaseDistribution
 from torch import Tensor, nn
 
-from affect.errors import ConfigError, ShapeError
+from affect.errors import ConfigError, ShapeError, did_you_mean
+from affect.layers import check_heads, sinusoids
 from affect.pooling import MeanPooling, Pooling
-from affect.sequences import Sequence, check_modalities
+from affect.sequences import Sequence, check_modalities, place
 
 Extras: TypeAlias = dict[str, Tensor]
 
@@ -65,6 +68,26 @@ class Fusion(nn.Module):
         if sequence.dim != self.out_dim:
             raise ShapeError(f"{name}.fuse must return feature size {self.out_dim}, got {sequence.dim}")
         return sequence, extras
+
+    @property
+    def ordered_pairs(self) -> dict[str, tuple[str, str]]:
+        """Every (source, target) of two modalities, by a name for it."""
+        return {f"{source} to {to}": (source, to) for source, to in itertools.permutations(self.dims, 2)}
+
+    def require(self, modalities: int) -> None:
+        """Refuse fewer modalities."""
+        if len(self.dims) < modalities:
+            raise ConfigError(
+                f"{type(self).__name__}: needs {modalities} modalities or more, got {', '.join(self.dims)}"
+            )
+
+    def named(self, modality: str | None) -> str:
+        """`modality`, if the fusion has it; the first by name where none is given."""
+        if modality is not None and modality not in self.dims:
+            raise ConfigError(
+                f"{type(self).__name__}: no modality '{modality}'; {did_you_mean(modality, self.dims)}"
+            )
+        return modality or next(iter(self.dims))
 
     def fuse(self, inputs: dict[str, Sequence]) -> Sequence | tuple[Sequence, Extras]:
         """What the author of a fusion writes; extras, if any, come second."""
@@ -121,6 +144,42 @@ class VectorFusion(Fusion):
         The vector of an absent modality is zero.
         """
         raise NotImplementedError(f"{type(self).__name__} must define combine")
+
+
+_SPAN = 100.0
+"""From a sample's first observed step to its last, in the units of sinusoids."""
+
+
+class ProjectedFusion(Fusion):
+    """A fusion of steps that are first brought to one size and told their place.
+
+    Write `fuse`, beginning with `project`. The bias of a modality's projection tells whose step it is.
+
+    Args:
+        dims: feature size of each modality.
+        out_dim: feature size of what comes out.
+        width: feature size of the projected steps; divisible by `heads`.
+        heads: of the attention that reads them.
+    Missing:
+        unobserved steps stay unobserved; places count from a modality's own first observed step.
+    """
+
+    def __init__(self, dims: dict[str, int], out_dim: int, width: int, heads: int) -> None:
+        super().__init__(dims, out_dim)
+        check_heads(type(self).__name__, width, heads)
+        self.projections = nn.ModuleDict({m: nn.Linear(d, width) for m, d in self.dims.items()})
+
+    def project(self, inputs: dict[str, Sequence]) -> dict[str, Sequence]:
+        """(batch, time of m, dims[m]) -> (batch, time of m, width) for each m."""
+        projected = {}
+        for m, x in inputs.items():
+            values = self.projections[m](x.values)
+            width = values.shape[-1]
+            # without the root, what a step holds would drown in where it stands
+            projected[m] = x.with_values(
+                math.sqrt(width) * values + sinusoids(_SPAN * place(x.mask, values.dtype), width)
+            )
+        return projected
 
 
 FusionFactory: TypeAlias = Callable[[dict[str, int], int], Fusion]

@@ -1,20 +1,22 @@
-"""Late fusion: every modality decides, and the decisions are averaged."""
+"""Late fusion: every modality decides, and the decisions become one."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 import torch
-from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from affect.fusion.base import Extras, VectorFusion
 from affect.layers import PresenceWeights, perceptron
 from affect.pooling import Pooling
+from affect.sequences import Sequence
 
 
 class LateFusion(VectorFusion):
-    """Each modality decides alone; the decisions are averaged with learned weights.
+    """Each modality decides alone; the decisions are averaged, with learned weights or plainly.
 
     A decision is the vector that the head reads. The head is linear, so the head of the average is the
     average of the heads: no modality sees another one before its decision is made.
@@ -24,6 +26,7 @@ class LateFusion(VectorFusion):
         out_dim: size of a decision.
         layers: hidden layers of each modality's expert.
         dropout: rate at which hidden values are dropped.
+        weighted: whether the weights are learned; else all that are there count alike.
         pooling: how the steps of a modality become a vector; the mean by default.
     Shapes:
         inputs[m]: (batch, time of m, dims[m]) -> (batch, 1, out_dim)
@@ -41,6 +44,7 @@ class LateFusion(VectorFusion):
     search_space: ClassVar[dict[str, BaseDistribution]] = {
         "layers": IntDistribution(0, 2),
         "dropout": FloatDistribution(0.0, 0.5),
+        "weighted": CategoricalDistribution((False, True)),
     }
 
     def __init__(
@@ -49,13 +53,14 @@ class LateFusion(VectorFusion):
         out_dim: int,
         layers: int = 1,
         dropout: float = 0.1,
+        weighted: bool = True,
         pooling: Pooling | None = None,
     ) -> None:
         super().__init__(dims, out_dim, pooling)
         self.experts = nn.ModuleDict(
             {m: perceptron(d, out_dim, layers, dropout) for m, d in self.dims.items()}
         )
-        self.weigh = PresenceWeights(len(self.dims))
+        self.weigh = PresenceWeights(len(self.dims), weighted)
 
     def combine(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> tuple[Tensor, Extras]:
         decisions = torch.stack([self.experts[m](v) for m, v in vectors.items()], 1)
@@ -86,7 +91,10 @@ class HybridFusion(VectorFusion):
         torch.Size([5, 1, 4])
     """
 
-    search_space: ClassVar[dict[str, BaseDistribution]] = LateFusion.search_space
+    search_space: ClassVar[dict[str, BaseDistribution]] = {
+        "layers": IntDistribution(0, 2),
+        "dropout": FloatDistribution(0.0, 0.5),
+    }
 
     def __init__(
         self,
@@ -109,3 +117,102 @@ class HybridFusion(VectorFusion):
         there = torch.stack(list(present.values()), 1)
         weights = self.weigh(torch.cat([there, there.any(1, keepdim=True)], 1))
         return torch.einsum("bmo,bm->bo", torch.stack(decisions, 1), weights), {"weights": weights}
+
+
+class ProductOfExpertsFusion(VectorFusion):
+    """Each modality decides and says how sure it is: decisions are averaged by their precision.
+
+    Every expert gives each value of the decision a normal density, with mean mu_m and precision t_m > 0;
+    their product with a standard normal prior has the mean sum_m t_m mu_m / (1 + sum_m t_m), which comes out.
+
+    Args:
+        dims: feature size of each modality.
+        out_dim: size of a decision.
+        layers: hidden layers of each modality's expert.
+        dropout: rate at which hidden values are dropped.
+        pooling: how the steps of a modality become a vector; the mean by default.
+    Shapes:
+        inputs[m]: (batch, time of m, dims[m]) -> (batch, 1, out_dim)
+        extras["precisions"]: (batch, modality, out_dim), in alphabetical order
+    Missing:
+        an absent modality is not in the product; with nothing there the prior's mean, zero, comes out.
+    Reference:
+        Wu and Goodman, Multimodal Generative Models for Scalable Weakly-Supervised Learning, NeurIPS 2018,
+        section 2.2.
+        Differs: densities of a decision, not of a latent that is decoded.
+    Example:
+        >>> fusion = ProductOfExpertsFusion({"text": 3, "visual": 2}, out_dim=4)
+        >>> fusion({m: Sequence.full(torch.ones(5, 7, d)) for m, d in fusion.dims.items()}).values.shape
+        torch.Size([5, 1, 4])
+    """
+
+    search_space: ClassVar[dict[str, BaseDistribution]] = HybridFusion.search_space
+
+    def __init__(
+        self,
+        dims: dict[str, int],
+        out_dim: int,
+        layers: int = 1,
+        dropout: float = 0.1,
+        pooling: Pooling | None = None,
+    ) -> None:
+        super().__init__(dims, out_dim, pooling)
+        self.experts = nn.ModuleDict(
+            {m: perceptron(d, 2 * out_dim, layers, dropout) for m, d in self.dims.items()}
+        )
+
+    def combine(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> tuple[Tensor, Extras]:
+        mean, raw = torch.stack([self.experts[m](v) for m, v in vectors.items()], 1).chunk(2, -1)
+        precision = F.softplus(raw) * torch.stack(list(present.values()), 1).unsqueeze(-1)
+        return (precision * mean).sum(1) / (1 + precision.sum(1)), {"precisions": precision}
+
+
+class StackingFusion(VectorFusion):
+    """Each modality decides alone; a second level reads all decisions and corrects their mean.
+
+    No gradient passes from the second level to the experts: they learn to decide alone, and it learns how far
+    each is to be trusted, whatever the others say.
+
+    Args:
+        dims: feature size of each modality.
+        out_dim: size of a decision.
+        layers: hidden layers of each modality's expert, and of the second level.
+        dropout: rate at which hidden values are dropped.
+        pooling: how the steps of a modality become a vector; the mean by default.
+    Shapes:
+        inputs[m]: (batch, time of m, dims[m]) -> (batch, 1, out_dim)
+    Missing:
+        an absent modality is not in the mean; a learned decision, zero until trained, takes its place before
+        the second level.
+    Reference:
+        Wolpert, Stacked Generalization, Neural Networks 1992.
+        Differs: both levels learn at the same time, the second not on held-out decisions.
+    Example:
+        >>> fusion = StackingFusion({"text": 3, "visual": 2}, out_dim=4)
+        >>> fusion({m: Sequence.full(torch.ones(5, 7, d)) for m, d in fusion.dims.items()}).values.shape
+        torch.Size([5, 1, 4])
+    """
+
+    search_space: ClassVar[dict[str, BaseDistribution]] = HybridFusion.search_space
+
+    def __init__(
+        self,
+        dims: dict[str, int],
+        out_dim: int,
+        layers: int = 1,
+        dropout: float = 0.1,
+        pooling: Pooling | None = None,
+    ) -> None:
+        super().__init__(dims, out_dim, pooling)
+        self.experts = nn.ModuleDict(
+            {m: perceptron(d, out_dim, layers, dropout) for m, d in self.dims.items()}
+        )
+        self.absent = nn.Parameter(torch.zeros(len(self.dims), out_dim))
+        self.second = perceptron(len(self.dims) * out_dim, out_dim, layers, dropout)
+
+    def combine(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> Tensor:
+        there = torch.stack(list(present.values()), 1)
+        decisions = Sequence(torch.stack([self.experts[m](v) for m, v in vectors.items()], 1), there)
+        told = torch.where(there.unsqueeze(-1), decisions.values.detach(), self.absent)
+        corrected: Tensor = decisions.mean() + self.second(told.flatten(1))
+        return corrected

@@ -11,10 +11,10 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from affect.data.alignment.resampling import extent, resample_to
+from affect.data.alignment.resampling import resample_to
 from affect.data.alignment.warping import Band, Distance, check_band, check_distance, warp
 from affect.errors import ConfigError, ShapeError, did_you_mean
-from affect.sequences import Sequence, check_modalities
+from affect.sequences import Sequence, check_modalities, place
 
 
 class Aligner(nn.Module):
@@ -259,21 +259,6 @@ class AttentionAligner(Aligner):
         return embedded.view(*x.mask.shape, self.heads, -1).transpose(
             1, 2
         )  # (batch, heads, time, width / heads)
-
-
-def place(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """Where each step stands between a sample's first observed step, 0, and its last, 1; a single one at 0.5.
-
-    Shapes:
-        mask: (batch, time) bool -> (batch, time)
-    Example:
-        >>> place(torch.tensor([[True, False, True], [False, True, False]]), torch.float32)
-        tensor([[0.0000, 0.5000, 1.0000],
-                [0.5000, 0.5000, 0.5000]])
-    """
-    start, span = extent(mask)
-    steps = (torch.arange(mask.shape[1], device=mask.device) - start).clamp(min=0).minimum(span)
-    return torch.where(span > 0, steps.to(dtype) / span.clamp(min=1), 0.5)
 
 
 def _mask(reference: Mapping[str, Sequence]) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from affect.errors import ConfigError, ShapeError
-from affect.sequences import Sequence
+from affect.sequences import Sequence, extent
 
 
 def resample(sequence: Sequence, time: int, lengths: Tensor | None = None) -> Sequence:
@@ -88,22 +88,6 @@ def resample_to(sequence: Sequence, mask: Tensor) -> Sequence:
     old = sequence.values.to(dtype)
     values = torch.lerp(_rows(old, low), _rows(old, high), share.unsqueeze(-1))
     return Sequence(values.to(sequence.values.dtype), mask & sequence.present.unsqueeze(1))
-
-
-def extent(mask: Tensor) -> tuple[Tensor, Tensor]:
-    """First observed step of each sample, and how many steps later the last one is; zeros for none.
-
-    Shapes:
-        mask: (batch, time) bool -> (batch, 1), (batch, 1)
-    Example:
-        >>> [x.flatten().tolist() for x in extent(torch.tensor([[False, True, False, True], [False] * 4]))]
-        [[1, 0], [2, 0]]
-    """
-    index = torch.arange(mask.shape[1], device=mask.device)
-    first = torch.where(mask, index, mask.shape[1]).amin(1, keepdim=True)
-    last = torch.where(mask, index, -1).amax(1, keepdim=True)
-    some = last >= 0
-    return torch.where(some, first, 0), torch.where(some, last - first, 0)
 
 
 def _rows(values: Tensor, index: Tensor) -> Tensor:

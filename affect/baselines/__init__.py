@@ -1,0 +1,8 @@
+"""Baselines: models outside torch that stand in the same tables."""
+
+from affect.baselines.base import Baseline
+from affect.baselines.kernels import KernelSVM, MultipleKernelSVM
+from affect.baselines.markov import HiddenMarkov
+from affect.baselines.pooled import PooledFeatures
+
+__all__ = ["Baseline", "HiddenMarkov", "KernelSVM", "MultipleKernelSVM", "PooledFeatures"]

@@ -1,0 +1,135 @@
+"""Layers as loops over numbers: what the fusions are compared with. Nothing here calls a layer of torch."""
+
+import math
+
+from torch import nn
+
+
+def linear(layer, x):
+    weight = layer.weight.tolist()
+    bias = [0.0] * len(weight) if layer.bias is None else layer.bias.tolist()
+    return [sum(w * v for w, v in zip(row, x, strict=True)) + b for row, b in zip(weight, bias, strict=True)]
+
+
+def norm(layer, x):
+    mean = sum(x) / len(x)
+    variance = sum((v - mean) ** 2 for v in x) / len(x)
+    scaled = [(v - mean) / math.sqrt(variance + layer.eps) for v in x]
+    return [s * w + b for s, w, b in zip(scaled, layer.weight.tolist(), layer.bias.tolist(), strict=True)]
+
+
+def sigmoid(v):
+    return 1 / (1 + math.exp(-v))
+
+
+ONE_BY_ONE = {
+    nn.Tanh: math.tanh,
+    nn.ReLU: lambda v: max(v, 0.0),
+    nn.Sigmoid: sigmoid,
+    nn.GELU: lambda v: v / 2 * (1 + math.erf(v / math.sqrt(2))),
+    nn.Dropout: lambda v: v,
+}
+
+
+def apply(module, x):
+    """A Sequential of known layers, in eval mode."""
+    for layer in module if isinstance(module, nn.Sequential) else [module]:
+        if isinstance(layer, nn.Linear):
+            x = linear(layer, x)
+        elif isinstance(layer, nn.LayerNorm):
+            x = norm(layer, x)
+        else:
+            x = [ONE_BY_ONE[type(layer)](v) for v in x]
+    return x
+
+
+def softmax(scores):
+    powers = [math.exp(s) for s in scores]
+    return [p / sum(powers) for p in powers]
+
+
+def dot(one, other):
+    return sum(a * b for a, b in zip(one, other, strict=True))
+
+
+def add(*vectors):
+    return [sum(values) for values in zip(*vectors, strict=True)]
+
+
+def times(*vectors):
+    return [math.prod(values) for values in zip(*vectors, strict=True)]
+
+
+def scaled(factor, vector):
+    return [factor * v for v in vector]
+
+
+def mean(vectors, dim):
+    return [sum(v[i] for v in vectors) / len(vectors) for i in range(dim)] if vectors else [0.0] * dim
+
+
+def weighted(weights, vectors, dim):
+    return [sum(w * v[i] for w, v in zip(weights, vectors, strict=True)) for i in range(dim)]
+
+
+def observed(x):
+    """The observed steps of the only sample."""
+    return [v for v, seen in zip(x.values[0].tolist(), x.mask[0].tolist(), strict=True) if seen]
+
+
+def places(x):
+    """Where each observed step of the only sample stands, the first at 0 and the last at 1."""
+    at = [i for i, seen in enumerate(x.mask[0].tolist()) if seen]
+    return [(i - at[0]) / (at[-1] - at[0]) if at[-1] > at[0] else 0.5 for i in at]
+
+
+def sinusoids(place, dim):
+    return [(math.sin if i % 2 == 0 else math.cos)(place * 10000 ** (-(i - i % 2) / dim)) for i in range(dim)]
+
+
+def attention(layer, steps, context, here=None, there=None):
+    """Multi-head attention of steps over a context; zeros where the context is empty."""
+    width = layer.out.out_features
+    size = width // layer.heads
+    if not context:
+        return [[0.0] * width for _ in steps]
+    keys, values = ([linear(part, c) for c in context] for part in (layer.key, layer.value))
+    found = []
+    for i, step in enumerate(steps):
+        query, mixed = linear(layer.query, step), []
+        for head in range(layer.heads):
+            own = slice(head * size, (head + 1) * size)
+            scores = [dot(query[own], key[own]) / math.sqrt(size) for key in keys]
+            if layer.sharpness is not None:
+                sharpness = layer.sharpness[head].item()
+                scores = [s - (sharpness * (here[i] - p)) ** 2 for s, p in zip(scores, there, strict=True)]
+            mixed += weighted(softmax(scores), [value[own] for value in values], size)
+        found.append(linear(layer.out, mixed))
+    return found
+
+
+def transformer(layer, steps, context=None, here=None, there=None):
+    """A pre-norm layer: attention, then feed-forward, each added to what it read."""
+    normed = [norm(layer.norm, step) for step in steps]
+    read = normed if layer.context_norm is None else [norm(layer.context_norm, c) for c in context]
+    mixed = attention(layer.attention, normed, read, here, there)
+    attended = [add(s, a) for s, a in zip(steps, mixed, strict=True)]
+    return [add(s, apply(layer.feedforward, s)) for s in attended]
+
+
+def stack(layers, steps, context=None, here=None, there=None):
+    for layer in layers.layers:
+        steps = transformer(layer, steps, context, here, there)
+    return [norm(layers.norm, step) for step in steps]
+
+
+def projected(fusion, inputs):
+    """The observed steps of each modality, brought to one size, with their places."""
+    width = next(iter(fusion.projections.values())).out_features
+    return {
+        m: [
+            add(scaled(math.sqrt(width), linear(fusion.projections[m], step)), sinusoids(100 * place, width))
+            for step, place in zip(observed(x), places(x), strict=True)
+        ]
+        for m, x in inputs.items()
+    }

@@ -1,0 +1,121 @@
+"""Crossed attention against loops, in memory, and over unaligned steps."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+import torch
+from loops import add, apply, linear, mean, observed, places, projected, stack, transformer
+
+from affect.errors import ConfigError
+from affect.fusion import CrossModalTransformer
+from affect.layers import Attention, TransformerLayer
+from affect.pooling import LastPooling
+from affect.sequences import Sequence
+
+DIMS = {"a": 2, "b": 3, "c": 4}
+
+
+@pytest.mark.parametrize("pooling", [None, LastPooling()])
+def test_cross_modal_transformer_is_the_paper_s(built, steps, pooling):
+    module = built(CrossModalTransformer, width=4, heads=2, layers=2, own_layers=2, pooling=pooling)
+    inputs, vector = projected(module, steps), []
+    at = {m: places(x) for m, x in steps.items()}
+    for to in DIMS:
+        learned = [
+            stack(module.directions[f"{source} to {to}"], inputs[to], inputs[source], at[to], at[source])
+            for source in DIMS
+            if source != to
+        ]
+        own = stack(module.own[to], [one + other for one, other in zip(*learned, strict=True)])
+        vector += mean(own if pooling is None else own[-1:], 8)
+    expected = linear(module.out, add(vector, apply(module.residual, vector)))
+    assert module(steps).values[0, 0].tolist() == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(("crossed", "local"), [(False, False), (True, False), (True, True), (False, True)])
+def test_a_transformer_layer(steps, crossed, local):
+    torch.manual_seed(0)
+    layer = TransformerLayer(4, heads=2, crossed=crossed, local=local).double().eval()
+    x, context = steps["c"], Sequence(torch.randn(1, 4, 4, dtype=torch.float64), steps["b"].mask)
+    if not x.present.any():
+        return
+    read = context if crossed else x
+    expected = transformer(layer, observed(x), observed(read), places(x), places(read))
+    found = layer(x, context if crossed else None)
+    assert [v.tolist() for v in found.values[0][x.mask[0]]] == [pytest.approx(v, abs=1e-9) for v in expected]
+
+
+def test_a_local_head_leans_to_the_same_moment():
+    attention = Attention(4, heads=1, local=True).eval()
+    for part in (attention.query, attention.key):
+        torch.nn.init.zeros_(part.weight)
+    torch.nn.init.eye_(attention.value.weight)
+    torch.nn.init.eye_(attention.out.weight)
+    with torch.no_grad():
+        attention.sharpness.fill_(50.0)
+    x, context = Sequence.full(torch.zeros(1, 3, 4)), Sequence.full(torch.randn(1, 9, 4))
+    offset = attention.value.bias + attention.out.bias
+    assert torch.allclose(attention(x, context), context.values[:, [0, 4, 8]] + offset, atol=1e-5)
+
+
+def test_key_dropout_loses_whole_steps_in_training_and_leaves_one():
+    torch.manual_seed(0)
+    attention = Attention(4, heads=2, dropout=0.9)
+    x = Sequence.full(torch.randn(64, 3, 4))
+    context = Sequence.full(torch.randn(64, 2, 4))
+    first, second = (
+        attention.eval()(x, Sequence(context.values, torch.eye(2, dtype=torch.bool)[[i] * 64]))
+        for i in (0, 1)
+    )
+    both, found = attention(x, context), attention.train()(x, context)
+    alike = [
+        torch.isclose(found, one, atol=1e-6).all(-1).all(-1)  # all queries and heads of a sample alike
+        for one in (first, second, both)
+    ]
+    assert torch.stack(alike).any(0).all()
+    assert all(some.any() for some in alike)
+
+
+SCRIPT = """
+import torch
+from affect.fusion import CrossModalTransformer
+from affect.sequences import Sequence
+from pathlib import Path
+def peak():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
+fusion = CrossModalTransformer({"a": 4, "b": 4}, 4, width=8, heads=8, layers=1, own_layers=1, key_dropout=0.1)
+time = 2000
+inputs = {m: Sequence.full(torch.randn(2, time, 4)) for m in "ab"}
+fusion({m: Sequence.full(torch.randn(2, 8, 4)) for m in "ab"}).values.sum().backward()
+before = peak()
+fusion(inputs).values.sum().backward()
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads peak memory from /proc")
+def test_attention_matrices_are_never_held():
+    """Two samples, eight heads, 2000 x 2000 steps: one matrix of weights would be 256 MB, in training too."""
+    run = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
+    assert float(run.stdout) < 128
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (
+            lambda: CrossModalTransformer({"a": 2}, 4),
+            "CrossModalTransformer: needs 2 modalities or more, got a",
+        ),
+        (
+            lambda: CrossModalTransformer(DIMS, 4, width=10, heads=4),
+            "CrossModalTransformer: width must be divisible by heads, got 10 and 4",
+        ),
+    ],
+)
+def test_refusals(ask, message):
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        ask()
