@@ -257,12 +257,14 @@ def _part(value: Any, key: str, where: str) -> Any:
 def _named(cls: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """A class with all its arguments: those that were left out have the values that they default to.
 
-    Said in full, a run can be repeated when a default has changed, and jsonargparse cannot hand an argument of a
-    default class on to the class that was named in its place.
+    Said in full, a run can be repeated when a default has changed, and jsonargparse cannot hand on arguments
+    of a default class to the class that is named in its place.
     """
-    defaults = {}
+    defaults: dict[str, Any] = {}
     for name, parameter in inspect.signature(cls).parameters.items():
         value = parameter.default
+        if name in _GIVEN:
+            continue
         if inspect.isclass(value) and value is not parameter.empty:
             defaults[name] = _named(value, {})
         elif isinstance(value, tuple):

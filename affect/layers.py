@@ -109,8 +109,8 @@ class Attention(nn.Module):
         dim: feature size of the queries and of what comes out; divisible by `heads`.
         heads: attention heads.
         dropout: rate at which steps of the context are lost in training.
-        local: whether each head leans to the same moment: a score loses (sharpness times distance) squared, the
-            distance being that of relative places (`affect.sequences.place`), the sharpness learned.
+        local: whether each head leans to the same moment: a score loses (sharpness times distance) squared,
+            with a learned sharpness and the distance of relative places (`affect.sequences.place`).
     Shapes:
         x: (batch, time, dim), context: (batch, time of the context, dim) -> (batch, time, dim)
     Missing:

@@ -242,7 +242,7 @@ def every_modality_counts(part: Part) -> None:
 
 
 def every_parameter_learns(part: Part) -> None:
-    """A gradient reaches every parameter, from inputs with and without each modality."""
+    """A gradient reaches every parameter that is not frozen, from inputs with and without each modality."""
     module = part.make().train()
     if not part.learns:
         return
@@ -253,8 +253,9 @@ def every_parameter_learns(part: Part) -> None:
         out = part.call(module, inputs).values
         if out.requires_grad:
             (out * weights).square().sum().backward()  # type: ignore[no-untyped-call]
-    dead = [n for n, p in module.named_parameters() if p.grad is None or p.grad.abs().max() < 1e-9]
-    if dead or not list(module.parameters()):
+    learning = [(n, p.grad) for n, p in module.named_parameters() if p.requires_grad]
+    dead = [n for n, grad in learning if grad is None or grad.abs().max() < 1e-9]
+    if dead or not learning:
         raise BrokenLawError(f"no gradient reaches {', '.join(dead) or 'any parameter: there are none'}")
 
 

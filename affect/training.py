@@ -163,6 +163,7 @@ def fit(
             use_distributed_sampler=False,
         )
         last = root / "checkpoints" / "last.ckpt"
+        model.train()
         trainer.fit(
             learner,
             batches(corpus["train"], target.name, training.batch_size, seed, corpus.aligned),
@@ -245,12 +246,8 @@ def tidy(
         {**row, **where, "metric": metric, "value": score.value, "count": score.count}
         for metric, score in scores.items()
     ]
-    predictions = predictions.assign(
-        **dict(zip(columns("truth", target, target.size), truth.T, strict=True)),
-        split=split,
-        seed=seed,
-        fold=0,
-    )
+    beside = dict(zip(columns("truth", target, target.size), truth.T, strict=True))
+    predictions = predictions.assign(**beside, split=split, seed=seed, fold=0)
     return pd.DataFrame(results, columns=list(COLUMNS)), predictions
 
 
@@ -344,14 +341,26 @@ class Learner(lightning.LightningModule):
         self.history.append({"epoch": self.current_epoch, "seconds": self.seconds, **found})
 
     def configure_optimizers(self) -> Any:
-        """AdamW and the schedule."""
+        """AdamW and the schedule; a module's own `learning_rate` is that of its parameters."""
         options = self.training_
         optimizer = torch.optim.AdamW(
-            self.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
+            self._groups(), lr=options.learning_rate, weight_decay=options.weight_decay
         )
         if options.schedule is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": options.schedule(optimizer)}
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """What learns, by its learning rate: that of the innermost module that has one, else the training's."""
+        rates = dict.fromkeys(self.parameters(), self.training_.learning_rate)
+        for module in self.modules():
+            if isinstance(rate := getattr(module, "learning_rate", None), float):
+                rates.update(dict.fromkeys(module.parameters(), rate))
+        learning = {parameter: rate for parameter, rate in rates.items() if parameter.requires_grad}
+        return [
+            {"params": [p for p, own in learning.items() if own == rate], "lr": rate}
+            for rate in dict.fromkeys(learning.values())
+        ]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the history with the weights."""
@@ -392,6 +401,7 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)  # Lightning's own
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # frozen parts
         warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
         warnings.filterwarnings("ignore", message=".*Experiment logs directory.*")
         for talker in talkers:

@@ -17,6 +17,7 @@ def test_no_argument_of_a_default_class_passes_to_the_class_that_is_named():
     assert len(model(fusion="HybridFusion").fusion({"a": 2, "b": 3}, 4).joint) == len(
         HybridFusion({"a": 2}, 4).joint
     )
+    assert model(encoder="EmbeddingEncoder").encoder(1, 4).table.embedding_dim == 4  # though it has a default
     assert len(model(encoder="TransformerEncoder").encoder(2, 4).layers) == 2
     assert len(model(encoders={"a": "GRUEncoder"}).encoders["a"](2, 4).forwards) == len(
         GRUEncoder(2, 4).forwards

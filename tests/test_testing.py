@@ -150,3 +150,58 @@ class KeepsTime(Fusion):
 
 def test_a_fusion_that_keeps_time_can_keep_every_law():
     testing.check_fusion(KeepsTime)
+
+
+class Branches(Sum):
+    """Goes one way or the other by what a tensor holds, which breaks the graph."""
+
+    def combine(self, vectors, present):
+        out = super().combine(vectors, present)
+        return out if next(iter(present.values())).any() else -out
+
+
+class Fragile(Sum):
+    """Loses a small difference between large numbers in half precision."""
+
+    def combine(self, vectors, present):
+        return (super().combine(vectors, present) + 1000) - 1000
+
+
+class Overflows(Sum):
+    def combine(self, vectors, present):
+        out = super().combine(vectors, present)
+        return out * torch.tensor(1e38) * 1e38 * 0 if out.dtype == torch.bfloat16 else out
+
+
+def test_deployment_holds_for_the_plain_sum():
+    for service in testing.DEPLOYMENT:
+        service(testing.fusion_part(Sum))
+
+
+def test_a_break_in_the_graph_is_caught():
+    with pytest.raises(torch._dynamo.exc.Unsupported):
+        testing.compiles(testing.fusion_part(Branches))
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (Fragile, "bfloat16 computes something else"),
+        (Overflows, "output or gradients are not finite in bfloat16"),
+    ],
+)
+def test_what_fails_in_half_precision_is_caught(broken, message):
+    with pytest.raises(testing.BrokenLawError, match=f"^{message}$"):
+        testing.runs_in_half_precision(testing.fusion_part(broken))
+
+
+class Frozen(Sum):
+    def __init__(self, dims, out_dim):
+        super().__init__(dims, out_dim)
+        for parameter in self.project.parameters():
+            parameter.requires_grad_(False)
+
+
+def test_a_frozen_parameter_need_not_learn_but_some_must():
+    with pytest.raises(testing.BrokenLawError, match="there are none"):
+        testing.every_parameter_learns(testing.fusion_part(Frozen))

@@ -55,12 +55,12 @@ def embed(
     if batch_size < 1:
         raise ConfigError(f"embed: batch_size must be at least 1, got {batch_size}")
     device = device or "cpu"
-    tokenizer, encoder = _pretrained(str(model))
+    tokenizer, encoder = pretrained("embed", str(model))
     layers = encoder.config.num_hidden_layers
     if not -layers - 1 <= layer <= layers:
         raise ConfigError(f"embed: '{model}' has layers {-layers - 1} to {layers}, got {layer}")
     encoder = encoder.to(device).eval()
-    places = _places(tokenizer, encoder)
+    most = places(tokenizer, encoder)
     embedded = {}
     with torch.inference_mode():
         for split_name, split in corpus.splits.items():
@@ -68,7 +68,7 @@ def embed(
             windows = [
                 window
                 for row in range(len(words))
-                for window in _windows(words, row, tokenizer, places - tokenizer.num_special_tokens_to_add())
+                for window in _windows(words, row, tokenizer, most - tokenizer.num_special_tokens_to_add())
             ]
             windows.sort(key=lambda window: window[1] - window[0])  # like lengths together
             values = np.zeros((words.total, encoder.config.hidden_size), dtype=np.float32)
@@ -80,7 +80,7 @@ def embed(
                     is_split_into_words=True,
                     padding=True,
                     truncation=True,  # a single word may be longer than the encoder reads
-                    max_length=places,
+                    max_length=most,
                     return_tensors="pt",
                 )
                 hidden = encoder(**tokens.to(device), output_hidden_states=True).hidden_states[layer]
@@ -92,6 +92,42 @@ def embed(
                 values[where], observed[where] = pooled, True
             embedded[split_name] = Ragged.from_offsets(values, words.offsets, observed, words.times)
     return corpus.with_modality(name, embedded)
+
+
+def tokenize(corpus: Corpus, model: str | Path, name: str = "tokens", most: int = 8) -> Corpus:
+    """The corpus with a modality of sub-word indices, for a `PretrainedEncoder` of the same model.
+
+    Step t is word t and keeps its time. A feature is the index of a sub-word in the encoder's vocabulary plus
+    one; 0 stands where a word has no more of them. A word that the tokenizer turns into nothing is an
+    unobserved step.
+
+    Args:
+        corpus: its splits have words.
+        model: a folder, or a name on the Hugging Face hub.
+        name: of the new modality.
+        most: sub-words of a word, at most; of a longer one the first are kept.
+    Raises:
+        ConfigError: transformers is not installed, or there is no such model.
+        DataError: a split has no words.
+    """
+    if most < 1:
+        raise ConfigError(f"tokenize: most must be at least 1, got {most}")
+    tokenizer, _ = pretrained("tokenize", str(model))
+    parts = {split_name: _words(corpus, split_name, split) for split_name, split in corpus.splits.items()}
+    known = sorted({word for words in parts.values() for word in words.tokens})
+    ids = tokenizer([[word] for word in known], is_split_into_words=True, add_special_tokens=False)[
+        "input_ids"
+    ]
+    width = min(most, max((len(own) for own in ids), default=1) or 1)
+    table = np.zeros((len(known), width), dtype=np.float32)
+    for row, own in enumerate(ids):
+        table[row, : len(own[:width])] = np.array(own[:width]) + 1
+    place = {word: row for row, word in enumerate(known)}
+    tokens = {}
+    for split_name, words in parts.items():
+        values = table[[place[word] for word in words.tokens]]
+        tokens[split_name] = Ragged.from_offsets(values, words.offsets, values.max(1) > 0, words.times)
+    return corpus.with_modality(name, tokens)
 
 
 def _pool(hidden: Tensor, place: Tensor) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -121,23 +157,27 @@ def _windows(words: Words, row: int, tokenizer: Any, limit: int) -> Iterator[tup
         yield begin + first, begin + count
 
 
-def _places(tokenizer: Any, encoder: Any) -> int:
+def places(tokenizer: Any, encoder: Any) -> int:
     """How many tokens the encoder reads at once, special ones included."""
-    places = getattr(encoder.config, "max_position_embeddings", None) or _ENDLESS
+    most = getattr(encoder.config, "max_position_embeddings", None) or _ENDLESS
     table = getattr(getattr(encoder, "embeddings", None), "position_embeddings", None)
     padding = getattr(table, "padding_idx", None)
     if padding is not None:  # RoBERTa and its kin count positions from behind the padding index
-        places -= padding + 1
-    places = min(places, tokenizer.model_max_length)
-    return int(places) if places < _ENDLESS else _WINDOW
+        most -= padding + 1
+    most = min(most, tokenizer.model_max_length)
+    return int(most) if most < _ENDLESS else _WINDOW
 
 
-def _pretrained(model: str) -> tuple[Any, Any]:
-    """A fast tokenizer that pads on the right, and the encoder; nothing of the model's code is run."""
+def pretrained(who: str, model: str) -> tuple[Any, Any]:
+    """A fast tokenizer that pads on the right, and the encoder; nothing of the model's code is run.
+
+    Raises:
+        ConfigError: transformers is not installed, or there is no such model; `who` begins the message.
+    """
     try:
         import transformers
     except ImportError:
-        raise ConfigError('embed: needs transformers; pip install "affect[text]"') from None
+        raise ConfigError(f'{who}: needs transformers; pip install "affect[text]"') from None
     from safetensors import SafetensorError
 
     closed = {"trust_remote_code": False}
@@ -155,17 +195,17 @@ def _pretrained(model: str) -> tuple[Any, Any]:
     except (OSError, ValueError, ImportError, SafetensorError) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(": .")
         raise ConfigError(
-            f"embed: no pretrained encoder '{model}': {reason}; expected a folder with config.json, "
+            f"{who}: no pretrained encoder '{model}': {reason}; expected a folder with config.json, "
             "tokenizer.json and model.safetensors, or the name of one on the Hugging Face hub"
         ) from None
     random = sorted(key for key in found["missing_keys"] if "pooler" not in key)
     if random:
         raise ConfigError(
-            f"embed: '{model}' lacks {len(random)} of its encoder's weights, the first is {random[0]}; "
+            f"{who}: '{model}' lacks {len(random)} of its encoder's weights, the first is {random[0]}; "
             "its features would be random"
         )
     if not tokenizer.is_fast:
-        raise ConfigError(f"embed: '{model}' has no fast tokenizer, which says what word a token is of")
+        raise ConfigError(f"{who}: '{model}' has no fast tokenizer, which says what word a token is of")
     tokenizer.padding_side = "right"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token

@@ -3,6 +3,7 @@
 from affect.encoders.base import Encoder, LayeredEncoder
 from affect.encoders.convolutional import ConvolutionalEncoder
 from affect.encoders.pooled import EmbeddingEncoder, PassEncoder, PooledEncoder, StepEncoder
+from affect.encoders.pretrained import PretrainedEncoder
 from affect.encoders.recurrent import GRUEncoder, LSTMEncoder
 from affect.encoders.transformer import TransformerEncoder
 
@@ -15,6 +16,7 @@ __all__ = [
     "LayeredEncoder",
     "PassEncoder",
     "PooledEncoder",
+    "PretrainedEncoder",
     "StepEncoder",
     "TransformerEncoder",
 ]

@@ -18,6 +18,7 @@ from affect.fusion.crossmodal import CrossModalTransformer
 from affect.fusion.decision import HybridFusion, LateFusion, ProductOfExpertsFusion, StackingFusion
 from affect.fusion.factorised import SharedPrivateFusion
 from affect.fusion.gating import GatedAdditionFusion, GatedFusion, GatedShiftFusion, ModulationFusion
+from affect.fusion.graph import DynamicGraphFusion, ModalityGraphFusion, TemporalGraphFusion
 from affect.fusion.memory import HybridMemoryFusion, MemoryFusion
 from affect.fusion.steps import PerStep
 from affect.fusion.streams import (
@@ -37,6 +38,7 @@ __all__ = [
     "ContextualAttentionFusion",
     "CrossModalTransformer",
     "DualAttentionFusion",
+    "DynamicGraphFusion",
     "FactorizedBilinearFusion",
     "Fusion",
     "FusionFactory",
@@ -51,6 +53,7 @@ __all__ = [
     "LowRankFusion",
     "MemoryFusion",
     "MergedAttentionFusion",
+    "ModalityGraphFusion",
     "ModulationFusion",
     "PerStep",
     "ProductOfExpertsFusion",
@@ -58,6 +61,7 @@ __all__ = [
     "SharedPrivateFusion",
     "StackedAttentionFusion",
     "StackingFusion",
+    "TemporalGraphFusion",
     "TensorFusion",
     "TuckerFusion",
     "VectorFusion",

@@ -47,9 +47,19 @@ def prepare(
                 f"prepare: {name} needs {Path(data) / file}, which is not there; "
                 f"{CORPORA[public].title} is had at {CORPORA[public].homepage}"
             )
-    native.save(make(Path(data), lambda: text_model or default_text_model()), path)
+    native.save(make(Path(data), lambda: _linked(text_model or default_text_model(), out)), path)
     print(f"{path} written")
     return path
+
+
+def _linked(model: str, out: Path) -> str:
+    """The text encoder, under a name beside the corpora that an experiment can give."""
+    link = out / "text_model"
+    if Path(model).is_dir():
+        out.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(Path(model).resolve(), target_is_directory=True)
+    return model
 
 
 def default_text_model() -> str:

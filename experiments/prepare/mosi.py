@@ -10,7 +10,7 @@ from affect.data.corpora import CORPORA
 from affect.data.corpus import Corpus, Split
 from affect.data.ragged import Ragged, Words
 from affect.data.targets import Binary, Regression
-from affect.data.text import embed
+from affect.data.text import embed, tokenize
 
 FILES = ("mosi/mosi_joined.npz",)
 
@@ -31,7 +31,7 @@ def mosi_words(data: Path, text_model: str) -> Corpus:
         ),
         citation=CORPORA["mosi"].citation,
     )
-    return embed(corpus, text_model)
+    return tokenize(embed(corpus, text_model), text_model)
 
 
 def mosi_context(data: Path) -> Corpus:

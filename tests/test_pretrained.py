@@ -1,0 +1,272 @@
+"""A pretrained encoder within a model: the laws, the words, what learns, and a gate between its layers."""
+
+import functools
+import re
+
+import numpy as np
+import pytest
+import torch
+
+import affect
+from affect import testing
+from affect.data.ragged import Ragged, Words
+from affect.data.targets import Regression
+from affect.errors import ConfigError, DataError
+from affect.fusion import GatedShiftFusion
+from affect.sequences import Sequence
+from affect.training import Learner, Training
+
+transformers = pytest.importorskip("transformers", reason="needs affect[text]")
+pytest.importorskip("peft", reason="needs affect[text]")
+
+from small_encoders import PLACES, bert, byte_level, write  # noqa: E402, needs transformers
+
+from affect.data.text import embed, tokenize  # noqa: E402
+from affect.encoders import PassEncoder, PretrainedEncoder, StepEncoder  # noqa: E402
+
+ROWS = [["so", "good"], [], ["unbelievably", "bad", "film"], ["film", "\u200b", "so"]]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return str(bert(tmp_path_factory.mktemp("bert")))
+
+
+def corpus_of(rows=ROWS, labels=None):
+    ids = tuple(f"s{i}" for i in range(len(rows)))
+    words = Words.from_rows(rows)
+    truth = np.zeros(len(rows)) if labels is None else np.array(labels)
+    split = affect.Split(ids, {}, {"y": Ragged.vectors(truth)}, words=words)
+    return affect.Corpus("toy", {"train": split, "valid": split}, {"y": Regression("y")})
+
+
+def batch_of(corpus, name):
+    return next(iter(affect.batches(corpus["train"], "y", batch_size=9))).inputs[name]
+
+
+def made(folder, in_dim=3, out_dim=8, **options):
+    torch.manual_seed(0)
+    return PretrainedEncoder(in_dim, out_dim, model=folder, **options).eval()
+
+
+@pytest.mark.parametrize("law", testing.LAWS, ids=lambda law: law.__name__)
+@pytest.mark.parametrize("options", [{}, {"trained": 1}, {"trained": "none"}], ids=str)
+def test_law(folder, law, options):
+    law(testing.encoder_part(functools.partial(PretrainedEncoder, model=folder, **options), in_dim=1))
+
+
+def test_words_are_the_indices_of_their_sub_words(folder):
+    rows = tokenize(corpus_of(), folder)["train"].modalities["tokens"]
+    assert rows[2].tolist() == [[7, 8, 9], [10, 0, 0], [11, 0, 0]]
+    assert rows.dim == 3
+    assert rows.lengths.tolist() == [2, 0, 3, 3]
+    flat = rows.flat()
+    assert flat.observed.tolist() == [True] * 6 + [False, True]  # a word that becomes nothing
+
+
+def test_of_a_long_word_the_first_sub_words_are_kept(folder):
+    assert tokenize(corpus_of(), folder, most=2)["train"].modalities["tokens"][2][0].tolist() == [7, 8]
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "mpnet"])
+def test_states_are_those_of_embed(family, tmp_path):
+    common = {"vocab_size": 300, "max_position_embeddings": 20}
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
+    configs = {
+        "roberta": lambda: transformers.RobertaConfig(pad_token_id=1, **common, **sizes),
+        "distilbert": lambda: transformers.DistilBertConfig(
+            dim=16, n_layers=2, n_heads=2, hidden_dim=16, **common
+        ),
+        "mpnet": lambda: transformers.MPNetConfig(pad_token_id=1, **common, **sizes),
+    }
+    folder = (
+        bert(tmp_path) if family == "bert" else write(tmp_path, configs[family](), byte_level(special=True))
+    )
+    corpus = corpus_of([["so", "good"], ["bad"], []])
+    encoder = made(str(folder))
+    encoder.out = torch.nn.Identity()
+    encoder.out_dim = encoder.width
+    tokens = tokenize(corpus, folder)
+    encoder.in_dim = tokens.dims["tokens"]
+    found, expected = encoder(batch_of(tokens, "tokens")), batch_of(embed(corpus, folder), "text")
+    assert torch.equal(found.mask, expected.mask)
+    assert torch.allclose(found.values, expected.values, atol=1e-5)
+
+
+def test_an_unobserved_word_is_as_if_it_had_not_been_said(folder):
+    encoder = made(folder)
+    whole = batch_of(tokenize(corpus_of([["so", "bad", "film"]]), folder, most=3), "tokens")
+    short = batch_of(tokenize(corpus_of([["so", "film"]]), folder, most=3), "tokens")
+    encoder.in_dim = whole.dim
+    found = encoder(whole.keep(torch.tensor([[True, False, True]])))
+    assert torch.allclose(found.values[0, [0, 2]], encoder(short).values[0], atol=1e-6)
+
+
+def test_words_behind_the_limit_are_unobserved(folder):
+    encoder = made(folder, in_dim=1)
+    x = Sequence.full(torch.full((1, PLACES + 3, 1), 6.0))
+    found = encoder(x)
+    assert found.mask[0].tolist() == [True] * (PLACES - 2) + [False] * 5
+    assert torch.allclose(
+        found.values[:, : PLACES - 2], encoder(Sequence.full(x.values[:, : PLACES - 2])).values
+    )
+
+
+def test_a_word_that_does_not_fit_whole_is_unobserved(folder):
+    x = Sequence.full(torch.full((1, 4, 3), 6.0))  # twelve sub-words, ten places
+    assert made(folder)(x).mask[0].tolist() == [True, True, True, False]
+
+
+def test_an_index_beyond_the_vocabulary_is_the_unknown_word(folder):
+    encoder = made(folder, in_dim=1)
+    odd, unknown = (encoder(Sequence.full(torch.full((1, 1, 1), value))).values for value in (999.0, 2.0))
+    assert torch.equal(odd, unknown)
+
+
+@pytest.mark.parametrize(
+    ("options", "learn"),
+    [
+        ({}, r"^(?!.*key\.bias)"),
+        ({"trained": "none"}, r"^out\."),
+        ({"trained": 1}, r"^out\.|layer\.1\.(?!.*key\.bias)"),
+        ({"lora": 2}, r"^out\.|lora_"),
+    ],
+    ids=str,
+)
+def test_what_learns(folder, options, learn):
+    encoder = made(folder, **options)
+    learning = {name for name, p in encoder.named_parameters() if p.requires_grad}
+    assert learning == {name for name, _ in encoder.named_parameters() if re.search(learn, name)}
+    assert learning
+    before = {name: p.detach().clone() for name, p in encoder.named_parameters()}
+    optimizer = torch.optim.SGD(encoder.parameters(), lr=0.1)
+    for _ in range(2):  # an adapter's first factor moves when its second has
+        optimizer.zero_grad()
+        encoder(Sequence.full(torch.tensor([[[7.0, 8, 9], [10, 0, 0]]]))).values.square().sum().backward()
+        optimizer.step()
+    moved = {name for name, p in encoder.named_parameters() if not torch.equal(p, before[name])}
+    frozen = {name for name in before if name not in learning}
+    assert not moved & frozen
+    assert moved >= {name for name in learning if "embeddings" not in name}
+
+
+@pytest.mark.parametrize(("options", "parts"), [({}, 3), ({"trained": "none"}, 0), ({"trained": 1}, 1)])
+def test_frozen_layers_stay_in_eval_mode(folder, options, parts):
+    encoder = made(folder, **options).train()
+    bodies = [encoder.encoder.embeddings, *encoder.encoder.encoder.layer]
+    assert sum(body.training for body in bodies) == parts
+    assert encoder.out.training
+
+
+def test_learning_rates_are_those_of_the_innermost_module(folder):
+    encoder = made(folder, in_dim=2, trained=1, learning_rate=1e-5)
+    fusion = GatedShiftFusion(
+        {"a": 2, "b": 3}, 8, main="b", encoder=lambda d, o: made(folder, d, o, learning_rate=2e-5)
+    )
+    model = affect.FusionModel({"a": encoder, "b": StepEncoder(3, 3)}, affect.fusion.LateFusion({"a": 8, "b": 3}, 4),
+                               affect.heads.RegressionHead(4, Regression("y")))  # fmt: skip
+    model.extra = fusion
+    learner = Learner(
+        model, affect.objectives.SquaredError(Regression("y")), Training(learning_rate=1e-3), seed=0
+    )
+    groups = {
+        group["lr"]: {id(p) for p in group["params"]} for group in learner.configure_optimizers().param_groups
+    }
+    learn = {id(p): name for name, p in model.named_parameters() if p.requires_grad}
+    assert set().union(*groups.values()) == set(learn)
+    assert sum(len(group) for group in groups.values()) == len(learn)
+    assert {learn[i].split(".")[0] for i in groups[1e-3]} == {"encoders", "fusion", "head", "extra"}
+    assert all(learn[i].startswith("encoders.a.encoder.") for i in groups[1e-5])
+    assert all(learn[i].startswith("extra.encoder.encoder.") for i in groups[2e-5])
+
+
+@pytest.mark.parametrize("layer", [0, 1, 2])
+def test_a_gate_meets_the_hidden_states_of_its_layer(folder, layer):
+    encoder = made(folder)
+    x = batch_of(tokenize(corpus_of(), folder), "tokens")
+    other = x.with_values(torch.randn(*x.mask.shape, 2))
+    met = []
+
+    def gate(hidden, others):
+        met.append((hidden, others))
+        return hidden.with_values(2 * hidden.values)
+
+    out = encoder.encode_with(x, gate, layer, [other])
+    hidden, (spread,) = met[0]
+    tokens = encoder._lay_out(x)
+    states = encoder.encoder(tokens.ids, tokens.mask.long(), output_hidden_states=True).hidden_states[layer]
+    assert torch.allclose(hidden.values, states * tokens.mask.unsqueeze(-1), atol=1e-6)
+    assert torch.equal(spread.mask, tokens.inside)
+    row = int((x.lengths == 3).nonzero()[0])
+    assert torch.allclose(spread.values[row, 1], other.values[row, 0])
+    assert not torch.allclose(out.values, encoder(x).values, atol=1e-3)
+    assert torch.allclose(
+        encoder.encode_with(x, lambda h, _: h, layer, [other]).values, encoder(x).values, atol=1e-6
+    )
+
+
+def test_a_shift_within_a_pretrained_encoder_keeps_the_laws(folder):
+    """Indices for the main modality, as a PassEncoder hands them over."""
+    torch.manual_seed(0)
+    encoder = functools.partial(PretrainedEncoder, model=folder)
+    fusion = GatedShiftFusion({"a": 2, "b": 1}, 8, main="b", encoder=encoder).double().eval()
+    mask = torch.tensor([[True, True, False, True], [True, False, False, False], [False] * 4])
+    inputs = {
+        "a": Sequence(torch.randn(3, 4, 2, dtype=torch.float64), mask.roll(1, 1)),
+        "b": Sequence(torch.randint(1, 11, (3, 4, 1)).double(), mask),
+    }
+    together = fusion(inputs)
+    assert torch.equal(together.mask, mask)
+    for row in range(3):
+        alone = fusion({m: x.take(torch.tensor([row])) for m, x in inputs.items()})
+        assert torch.allclose(alone.values, together.values[row : row + 1])
+    without = fusion({**inputs, "a": inputs["a"].keep(torch.tensor(False))})
+    assert not torch.allclose(without.values[0], together.values[0])
+    assert torch.allclose(without.values[1, 1:], together.values[1, 1:])
+
+
+def test_it_is_fine_tuned_saved_and_read_back(folder, tmp_path):
+    words = [["good", "film"], ["bad", "film"], ["so", "good"], ["so", "bad"]] * 4
+    corpus = tokenize(corpus_of(words, [1.0, -1.0] * 8), folder)
+    model = affect.FusionModel.for_corpus(
+        corpus, encoder=functools.partial(PretrainedEncoder, model=folder, learning_rate=1e-3, dropout=0.0)
+    )
+    before = model.encoders["tokens"].encoder.embeddings.word_embeddings.weight.detach().clone()
+    run = affect.fit(model, corpus, training=Training(epochs=30, learning_rate=1e-2), folder=tmp_path)
+    assert run.results.query("split == 'valid' and metric == 'mae'")["value"].item() < 0.3
+    assert not torch.equal(before, model.encoders["tokens"].encoder.embeddings.word_embeddings.weight)
+    assert model.scaler is None
+
+
+def test_a_pass_encoder_may_hold_indices(folder):
+    corpus = tokenize(corpus_of(), folder)
+    fusion = functools.partial(
+        GatedShiftFusion, main="tokens", encoder=functools.partial(PretrainedEncoder, model=folder)
+    )
+    with pytest.raises(ConfigError, match="needs 2 modalities"):
+        affect.FusionModel.for_corpus(
+            corpus, encoder=functools.partial(PassEncoder, indices=True), fusion=fusion
+        )
+    assert PassEncoder(3, 8, indices=True).reads_indices
+    assert not PassEncoder(3, 8).reads_indices
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"trained": 3}, "PretrainedEncoder: '{folder}' has 2 layers, got trained=3"),
+        ({"trained": -1}, "PretrainedEncoder: '{folder}' has 2 layers, got trained=-1"),
+    ],
+)
+def test_refusals(folder, options, message):
+    with pytest.raises(ConfigError, match=f"^{re.escape(message.format(folder=folder))}$"):
+        made(folder, **options)
+
+
+def test_tokenize_refuses(folder):
+    with pytest.raises(ConfigError, match="^tokenize: most must be at least 1, got 0$"):
+        tokenize(corpus_of(), folder, most=0)
+    rows = Ragged.vectors(np.zeros(1))
+    wordless = affect.Corpus("toy", {"train": affect.Split(("a",), {}, {"y": rows})}, {"y": Regression("y")})
+    with pytest.raises(DataError, match="^toy, train: has no words to embed$"):
+        tokenize(wordless, folder)
