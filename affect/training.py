@@ -351,7 +351,7 @@ class Learner(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": options.schedule(optimizer)}
 
     def _groups(self) -> list[dict[str, Any]]:
-        """What learns, by its learning rate: that of the innermost module that has one, else the training's."""
+        """What learns, by its rate: that of the innermost module that has one, or else the training's."""
         rates = dict.fromkeys(self.parameters(), self.training_.learning_rate)
         for module in self.modules():
             if isinstance(rate := getattr(module, "learning_rate", None), float):

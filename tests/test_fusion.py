@@ -85,6 +85,12 @@ def test_low_rank_fusion_is_a_tensor_fusion_of_that_rank():
     assert torch.allclose(low(inputs).values, full(inputs).values)
 
 
+def test_gradients_of_the_low_rank_product():
+    module = built(LowRankFusion, rank=2)
+    vectors = [torch.randn(2, d, dtype=torch.float64, requires_grad=True) for d in DIMS.values()]
+    assert torch.autograd.gradcheck(lambda *v: module.combine(dict(zip(DIMS, v, strict=True)), {}), vectors)
+
+
 @pytest.mark.parametrize("present", SUBSETS)
 @pytest.mark.parametrize("fusion", [WeightedSumFusion, LateFusion, HybridFusion])
 def test_weights_are_of_those_that_are_there(fusion, present):

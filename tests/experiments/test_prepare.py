@@ -164,7 +164,7 @@ def test_mosi_words(real_data, text_model, few_words, tmp_path):
         "test": 686,
     }
     assert [len(set(split.groups)) for split in corpus.splits.values()] == [52, 10, 31]
-    assert corpus.dims == {"acoustic": 73}
+    assert corpus.dims == {"acoustic": 73, "tokens": 5}
     assert corpus.targets == {"sentiment": Regression("sentiment", low=-3, high=3)}
     assert not corpus.aligned
     labels = np.concatenate([split.labels("sentiment") for split in corpus.splits.values()])

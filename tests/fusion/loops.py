@@ -128,7 +128,10 @@ def projected(fusion, inputs):
     width = next(iter(fusion.projections.values())).out_features
     return {
         m: [
-            add(scaled(math.sqrt(width), linear(fusion.projections[m], step)), sinusoids(100 * place, width))
+            add(
+                linear(fusion.projections[m], step),
+                scaled(fusion.loudness.item(), sinusoids(100 * place, width)),
+            )
             for step, place in zip(observed(x), places(x), strict=True)
         ]
         for m, x in inputs.items()
