@@ -28,6 +28,16 @@ def perceptron(in_dim: int, out_dim: int, layers: int, dropout: float) -> nn.Seq
     return nn.Sequential(*parts, nn.Linear(in_dim, out_dim))
 
 
+def feedforward(dim: int) -> nn.Sequential:
+    """What stands behind attention: a norm, and a perceptron four times as wide.
+
+    Example:
+        >>> [type(part).__name__ for part in feedforward(8)]
+        ['LayerNorm', 'Linear', 'GELU', 'Linear']
+    """
+    return nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
+
+
 class PresenceWeights(nn.Module):
     """One weight per part; over the parts that are there they sum to one.
 
@@ -199,9 +209,7 @@ class TransformerLayer(nn.Module):
         self.norm = nn.LayerNorm(dim)
         self.context_norm = nn.LayerNorm(dim) if crossed else None
         self.attention = Attention(dim, heads, key_dropout, local)
-        self.feedforward = nn.Sequential(
-            nn.LayerNorm(dim), nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim)
-        )
+        self.feedforward = feedforward(dim)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Sequence, context: Sequence | None = None) -> Sequence:

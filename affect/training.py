@@ -236,8 +236,9 @@ def tidy(
         >>> from affect.data.targets import Regression
         >>> said = pd.DataFrame({"id": ["a", "b"], "step": 0, "prediction": [0.0, 2.0]})
         >>> target, where = Regression("y"), {"corpus": "c", "model": "m", "split": "test", "seed": 0}
-        >>> tidy(said, np.array([[1.0], [2.0]]), target, **where)[0].loc[0, ["metric", "value"]].tolist()
-        ['mae', 0.5]
+        >>> rows, _ = tidy(said, np.array([[1.0], [2.0]]), target, **where)
+        >>> rows.set_index("metric").loc["mae", "value"].item()
+        0.5
     """
     scores = metrics.score(target, predictions.filter(regex=r"^prediction").to_numpy(), truth)
     row = {"corpus": corpus, "model": model, "seed": seed, "fold": 0}

@@ -677,7 +677,10 @@ def test_baselines_stand_in_the_same_table_resume_and_repeat(tmp_path, monkeypat
     content = yaml.safe_load((runs["kernel SVM"] / "config.yaml").read_text())["model"]
     assert content == {
         "scaling": "robust",
-        "baseline": {"class_path": "affect.baselines.kernels.KernelSVM", "init_args": {}},
+        "baseline": {
+            "class_path": "affect.baselines.kernels.KernelSVM",
+            "init_args": {"costs": [0.1, 1.0, 10.0, 100.0], "gammas": [0.01, 0.1, 1.0]},
+        },
     }
     assert {f.name for f in runs["mine"].iterdir()} == {
         ".lock", "config.yaml", "predictions.csv", "results.csv", "run.json",

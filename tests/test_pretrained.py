@@ -1,5 +1,6 @@
 """A pretrained encoder within a model: the laws, the words, what learns, and a gate between its layers."""
 
+import copy
 import functools
 import re
 
@@ -270,3 +271,145 @@ def test_tokenize_refuses(folder):
     wordless = affect.Corpus("toy", {"train": affect.Split(("a",), {}, {"y": rows})}, {"y": Regression("y")})
     with pytest.raises(DataError, match="^toy, train: has no words to embed$"):
         tokenize(wordless, folder)
+
+
+@pytest.mark.parametrize("service", testing.DEPLOYMENT, ids=lambda law: law.__name__)
+@pytest.mark.parametrize("options", [{}, {"trained": 1}, {"lora": 2}], ids=str)
+def test_deployment(folder, service, options):
+    service(testing.encoder_part(functools.partial(PretrainedEncoder, model=folder, **options), in_dim=1))
+
+
+@pytest.mark.parametrize("service", testing.DEPLOYMENT, ids=lambda law: law.__name__)
+@pytest.mark.parametrize("layer", [0, 1, 2])
+def test_deployment_with_a_gate(folder, service, layer):
+    encoder = functools.partial(PretrainedEncoder, model=folder)
+    service(
+        testing.fusion_part(functools.partial(GatedShiftFusion, main="text", layer=layer, encoder=encoder))
+    )
+
+
+@pytest.mark.parametrize(
+    "law",
+    [law for law in testing.LAWS if law is not testing.every_parameter_learns],
+    ids=lambda law: law.__name__,
+)
+def test_law_with_adapters(folder, law):
+    """Not that every parameter learns: until an adapter's second factor has moved, its first has no gradient."""
+    law(testing.encoder_part(functools.partial(PretrainedEncoder, model=folder, lora=2), in_dim=1))
+
+
+WITHOUT_SPECIAL_TOKENS = {
+    "gpt2": lambda: transformers.GPT2Config(
+        vocab_size=259, n_embd=16, n_layer=2, n_head=2, n_positions=20, bos_token_id=2, eos_token_id=2
+    ),
+    "t5": lambda: transformers.T5Config(
+        vocab_size=259, d_model=16, d_kv=8, d_ff=16, num_layers=2, num_heads=2, pad_token_id=1, eos_token_id=2,
+        decoder_start_token_id=1,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("family", WITHOUT_SPECIAL_TOKENS)
+def test_a_sample_without_words_and_special_tokens(family, tmp_path):
+    folder = str(write(tmp_path, WITHOUT_SPECIAL_TOKENS[family](), byte_level(special=False)))
+    encoder = made(folder, in_dim=1).double()
+    leaf = torch.full((2, 3, 1), 50.0, dtype=torch.float64)
+    absent = torch.zeros(2, 3, dtype=torch.bool)
+    one = torch.tensor([[True] * 3, [False] * 3])
+    alone = encoder(Sequence(leaf, absent))
+    assert not alone.mask.any()
+    assert encoder._lay_out(Sequence(leaf, absent)).mask.sum(1).tolist() == [1, 1]
+    together = encoder(Sequence(leaf, one))
+    together.values.square().sum().backward()
+    assert all(p.grad.isfinite().all() for p in encoder.parameters() if p.grad is not None)
+    assert torch.allclose(together.values[:1], encoder(Sequence.full(leaf[:1])).values)
+
+
+def test_a_gate_is_gone_after_it_was_used_or_failed(folder):
+    encoder = made(folder, in_dim=1)
+    x = Sequence.full(torch.full((1, 2, 1), 6.0))
+    before = encoder(x).values
+    encoder.encode_with(x, lambda h, _: h.with_values(0 * h.values), 1, [])
+
+    def fails(*_):
+        raise RuntimeError("gate")
+
+    with pytest.raises(RuntimeError, match="gate"):
+        encoder.encode_with(x, fails, 1, [])
+    assert torch.equal(encoder(x).values, before)
+
+
+@pytest.mark.parametrize("layer", [0, 1, 2])
+def test_the_layers_after_a_gate_go_on_from_its_states(folder, layer):
+    """With the states of another text let in whole, what comes out is that of the other text."""
+    encoder = made(folder, in_dim=1)
+    x, y = (Sequence.full(torch.tensor([[[a], [b]]])) for a, b in ((5.0, 6.0), (10.0, 11.0)))
+    met = []
+    other = encoder.encode_with(y, lambda h, _: met.append(h) or h, layer, [])
+    assert torch.allclose(
+        encoder.encode_with(x, lambda *_: met[0], layer, []).values, other.values, atol=1e-6
+    )
+    assert not torch.allclose(encoder(x).values, other.values, atol=1e-3)
+
+
+def test_a_copy_has_gates_of_its_own(folder):
+    encoder = made(folder, in_dim=1)
+    twin = copy.deepcopy(encoder)
+    x = Sequence.full(torch.full((1, 2, 1), 6.0))
+    doubled = [
+        e.encode_with(x, lambda h, _: h.with_values(2 * h.values), 1, []).values for e in (encoder, twin)
+    ]
+    assert torch.equal(*doubled)
+    assert not torch.allclose(doubled[1], twin(x).values, atol=1e-3)
+
+
+def test_an_encoder_whose_layers_are_in_several_lists_is_refused(tmp_path):
+    config = transformers.XLMConfig(
+        vocab_size=300, emb_dim=16, n_layers=2, n_heads=2, max_position_embeddings=20
+    )
+    folder = str(write(tmp_path, config, byte_level(special=True)))
+    with pytest.raises(
+        ConfigError, match=f"^PretrainedEncoder: '{re.escape(folder)}' has no list of 2 layers$"
+    ):
+        made(folder)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"trained": "some"}, "trained must be 'all', 'none' or a number of layers, got 'some'"),
+        ({"trained": True}, "trained must be 'all', 'none' or a number of layers, got True"),
+        ({"lora": -1}, "lora must be at least 0, got -1"),
+        (
+            {"lora": 2, "trained": 1},
+            "lora learns in place of all pretrained weights, got lora=2 with trained=1; leave trained at 'all'",
+        ),
+        ({"learning_rate": 0.0}, "learning_rate must be positive, got 0.0"),
+    ],
+    ids=str,
+)
+def test_refusals_of_options(folder, options, message):
+    with pytest.raises(ConfigError, match=f"^PretrainedEncoder: {re.escape(message)}$"):
+        made(folder, **options)
+
+
+@pytest.mark.parametrize("layer", [-1, 3])
+def test_a_layer_that_is_not_there_is_refused(folder, layer):
+    message = f"^PretrainedEncoder: has layers 0 to 2, got layer={layer}$"
+    with pytest.raises(ConfigError, match=message):
+        made(folder, in_dim=1).encode_with(Sequence.full(torch.ones(1, 1, 1)), lambda h, _: h, layer, [])
+
+
+def test_a_schedule_scales_every_rate(folder):
+    model = affect.FusionModel({"a": made(folder, in_dim=1, learning_rate=1e-5)}, affect.fusion.LateFusion({"a": 8}, 4),
+                               affect.heads.RegressionHead(4, Regression("y")))  # fmt: skip
+    schedule = functools.partial(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.5)
+    training = Training(learning_rate=1e-3, weight_decay=0.1, schedule=schedule)
+    made_of = Learner(
+        model, affect.objectives.SquaredError(Regression("y")), training, seed=0
+    ).configure_optimizers()
+    optimizer = made_of["optimizer"]
+    assert {group["weight_decay"] for group in optimizer.param_groups} == {0.1}
+    optimizer.step()
+    made_of["lr_scheduler"].step()
+    assert sorted(group["lr"] for group in optimizer.param_groups) == [5e-6, 5e-4]

@@ -98,14 +98,15 @@ def tokenize(corpus: Corpus, model: str | Path, name: str = "tokens", most: int 
     """The corpus with a modality of sub-word indices, for a `PretrainedEncoder` of the same model.
 
     Step t is word t and keeps its time. A feature is the index of a sub-word in the encoder's vocabulary plus
-    one; 0 stands where a word has no more of them. A word that the tokenizer turns into nothing is an
-    unobserved step.
+    one; 0 stands where a word has no more of them. There are as many features as a word of the training split
+    has sub-words at most, or a word of any split where none is for training yet; of a longer word the first
+    are kept. A word that the tokenizer turns into nothing is an unobserved step.
 
     Args:
         corpus: its splits have words.
         model: a folder, or a name on the Hugging Face hub.
         name: of the new modality.
-        most: sub-words of a word, at most; of a longer one the first are kept.
+        most: features, at most.
     Raises:
         ConfigError: transformers is not installed, or there is no such model.
         DataError: a split has no words.
@@ -118,11 +119,12 @@ def tokenize(corpus: Corpus, model: str | Path, name: str = "tokens", most: int 
     ids = tokenizer([[word] for word in known], is_split_into_words=True, add_special_tokens=False)[
         "input_ids"
     ]
-    width = min(most, max((len(own) for own in ids), default=1) or 1)
+    place = {word: row for row, word in enumerate(known)}
+    seen = parts["train"].tokens if "train" in parts else known  # no size is learned from what is held out
+    width = min(most, max((len(ids[place[word]]) for word in seen), default=1) or 1)
     table = np.zeros((len(known), width), dtype=np.float32)
     for row, own in enumerate(ids):
         table[row, : len(own[:width])] = np.array(own[:width]) + 1
-    place = {word: row for row, word in enumerate(known)}
     tokens = {}
     for split_name, words in parts.items():
         values = table[[place[word] for word in words.tokens]]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -28,7 +30,7 @@ class PretrainedEncoder(LayeredEncoder):
         out_dim: feature size of an encoded word.
         model: a folder, or a name on the Hugging Face hub. Code that comes with a model is never run.
         trained: which pretrained weights learn: `all`, `none`, or those of the last so many layers.
-        lora: rank of the adapters that learn in place of the pretrained weights; 0 is none.
+        lora: rank of the adapters that learn in place of all pretrained weights; 0 is none.
         learning_rate: of the pretrained weights, or of the adapters.
         dropout: rate at which values of a word are dropped before the last layer, which is new.
     Shapes:
@@ -38,7 +40,8 @@ class PretrainedEncoder(LayeredEncoder):
         and so do a word without sub-words and those behind what the encoder can read at once.
     Raises:
         ConfigError: transformers or peft is not installed, there is no such model, it has no list of layers,
-            or fewer than are to be trained.
+            or fewer than are to be trained; there are adapters, and `trained` is not `all`; a rank is below
+            zero, or the rate not above it.
     Reference:
         Devlin et al., BERT: Pre-training of Deep Bidirectional Transformers, NAACL 2019;
         Hu et al., LoRA: Low-Rank Adaptation of Large Language Models, ICLR 2022.
@@ -62,20 +65,25 @@ class PretrainedEncoder(LayeredEncoder):
         dropout: float = 0.1,
     ) -> None:
         super().__init__(in_dim, out_dim)
+        _check(trained, lora, learning_rate)
         tokenizer, self.encoder = pretrained("PretrainedEncoder", model)
         self.width, self.depth = self.encoder.config.hidden_size, self.encoder.config.num_hidden_layers
-        if not _layers(self.encoder, self.depth):
+        if _layers(self.encoder, self.depth) is None:
             raise ConfigError(f"PretrainedEncoder: '{model}' has no list of {self.depth} layers")
         self.trained = {"all": self.depth, "none": 0}[trained] if isinstance(trained, str) else trained
         if not 0 <= self.trained <= self.depth:
             raise ConfigError(f"PretrainedEncoder: '{model}' has {self.depth} layers, got trained={trained}")
-        self.whole = trained == "all" or lora > 0
+        self.whole = trained == "all"
         self.special = _Special.of(tokenizer)
         self.limit = places(tokenizer, self.encoder) - len(self.special.before) - len(self.special.behind)
         self.size = self.encoder.get_input_embeddings().num_embeddings
         self.encoder.pooler = None  # it reads the first token, and nothing reads it
         self._choose_what_learns(lora)
-        self.encoder.learning_rate = learning_rate
+        self.encoder.learning_rate = float(learning_rate)
+        self._entry: tuple[int, Callable[[Tensor], Tensor]] | None = None
+        # hooks that stay: one that is set while the encoder runs cannot be compiled
+        for place, layer in enumerate(self._layers):
+            layer.register_forward_pre_hook(partial(self._let_in, place), with_kwargs=True)
         self.out = nn.Sequential(nn.Dropout(dropout), nn.Linear(self.width, out_dim))
 
     def train(self, mode: bool = True) -> PretrainedEncoder:
@@ -88,32 +96,38 @@ class PretrainedEncoder(LayeredEncoder):
         return self
 
     def encode_with(self, x: Sequence, gate: Gate | None, layer: int, others: list[Sequence]) -> Sequence:
+        if not 0 <= layer <= self.depth:
+            raise ConfigError(f"PretrainedEncoder: has layers 0 to {self.depth}, got layer={layer}")
         tokens = self._lay_out(x)
         spread = [tokens.spread(other) for other in others]
 
         def gated(hidden: Tensor) -> Tensor:
             return hidden if gate is None else gate(Sequence(hidden, tokens.mask), spread).values
 
-        def before_layer(_: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
-            if args:
-                return (gated(args[0]), *args[1:]), kwargs
-            return args, {**kwargs, "hidden_states": gated(kwargs["hidden_states"])}
-
-        last = layer == self.depth
-        hook = None if last else self._layers[layer].register_forward_pre_hook(before_layer, with_kwargs=True)
+        self._entry = (layer, gated)
         try:
             said = self.encoder(input_ids=tokens.ids, attention_mask=tokens.mask.long())
         finally:
-            if hook is not None:
-                hook.remove()
+            self._entry = None
         hidden = said.last_hidden_state
-        words = tokens.pool(gated(hidden) if last else hidden, x)
+        words = tokens.pool(gated(hidden) if layer == self.depth else hidden, x)
         return words.with_values(self.out(words.values))
+
+    def _let_in(self, place: int, _: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
+        """In front of every layer: at that of the gate, the hidden states are the gate's."""
+        if self._entry is None or self._entry[0] != place:
+            return None
+        gated = self._entry[1]
+        if args:
+            return (gated(args[0]), *args[1:]), kwargs
+        return args, {**kwargs, "hidden_states": gated(kwargs["hidden_states"])}
 
     @property
     def _layers(self) -> nn.ModuleList:
         # looked for, and not held: held twice, it would be saved twice
-        return _layers(self.encoder, self.depth)[0]
+        layers = _layers(self.encoder, self.depth)
+        assert layers is not None  # the constructor has refused
+        return layers
 
     def _choose_what_learns(self, lora: int) -> None:
         """Which pretrained weights have gradients."""
@@ -124,10 +138,9 @@ class PretrainedEncoder(LayeredEncoder):
         for layer in self._layers[self.depth - self.trained :]:
             layer.requires_grad_(True)
         for name, parameter in self.encoder.named_parameters():
+            # a key's bias shifts all scores of a query alike: no gradient reaches it
             if re.search(r"\bk(ey|_proj|_lin)?\.bias$", name):
-                parameter.requires_grad_(
-                    False
-                )  # it shifts all scores of a query alike: no gradient reaches it
+                parameter.requires_grad_(False)
 
     def _lay_out(self, x: Sequence) -> _Tokens:
         """The sub-words of observed words end to end, with special tokens around them."""
@@ -137,11 +150,15 @@ class PretrainedEncoder(LayeredEncoder):
         there = there & (there.sum(-1).cumsum(-1) <= self.limit).unsqueeze(-1)  # whole words alone
         index = torch.where((index >= 0) & (index < self.size), index, self.special.unknown)
         length = there.flatten(1).sum(1)
-        order = torch.argsort((~there).flatten(1).to(torch.int8), dim=1, stable=True)[:, : int(length.max())]
+        order = torch.argsort((~there).flatten(1).to(torch.int8), dim=1, stable=True)
+        # a compiled graph has no sizes that depend on values: there it is all that the encoder can read
+        most = min(order.shape[1], self.limit) if torch.compiler.is_compiling() else int(length.max())
+        order = order[:, : max(most, 1)]
         first, last = len(self.special.before), len(self.special.behind)
         steps = torch.arange(first + order.shape[1] + last, device=index.device)
         inside = (steps >= first) & (steps < first + length.unsqueeze(1))
         mask = steps < first + length.unsqueeze(1) + last
+        mask[:, 0] = True  # what attention over nothing gives is up to the backend: there is always one token
         ids = index.new_full(mask.shape, self.special.padding)
         ids[:, :first] = ids.new_tensor(self.special.before)
         ids[:, first : first + order.shape[1]] = index.flatten(1).gather(1, order)
@@ -202,8 +219,29 @@ class _Tokens:
         return Sequence(sums / counts.clamp(min=1).unsqueeze(-1), counts > 0)
 
 
-def _layers(encoder: nn.Module, depth: int) -> list[nn.ModuleList]:
-    return [part for part in encoder.modules() if isinstance(part, nn.ModuleList) and len(part) == depth]
+def _layers(encoder: nn.Module, depth: int) -> nn.ModuleList | None:
+    """The list of an encoder's layers; none where several lists hold the parts of a layer (XLM)."""
+    for part in encoder.modules():
+        lists = [own for own in part.children() if isinstance(own, nn.ModuleList) and len(own) == depth]
+        if lists:
+            return lists[0] if len(lists) == 1 else None
+    return None
+
+
+def _check(trained: str | int, lora: int, learning_rate: float) -> None:
+    if isinstance(trained, bool) or not (isinstance(trained, int) or trained in ("all", "none")):
+        raise ConfigError(
+            f"PretrainedEncoder: trained must be 'all', 'none' or a number of layers, got {trained!r}"
+        )
+    if lora < 0:
+        raise ConfigError(f"PretrainedEncoder: lora must be at least 0, got {lora}")
+    if lora and trained != "all":
+        raise ConfigError(
+            f"PretrainedEncoder: lora learns in place of all pretrained weights, got lora={lora} with "
+            f"trained={trained!r}; leave trained at 'all'"
+        )
+    if not learning_rate > 0:
+        raise ConfigError(f"PretrainedEncoder: learning_rate must be positive, got {learning_rate}")
 
 
 def _adapted(encoder: Any, rank: int) -> Any:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from affect.errors import ConfigError
 from affect.fusion.base import Extras, Fusion, VectorFusion
-from affect.layers import check_heads, perceptron, softmax_over
+from affect.layers import check_heads, feedforward, perceptron, softmax_over
 from affect.pooling import Pooling
 from affect.sequences import Sequence, join, place
 
@@ -71,9 +71,7 @@ class _Layer(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(dim)
         self.attention = GraphAttention(dim, heads, kinds)
-        self.feedforward = nn.Sequential(
-            nn.LayerNorm(dim), nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim)
-        )
+        self.feedforward = feedforward(dim)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, nodes: Tensor, index: Tensor, kind: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

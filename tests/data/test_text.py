@@ -11,7 +11,7 @@ import affect
 from affect.data import native
 from affect.data.ragged import Ragged, Words
 from affect.data.targets import Regression
-from affect.data.text import Vocabulary, embed
+from affect.data.text import Vocabulary, embed, tokenize
 from affect.encoders import EmbeddingEncoder
 from affect.errors import ConfigError, DataError
 
@@ -275,6 +275,27 @@ def test_without_transformers_the_extra_is_named(monkeypatch):
 def test_transformers_is_imported_only_to_embed():
     code = "import sys, affect.data.text; sys.exit('transformers' in sys.modules or 'torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_sub_words_are_counted_in_the_training_split_and_cut_in_the_others(encoder):
+    corpus = corpus_of([["so", "so"], ["unbeliev"]], [["unbelievably", "film"]], times=True)
+    tokens = tokenize(corpus, encoder)
+    assert tokens.dims == {"tokens": 2}  # un ##believ
+    assert tokens["valid"].modalities["tokens"][0].tolist() == [[7, 8], [11, 0]]
+    np.testing.assert_array_equal(tokens["valid"].modalities["tokens"].times, corpus["valid"].words.times)
+
+
+def test_sub_words_are_counted_everywhere_where_there_is_no_training_split(encoder):
+    corpus = corpus_of([["so"]], [["unbelievably"]])
+    corpus = affect.Corpus("toy", {"one": corpus["train"], "two": corpus["valid"]}, corpus.targets)
+    assert tokenize(corpus, encoder).dims == {"tokens": 3}
+
+
+@pytest.mark.parametrize("rows", [[[], []], [["\u200b"], []]], ids=["no words", "absent words"])
+def test_nothing_but_absent_words_is_tokenized(encoder, rows):
+    tokens = tokenize(corpus_of(rows), encoder)["train"].modalities["tokens"]
+    assert tokens.dim == 1
+    assert tokens.present.tolist() == [False, False]
 
 
 def test_a_vocabulary_is_of_the_training_words_by_frequency():
