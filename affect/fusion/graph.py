@@ -80,6 +80,14 @@ class _Layer(nn.Module):
         return nodes + self.dropout(self.feedforward(nodes)), weights.mean(-1)
 
 
+def _layers(who: str, dim: int, heads: int, layers: int, kinds: int, dropout: float) -> nn.ModuleList:
+    """The layers of the graph `who`, which needs at least one."""
+    check_heads(who, dim, heads)
+    if layers < 1:
+        raise ConfigError(f"{who}: layers must be at least 1, got {layers}")
+    return nn.ModuleList(_Layer(dim, heads, kinds, dropout) for _ in range(layers))
+
+
 class TemporalGraphFusion(Fusion):
     """A graph over the observed steps of all modalities, with edges by modality and by time.
 
@@ -105,7 +113,7 @@ class TemporalGraphFusion(Fusion):
         an unobserved step is no node, and past and future count observed steps alone; an absent modality's
         part of the fused vector is zero.
     Raises:
-        ConfigError: a width that heads do not divide, a negative reach, or a share outside of (0, 1].
+        ConfigError: a width that heads do not divide, no layers, a negative reach, or a share not in (0, 1].
     Reference:
         Yang et al., MTAG: Modal-Temporal Attention Graph for Unaligned Human Multimodal Language Sequences,
         NAACL 2021. Differs: attention is GATv2's; edges reach so many steps, not all; a share of each node's
@@ -137,7 +145,6 @@ class TemporalGraphFusion(Fusion):
         dropout: float = 0.1,
     ) -> None:
         super().__init__(dims, out_dim)
-        check_heads("TemporalGraphFusion", width, heads)
         if reach < 0 or not 0 < keep <= 1:
             raise ConfigError(
                 "TemporalGraphFusion: reach must be 0 or more and keep within (0, 1], "
@@ -146,7 +153,7 @@ class TemporalGraphFusion(Fusion):
         self.reach, self.keep = reach, keep
         self.project = nn.ModuleDict({m: nn.Linear(d, width) for m, d in self.dims.items()})
         kinds = 3 * len(self.dims) ** 2
-        self.layers = nn.ModuleList(_Layer(width, heads, kinds, dropout) for _ in range(layers))
+        self.layers = _layers("TemporalGraphFusion", width, heads, layers, kinds, dropout)
         self.out = nn.Sequential(
             nn.LayerNorm(len(self.dims) * width), nn.Linear(len(self.dims) * width, out_dim)
         )
@@ -227,7 +234,7 @@ class ModalityGraphFusion(VectorFusion):
     Missing:
         an absent modality is an absent node: it has no edges, and the mean over nodes leaves it out.
     Raises:
-        ConfigError: a single modality, or a width that heads do not divide.
+        ConfigError: a single modality, a width that heads do not divide, or no layers.
     Reference:
         Graph attention over modalities, Brody et al., How Attentive are Graph Attention Networks?, ICLR 2022.
     Example:
@@ -255,10 +262,9 @@ class ModalityGraphFusion(VectorFusion):
     ) -> None:
         super().__init__(dims, out_dim, pooling)
         self.require(2)
-        check_heads("ModalityGraphFusion", width, heads)
         self.project = nn.ModuleDict({m: nn.Linear(d, width) for m, d in self.dims.items()})
         kinds = len(self.dims) ** 2
-        self.layers = nn.ModuleList(_Layer(width, heads, kinds, dropout) for _ in range(layers))
+        self.layers = _layers("ModalityGraphFusion", width, heads, layers, kinds, dropout)
         self.out = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, out_dim))
 
     def combine(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> tuple[Tensor, Extras]:

@@ -148,6 +148,14 @@ def test_a_hole_is_no_step_of_the_past():
     assert own == [(0, 0), (2, 1), (3, 2)]
 
 
+def test_between_two_steps_that_are_as_near_the_earlier_is_the_present():
+    fusion = TemporalGraphFusion({"a": 2, "b": 2}, 4, reach=0)
+    one, two = (Sequence.full(torch.ones(1, time, 2)) for time in (1, 2))
+    index, _, mask = fusion.edges({"a": one, "b": two})  # at 0.5, and at 0 and 1
+    assert index[0, 0].tolist() == [0, 1]
+    assert mask.all()
+
+
 def test_cost_grows_with_the_steps():
     fusion = TemporalGraphFusion({"a": 2, "b": 2}, 4, reach=2)
     for time in (50, 100):
@@ -197,10 +205,32 @@ def test_dynamic_graph(built, sample):
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (
-            lambda: TemporalGraphFusion(DIMS, 4, keep=0),
-            "TemporalGraphFusion: reach must be 0 or more and keep within (0, 1], got reach=2, keep=0",
+        (lambda: GraphAttention(6, heads=4), "GraphAttention: width must be divisible by heads, got 6 and 4"),
+        *(
+            (
+                lambda reach=reach, keep=keep: TemporalGraphFusion(DIMS, 4, reach=reach, keep=keep),
+                "TemporalGraphFusion: reach must be 0 or more and keep within (0, 1], "
+                f"got reach={reach}, keep={keep}",
+            )
+            for reach, keep in ((2, 0), (2, 1.5), (-1, 0.8))
         ),
+        (
+            lambda: TemporalGraphFusion(DIMS, 4, width=6, heads=4),
+            "TemporalGraphFusion: width must be divisible by heads, got 6 and 4",
+        ),
+        (
+            lambda: TemporalGraphFusion(DIMS, 4, layers=0),
+            "TemporalGraphFusion: layers must be at least 1, got 0",
+        ),
+        (
+            lambda: ModalityGraphFusion(DIMS, 4, layers=0),
+            "ModalityGraphFusion: layers must be at least 1, got 0",
+        ),
+        (
+            lambda: ModalityGraphFusion({"a": 2}, 4),
+            "ModalityGraphFusion: needs 2 modalities or more, got a",
+        ),
+        (lambda: DynamicGraphFusion({"a": 2}, 4), "DynamicGraphFusion: needs 2 modalities or more, got a"),
         (
             lambda: ModalityGraphFusion(DIMS, 4, width=6, heads=4),
             "ModalityGraphFusion: width must be divisible by heads, got 6 and 4",
