@@ -9,7 +9,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from affect import baselines, encoders, errors, fusion, heads, metrics, objectives, pooling, testing
+    from affect import (
+        baselines,
+        corruption,
+        encoders,
+        errors,
+        fusion,
+        heads,
+        imputation,
+        metrics,
+        objectives,
+        pooling,
+        robustness,
+        testing,
+    )
     from affect.data.corpus import Corpus, Split
     from affect.data.loading import batches
     from affect.data.ragged import Ragged, Words
@@ -45,14 +58,17 @@ _NAMES = {name: home for home, names in _HOMES.items() for name in names}
 _ROOMS = (
     "baselines",
     "cli",
+    "corruption",
     "data",
     "encoders",
     "errors",
     "fusion",
     "heads",
+    "imputation",
     "metrics",
     "objectives",
     "pooling",
+    "robustness",
     "testing",
     "training",
 )
@@ -78,16 +94,19 @@ __all__ = [
     "Words",
     "baselines",
     "batches",
+    "corruption",
     "encoders",
     "errors",
     "evaluate",
     "fit",
     "fusion",
     "heads",
+    "imputation",
     "load",
     "metrics",
     "objectives",
     "pooling",
+    "robustness",
     "testing",
 ]
 

@@ -27,7 +27,8 @@ class Experiment:
 
     Args:
         corpus: a file, relative to the experiment's own folder, or a generated corpus.
-        models: what is compared: a name, and what its model has that `model` has not.
+        models: what is compared: a name, and what its model has that `model` has not; under `training` there,
+            how its training differs.
         target: what is predicted, or several, one after the other; the corpus's only one by default.
         metrics: which stand in the table; all by default.
         model: what all models share; a baseline takes of it what it can read.
@@ -220,11 +221,13 @@ def _content(experiment: Experiment, own: Mapping[str, Any], target: str | None)
     objective = experiment.objective
     if isinstance(objective, Mapping) and "class_path" not in objective:
         objective = objective.get(target)
+    own = dict(own)
+    training = {**experiment.training, **(own.pop("training", None) or {})}
     return {
         "corpus": experiment.corpus,
         "target": target,
         "model": merged(experiment.model, own),
-        "training": experiment.training,
+        "training": training,
         "objective": objective,
         "loggers": experiment.loggers,
         "folds": experiment.folds,

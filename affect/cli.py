@@ -107,6 +107,28 @@ def bench(args: argparse.Namespace) -> None:
     )
 
 
+def sweep(args: argparse.Namespace) -> None:
+    """Finished runs under every condition of some protocols: what can go missing, noisy or out of step."""
+    import pandas as pd
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from affect.report import print_table, write_robustness
+    from affect.robustness.protocols import protocol
+    from affect.robustness.runs import sweep_runs
+
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("runs", total=None)
+        compared = sweep_runs(
+            args.run_folders, protocol(args.protocol, args.draws), args.out, split=args.split,
+            workers=args.jobs, progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )  # fmt: skip
+    summary = pd.concat([own.scores(args.metric or (), args.baseline) for own in compared])
+    written = write_robustness(args.out, compared, summary)
+    print_table(summary, turned=True)
+    sys.stdout.write("".join(f"{path}\n" for path in [args.out / "robustness.csv", *written]))
+
+
 def predict(args: argparse.Namespace) -> None:
     """A finished run's predictions for any corpus with its modalities."""
     from affect.files import writing
@@ -169,6 +191,26 @@ def _parser() -> argparse.ArgumentParser:
     verb = _verb(verbs, bench, "affect bench experiments/synthetic.yaml --jobs 2")
     verb.add_argument("experiment", help="a YAML file: corpus, models, training")
     verb.add_argument("--out", type=Path, help="where results go (default: results/EXPERIMENT)")
+    verb.add_argument("--jobs", type=int, default=1, help="runs at the same time (default: 1)")
+
+    verb = _verb(
+        verbs, sweep, "affect sweep results/synthetic --protocol fixed_subsets tfr_net --baseline late"
+    )
+    verb.add_argument("run_folders", metavar="RUN", nargs="+", help="folders of runs, or a bench's folder")
+    verb.add_argument(
+        "--protocol", nargs="+", default=["fixed_subsets"], metavar="NAME",
+        help="fixed_subsets (default), random_modality, tfr_net, lnln, multibench, steps, noise, shifts",
+    )  # fmt: skip
+    verb.add_argument(
+        "--draws", type=int, help="how often each damage is drawn (default: the protocol's own)"
+    )
+    verb.add_argument("--metric", nargs="+", help="whose scores are made (default: the target's first)")
+    verb.add_argument("--baseline", metavar="MODEL", help="the model that others are compared with")
+    verb.add_argument("--split", default="test", help="which split (default: test)")
+    verb.add_argument(
+        "--out", type=Path, default=Path("results/robustness"),
+        help="where tables and pictures go (default: results/robustness)",
+    )  # fmt: skip
     verb.add_argument("--jobs", type=int, default=1, help="runs at the same time (default: 1)")
 
     verb = _verb(verbs, predict, "affect predict runs/model-1a2b3c4d/seed0-fold0 synthetic --out said.csv")

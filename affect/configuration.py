@@ -23,6 +23,7 @@ import yaml
 from lightning.pytorch.loggers import Logger
 
 from affect.baselines import Baseline
+from affect.corruption import Corruption
 from affect.data.alignment.aligners import Aligner
 from affect.data.corpus import Corpus
 from affect.data.scaling import Nonfinite, Scaling
@@ -31,6 +32,7 @@ from affect.encoders import Encoder, PooledEncoder
 from affect.errors import ConfigError, did_you_mean
 from affect.fusion import ConcatenationFusion, Fusion
 from affect.heads import Head
+from affect.imputation import Imputer
 from affect.model import FusionModel
 from affect.objectives import Objective
 from affect.training import Training
@@ -39,6 +41,8 @@ ROOMS = {
     "baseline": ("affect.baselines", "Baseline"),
     "encoder": ("affect.encoders", "Encoder"),
     "aligner": ("affect.data.alignment.aligners", "Aligner"),
+    "imputer": ("affect.imputation", "Imputer"),
+    "corruption": ("affect.corruption", "Corruption"),
     "fusion": ("affect.fusion", "Fusion"),
     "head": ("affect.heads", "Head"),
     "objective": ("affect.objectives", "Objective"),
@@ -57,6 +61,8 @@ class Model:
         encoder: for every modality that has none of its own.
         encoders: for modalities by name.
         aligner: what brings the encoded modalities onto the same steps, for a fusion that needs it.
+        imputer: what stands in for modalities that are absent.
+        helpers: modalities that are there in training alone.
         fusion: how the encoded modalities become one.
         head: the one for the kind of target by default.
         modalities: which to use; all by default.
@@ -69,6 +75,8 @@ class Model:
     encoder: Callable[[int, int], Encoder] = PooledEncoder
     encoders: dict[str, Callable[[int, int], Encoder]] = field(default_factory=dict)
     aligner: Callable[[dict[str, int]], Aligner] | None = None
+    imputer: Callable[[dict[str, int]], Imputer] | None = None
+    helpers: list[str] = field(default_factory=list)
     fusion: Callable[[dict[str, int], int], Fusion] = ConcatenationFusion
     head: Callable[[int, Target], Head] | None = None
     modalities: list[str] | None = None
@@ -91,6 +99,8 @@ class Model:
             target,
             encoder={name: self.encoder_of(name) for name in self.modalities or corpus.dims},
             aligner=self.aligner,
+            imputer=self.imputer,
+            helpers=self.helpers,
             fusion=self.fusion,
             head=self.head,
             modalities=self.modalities,
@@ -176,8 +186,9 @@ def parse(content: Mapping[str, Any], where: str) -> Configuration:
         >>> parse({"corpus": "synthetic", "model": {"fusion": "TensorFusion"}}, "doc").seeds
         [0]
     """
-    from jsonargparse import ArgumentError, ArgumentParser
+    from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
 
+    set_parsing_settings(subclasses_enabled=[Corruption])  # of a dataclass they are not, unless asked for
     plain = resolve(content, where)
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(Configuration, None, skip={"model"}, fail_untyped=False)  # users' own classes
@@ -236,6 +247,8 @@ def _part(value: Any, key: str, where: str) -> Any:
     """A value in which every class stands as `{class_path: full.import.Path, init_args: {...}}`."""
     if key == "encoders" and isinstance(value, Mapping):
         return {name: _part(entry, "encoder", f"{where}: {name}") for name, entry in value.items()}
+    if key == "parts" and isinstance(value, list):
+        return [_part(entry, "corruption", where) for entry in value]
     if key not in ROOMS or value is None:
         return value
     if isinstance(value, str):
@@ -274,7 +287,7 @@ def _named(cls: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {"class_path": f"{cls.__module__}.{cls.__qualname__}", "init_args": {**defaults, **arguments}}
 
 
-_GIVEN = ("self", "dims", "in_dim", "out_dim", "target", "optimizer")
+_GIVEN = ("self", "dims", "in_dim", "out_dim", "target", "optimizer", "split")
 
 
 def _find(path: str, key: str, where: str) -> type:

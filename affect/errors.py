@@ -22,6 +22,10 @@ class ConfigError(AffectError, ValueError):
     """A configuration names something that does not exist or does not fit."""
 
 
+class BrokenLawError(AssertionError):
+    """A part does not keep a law (`affect.testing`)."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: the nearest known one, and all of them.
 

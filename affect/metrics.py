@@ -396,15 +396,19 @@ def floors(target: Target, truth: Array) -> dict[str, float]:
 
 
 def higher_is_better(name: str) -> bool:
-    """Whether a larger value of a metric is better; `name` may carry a class, as in `f1_weighted.happy`.
+    """Whether a larger value of a metric is better.
 
+    Args:
+        name: of a metric, with a class behind it, as in `f1_weighted.happy`, or with a score that is made of
+            it, as in `mae: mean subset`; what is retained, and effective robustness, always rise.
     Raises:
         ConfigError: there is no such metric.
     Example:
         >>> higher_is_better("mae"), higher_is_better("f1_weighted.happy")
         (False, True)
     """
-    return _entry(name).rises
+    metric, _, score = name.partition(": ")
+    return _entry(metric).rises or score.startswith(("retained", "effective"))
 
 
 def _entry(name: str) -> _Entry:

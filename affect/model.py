@@ -16,6 +16,7 @@ from affect.encoders import Encoder, PooledEncoder
 from affect.errors import ConfigError, ShapeError, did_you_mean
 from affect.fusion import ConcatenationFusion, Fusion, FusionFactory
 from affect.heads import Head, head_for
+from affect.imputation import Imputer, ImputerFactory
 from affect.outputs import Output
 from affect.sequences import Sequence
 
@@ -30,9 +31,9 @@ class FusionModel(nn.Module):
     """An encoder per modality, an aligner where the fusion needs one, a fusion, a head.
 
     `forward` is `fuse(encode(inputs))`; the two can be called apart, so that a sweep over what is missing
-    encodes once. Aligning is the first part of `fuse`: a modality that is dropped between the two is neither
-    aligned nor aligned to, as if it had been missing from the start. Inputs are on the corpus's own scale:
-    the scaler inside brings them to the training split's.
+    encodes once. Imputing and aligning are the first parts of `fuse`: a modality that is dropped before it is
+    absent there, as if it had been missing from the start. Inputs are on the corpus's own scale: the scaler
+    inside brings them to the training split's.
 
     Args:
         encoders: one per modality; other modalities of a batch are left alone.
@@ -40,13 +41,18 @@ class FusionModel(nn.Module):
         head: built for the fusion's size.
         scaler: normalisation; none leaves the inputs as they are.
         aligner: built for the encoders' sizes; none gives the fusion the encoded sequences as they are.
+        imputer: built for the encoders' sizes; none leaves absent what is absent.
+        helpers: modalities that are there in training alone: in eval mode they are absent, and need not be
+            given.
     Shapes:
         inputs[m]: (batch, time of m, in_dim of m) -> Output
     Missing:
-        what the fusion says; a modality that a batch does not have at all must still be given, unobserved.
+        what the imputer and the fusion say; a modality that a batch does not have at all must still be
+        given, unobserved.
     Raises:
         ShapeError: a modality is left out, or sizes differ.
-        ConfigError: the fusion or the aligner was built for other modalities than there are encoders.
+        ConfigError: the fusion, the aligner or the imputer was built for other modalities than there are
+            encoders; a helper is none of them, or all are helpers.
     Example:
         >>> corpus = affect.load("synthetic")
         >>> model = FusionModel.for_corpus(corpus, fusion=affect.fusion.TensorFusion)
@@ -62,16 +68,25 @@ class FusionModel(nn.Module):
         head: Head,
         scaler: Scaler | None = None,
         aligner: Aligner | None = None,
+        imputer: Imputer | None = None,
+        helpers: Iterable[str] = (),
     ) -> None:
         super().__init__()
         sizes = {name: encoder.out_dim for name, encoder in sorted(encoders.items())}
-        for part in (fusion, aligner):
+        for part in (fusion, aligner, imputer):
             if part is not None and sizes != part.dims:
                 raise ConfigError(
                     f"FusionModel: the encoders give {sizes}, but {type(part).__name__} is for {part.dims}"
                 )
         self.encoders = nn.ModuleDict({name: encoders[name] for name in sizes})
         self.fusion, self.head, self.scaler, self.aligner = fusion, head, scaler, aligner
+        self.imputer = imputer
+        for name in (helpers := tuple(helpers)):
+            if name not in sizes:
+                raise ConfigError(f"helpers: no modality '{name}'; {did_you_mean(name, sizes)}")
+        self.helpers = {name: encoders[name].in_dim for name in helpers}
+        if sizes.keys() <= self.helpers.keys():
+            raise ConfigError("helpers: expected some modality that is there after training, got all of them")
 
     @classmethod
     def for_corpus(
@@ -88,6 +103,8 @@ class FusionModel(nn.Module):
         scaling: Scaling = "standard",
         nonfinite: Nonfinite = "mean",
         aligner: AlignerFactory | None = None,
+        imputer: ImputerFactory | None = None,
+        helpers: Iterable[str] = (),
     ) -> FusionModel:
         """A model that fits a corpus's modalities and one of its targets.
 
@@ -103,6 +120,8 @@ class FusionModel(nn.Module):
             scaling: standard, robust or none.
             nonfinite: what becomes of NaN and infinite values.
             aligner: an Aligner class or a partial of one, before the fusion; none by default.
+            imputer: an Imputer class or a partial of one, before the aligner; none by default.
+            helpers: modalities that are there in training alone.
 
         Raises:
             ConfigError: an unknown target or modality, or a fusion that needs aligned sequences, on a corpus
@@ -111,9 +130,10 @@ class FusionModel(nn.Module):
         corpus = corpus if modalities is None else corpus.select(modalities)
         model = cls.for_shape(
             corpus.dims, corpus.target(target), corpus.aligned,
-            encoder=encoder, fusion=fusion, head=head, width=width, out_dim=out_dim, aligner=aligner,
+            encoder=encoder, fusion=fusion, head=head, width=width, out_dim=out_dim,
+            aligner=aligner, imputer=imputer, helpers=helpers,
         )  # fmt: skip
-        read = [name for name, part in model.encoders.items() if not part.reads_indices]
+        read = [name for name in model.encoders if name not in model.indices]
         model.head.fit(torch.from_numpy(corpus["train"].labels(model.head.target.name)))
         model.scaler = Scaler.fit(corpus.select(read)["train"], scaling, nonfinite) if read else None
         return model
@@ -131,6 +151,8 @@ class FusionModel(nn.Module):
         width: int = 32,
         out_dim: int = 64,
         aligner: AlignerFactory | None = None,
+        imputer: ImputerFactory | None = None,
+        helpers: Iterable[str] = (),
     ) -> FusionModel:
         """A model for modalities of these sizes, without a scaler; arguments as in `for_corpus`."""
         by_name = encoder if isinstance(encoder, Mapping) else dict.fromkeys(dims, encoder)
@@ -151,6 +173,8 @@ class FusionModel(nn.Module):
             built,
             make_head(out_dim, target),
             aligner=None if aligner is None else aligner(sizes),
+            imputer=None if imputer is None else imputer(sizes),
+            helpers=helpers,
         )
         if model.needs_alignment and not aligned:
             raise ConfigError(
@@ -161,6 +185,11 @@ class FusionModel(nn.Module):
         return model
 
     @property
+    def indices(self) -> list[str]:
+        """The modalities whose values are numbers of words."""
+        return [name for name, encoder in self.encoders.items() if encoder.reads_indices]
+
+    @property
     def needs_alignment(self) -> bool:
         """Whether step t must be the same moment in every modality that comes in."""
         return self.fusion.needs_alignment and self.aligner is None
@@ -169,20 +198,43 @@ class FusionModel(nn.Module):
         """Predict from a Sequence for each modality."""
         return self.fuse(self.encode(inputs))
 
-    def encode(self, inputs: Mapping[str, Sequence]) -> dict[str, Sequence]:
-        """The encoded modalities."""
+    def encode(self, inputs: Mapping[str, Sequence], partly: bool = False) -> dict[str, Sequence]:
+        """The encoded modalities.
+
+        Args:
+            inputs: a Sequence for each modality; others are left alone.
+            partly: encode those that are given, and do not ask for all.
+        """
+        if partly:
+            return self._encode({name: inputs[name] for name in self.encoders if name in inputs})
+        if not self.training:
+            inputs = {**inputs, **self._without_helpers(inputs)}
         absent = sorted(self.encoders.keys() - inputs.keys())
         if absent:
             raise ShapeError(
                 f"FusionModel: expected modalities {sorted(self.encoders)}, got {sorted(inputs)}; "
                 "a modality that is missing is a Sequence whose mask is False"
             )
-        own = {name: inputs[name] for name in self.encoders}
-        scaled = own if self.scaler is None else self.scaler(own)
-        return {name: encoder(scaled[name]) for name, encoder in self.encoders.items()}
+        return self._encode({name: inputs[name] for name in self.encoders})
 
     def fuse(self, encoded: Mapping[str, Sequence]) -> Output:
         """The prediction from encoded modalities, which are aligned first where there is an aligner."""
-        aligned = encoded if self.aligner is None else self.aligner(encoded)
+        complete = encoded if self.imputer is None else self.imputer(encoded)
+        aligned = complete if self.aligner is None else self.aligner(complete)
         fused, extras = self.fusion.with_extras(aligned)
+        if self.imputer is not None and self.training:
+            extras = {**extras, "imputation": self.imputer.error(encoded)}
         return Output(self.head(fused), fused, dict(encoded), extras)
+
+    def _encode(self, inputs: dict[str, Sequence]) -> dict[str, Sequence]:
+        scaled = inputs if self.scaler is None else self.scaler(inputs)
+        return {name: self.encoders[name](x) for name, x in scaled.items()}
+
+    def _without_helpers(self, inputs: Mapping[str, Sequence]) -> dict[str, Sequence]:
+        """The helpers, unobserved."""
+        some = next(iter(inputs.values()))
+        nothing = torch.zeros_like(some.mask)
+        return {
+            name: Sequence(some.values.new_zeros(*some.mask.shape, dim), nothing)
+            for name, dim in self.helpers.items()
+        }

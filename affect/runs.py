@@ -253,6 +253,8 @@ def load_model(folder: str | Path) -> FusionModel:
         shape["aligned"],
         encoder={name: parts.encoder_of(name) for name in shape["dims"]},
         aligner=parts.aligner,
+        imputer=parts.imputer,
+        helpers=parts.helpers,
         fusion=parts.fusion,
         head=parts.head,
         width=parts.width,

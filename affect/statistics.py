@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,19 +39,36 @@ def resample(
         >>> interval(draws)
         (1.0, 1.0)
     """
+    labels = np.arange(len(truth)) if groups is None else groups
+    drawn = resampled_rows(labels, resamples, seed)
+    return np.array([np.mean([metric(said[rows], truth[rows]) for said in predictions]) for rows in drawn])
+
+
+def resampled_rows(
+    groups: NDArray[np.int64], resamples: int = 1000, seed: int = 0
+) -> Iterator[NDArray[np.int64]]:
+    """Rows of bootstrap resamples: as many groups as there are, drawn with replacement, each whole.
+
+    Args:
+        groups: the one that each row belongs to.
+        resamples: how many are drawn.
+        seed: of the draws.
+    Shapes:
+        groups: (rows,)
+    Example:
+        >>> [sorted(rows.tolist()) for rows in resampled_rows(np.array([0, 0, 1]), resamples=2)]
+        [[2, 2], [0, 1, 2]]
+    """
     rng = np.random.default_rng(seed)
-    labels = np.arange(len(truth)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    labels = np.unique(groups, return_inverse=True)[1]
     members = np.argsort(labels, kind="stable")
     counts = np.bincount(labels)
     ends = np.cumsum(counts)
-    values = np.empty(resamples)
-    for draw in range(resamples):
+    for _ in range(resamples):
         drawn = rng.integers(len(counts), size=len(counts))
         sizes = counts[drawn]
         shift = np.repeat(ends[drawn] - sizes - (np.cumsum(sizes) - sizes), sizes)
-        rows = members[np.arange(sizes.sum()) + shift]
-        values[draw] = np.mean([metric(said[rows], truth[rows]) for said in predictions])
-    return values
+        yield members[np.arange(sizes.sum()) + shift]
 
 
 def interval(draws: NDArray[np.float64], level: float = 0.95) -> tuple[float, float]:

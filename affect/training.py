@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -22,14 +22,16 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import Optimizer
 
 from affect import metrics
+from affect.corruption import Corruption
 from affect.data.corpus import Corpus, Split
 from affect.data.loading import batches
 from affect.data.targets import Target
 from affect.errors import ConfigError, did_you_mean
 from affect.metrics import Array
 from affect.model import FusionModel
-from affect.objectives import Objective, objective_for
-from affect.sequences import Batch
+from affect.objectives import Objective, disagreement, objective_for
+from affect.outputs import Output
+from affect.sequences import Batch, Sequence
 
 ObjectiveFactory: TypeAlias = Callable[[Target], Objective]
 """An Objective class, or a partial of one: whatever makes an objective for a target."""
@@ -53,6 +55,12 @@ class Training:
         monitor: what chooses the epoch, measured on the validation split: `loss` or the name of a metric.
         schedule: a torch scheduler class, or a partial of one, stepped once per epoch.
         accelerator: where to train: `cpu`, `gpu`, `auto` and others that Lightning knows.
+        corruption: what happens to the training samples, otherwise in every epoch; nothing by default.
+        ramp: epochs over which the corruption grows from nothing to all of it.
+        consistency: weight of how far the prediction for the damaged view lies from that for the clean one,
+            from which the model then learns too; 0 looks at the damaged view alone.
+        imputation: weight of an imputer's own error.
+        distillation: weight of how far the prediction lies from a teacher's, who sees the clean view.
     """
 
     epochs: int = 60
@@ -64,6 +72,11 @@ class Training:
     monitor: str = "loss"
     schedule: Callable[[Optimizer], LRScheduler] | None = None
     accelerator: str = "cpu"
+    corruption: Corruption | None = None
+    ramp: int = 0
+    consistency: float = 0.0
+    imputation: float = 1.0
+    distillation: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience"):
@@ -71,6 +84,12 @@ class Training:
                 raise ConfigError(f"training: {name} must be at least 1, got {getattr(self, name)}")
         if not self.learning_rate > 0:
             raise ConfigError(f"training: learning_rate must be positive, got {self.learning_rate}")
+        for name in ("ramp", "consistency", "imputation", "distillation"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"training: {name} must be at least 0, got {getattr(self, name)}")
+        for name in ("ramp", "consistency"):
+            if getattr(self, name) and self.corruption is None:
+                raise ConfigError(f"training: {name} needs a corruption; name one, or leave out {name}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +125,7 @@ def fit(
     name: str = "",
     folder: str | Path | None = None,
     loggers: Iterable[Logger] = (),
+    teacher: FusionModel | None = None,
 ) -> Run:
     """Train on the split `train`, choose the epoch on `valid`, then measure `valid` and `test`.
 
@@ -121,9 +141,11 @@ def fit(
         name: the model's name in the results; its fusion's class by default.
         folder: where checkpoints and logs go; a training that finds its own checkpoint there resumes.
         loggers: any Lightning loggers, beside the CSV and TensorBoard logs that a folder gets.
+        teacher: a trained model of the same target, with any modalities of the corpus, to learn from too.
 
     Raises:
-        ConfigError: there is no validation split to choose the epoch on.
+        ConfigError: there is no validation split to choose the epoch on; the corruption reckons with numbers
+            of words; the teacher is for another target.
     Example:
         >>> corpus = affect.load("synthetic")
         >>> model = affect.FusionModel.for_corpus(corpus, fusion=affect.fusion.TensorFusion)
@@ -139,7 +161,12 @@ def fit(
             "(affect.data.splitting.carve)"
         )
     make = objective_for(target) if objective is None else objective
-    learner = Learner(model, make(target), training, seed)
+    if teacher is not None and teacher.head.target != target:
+        raise ConfigError(f"fit: the teacher is for {teacher.head.target}, and the model for {target}")
+    if training.corruption is not None:
+        training.corruption.check_indices(model.indices)
+        training = replace(training, corruption=training.corruption.bound(corpus["train"]))
+    learner = Learner(model, make(target), training, seed, teacher)
     with tempfile.TemporaryDirectory() as scratch, seeded(seed), _quiet():
         root = Path(scratch if folder is None else folder)
         checkpoint = ModelCheckpoint(
@@ -294,9 +321,19 @@ def _predict(
 class Learner(lightning.LightningModule):
     """A model under training: the one place where losses are averaged."""
 
-    def __init__(self, model: FusionModel, objective: Objective, training: Training, seed: int) -> None:
+    def __init__(
+        self,
+        model: FusionModel,
+        objective: Objective,
+        training: Training,
+        seed: int,
+        teacher: FusionModel | None = None,
+    ) -> None:
         super().__init__()
         self.model, self.objective, self.training_, self.seed = model, objective, training, seed
+        self.teacher = (
+            [] if teacher is None else [teacher.eval()]
+        )  # in a list: it neither learns nor is saved
         rises = training.monitor != "loss" and metrics.higher_is_better(training.monitor)
         self.mode = "max" if rises else "min"
         self.history: list[dict[str, float]] = []
@@ -305,7 +342,20 @@ class Learner(lightning.LightningModule):
 
     def training_step(self, batch: Batch) -> Tensor:
         """The mean loss over the batch's labels."""
-        return _mean(*self._losses(batch)[:2])
+        options, inputs = self.training_, self._damaged(batch)
+        output = self.model(inputs)
+        losses = self.objective(output, batch.target)
+        if options.consistency:
+            clean = self.model(batch.inputs)
+            losses = (losses + self.objective(clean, batch.target)) / 2
+            losses = losses + options.consistency * self._apart(output, clean, self.model, batch)
+        for teacher in self.teacher:
+            with torch.no_grad():
+                said = teacher.to(self.device)(batch.inputs)
+            losses = losses + options.distillation * self._apart(output, said, teacher, batch)
+        if "imputation" in output.extras:
+            losses = losses + options.imputation * output.extras["imputation"]
+        return _mean(losses, batch.target.lengths)
 
     def on_train_start(self) -> None:
         """A training that had stopped when it was interrupted does not start again."""
@@ -370,6 +420,21 @@ class Learner(lightning.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the history of the interrupted training."""
         self.history, self.seconds = checkpoint["history"], checkpoint["seconds"]
+
+    def _damaged(self, batch: Batch) -> dict[str, Sequence]:
+        """What the model is shown: other damage in every epoch, and the same when a run is resumed."""
+        corruption, ramp = self.training_.corruption, self.training_.ramp
+        if corruption is None:
+            return batch.inputs
+        if self.current_epoch < ramp:
+            corruption = corruption.weakened(self.current_epoch / ramp)
+        return corruption(batch.inputs, batch.ids, hash((self.seed, self.current_epoch)))
+
+    def _apart(self, output: Output, other: Output, sayer: FusionModel, batch: Batch) -> Tensor:
+        """(batch,): how far a prediction lies from what `sayer` decided."""
+        said = sayer.head.decide(other.prediction.detach())
+        apart = disagreement(self.model.head.target, output.prediction, said)
+        return batch.target.with_values(apart.unsqueeze(-1)).mean().squeeze(-1)
 
     def _losses(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Loss and number of labels of each sample, and the prediction."""

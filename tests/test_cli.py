@@ -76,6 +76,79 @@ def test_a_bench_writes_a_table_a_report_and_rows(tmp_path, capsys):
     assert "tensor" in page
 
 
+def test_a_bench_is_swept(tmp_path, capsys):
+    late = {"fusion": "LateFusion"}
+    dropped = {
+        "corruption": {"class_path": "ModalityDropout", "init_args": {"rate": {"text": 0.5, "visual": 0.3}}},
+        "consistency": 0.1,
+        "ramp": 2,
+    }
+    several = {"class_path": "Compose", "init_args": {"parts": ["StepDropout", "ModalitySwap"]}}
+    models = {
+        "late": late,
+        "late, dropped": {**late, "imputer": "CascadeImputer", "training": dropped},
+        "late, several": {**late, "helpers": ["visual"], "training": {"corruption": several}},
+        "kernel SVM": {"baseline": "KernelSVM"},
+    }
+    content = {**EXPERIMENT, "models": models, "training": {"epochs": 2}}
+    out, rob = tmp_path / "out", tmp_path / "robust"
+    main(["bench", str(write(tmp_path, content)), "--out", str(out)])
+    runs = {path.parent.name.rpartition("-")[0]: path for path in out.glob("runs/*/seed1-fold0")}
+    ask = ["sweep", str(runs["late"].parent), str(runs["late, dropped"]), "--out", str(rob)]
+    main(
+        [
+            *ask,
+            "--protocol",
+            "fixed_subsets",
+            "steps",
+            "--draws",
+            "1",
+            "--baseline",
+            "late",
+            "--metric",
+            "mae",
+        ]
+    )
+    said = capsys.readouterr().out
+    assert "mae: worst subset ↓" in said
+    assert all(
+        f"{rob / name}\n" in said for name in ("robustness.csv", "summary.csv", "table.md", "robustness.html")
+    )
+    rows = pd.read_csv(rob / "robustness.csv")
+    plain = pd.read_csv(out / "results.csv").query("split == 'test'")
+    clean = rows.query("condition == 'clean'").merge(plain, on=["model", "seed", "metric"])
+    assert len(clean) == 3 * plain["metric"].nunique()
+    assert np.allclose(clean["value_x"], clean["value_y"], atol=1e-4)
+    page = (rob / "robustness.html").read_text()
+    assert "<script src" not in page
+    assert "What each modality contributes" in page
+    kept = next(runs["late"].glob("sweeps/*/predictions.npz"))
+    written = kept.stat().st_mtime_ns
+    main([*ask, "--protocol", "fixed_subsets", "steps", "--draws", "1"])  # is not done twice
+    assert kept.stat().st_mtime_ns == written
+    main(["sweep", str(runs["late, several"]), "--out", str(rob)])
+    names = pd.read_csv(rob / "robustness.csv")["condition"].unique()
+    assert names.tolist() == ["clean", "only acoustic", "only text"]
+    for bad, message in (
+        ([str(runs["kernel SVM"])], f"{runs['kernel SVM']}: no finished run of a torch model; "),
+        ([str(out), "--protocol", "tfr"], "no protocol 'tfr'; did you mean 'tfr_net'?"),
+    ):
+        with pytest.raises(SystemExit) as end:
+            main(["sweep", *bad, "--out", str(tmp_path / "none")])
+        assert message in str(end.value)
+        assert not (tmp_path / "none").exists()
+
+
+def test_two_runs_of_one_name_are_not_mixed(tmp_path):
+    for epochs in (1, 2):
+        content = {"corpus": "synthetic", "training": {"epochs": epochs}, "model": {"width": 4}}
+        main(["train", str(write(tmp_path, content)), "--out", str(tmp_path / "runs")])
+    with pytest.raises(
+        SystemExit, match="another run of toy, seed 0, fold 0 is in .*; name the one that is meant$"
+    ):
+        main(["sweep", str(tmp_path / "runs"), "--out", str(tmp_path / "out")])
+
+
 def bench_command(path, out):
     return [sys.executable, "-m", "affect", "bench", str(path), "--out", str(out), "--jobs", "2"]
 
@@ -221,7 +294,7 @@ def test_any_lightning_logger_by_configuration(tmp_path):
     assert list((folder / "log").glob("events.out.tfevents.*"))
 
 
-@pytest.mark.parametrize("verb", ["inspect", "convert", "align", "train", "bench", "predict"])
+@pytest.mark.parametrize("verb", ["inspect", "convert", "align", "train", "bench", "sweep", "predict"])
 def test_every_verb_has_help_with_an_example(verb, capsys):
     with pytest.raises(SystemExit, match="0"):
         main([verb, "--help"])

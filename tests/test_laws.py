@@ -1,8 +1,9 @@
-"""Every encoder, aligner, fusion, head and objective there is keeps the laws; a class added later is covered too."""
+"""Every encoder, imputer, aligner, fusion, head and objective there is keeps the laws; a class added later is covered too."""
 
 import importlib
 import inspect
 import pkgutil
+from functools import partial
 
 import pytest
 
@@ -13,6 +14,7 @@ from affect.data.targets import Binary, MultiClass, MultiLabel, Regression
 from affect.encoders import Encoder, LayeredEncoder
 from affect.fusion import Fusion
 from affect.heads import Head
+from affect.imputation import Imputer
 from affect.objectives import Objective
 
 ABSTRACT = {"Encoder", "LayeredEncoder", "Fusion", "ProjectedFusion", "VectorFusion"}
@@ -54,6 +56,14 @@ CASES = {
         f"{cls.__name__}-{count}": testing.aligner_part(cls, count)
         for cls in parts_of(Aligner, "carry")
         for count in (2, 3, 4)
+    },
+    **{
+        f"{cls.__name__}{'-steps' if per_step else ''}-{count}": testing.imputer_part(
+            partial(cls, per_step=per_step), count
+        )
+        for cls in parts_of(Imputer, "impute")
+        for count in (2, 3, 4)
+        for per_step in (False, True)
     },
     **{
         f"{cls.__name__}-{count}": testing.fusion_part(cls, count)

@@ -1,5 +1,8 @@
+import math
 import re
 from functools import partial
+from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -7,6 +10,7 @@ import pytest
 import torch
 
 import affect
+from affect.corruption import Corruption, ModalityDropout, ModalitySwap, StepDropout
 from affect.data import splitting, synthetic
 from affect.data.corpus import Corpus, Split
 from affect.data.ragged import Ragged
@@ -14,11 +18,11 @@ from affect.data.targets import Binary, MultiClass, MultiLabel, Regression
 from affect.encoders import LSTMEncoder, PooledEncoder, StepEncoder
 from affect.errors import ConfigError, ShapeError
 from affect.fusion import ConcatenationFusion, PerStep, TensorFusion, WeightedSumFusion
-from affect.heads import BinaryHead
-from affect.objectives import AbsoluteError, BinaryCrossEntropy, CrossEntropy, SquaredError
+from affect.heads import BinaryHead, head_for
+from affect.objectives import AbsoluteError, BinaryCrossEntropy, CrossEntropy, SquaredError, disagreement
 from affect.outputs import Output
 from affect.sequences import Sequence
-from affect.training import Training, seeded
+from affect.training import Learner, Training, seeded
 
 linear = partial(PooledEncoder, layers=0)
 TINY = {"train": 48, "valid": 24, "test": 24}
@@ -212,6 +216,123 @@ def test_encode_and_fuse_are_forward_in_two_steps(tiny):
     assert torch.equal(model(batch.inputs).prediction, apart)
 
 
+class Seen(Corruption):
+    """Keeps what it was asked, and damages nothing."""
+
+    asked: ClassVar[list] = []
+
+    def damage(self, chosen, inputs, draws):
+        self.asked.append(draws.uniform("any", 1).sum().item())
+        return chosen
+
+    def weakened(self, share):
+        self.asked.append(f"{share:.2f}")
+        return self
+
+
+def test_damage_differs_by_epoch_and_not_by_run(tiny, monkeypatch):
+    asked = []
+    for _ in range(2):
+        monkeypatch.setattr(Seen, "asked", [])
+        training = Training(epochs=3, batch_size=48, corruption=Seen())
+        affect.fit(model_of(tiny), tiny, training=training)
+        asked.append(Seen.asked)
+    assert len(set(asked[0])) == 3
+    assert asked[0] == asked[1]
+
+
+def test_a_corruption_grows_over_the_ramp(tiny, monkeypatch):
+    monkeypatch.setattr(Seen, "asked", [])
+    affect.fit(model_of(tiny), tiny, training=Training(epochs=4, batch_size=48, corruption=Seen(), ramp=2))
+    assert [share for share in Seen.asked if isinstance(share, str)] == ["0.00", "0.50"]
+
+
+def test_validation_is_not_damaged(tiny):
+    gone = ModalityDropout(rate=1.0, spare=False)
+    run = affect.fit(model_of(tiny), tiny, training=Training(epochs=1, corruption=gone))
+    assert run.predictions["prediction"].nunique() > 1
+
+
+def test_a_swap_knows_the_training_split(tiny):
+    swap = ModalitySwap(rate=0.5, modalities=("text",))
+    affect.fit(model_of(tiny), tiny, training=Training(epochs=1, corruption=swap))
+
+
+def losses(corpus, **options):
+    """The loss of the first batch, by hand and by the learner."""
+    model, other = model_of(corpus).eval(), model_of(corpus, seed=1).eval()
+    corruption = ModalityDropout(rate=0.5)
+    training = Training(corruption=corruption, **options)
+    batch = next(iter(affect.batches(corpus["train"], "sentiment", batch_size=16)))
+    learner = Learner(model, AbsoluteError(model.head.target), training, seed=3, teacher=other)
+    learner.trainer = SimpleNamespace(current_epoch=0)
+    damaged = model(corruption(batch.inputs, batch.ids, hash((3, 0)))).prediction
+    said = [view(batch.inputs).prediction for view in (model, other)]
+    return learner.training_step(batch), damaged, *said, batch.target.values
+
+
+def test_a_teacher_and_the_clean_view_pull_the_prediction(tiny):
+    loss, damaged, clean, taught, truth = losses(tiny, consistency=0.3, distillation=0.2)
+    own = ((damaged - truth).abs() + (clean - truth).abs()) / 2
+    pulled = 0.3 * (damaged - clean).square() + 0.2 * (damaged - taught).square()
+    assert loss.item() == pytest.approx((own + pulled).mean().item(), rel=1e-5)
+
+
+def test_without_consistency_the_damaged_view_is_all_there_is(tiny):
+    loss, damaged, _, _, truth = losses(tiny, distillation=0.0)
+    assert loss.item() == pytest.approx((damaged - truth).abs().mean().item(), rel=1e-5)
+
+
+def test_a_student_learns_from_a_teacher_who_sees_more(tiny):
+    teacher = affect.fit(model_of(tiny, fusion=TensorFusion), tiny, training=Training(epochs=2)).model
+    before = {name: x.clone() for name, x in teacher.state_dict().items()}
+    student = model_of(tiny, modalities=["text", "acoustic"])
+    affect.fit(student, tiny, training=Training(epochs=2, distillation=2.0), teacher=teacher)
+    assert all(torch.equal(x, before[name]) for name, x in teacher.state_dict().items())
+
+
+def test_a_helper_is_there_in_training_alone(tiny):
+    model = model_of(tiny, helpers=["visual"])
+    batch = next(iter(affect.batches(tiny["train"], "sentiment")))
+    absent = {**batch.inputs, "visual": batch.inputs["visual"].keep(torch.tensor(False))}
+    assert not torch.equal(model.train()(batch.inputs).fused.values, model(absent).fused.values)
+    without = {name: x for name, x in batch.inputs.items() if name != "visual"}
+    model.eval()
+    assert torch.equal(model(batch.inputs).prediction, model(absent).prediction)
+    assert torch.equal(model(without).prediction, model(absent).prediction)
+    affect.fit(model, tiny, training=Training(epochs=1, corruption=ModalityDropout(rate={"visual": 0.5})))
+    with pytest.raises(ShapeError, match="expected modalities"):
+        model.train()(without)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        Regression("y"),
+        Binary("y"),
+        MultiClass("y", classes=("a", "b", "c")),
+        MultiLabel("y", classes=("a", "b")),
+    ],
+)
+def test_to_agree_is_to_be_nowhere_apart(target):
+    head = head_for(target)(4, target)
+    raw = torch.randn(5, 1, target.outputs, requires_grad=True)
+    apart = disagreement(target, raw, head.decide(raw).detach())
+    assert torch.allclose(apart, torch.zeros(5, 1), atol=1e-6)
+    assert (
+        disagreement(target, raw, head.decide(raw + torch.randn(5, 1, target.outputs)).detach()) > 0
+    ).all()
+
+
+def test_disagreement_over_classes_is_the_divergence():
+    target = MultiClass("y", classes=("a", "b"))
+    raw, said = torch.tensor([[[0.0, 0.0]]]), torch.tensor([[[0.25, 0.75]]])
+    expected = 0.25 * math.log(0.25 / 0.5) + 0.75 * math.log(0.75 / 0.5)
+    assert disagreement(target, raw, said).item() == pytest.approx(expected, rel=1e-5)
+    binary = disagreement(Binary("y"), torch.zeros(1, 1, 1), torch.full((1, 1, 1), 0.75))
+    assert binary.item() == pytest.approx(expected, rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("ask", "error", "message"),
     [
@@ -266,6 +387,34 @@ def test_encode_and_fuse_are_forward_in_two_steps(tiny):
             ShapeError,
             "FusionModel: expected modalities ['acoustic', 'text', 'visual'], got ['text']; "
             "a modality that is missing is a Sequence whose mask is False",
+        ),
+        (lambda c: Training(ramp=-1), ConfigError, "training: ramp must be at least 0, got -1"),
+        (
+            lambda c: Training(consistency=0.5),
+            ConfigError,
+            "training: consistency needs a corruption; name one, or leave out consistency",
+        ),
+        (
+            lambda c: affect.fit(
+                model_of(c), c, training=Training(corruption=StepDropout(modalities=("txt",)))
+            ),
+            ConfigError,
+            "StepDropout: no modality 'txt'; did you mean 'text'? known: acoustic, text, visual",
+        ),
+        (
+            lambda c: affect.fit(model_of(c), c, teacher=model_of(a_video_corpus())),
+            ConfigError,
+            None,
+        ),
+        (
+            lambda c: model_of(c, helpers=["visaul"]),
+            ConfigError,
+            "helpers: no modality 'visaul'; did you mean 'visual'? known: acoustic, text, visual",
+        ),
+        (
+            lambda c: model_of(c, modalities=["text"], helpers=["text"]),
+            ConfigError,
+            "helpers: expected some modality that is there after training, got all of them",
         ),
         (lambda c: Training(epochs=0), ConfigError, "training: epochs must be at least 1, got 0"),
         (

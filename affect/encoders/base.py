@@ -30,6 +30,8 @@ class Encoder(nn.Module):
     search_space: ClassVar[dict[str, optuna.distributions.BaseDistribution]] = {}
     reads_indices: bool = False
     """Whether values are word indices: they are not normalised then."""
+    unknown: int = 0
+    """The index that is read as an unknown word, where values are indices."""
 
     def __init__(self, in_dim: int, out_dim: int) -> None:
         super().__init__()

@@ -75,6 +75,7 @@ class PretrainedEncoder(LayeredEncoder):
             raise ConfigError(f"PretrainedEncoder: '{model}' has {self.depth} layers, got trained={trained}")
         self.whole = trained == "all"
         self.special = _Special.of(tokenizer)
+        self.unknown = self.special.unknown + 1
         self.limit = places(tokenizer, self.encoder) - len(self.special.before) - len(self.special.behind)
         self.size = self.encoder.get_input_embeddings().num_embeddings
         self.encoder.pooler = None  # it reads the first token, and nothing reads it

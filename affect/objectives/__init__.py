@@ -1,5 +1,6 @@
 """Objectives: an Output and the truth to one loss per sample."""
 
+from affect.objectives.agreement import disagreement
 from affect.objectives.base import Objective
 from affect.objectives.supervised import (
     AbsoluteError,
@@ -15,5 +16,6 @@ __all__ = [
     "CrossEntropy",
     "Objective",
     "SquaredError",
+    "disagreement",
     "objective_for",
 ]

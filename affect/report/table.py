@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,42 +66,63 @@ def _cell(row: Mapping[Any, Any], sign: int, best: bool) -> Cell:
     return Cell(text, tuple(remarks), best)
 
 
-def to_markdown(summary: pd.DataFrame) -> str:
-    """A summary in Markdown: one table per target, the best mean in bold, remarks as numbered notes below."""
+def to_markdown(summary: pd.DataFrame, turned: bool = False) -> str:
+    """A summary in Markdown: one table per target, the best mean in bold, remarks as lettered notes below.
+
+    Args:
+        summary: as `affect.benchmark.summarise` makes it, or `affect.robustness.Comparison.scores`.
+        turned: a column for each model, not a row.
+    """
     parts = []
-    for target, table in cells(summary).items():
-        heads = [
-            f"{metric} {_arrow(metric)} (n={_count(summary, target, metric)})" for metric in table.columns
-        ]
+    for target, corner, heads, rows in _laid_out(summary, turned):
         marks: dict[str, str] = {}
-        lines = [f"**{target}**", "", _line(["model", *heads]), _line(["---", *["---:"] * len(heads)])]
-        for model, row in table.iterrows():
-            texts = [(f"**{c.text}**" if c.best else c.text, _signs(c, marks)) for c in _cells_of(row)]
-            lines.append(_line([str(model), *[f"{text} {signs}".strip() for text, signs in texts]]))
+        lines = [f"**{target}**", "", _line([corner, *heads]), _line(["---", *["---:"] * len(heads)])]
+        for label, own in rows:
+            texts = [(f"**{c.text}**" if c.best else c.text, _signs(c, marks)) for c in own]
+            lines.append(_line([label, *[f"{text} {signs}".strip() for text, signs in texts]]))
         lines += ["", *(f"{mark}: {remark}.  " for remark, mark in marks.items())]
         parts.append("\n".join(lines).rstrip())
     return "\n\n".join(parts) + "\n"
 
 
-def print_table(summary: pd.DataFrame, console: Console | None = None) -> None:
-    """Print a summary: one table per target, remarks as marks that are explained below it."""
+def print_table(summary: pd.DataFrame, console: Console | None = None, turned: bool = False) -> None:
+    """Print a summary: one table per target, remarks as marks that are explained below it.
+
+    Args:
+        summary: as `affect.benchmark.summarise` makes it, or `affect.robustness.Comparison.scores`.
+        console: the terminal by default.
+        turned: a column for each model, not a row.
+    """
     console = console or Console()
-    for target, table in cells(summary).items():
+    for target, corner, heads, rows in _laid_out(summary, turned):
         shown = Table(title=target, title_style="bold", box=None, header_style="bold", pad_edge=False)
-        shown.add_column("model")
-        for metric in table.columns:
-            head = f"{metric} {_arrow(metric)}\nn={_count(summary, target, metric)}"
-            shown.add_column(head, justify="right")
+        shown.add_column(corner)
+        for head in heads:
+            shown.add_column(head.replace(" (", "\n("), justify="right")
         marks: dict[str, str] = {}
-        for model, row in table.iterrows():
-            texts = [Text(c.text, "bold" if c.best else "") for c in _cells_of(row)]
-            for text, cell in zip(texts, _cells_of(row), strict=True):
+        for label, own in rows:
+            texts = [Text(c.text, "bold" if c.best else "") for c in own]
+            for text, cell in zip(texts, own, strict=True):
                 text.append(f" {_signs(cell, marks)}", "dim")
-            shown.add_row(str(model), *texts)
+            shown.add_row(label, *texts)
         console.print(shown)
         for remark, mark in marks.items():
             console.print(f"{mark} {remark}", style="dim", highlight=False)
         console.print()
+
+
+def _laid_out(
+    summary: pd.DataFrame, turned: bool
+) -> Iterator[tuple[str, str, list[str], list[tuple[str, list[Cell]]]]]:
+    """For each target its name, what the first column holds, the other columns' heads, and the rows."""
+    for target, table in cells(summary).items():
+        counted = {metric: f"{metric} {_arrow(metric)}" for metric in table.columns}
+        if not turned:
+            counted = {m: f"{head} (n={_count(summary, target, m)})" for m, head in counted.items()}
+        table = table.rename(columns=counted)
+        table = table.T if turned else table
+        rows = [(str(label), _cells_of(row)) for label, row in table.iterrows()]
+        yield target, "score" if turned else "model", [str(head) for head in table.columns], rows
 
 
 def _cells_of(row: pd.Series) -> list[Cell]:

@@ -1,10 +1,4 @@
-"""The laws that every part keeps: hold your own encoder, aligner, fusion, head or objective to them.
-
-    affect.testing.check_fusion(MyFusion)
-
-raises `BrokenLawError` with the law's name and what was found. Each law is also a function of its own,
-so that there can be a test for each: `for law in LAWS: law(fusion_part(MyFusion))`.
-"""
+"""The laws of encoders, imputers, aligners, fusions, heads and objectives."""
 
 from __future__ import annotations
 
@@ -18,7 +12,9 @@ from torch.nn.functional import pad
 
 from affect.data.alignment.aligners import AlignerFactory
 from affect.data.targets import Regression, Target
+from affect.errors import BrokenLawError
 from affect.fusion import FusionFactory
+from affect.imputation import ImputerFactory
 from affect.model import EncoderFactory, HeadFactory
 from affect.objectives import Objective
 from affect.outputs import Output
@@ -28,10 +24,6 @@ OUT_DIM = 8
 LENGTHS = (5, 3, 1, 4)  # observed steps of each sample's first modality; the next ones are longer
 NAMES = ("ecg", "text", "eeg", "visual")
 Inputs = dict[str, Sequence]
-
-
-class BrokenLawError(AssertionError):
-    """A part does not keep a law."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +99,33 @@ def aligner_part(aligner: AlignerFactory, modalities: int = 3) -> Part:
 
     learns = any(True for _ in aligner(dims).parameters())
     return Part(lambda: aligner(dims), dims, call, out_dim=sum(dims.values()) + modalities, learns=learns)
+
+
+def imputer_part(imputer: ImputerFactory, modalities: int = 3) -> Part:
+    """An Imputer class, or a partial of one, under the laws, with two to four modalities.
+
+    What is looked at is all modalities side by side, each with its mask as one more feature: at every step
+    for one that imputes per step, else the mean over steps.
+    """
+    dims = {name: 4 + place for place, name in enumerate(NAMES[:modalities])}
+    made = imputer(dims)
+
+    def call(module: nn.Module, inputs: Inputs) -> Sequence:
+        filled = [x for _, x in sorted(module(inputs).items())]
+        if made.per_step:
+            parts = [torch.cat([x.values, x.mask.unsqueeze(-1)], -1) for x in filled]
+            return Sequence(torch.cat(parts, -1), torch.stack([x.mask for x in filled]).any(0))
+        vectors = [torch.cat([x.mean(), x.present.unsqueeze(-1)], -1) for x in filled]
+        return Sequence.vector(torch.cat(vectors, -1))
+
+    return Part(
+        lambda: imputer(dims),
+        dims,
+        call,
+        out_dim=sum(dims.values()) + modalities,
+        aligned=made.per_step,
+        learns=any(p.requires_grad for p in made.parameters()),
+    )
 
 
 def fusion_part(fusion: FusionFactory, modalities: int = 3) -> Part:
@@ -387,6 +406,16 @@ def check_aligner(aligner: AlignerFactory, modalities: Iterable[int] = (2, 3, 4)
     """
     for count in modalities:
         check(aligner_part(aligner, count))
+
+
+def check_imputer(imputer: ImputerFactory, modalities: Iterable[int] = (2, 3, 4)) -> None:
+    """Hold an imputer to all laws, with each number of modalities.
+
+    Example:
+        >>> check_imputer(affect.imputation.PlaceholderImputer)
+    """
+    for count in modalities:
+        check(imputer_part(imputer, count))
 
 
 def check_fusion(fusion: FusionFactory, modalities: Iterable[int] = (2, 3, 4)) -> None:

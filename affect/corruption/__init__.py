@@ -1,0 +1,50 @@
+"""What can go missing, noisy or out of step; used in training and in sweeps."""
+
+from affect.corruption.base import Compose, Corruption, Loss
+from affect.corruption.draws import Draws
+from affect.corruption.modalities import (
+    ModalityDropout,
+    ModalityLoss,
+    ModalitySwap,
+    RandomModalities,
+    RandomSubset,
+    subsets_of,
+)
+from affect.corruption.steps import (
+    BurstDropout,
+    RunDropout,
+    SpanDropout,
+    StepDropout,
+    StepLoss,
+    Truncation,
+    WordErasure,
+)
+from affect.corruption.time import SpeedChange, TimeShift
+from affect.corruption.values import ColumnDropout, Drift, GaussianNoise, StepNoise, ValueCorruption
+
+__all__ = [
+    "BurstDropout",
+    "ColumnDropout",
+    "Compose",
+    "Corruption",
+    "Draws",
+    "Drift",
+    "GaussianNoise",
+    "Loss",
+    "ModalityDropout",
+    "ModalityLoss",
+    "ModalitySwap",
+    "RandomModalities",
+    "RandomSubset",
+    "RunDropout",
+    "SpanDropout",
+    "SpeedChange",
+    "StepDropout",
+    "StepLoss",
+    "StepNoise",
+    "TimeShift",
+    "Truncation",
+    "ValueCorruption",
+    "WordErasure",
+    "subsets_of",
+]

@@ -1,0 +1,259 @@
+"""Sweeps of several models, side by side: scores and curves with intervals."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from affect import metrics
+from affect.data.targets import Target
+from affect.errors import ConfigError, DataError, did_you_mean
+from affect.metrics import Array, Metric
+from affect.robustness.scores import area, effective_robustness, retained
+from affect.robustness.sweeps import ONLY, Sweep
+from affect.statistics import interval, resampled_rows
+
+_Score = Callable[[Array, Array], Array]
+"""From the values under all conditions, (..., conditions), and the baseline's, to a score, (...)."""
+
+
+class Comparison:
+    """What several models keep under the same conditions.
+
+    Draws of one condition are averaged, and so are seeds; the folds of a seed are laid together before.
+    Intervals are 95% bootstrap intervals over samples; those of differences are on the same resamples.
+
+    Args:
+        sweeps: of several models, seeds and folds, over one grid and one split.
+        resamples: bootstrap resamples.
+        workers: models at the same time.
+    Raises:
+        DataError: there is no sweep, or the sweeps are not over the same conditions and samples.
+    Example:
+        >>> corpus = affect.load("synthetic")
+        >>> model = affect.FusionModel.for_corpus(corpus, fusion=affect.fusion.TensorFusion)
+        >>> swept = affect.robustness.sweep(model, corpus["test"], affect.robustness.modality_subsets())
+        >>> Comparison([swept], resamples=10).scores(["pearson"])["metric"].tolist()
+        ['pearson: clean', 'pearson: mean subset', 'pearson: worst subset']
+    """
+
+    def __init__(self, sweeps: Iterable[Sweep], resamples: int = 500, workers: int = 1) -> None:
+        self._models = _laid_together(sweeps)
+        self._first = next(iter(self._models.values()))[0]
+        self._resamples, self._workers = resamples, workers
+        self._measured: dict[str, dict[str, _Values]] = {}
+
+    @property
+    def target(self) -> Target:
+        """What was predicted."""
+        return self._first.target
+
+    @property
+    def corpus(self) -> str:
+        """The corpus's name."""
+        return str(self._first.where["corpus"])
+
+    def scores(self, wanted: Iterable[str] = (), baseline: str | None = None) -> pd.DataFrame:
+        """One row per model and score, in the columns that `affect.report` prints.
+
+        A score of a metric is named `metric: score`:
+
+        - clean;
+        - mean subset, worst subset: over the subsets of modalities that are neither empty nor whole;
+        - for each curve, `retained, CURVE`, the share that is left on average of what the clean model is
+          better than the best constant (`retained`); `area, CURVE` under it, where levels are rates (`area`);
+          and `effective, CURVE` against the baseline, where there is one (`effective_robustness`).
+
+        `gain_low` and `gain_high` are the interval of the difference to the baseline, positive where the
+        model is better.
+
+        Args:
+            wanted: metrics; by default the first that is measured.
+            baseline: the model that others are compared with; none by default.
+        Raises:
+            ConfigError: an unknown metric or baseline.
+        """
+        if baseline is not None and baseline not in self._models:
+            raise ConfigError(f"robustness: no model '{baseline}'; {did_you_mean(baseline, self._models)}")
+        chosen = tuple(wanted) or tuple(metrics.metrics_for(self.target))[:1]
+        return pd.DataFrame([row for metric in chosen for row in self._scores(metric, baseline)])
+
+    def curves(self, metric: str) -> pd.DataFrame:
+        """The points of every curve of every model, and of every subset: what pictures are drawn from.
+
+        Columns: `model`, `condition`, `level`, `mean`, and `low` and `high`, an interval over samples.
+        """
+        rows = []
+        for name, values in self._values(metric).items():
+            for (condition, level), places in self._points.items():
+                low, high = interval(values.draws[..., places].mean((1, 2)))
+                mean = values.clean[:, places].mean()
+                where = {"model": name, "condition": condition, "level": level}
+                rows.append({**where, "mean": mean, "low": low, "high": high})
+        return pd.DataFrame(rows)
+
+    def floor(self, metric: str) -> float:
+        """The value of the best constant prediction."""
+        return metrics.floors(self.target, self._first.truth)[metric]
+
+    def _scores(self, metric: str, baseline: str | None) -> Iterable[dict[str, object]]:
+        measured, rises = self._values(metric), metrics.higher_is_better(metric)
+        truth = self._first.truth
+        for score, make in self._kinds(rises, self.floor(metric)).items():
+            if baseline is None and score.startswith("effective"):
+                continue
+            found = {name: _scored(make, own, measured[baseline or name]) for name, own in measured.items()}
+            for name, (seeds, draws) in found.items():
+                row = {
+                    "target": self.target.name,
+                    "model": name,
+                    "metric": f"{metric}: {score}",
+                    "mean": seeds.mean(),
+                    "std": seeds.std(ddof=1) if len(seeds) > 1 else np.nan,
+                    **dict(zip(("low", "high"), interval(draws), strict=True)),
+                    "seeds": len(seeds),
+                    "count": int((truth != 0).sum()) if metric.endswith("_nonzero") else len(truth),
+                    "floor": self.floor(metric) if score in _LIKE_THE_METRIC else np.nan,
+                    "ceiling": np.nan,
+                    "reference": baseline,
+                }
+                if baseline not in (None, name):
+                    sign = 1 if metrics.higher_is_better(f"{metric}: {score}") else -1
+                    gain = interval(sign * (draws - found[str(baseline)][1]))
+                    row |= {"gain_low": gain[0], "gain_high": gain[1]}
+                yield row
+
+    def _values(self, metric: str) -> dict[str, _Values]:
+        """A metric of every model; measured once."""
+        import joblib
+
+        known = metrics.metrics_for(self.target)
+        if metric not in known:
+            raise ConfigError(f"robustness: no metric '{metric}'; {did_you_mean(metric, known)}")
+        if metric not in self._measured:
+            measure = joblib.delayed(partial(_measured, metric=known[metric], resamples=self._resamples))
+            values = joblib.Parallel(self._workers)(measure(own) for own in self._models.values())
+            self._measured[metric] = dict(zip(self._models, values, strict=True))
+        return self._measured[metric]
+
+    @cached_property
+    def _points(self) -> dict[tuple[str, float], list[int]]:
+        """The places of each point of a curve: its draws."""
+        found: dict[tuple[str, float], list[int]] = {}
+        conditions = self._first.conditions
+        for place, point in enumerate(zip(conditions["condition"], conditions["level"], strict=True)):
+            found.setdefault(point, []).append(place)
+        return found
+
+    def _kinds(self, rises: bool, floor: float) -> dict[str, _Score]:
+        """Every score that there is for these conditions."""
+        clean = self._points["clean", 0.0]
+        found: dict[str, _Score] = {"clean": lambda own, _: own[..., clean].mean(-1)}
+        subsets = [places for (name, _), places in self._points.items() if name.startswith(ONLY)]
+        if subsets:
+            found["mean subset"] = lambda own, _: _heights(own, subsets).mean(-1)
+            found["worst subset"] = lambda own, _: (
+                _heights(own, subsets).min if rises else _heights(own, subsets).max
+            )(-1)
+        curves: dict[str, list[float]] = {}
+        for name, level in self._points:
+            curves.setdefault(name, []).append(level)
+        for name, levels in curves.items():
+            if len(levels) > 1:
+                levels = sorted(levels)
+                places = [self._points[name, level] for level in levels]
+                found[f"retained, {name}"] = partial(_retained, places=places, clean=clean, floor=floor)
+                if levels[0] >= 0 and levels[-1] <= 1:  # rates; an area over dB says nothing
+                    found[f"area, {name}"] = partial(_area, places=places, levels=levels)
+                found[f"effective, {name}"] = partial(_effective, places=[clean, *places], rises=rises)
+        return found
+
+
+_LIKE_THE_METRIC = ("clean", "mean subset", "worst subset")
+
+
+@dataclass(frozen=True, eq=False)
+class _Values:
+    """A metric of one model under every condition.
+
+    Shapes:
+        clean: (seeds, conditions), draws: (resamples, seeds, conditions)
+    """
+
+    clean: Array
+    draws: Array
+
+
+def _measured(sweeps: list[Sweep], metric: Metric, resamples: int) -> _Values:
+    """A metric of one model's seeds under every condition; the same answers are measured once."""
+    said = np.stack([own.said for own in sweeps])  # (seeds, conditions, labels, outputs)
+    truth = sweeps[0].truth
+    _, different, same = np.unique(
+        said.transpose(1, 0, 2, 3).reshape(said.shape[1], -1), axis=0, return_index=True, return_inverse=True
+    )
+    said = said[:, different]
+
+    def values(rows: NDArray[np.int64]) -> Array:
+        return np.array([[metric(one[rows], truth[rows]) for one in seed] for seed in said])[:, same.ravel()]
+
+    groups = pd.factorize(np.array(sweeps[0].samples))[0]
+    drawn = [values(rows) for rows in resampled_rows(groups, resamples)]
+    return _Values(values(np.arange(len(truth))), np.array(drawn))
+
+
+def _scored(make: _Score, own: _Values, baseline: _Values) -> tuple[Array, Array]:
+    """A score of each seed, and of each resample as a mean over seeds; the baseline's is of its mean seed."""
+    base = baseline.draws.mean(1, keepdims=True)
+    return make(own.clean, baseline.clean.mean(0)), make(own.draws, base).mean(1)
+
+
+def _heights(values: Array, points: list[list[int]]) -> Array:
+    """(..., points): the mean over the draws of each point."""
+    return np.stack([values[..., places].mean(-1) for places in points], -1)
+
+
+def _retained(own: Array, _: Array, places: list[list[int]], clean: list[int], floor: float) -> Array:
+    return retained(_heights(own, places).mean(-1), own[..., clean].mean(-1), floor)
+
+
+def _area(own: Array, _: Array, places: list[list[int]], levels: list[float]) -> Array:
+    return area(levels, _heights(own, places))
+
+
+def _effective(own: Array, base: Array, places: list[list[int]], rises: bool) -> Array:
+    return effective_robustness(_heights(own, places), _heights(base, places), rises)
+
+
+def _laid_together(sweeps: Iterable[Sweep]) -> dict[str, list[Sweep]]:
+    """The sweeps of each model by seed, their folds laid together, all samples in one order."""
+    found: dict[str, dict[int, list[Sweep]]] = {}
+    for own in sweeps:
+        found.setdefault(own.where["model"], {}).setdefault(own.where["seed"], []).append(own)
+    if not found:
+        raise DataError("robustness: there is no sweep to compare")
+    models = {name: [_joined(parts) for _, parts in sorted(seeds.items())] for name, seeds in found.items()}
+    first = next(iter(models.values()))[0]
+    for own in itertools.chain(*models.values()):
+        if not own.conditions.equals(first.conditions) or own.samples != first.samples:
+            raise DataError(
+                f"robustness: {own.where['model']}, seed {own.where['seed']} was swept over other conditions "
+                f"or samples than {first.where['model']}, seed {first.where['seed']}"
+            )
+    return models
+
+
+def _joined(parts: list[Sweep]) -> Sweep:
+    samples = np.array([sample for own in parts for sample in own.samples])
+    order = np.argsort(samples, kind="stable")
+    return replace(
+        parts[0],
+        said=np.concatenate([own.said for own in parts], 1)[:, order],
+        truth=np.concatenate([own.truth for own in parts])[order],
+        samples=tuple(samples[order].tolist()),
+    )

@@ -1,0 +1,276 @@
+"""A model, a split and many conditions -> one tidy table, without encoding twice what stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from affect import metrics
+from affect.corruption import Corruption, RandomSubset, subsets_of
+from affect.corruption.base import Becomes, Inputs
+from affect.data.corpus import Split
+from affect.data.loading import batches
+from affect.data.targets import Target
+from affect.files import writing
+from affect.metrics import Array
+from affect.model import FusionModel
+from affect.sequences import Batch
+from affect.training import COLUMNS
+
+ONLY = "only "
+"""How conditions begin under which some modalities are left; their names follow, ` + ` between them."""
+
+RATES = tuple(round(0.1 * i, 1) for i in range(11))
+"""0 to 1 in steps of 0.1."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Something that happens to every sample.
+
+    Args:
+        name: as in tables: conditions of one name are points of one curve.
+        level: how much of it, on the curve's own scale.
+        corruption: what happens.
+        draws: how often it is drawn anew; the table has each.
+    """
+
+    name: str
+    level: float
+    corruption: Corruption
+    draws: int = 1
+
+
+Grid: TypeAlias = Callable[[FusionModel], list[Condition]]
+"""What makes the conditions for a model: `modality_subsets()`, `rates(...)`, or a protocol."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """What a model said of a split under every condition.
+
+    Args:
+        conditions: one row each: `condition`, `level` and `draw`; the first one is clean.
+        said: decisions, on the target's scale or probabilities.
+        truth: the labels.
+        samples: the id of the sample that each label belongs to.
+        target: what was predicted.
+        where: the other columns of the tidy table: corpus, model, seed, fold, split.
+    Shapes:
+        said: (condition, label, target.outputs), truth: (label, target.size)
+    """
+
+    conditions: pd.DataFrame
+    said: Array
+    truth: Array
+    samples: tuple[str, ...]
+    target: Target
+    where: dict[str, Any]
+
+    @cached_property
+    def results(self) -> pd.DataFrame:
+        """Tidy rows, one for every condition, draw and metric."""
+        rows = [
+            {**self.where, **condition, "metric": metric, "value": score.value, "count": score.count}
+            for condition, said in zip(self.conditions.to_dict("records"), self.said, strict=True)
+            for metric, score in metrics.score(self.target, said, self.truth).items()
+        ]
+        return pd.DataFrame(rows, columns=[*COLUMNS[:7], "draw", *COLUMNS[7:]])
+
+    def save(self, folder: Path) -> None:
+        """Write `results.csv`, `conditions.csv` and `predictions.npz`, from which `load` makes it again."""
+        for name, table in (("conditions", self.conditions), ("results", self.results)):
+            with writing(folder / f"{name}.csv") as path:
+                table.to_csv(path, index=False)
+        with writing(folder / "predictions.npz") as path, path.open("wb") as file:
+            np.savez_compressed(
+                file, said=self.said.astype(np.float32), truth=self.truth, samples=self.samples
+            )
+
+    @classmethod
+    def load(cls, folder: Path, target: Target, where: dict[str, Any]) -> Self:
+        """What `save` wrote."""
+        with np.load(folder / "predictions.npz", allow_pickle=False) as held:
+            said, truth, samples = held["said"].astype(np.float64), held["truth"], held["samples"]
+        return cls(
+            pd.read_csv(folder / "conditions.csv"), said, truth, tuple(map(str, samples)), target, where
+        )
+
+
+def sweep(
+    model: FusionModel,
+    split: Split,
+    grid: Grid,
+    *,
+    aligned: bool | None = None,
+    batch_size: int = 128,
+    corpus: str = "",
+    name: str = "",
+    seed: int = 0,
+    fold: int = 0,
+    split_name: str = "test",
+    progress: Callable[[int, int], None] | None = None,
+) -> Sweep:
+    """Measure a model under every condition of a grid, and clean.
+
+    A batch is encoded once; under a condition only the modalities that it changes are encoded again, and none
+    where whole modalities go missing. A level that damages nothing costs nothing.
+
+    Args:
+        model: in eval mode afterwards.
+        split: has the model's target and modalities.
+        grid: makes the conditions.
+        aligned: whether step t is the same moment in every modality; whether the model needs it, by default.
+        batch_size: samples per batch; does not change the figures beyond rounding.
+        corpus: its name in the results.
+        name: the model's name in the results; its fusion's class by default.
+        seed: of the model, as it stands in the results.
+        fold: as it stands in the results.
+        split_name: as it stands in the results.
+        progress: is told how many batches are done, of how many.
+    Raises:
+        ConfigError: a corruption reckons with numbers of words, or is for a modality that there is not.
+    Example:
+        >>> corpus = affect.load("synthetic")
+        >>> model = affect.FusionModel.for_corpus(corpus, fusion=affect.fusion.TensorFusion)
+        >>> found = sweep(model, corpus["test"], modality_subsets())
+        >>> found.results["condition"].unique().tolist()[:3]
+        ['clean', 'only acoustic + text', 'only acoustic + visual']
+    """
+    model.eval()
+    target = model.head.target
+    conditions = [*_drawn(grid(model), model, split)]
+    loader = batches(
+        split, target.name, batch_size, aligned=model.needs_alignment if aligned is None else aligned
+    )
+    said: list[list[Tensor]] = [[] for _ in range(len(conditions) + 1)]
+    truth, samples = [], []
+    device = next(model.parameters()).device
+    with torch.inference_mode():
+        for done, batch in enumerate(loader):
+            batch = batch.to(device)
+            for place, prediction in enumerate(_predictions(model, batch, conditions)):
+                said[place].append(prediction[batch.target.mask].double().cpu())
+            truth.append(batch.target.values[batch.target.mask].double().cpu())
+            samples += [batch.ids[row] for row in batch.target.mask.nonzero()[:, 0].tolist()]
+            if progress is not None:
+                progress(done + 1, len(loader))
+    rows = [{"condition": "clean", "level": 0.0, "draw": 0}]
+    rows += [{"condition": c.name, "level": c.level, "draw": draw} for c, draw in conditions]
+    return Sweep(
+        conditions=pd.DataFrame(rows),
+        said=torch.stack([torch.cat(parts) for parts in said]).numpy(),
+        truth=torch.cat(truth).numpy(),
+        samples=tuple(samples),
+        target=target,
+        where={"corpus": corpus, "model": name or type(model.fusion).__name__, "seed": seed, "fold": fold,
+               "split": split_name},
+    )  # fmt: skip
+
+
+def modality_subsets(becomes: Becomes = "missing") -> Grid:
+    """Every sample keeps the same modalities: all subsets that are neither empty nor whole.
+
+    Levels are the share of the modalities that is lost. All of them together are the clean condition.
+    """
+
+    def conditions(model: FusionModel) -> list[Condition]:
+        names = [name for name in model.encoders if name not in model.helpers]
+        return [
+            Condition(
+                ONLY + " + ".join(kept),
+                1 - len(kept) / len(names),
+                RandomSubset(subsets=(kept,), modalities=tuple(names), becomes=becomes),
+            )
+            for kept in subsets_of(names)[1:]
+        ]
+
+    return conditions
+
+
+def levels(
+    name: str,
+    corruption: Corruption,
+    values: Iterable[float] = RATES,
+    *,
+    draws: int = 1,
+    each: bool = False,
+) -> Grid:
+    """A corruption at several levels: one curve, or one for each modality.
+
+    Args:
+        name: of the curve.
+        corruption: at any level.
+        values: the levels.
+        draws: how often each is drawn.
+        each: a curve for each modality by itself, beside that of all.
+    Example:
+        >>> grid = levels("noise", affect.corruption.GaussianNoise(), (20, 10, 0), each=True)
+        >>> model = affect.FusionModel.for_corpus(affect.load("synthetic"))
+        >>> sorted({condition.name for condition in grid(model)})
+        ['noise', 'noise: acoustic', 'noise: text', 'noise: visual']
+    """
+    values = tuple(values)
+
+    def conditions(model: FusionModel) -> list[Condition]:
+        at_risk = corruption.among(name for name in model.encoders if name not in model.helpers)
+        curves = [(name, corruption)]
+        if each:
+            curves += [(f"{name}: {m}", replace(corruption, modalities=(m,))) for m in at_risk]
+        return [Condition(curve, level, own.at(level), draws) for curve, own in curves for level in values]
+
+    return conditions
+
+
+def every(*grids: Grid) -> Grid:
+    """The conditions of several grids."""
+    return lambda model: [condition for grid in grids for condition in grid(model)]
+
+
+_Drawn: TypeAlias = tuple[Condition, int]
+
+
+def _drawn(conditions: list[Condition], model: FusionModel, split: Split) -> Iterator[_Drawn]:
+    """Every draw of every condition, each corruption knowing the split."""
+    for condition in conditions:
+        condition.corruption.check_indices(model.indices)
+        condition.corruption.among(model.encoders)
+        known = Condition(condition.name, condition.level, condition.corruption.bound(split), condition.draws)
+        yield from ((known, draw) for draw in range(condition.draws))
+
+
+def _predictions(model: FusionModel, batch: Batch, conditions: list[_Drawn]) -> Iterator[Tensor]:
+    """Decisions on the clean batch, then under each condition."""
+    inputs = {name: batch.inputs[name] for name in model.encoders if name not in model.helpers}
+    encoded = model.encode(inputs)
+    clean = model.head.decide(model.fuse(encoded).prediction)
+    yield clean
+    for condition, draw in conditions:
+        if condition.corruption.idle:
+            yield clean
+            continue
+        damaged = condition.corruption(inputs, batch.ids, draw)
+        yield model.head.decide(
+            model.fuse(_encoded(model, condition.corruption, inputs, damaged, encoded)).prediction
+        )
+
+
+def _encoded(
+    model: FusionModel, corruption: Corruption, inputs: Inputs, damaged: Inputs, encoded: Inputs
+) -> Inputs:
+    """The damaged inputs encoded, from the clean ones as far as may be."""
+    if corruption.whole:
+        return {
+            name: encoded[name].keep(damaged[name].present.unsqueeze(1)) if name in damaged else x
+            for name, x in encoded.items()
+        }
+    changed = {name: x for name, x in damaged.items() if x is not inputs[name]}
+    return {**encoded, **model.encode(changed, partly=True)}
