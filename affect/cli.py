@@ -121,7 +121,8 @@ def sweep(args: argparse.Namespace) -> None:
         task = bar.add_task("runs", total=None)
         compared = sweep_runs(
             args.run_folders, protocol(args.protocol, args.draws), args.out, split=args.split,
-            workers=args.jobs, progress=lambda done, total: bar.update(task, completed=done, total=total),
+            lacking=args.lacking, workers=args.jobs,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
         )  # fmt: skip
     summary = pd.concat([own.scores(args.metric or (), args.baseline) for own in compared])
     written = write_robustness(args.out, compared, summary)
@@ -207,6 +208,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--metric", nargs="+", help="whose scores are made (default: the target's first)")
     verb.add_argument("--baseline", metavar="MODEL", help="the model that others are compared with")
     verb.add_argument("--split", default="test", help="which split (default: test)")
+    verb.add_argument("--lacking", metavar="MODALITY", help="score the samples alone that never had it")
     verb.add_argument(
         "--out", type=Path, default=Path("results/robustness"),
         help="where tables and pictures go (default: results/robustness)",

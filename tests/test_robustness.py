@@ -176,6 +176,7 @@ def test_a_sweep_is_kept_and_read_again(corpus, model, tmp_path):
     assert again.conditions.equals(found.conditions)
     assert again.samples == found.samples
     assert np.allclose(again.said, found.said, atol=1e-6)
+    assert all(np.array_equal(there, again.present[name]) for name, there in found.present.items())
     pd.testing.assert_frame_equal(again.results, found.results, rtol=1e-4)
 
 
@@ -330,7 +331,8 @@ def swept(model, seed, said, truth, fold=0):
     where = {"corpus": "toy", "model": model, "seed": seed, "fold": fold, "split": "test"}
     ids = tuple(f"{fold}-{i}" for i in range(len(truth)))
     target = affect.data.targets.Regression("y")
-    return Sweep(conditions, said[..., None], truth[:, None], ids, target, where)
+    present = {"a": np.ones(len(truth), bool), "b": np.arange(len(truth)) % 2 == 0}
+    return Sweep(conditions, said[..., None], truth[:, None], ids, present, target, where)
 
 
 def test_scores_by_hand():
@@ -381,6 +383,19 @@ def test_folds_are_laid_together_and_seeds_are_not():
     found = Comparison(sweeps, resamples=5).scores(["pearson"]).set_index("metric")["mean"]
     expected = np.mean([np.corrcoef(np.concatenate(said[s, :, 0]), truth.ravel())[0, 1] for s in (0, 1)])
     assert found["pearson: clean"] == pytest.approx(expected)
+
+
+def test_samples_that_never_had_a_modality_are_scored_apart():
+    truth = np.arange(20.0)
+    said = truth + np.where(np.arange(20) % 2, 0.5, 0.1) * np.ones((7, 1))
+    sweeps = [swept("m", 0, said, truth)]
+    table = Comparison(sweeps, resamples=5, lacking="b").scores(["mae"])
+    assert table["mean"].iloc[0] == pytest.approx(0.5)
+    assert table["count"].iloc[0] == 10
+    with pytest.raises(DataError, match="^robustness: every sample of toy has the modality 'a'$"):
+        Comparison(sweeps, lacking="a")
+    with pytest.raises(ConfigError, match="^robustness: no modality 'c'; known: a, b$"):
+        Comparison(sweeps, lacking="c")
 
 
 def test_intervals_cover_and_points_are_means(corpus, model):

@@ -23,6 +23,7 @@ def sweep_runs(
     out: str | Path,
     *,
     split: str = "test",
+    lacking: str | None = None,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Comparison]:
@@ -35,6 +36,7 @@ def sweep_runs(
         grid: makes the conditions.
         out: the folder of the table.
         split: which split.
+        lacking: a modality: compare on the samples alone that never had it.
         workers: runs at the same time.
         progress: is told how many runs are done, of how many.
     Returns:
@@ -57,7 +59,7 @@ def sweep_runs(
     with writing(Path(out) / "robustness.csv") as path:
         tidy.to_csv(path, index=False)
     return [
-        Comparison([own for own in sweeps if own.target.name == target], workers=workers)
+        Comparison([own for own in sweeps if own.target.name == target], workers=workers, lacking=lacking)
         for target in dict.fromkeys(own.target.name for own in sweeps)
     ]
 

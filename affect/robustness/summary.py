@@ -33,8 +33,10 @@ class Comparison:
         sweeps: of several models, seeds and folds, over one grid and one split.
         resamples: bootstrap resamples.
         workers: models at the same time.
+        lacking: a modality: look at the samples alone that never had it.
     Raises:
-        DataError: there is no sweep, or the sweeps are not over the same conditions and samples.
+        DataError: there is no sweep, the sweeps are not over the same conditions and samples, or no sample
+            lacks the modality.
     Example:
         >>> corpus = affect.load("synthetic")
         >>> model = affect.FusionModel.for_corpus(corpus, fusion=affect.fusion.TensorFusion)
@@ -43,8 +45,14 @@ class Comparison:
         ['pearson: clean', 'pearson: mean subset', 'pearson: worst subset']
     """
 
-    def __init__(self, sweeps: Iterable[Sweep], resamples: int = 500, workers: int = 1) -> None:
+    def __init__(
+        self, sweeps: Iterable[Sweep], resamples: int = 500, workers: int = 1, lacking: str | None = None
+    ) -> None:
         self._models = _laid_together(sweeps)
+        if lacking is not None:
+            self._models = {
+                name: [_lacking(lacking, own) for own in seeds] for name, seeds in self._models.items()
+            }
         self._first = next(iter(self._models.values()))[0]
         self._resamples, self._workers = resamples, workers
         self._measured: dict[str, dict[str, _Values]] = {}
@@ -248,12 +256,22 @@ def _laid_together(sweeps: Iterable[Sweep]) -> dict[str, list[Sweep]]:
     return models
 
 
+def _lacking(modality: str, own: Sweep) -> Sweep:
+    if modality not in own.present:
+        raise ConfigError(f"robustness: no modality '{modality}'; {did_you_mean(modality, own.present)}")
+    if own.present[modality].all():
+        raise DataError(f"robustness: every sample of {own.where['corpus']} has the modality '{modality}'")
+    return own.take(~own.present[modality])
+
+
 def _joined(parts: list[Sweep]) -> Sweep:
     samples = np.array([sample for own in parts for sample in own.samples])
     order = np.argsort(samples, kind="stable")
-    return replace(
+    whole = replace(
         parts[0],
-        said=np.concatenate([own.said for own in parts], 1)[:, order],
-        truth=np.concatenate([own.truth for own in parts])[order],
-        samples=tuple(samples[order].tolist()),
+        said=np.concatenate([own.said for own in parts], 1),
+        truth=np.concatenate([own.truth for own in parts]),
+        samples=tuple(samples.tolist()),
+        present={name: np.concatenate([own.present[name] for own in parts]) for name in parts[0].present},
     )
+    return whole.take(order)

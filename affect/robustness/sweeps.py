@@ -11,6 +11,7 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from affect import metrics
@@ -62,16 +63,18 @@ class Sweep:
         said: decisions, on the target's scale or probabilities.
         truth: the labels.
         samples: the id of the sample that each label belongs to.
+        present: for each modality, whether that sample has it before any damage.
         target: what was predicted.
         where: the other columns of the tidy table: corpus, model, seed, fold, split.
     Shapes:
-        said: (condition, label, target.outputs), truth: (label, target.size)
+        said: (condition, label, target.outputs), truth: (label, target.size), present[m]: (label,)
     """
 
     conditions: pd.DataFrame
     said: Array
     truth: Array
     samples: tuple[str, ...]
+    present: dict[str, NDArray[np.bool_]]
     target: Target
     where: dict[str, Any]
 
@@ -85,24 +88,41 @@ class Sweep:
         ]
         return pd.DataFrame(rows, columns=[*COLUMNS[:7], "draw", *COLUMNS[7:]])
 
+    def take(self, labels: NDArray[np.integer[Any]] | NDArray[np.bool_]) -> Sweep:
+        """The same over some of the labels, an index or a mask."""
+        return replace(
+            self,
+            said=self.said[:, labels],
+            truth=self.truth[labels],
+            samples=tuple(np.array(self.samples)[labels].tolist()),
+            present={name: there[labels] for name, there in self.present.items()},
+        )
+
     def save(self, folder: Path) -> None:
         """Write `results.csv`, `conditions.csv` and `predictions.npz`, from which `load` makes it again."""
         for name, table in (("conditions", self.conditions), ("results", self.results)):
             with writing(folder / f"{name}.csv") as path:
                 table.to_csv(path, index=False)
+        held: dict[str, NDArray[Any]] = {f"present.{name}": there for name, there in self.present.items()}
+        held |= {"said": self.said.astype(np.float32), "truth": self.truth, "samples": np.array(self.samples)}
         with writing(folder / "predictions.npz") as path, path.open("wb") as file:
-            np.savez_compressed(
-                file, said=self.said.astype(np.float32), truth=self.truth, samples=self.samples
-            )
+            np.savez_compressed(file, **held)  # type: ignore[arg-type]  # numpy takes names for its options
 
     @classmethod
     def load(cls, folder: Path, target: Target, where: dict[str, Any]) -> Self:
         """What `save` wrote."""
         with np.load(folder / "predictions.npz", allow_pickle=False) as held:
-            said, truth, samples = held["said"].astype(np.float64), held["truth"], held["samples"]
-        return cls(
-            pd.read_csv(folder / "conditions.csv"), said, truth, tuple(map(str, samples)), target, where
-        )
+            return cls(
+                conditions=pd.read_csv(folder / "conditions.csv"),
+                said=held["said"].astype(np.float64),
+                truth=held["truth"],
+                samples=tuple(map(str, held["samples"])),
+                present={
+                    name.removeprefix("present."): held[name] for name in held if name.startswith("present.")
+                },
+                target=target,
+                where=where,
+            )
 
 
 def sweep(
@@ -153,6 +173,7 @@ def sweep(
     )
     said: list[list[Tensor]] = [[] for _ in range(len(conditions) + 1)]
     truth, samples = [], []
+    present: dict[str, list[NDArray[np.bool_]]] = {name: [] for name in sorted(split.modalities)}
     device = next(model.parameters()).device
     with torch.inference_mode():
         for done, batch in enumerate(loader):
@@ -160,16 +181,20 @@ def sweep(
             for place, prediction in enumerate(_predictions(model, batch, conditions)):
                 said[place].append(prediction[batch.target.mask].double().cpu())
             truth.append(batch.target.values[batch.target.mask].double().cpu())
-            samples += [batch.ids[row] for row in batch.target.mask.nonzero()[:, 0].tolist()]
+            rows = batch.target.mask.nonzero()[:, 0].cpu()
+            samples += [batch.ids[row] for row in rows.tolist()]
+            for modality, x in batch.inputs.items():
+                present[modality].append(x.present.cpu()[rows].numpy())
             if progress is not None:
                 progress(done + 1, len(loader))
-    rows = [{"condition": "clean", "level": 0.0, "draw": 0}]
-    rows += [{"condition": c.name, "level": c.level, "draw": draw} for c, draw in conditions]
+    points = [{"condition": "clean", "level": 0.0, "draw": 0}]
+    points += [{"condition": c.name, "level": c.level, "draw": draw} for c, draw in conditions]
     return Sweep(
-        conditions=pd.DataFrame(rows),
+        conditions=pd.DataFrame(points),
         said=torch.stack([torch.cat(parts) for parts in said]).numpy(),
         truth=torch.cat(truth).numpy(),
         samples=tuple(samples),
+        present={modality: np.concatenate(parts) for modality, parts in present.items()},
         target=target,
         where={"corpus": corpus, "model": name or type(model.fusion).__name__, "seed": seed, "fold": fold,
                "split": split_name},
