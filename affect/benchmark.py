@@ -28,7 +28,7 @@ class Experiment:
     Args:
         corpus: a file, relative to the experiment's own folder, or a generated corpus.
         models: what is compared: a name, and what its model has that `model` has not; under `training` there,
-            how its training differs.
+            how its training differs, and under `teacher` the run that it learns from too.
         target: what is predicted, or several, one after the other; the corpus's only one by default.
         metrics: which stand in the table; all by default.
         model: what all models share; a baseline takes of it what it can read.
@@ -223,6 +223,7 @@ def _content(experiment: Experiment, own: Mapping[str, Any], target: str | None)
         objective = objective.get(target)
     own = dict(own)
     training = {**experiment.training, **(own.pop("training", None) or {})}
+    teacher = own.pop("teacher", None)
     return {
         "corpus": experiment.corpus,
         "target": target,
@@ -230,6 +231,7 @@ def _content(experiment: Experiment, own: Mapping[str, Any], target: str | None)
         "training": training,
         "objective": objective,
         "loggers": experiment.loggers,
+        **({"teacher": teacher} if teacher else {}),
         "folds": experiment.folds,
         "valid_share": experiment.valid_share,
     }

@@ -143,6 +143,8 @@ class Configuration:
         model: the model.
         training: how it is trained; a baseline reads its `monitor` alone.
         objective: the plain loss of the kind of target by default.
+        teacher: the folder of a finished run to learn from too, relative to the configuration's own; `{seed}`
+            and `{fold}` in it stand for those of the run.
         loggers: any Lightning loggers, beside the CSV and TensorBoard logs in the run folder.
         seeds: one run each.
         folds: for a corpus without official splits, into how many to cut it; 0 uses the splits it has.
@@ -154,6 +156,7 @@ class Configuration:
     model: Model | BaselineModel = field(default_factory=Model)
     training: Training = field(default_factory=Training)
     objective: Callable[[Target], Objective] | None = None
+    teacher: str | None = None
     loggers: list[Callable[[], Logger]] = field(default_factory=list)
     seeds: list[int] = field(default_factory=lambda: [0])
     folds: int = 0

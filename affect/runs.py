@@ -93,6 +93,8 @@ class Job:
             "corpus": corpus_path(configuration.corpus, self.root),
             "seeds": [self.seed],
         }
+        if configuration.teacher is not None:
+            content["teacher"] = str((self.root / configuration.teacher).resolve())
         with writing(self.folder / "config.yaml") as path:
             path.write_text(yaml.safe_dump(content, sort_keys=False))
         for table, rows in (("results", results), ("predictions", predictions)):
@@ -119,6 +121,7 @@ class Job:
             self.seed,
             training=configuration.training,
             objective=configuration.objective,
+            teacher=self._teacher(configuration),
             name=self.name,
             folder=self.folder,
             loggers=[make() for make in configuration.loggers],
@@ -139,6 +142,11 @@ class Job:
             },
         }
         return run.results, run.predictions, facts
+
+    def _teacher(self, configuration: Configuration) -> FusionModel | None:
+        if configuration.teacher is None:
+            return None
+        return load_model(self.root / configuration.teacher.format(seed=self.seed, fold=self.fold))
 
     def _fit(self, parts: BaselineModel, configuration: Configuration, corpus: Corpus) -> _Outcome:
         """A baseline; nothing of it is kept but what it said."""

@@ -139,6 +139,23 @@ def test_a_bench_is_swept(tmp_path, capsys):
         assert not (tmp_path / "none").exists()
 
 
+def test_a_student_learns_from_a_run(tmp_path):
+    teacher = {"corpus": "synthetic", "training": {"epochs": 1}, "model": {"width": 4}}
+    main(["train", str(write(tmp_path, teacher, "teacher.yaml")), "--out", str(tmp_path / "runs")])
+    (folder,) = (tmp_path / "runs").glob("teacher-*")
+    models = {"student": {"modalities": ["text"], "teacher": f"runs/{folder.name}/seed{{seed}}-fold{{fold}}"}}
+    content = {**EXPERIMENT, "models": models, "seeds": [0], "training": {"epochs": 1}}
+    main(["bench", str(write(tmp_path, content)), "--out", str(tmp_path / "out")])
+    (run,) = (tmp_path / "out").glob("runs/student-*/seed0-fold0")
+    again = str(run / "config.yaml")
+    main(["train", again, "--out", str(tmp_path / "again")])
+    missing = {**EXPERIMENT, "models": {"student": {"teacher": "nowhere"}}, "seeds": [0]}
+    with pytest.raises(
+        SystemExit, match="nowhere: not a finished run; expected a folder that holds run.json$"
+    ):
+        main(["bench", str(write(tmp_path, missing)), "--out", str(tmp_path / "other")])
+
+
 def test_two_runs_of_one_name_are_not_mixed(tmp_path):
     for epochs in (1, 2):
         content = {"corpus": "synthetic", "training": {"epochs": epochs}, "model": {"width": 4}}
