@@ -109,13 +109,12 @@ def bench(args: argparse.Namespace) -> None:
 
 def sweep(args: argparse.Namespace) -> None:
     """Finished runs under every condition of some protocols: what can go missing, noisy or out of step."""
-    import pandas as pd
     from rich.console import Console
     from rich.progress import Progress
 
     from affect.report import print_table, write_robustness
     from affect.robustness.protocols import protocol
-    from affect.robustness.runs import sweep_runs
+    from affect.robustness.runs import scores_of, sweep_runs
 
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("runs", total=None)
@@ -124,7 +123,7 @@ def sweep(args: argparse.Namespace) -> None:
             lacking=args.lacking, workers=args.jobs,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )  # fmt: skip
-    summary = pd.concat([own.scores(args.metric or (), args.baseline) for own in compared])
+    summary = scores_of(compared, args.metric or (), args.baseline)
     written = write_robustness(args.out, compared, summary)
     print_table(summary, turned=True)
     sys.stdout.write("".join(f"{path}\n" for path in [args.out / "robustness.csv", *written]))

@@ -155,13 +155,12 @@ def _page(compared: list[Comparison], summary: pd.DataFrame) -> str:
     environment = Environment(
         loader=PackageLoader("affect", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    metric = str(summary["metric"].iloc[0]).partition(":")[0]
-    parts = {
-        own.target.name: [
-            _embedded(figure) for figure in _figures(own.curves(metric), metric, own.floor(metric))
-        ]
-        for own in compared
-    }
+    parts = {}
+    for own in compared:
+        rows = summary[summary["target"] == own.target.name]
+        metric = str(rows["metric"].iloc[0]).partition(":")[0]
+        figures = _figures(own.curves(metric), metric, own.floor(metric))
+        parts[own.target.name] = [_embedded(figure) for figure in figures]
     return environment.get_template("robustness.html").render(
         title="Robustness",
         corpus=", ".join(dict.fromkeys(own.corpus for own in compared)),

@@ -10,8 +10,9 @@ from pathlib import Path
 import pandas as pd
 
 from affect.configuration import parse, read
-from affect.errors import DataError
+from affect.errors import ConfigError, DataError, did_you_mean
 from affect.files import writing
+from affect.metrics import metrics_for
 from affect.robustness.summary import Comparison
 from affect.robustness.sweeps import Grid, Sweep, sweep
 from affect.runs import DONE, load_model, prepare
@@ -64,6 +65,30 @@ def sweep_runs(
     ]
 
 
+def scores_of(
+    compared: Iterable[Comparison], wanted: Iterable[str] = (), baseline: str | None = None
+) -> pd.DataFrame:
+    """The scores of every comparison, each of the wanted metrics that its target has.
+
+    Args:
+        compared: the models side by side, for each target.
+        wanted: metrics; the first of each target by default.
+        baseline: the model that others are compared with.
+    Raises:
+        ConfigError: a metric that no target has; an unknown baseline.
+    """
+    compared, wanted = list(compared), list(wanted)
+    known = {metric for own in compared for metric in metrics_for(own.target)}
+    for metric in wanted:
+        if metric not in known:
+            raise ConfigError(f"robustness: no metric '{metric}'; {did_you_mean(metric, known)}")
+    tables = [
+        own.scores([metric for metric in wanted if metric in metrics_for(own.target)], baseline)
+        for own in compared
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
 def sweep_run(folder: Path, grid: Grid, split: str = "test") -> Sweep:
     """The sweep of one finished run, from its folder where it was done before."""
     facts = json.loads((folder / DONE).read_text())
@@ -86,8 +111,8 @@ def sweep_run(folder: Path, grid: Grid, split: str = "test") -> Sweep:
 
 
 def _runs(folders: Iterable[str | Path]) -> list[Path]:
-    """The finished runs of torch models in or below the folders."""
-    found: dict[tuple[object, ...], Path] = {}
+    """The finished runs of torch models in or below the folders, by target, name, seed and fold."""
+    found: dict[tuple[str, str, int, int], Path] = {}
     for given in folders:
         for done in sorted(Path(given).rglob(DONE)):
             facts = json.loads(done.read_text())
@@ -105,4 +130,4 @@ def _runs(folders: Iterable[str | Path]) -> list[Path]:
             f"{', '.join(map(str, folders)) or 'sweep'}: no finished run of a torch model; "
             f"expected folders that hold {DONE}"
         )
-    return list(found.values())
+    return [found[key] for key in sorted(found)]
