@@ -238,7 +238,7 @@ class CascadeImputer(Imputer):
         ConfigError: fewer than one block.
     Reference:
         Zhao et al., Missing Modality Imagination Network for Emotion Recognition with Uncertain Missing
-        Modalities, ACL 2021, section 3.3. Differs: one direction, no backward imagination; what is imagined
+        Modalities, ACL 2021. Differs: one direction, no backward imagination; what is imagined
         goes to the fusion in the place of what is absent.
     Example:
         >>> absent = Sequence.vector(torch.zeros(1, 2), torch.tensor([False]))

@@ -185,6 +185,11 @@ class FusionModel(nn.Module):
         return model
 
     @property
+    def modalities(self) -> list[str]:
+        """What it reads in use: the modalities that are no helpers."""
+        return [name for name in self.encoders if name not in self.helpers]
+
+    @property
     def indices(self) -> list[str]:
         """The modalities whose values are numbers of words."""
         return [name for name, encoder in self.encoders.items() if encoder.reads_indices]

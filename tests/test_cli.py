@@ -13,6 +13,7 @@ import yaml
 
 import affect
 from affect.cli import main
+from affect.robustness.protocols import PROTOCOLS
 
 EXPERIMENT = {
     "corpus": "synthetic",
@@ -74,6 +75,13 @@ def test_a_bench_writes_a_table_a_report_and_rows(tmp_path, capsys):
     page = (out / "report.html").read_text()
     assert "http" not in page.replace("http-equiv", "")
     assert "tensor" in page
+
+
+def test_the_help_names_every_protocol(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["sweep", "--help"])
+    said = capsys.readouterr().out
+    assert all(name in said for name in PROTOCOLS)
 
 
 def test_a_bench_is_swept(tmp_path, capsys):

@@ -41,7 +41,7 @@ class StepDropout(StepLoss):
         modalities: that it happens to; all by default.
     Reference:
         Yuan et al., Transformer-based Feature Reconstruction Network for Robust Multimodal Sentiment
-        Analysis, ACM MM 2021, section 4.2.
+        Analysis, ACM MM 2021.
     Example:
         >>> x = Sequence.full(torch.ones(1, 100, 3))
         >>> few, more = (StepDropout(rate=rate)({"text": x}, ids=("a",))["text"] for rate in (0.2, 0.3))

@@ -200,9 +200,9 @@ def _styled(figure: go.Figure, title: str, height: int) -> go.Figure:
     """Readable on light and on dark paper."""
     grey = "#7a8496"
     figure.update_layout(
-        title_text=title, title_font_size=16, height=height, margin={"l": 10, "r": 10, "t": 48, "b": 10},
+        title_text=title, title_font_size=16, height=height, margin={"l": 10, "r": 10, "t": 76, "b": 10},
         font={"family": "system-ui, sans-serif", "color": grey}, paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)", legend={"orientation": "h", "y": -0.2},
+        plot_bgcolor="rgba(0,0,0,0)", legend={"orientation": "h", "y": 1, "yanchor": "bottom"},
     )  # fmt: skip
     figure.update_xaxes(
         gridcolor="rgba(122,132,150,.25)", zerolinecolor="rgba(122,132,150,.5)", automargin=True

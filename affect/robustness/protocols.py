@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import inspect
-import sys
 from collections.abc import Callable, Iterable
 
 from affect.corruption import (
@@ -36,7 +34,7 @@ def tfr_net(draws: int = 3, rates: Iterable[float] = RATES) -> Grid:
         rates: of loss.
     Reference:
         Yuan et al., Transformer-based Feature Reconstruction Network for Robust Multimodal Sentiment
-        Analysis, ACM MM 2021, section 4. Differs: modalities of equal shape do not lose the same steps.
+        Analysis, ACM MM 2021. Differs: modalities of equal shape do not lose the same steps.
     """
     return _erased("steps erased", draws, rates)
 
@@ -50,8 +48,7 @@ def lnln(draws: int = 3, rates: Iterable[float] = RATES[:-1]) -> Grid:
         draws: how often each is drawn; the paper's are three seeds.
         rates: of erasure.
     Reference:
-        Zhang et al., Towards Robust Multimodal Sentiment Analysis with Incomplete Data, NeurIPS 2024,
-        section 4. Differs: modalities of equal shape do not lose the same steps.
+        Zhang et al., Towards Robust Multimodal Sentiment Analysis with Incomplete Data, NeurIPS 2024. Differs: modalities of equal shape do not lose the same steps.
     """
     return _erased("steps erased", draws, rates)
 
@@ -98,7 +95,7 @@ def multibench(draws: int = 3, rates: Iterable[float] = RATES[:10]) -> Grid:
     levels_ = tuple(rates)
 
     def conditions(model: FusionModel) -> list[Condition]:
-        names = _names(model)
+        names = model.modalities
         curves = {f"noise: {name}": [name] for name in names} | {"noise": names}
         return [
             Condition(curve, level, _noisy(model, own).at(level), draws)
@@ -119,7 +116,7 @@ def noise(draws: int = 3, decibels: Iterable[float] = (30, 20, 10, 5, 0, -5, -10
     decibels = tuple(decibels)
 
     def conditions(model: FusionModel) -> list[Condition]:
-        names = tuple(name for name in _names(model) if name not in model.indices)
+        names = tuple(name for name in model.modalities if name not in model.indices)
         if not names:
             raise ConfigError("noise: every modality holds numbers of words, which take no noise")
         return levels("noise, dB", GaussianNoise(modalities=names), decibels, draws=draws, each=True)(model)
@@ -134,7 +131,7 @@ def shifts(draws: int = 1, steps: Iterable[float] = (-8, -4, -2, -1, 0, 1, 2, 4,
     def conditions(model: FusionModel) -> list[Condition]:
         return [
             Condition(f"steps late: {name}", level, TimeShift(steps=level, modalities=(name,)))
-            for name in _names(model)
+            for name in model.modalities
             for level in steps
         ]
 
@@ -162,23 +159,17 @@ def protocol(names: Iterable[str], draws: int | None = None) -> Grid:
 
 
 PROTOCOLS: dict[str, Callable[..., Grid]] = {
-    name: own
-    for name, own in vars(sys.modules[__name__]).items()
-    if inspect.isfunction(own) and own.__module__ == __name__ and "draws" in inspect.signature(own).parameters
-    and not name.startswith("_") and name != "protocol"
-}  # fmt: skip
-"""Every grid of this module, by its name."""
-
-
-def _names(model: FusionModel) -> list[str]:
-    return [name for name in model.encoders if name not in model.helpers]
+    own.__name__: own
+    for own in (fixed_subsets, lnln, multibench, noise, random_modality, shifts, steps, tfr_net)
+}
+"""By name."""
 
 
 def _erased(curve: str, draws: int, rates: Iterable[float]) -> Grid:
     levels_ = tuple(rates)
 
     def conditions(model: FusionModel) -> list[Condition]:
-        parts = [_erasure(model, name) for name in _names(model)]
+        parts = [_erasure(model, name) for name in model.modalities]
         return [Condition(curve, rate, Compose(parts=tuple(parts)).at(rate), draws) for rate in levels_]
 
     return conditions

@@ -28,7 +28,7 @@ def area(levels: ArrayLike, values: ArrayLike) -> Array:
         ShapeError: fewer than two levels, or not as many values.
     Reference:
         Yuan et al., Transformer-based Feature Reconstruction Network for Robust Multimodal Sentiment
-        Analysis, ACM MM 2021, eq. 15 (AUILC). Liang et al., MultiBench, NeurIPS 2021, calls the same area
+        Analysis, ACM MM 2021 (AUILC). Liang et al., MultiBench, NeurIPS 2021, calls the same area
         relative robustness, before it is normalised over models (`normalised`).
     Example:
         >>> area([0.0, 0.5, 1.0], [0.8, 0.6, 0.5]).item()
@@ -58,8 +58,8 @@ def effective_robustness(values: ArrayLike, baseline: ArrayLike, rises: bool = T
     Raises:
         ShapeError: the curves are not of the same levels.
     Reference:
-        Liang et al., MultiBench: Multiscale Benchmarks for Multimodal Representation Learning, NeurIPS 2021,
-        appendix on robustness; Taori et al., Measuring Robustness to Natural Distribution Shifts in Image
+        Liang et al., MultiBench: Multiscale Benchmarks for Multimodal Representation Learning, NeurIPS 2021;
+        Taori et al., Measuring Robustness to Natural Distribution Shifts in Image
         Classification, NeurIPS 2020.
     Example:
         >>> effective_robustness([0.75, 0.75], [0.75, 0.5]).item()

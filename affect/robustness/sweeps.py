@@ -208,7 +208,7 @@ def modality_subsets(becomes: Becomes = "missing") -> Grid:
     """
 
     def conditions(model: FusionModel) -> list[Condition]:
-        names = [name for name in model.encoders if name not in model.helpers]
+        names = model.modalities
         return [
             Condition(
                 ONLY + " + ".join(kept),
@@ -246,7 +246,7 @@ def levels(
     values = tuple(values)
 
     def conditions(model: FusionModel) -> list[Condition]:
-        at_risk = corruption.among(name for name in model.encoders if name not in model.helpers)
+        at_risk = corruption.among(model.modalities)
         curves = [(name, corruption)]
         if each:
             curves += [(f"{name}: {m}", replace(corruption, modalities=(m,))) for m in at_risk]
@@ -267,14 +267,14 @@ def _drawn(conditions: list[Condition], model: FusionModel, split: Split) -> Ite
     """Every draw of every condition, each corruption knowing the split."""
     for condition in conditions:
         condition.corruption.check_indices(model.indices)
-        condition.corruption.among(model.encoders)
+        condition.corruption.among(model.modalities)
         known = Condition(condition.name, condition.level, condition.corruption.bound(split), condition.draws)
         yield from ((known, draw) for draw in range(condition.draws))
 
 
 def _predictions(model: FusionModel, batch: Batch, conditions: list[_Drawn]) -> Iterator[Tensor]:
     """Decisions on the clean batch, then under each condition."""
-    inputs = {name: batch.inputs[name] for name in model.encoders if name not in model.helpers}
+    inputs = {name: batch.inputs[name] for name in model.modalities}
     encoded = model.encode(inputs)
     clean = model.head.decide(model.fuse(encoded).prediction)
     yield clean
