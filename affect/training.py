@@ -424,11 +424,12 @@ class Learner(lightning.LightningModule):
     def _damaged(self, batch: Batch) -> dict[str, Sequence]:
         """What the model is shown: other damage in every epoch, and the same when a run is resumed."""
         corruption, ramp = self.training_.corruption, self.training_.ramp
+        inputs = {name: batch.inputs[name] for name in self.model.encoders}
         if corruption is None:
-            return batch.inputs
+            return inputs
         if self.current_epoch < ramp:
             corruption = corruption.weakened(self.current_epoch / ramp)
-        return corruption(batch.inputs, batch.ids, hash((self.seed, self.current_epoch)))
+        return corruption(inputs, batch.ids, hash((self.seed, self.current_epoch)))
 
     def _apart(self, output: Output, other: Output, sayer: FusionModel, batch: Batch) -> Tensor:
         """(batch,): how far a prediction lies from what `sayer` decided."""

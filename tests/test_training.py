@@ -253,6 +253,17 @@ def test_validation_is_not_damaged(tiny):
     assert run.predictions["prediction"].nunique() > 1
 
 
+def test_what_the_model_does_not_read_is_not_what_a_sample_keeps(tiny):
+    model = model_of(tiny, modalities=["text", "visual"])
+    training = Training(corruption=ModalityDropout(rate=1.0))
+    learner = Learner(model, AbsoluteError(model.head.target), training, seed=0)
+    learner.trainer = SimpleNamespace(current_epoch=0)
+    batch = next(iter(affect.batches(tiny["train"], "sentiment")))
+    shown = learner._damaged(batch)
+    assert shown.keys() == {"text", "visual"}
+    assert (shown["text"].present ^ shown["visual"].present).all()
+
+
 def test_a_swap_knows_the_training_split(tiny):
     swap = ModalitySwap(rate=0.5, modalities=("text",))
     affect.fit(model_of(tiny), tiny, training=Training(epochs=1, corruption=swap))
