@@ -223,8 +223,9 @@ def predict(folder: str | Path, source: str | Path, split: str | None = None) ->
     """
     configuration, facts = _finished(folder)
     corpus = load_corpus(source)
+    helpers = getattr(configuration.model, "helpers", ())  # a baseline has none
     for name, dim in facts["shape"]["dims"].items():
-        if corpus.dims.get(name) != dim:
+        if name not in helpers and corpus.dims.get(name) != dim:
             raise ConfigError(
                 f"{source}: {folder} needs {name} with feature size {dim}, "
                 f"got {corpus.dims.get(name, 'no such modality')}"

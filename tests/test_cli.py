@@ -13,7 +13,9 @@ import yaml
 
 import affect
 from affect.cli import main
+from affect.data.native import save
 from affect.robustness.protocols import PROTOCOLS
+from affect.runs import predict
 
 EXPERIMENT = {
     "corpus": "synthetic",
@@ -162,6 +164,17 @@ def test_a_student_learns_from_a_run(tmp_path):
         SystemExit, match="nowhere: not a finished run; expected a folder that holds run.json$"
     ):
         main(["bench", str(write(tmp_path, missing)), "--out", str(tmp_path / "other")])
+
+
+def test_a_helper_is_not_asked_for_when_predicting(tmp_path):
+    content = {"corpus": "synthetic", "training": {"epochs": 1}, "model": {"width": 4, "helpers": ["visual"]}}
+    main(["train", str(write(tmp_path, content)), "--out", str(tmp_path / "runs")])
+    (run,) = (tmp_path / "runs").glob("*/seed0-fold0")
+    path = tmp_path / "two.safetensors"
+    save(affect.load("synthetic").select(["text", "acoustic"]), path)
+    said = predict(run, path)["prediction"]
+    kept = pd.read_csv(run / "predictions.csv").query("split == 'test'")["prediction"]
+    assert said.to_numpy() == pytest.approx(kept.to_numpy(), abs=1e-5)
 
 
 def test_two_runs_of_one_name_are_not_mixed(tmp_path):

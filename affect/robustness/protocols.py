@@ -48,7 +48,8 @@ def lnln(draws: int = 3, rates: Iterable[float] = RATES[:-1]) -> Grid:
         draws: how often each is drawn; the paper's are three seeds.
         rates: of erasure.
     Reference:
-        Zhang et al., Towards Robust Multimodal Sentiment Analysis with Incomplete Data, NeurIPS 2024. Differs: modalities of equal shape do not lose the same steps.
+        Zhang et al., Towards Robust Multimodal Sentiment Analysis with Incomplete Data, NeurIPS 2024.
+        Differs: modalities of equal shape do not lose the same steps.
     """
     return _erased("steps erased", draws, rates)
 
