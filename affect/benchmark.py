@@ -19,6 +19,7 @@ from affect.files import writing
 from affect.metrics import Array
 from affect.runs import Job, digest, prepare
 from affect.statistics import interval, resample
+from affect.workers import processes
 
 
 @dataclass
@@ -246,7 +247,7 @@ def _run(todo: list[Job], workers: int, quiet: bool) -> None:
     missing = [job for job in todo if not job.done]
     with (
         Progress(*columns, disable=quiet) as progress,
-        joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=1),
+        processes(workers),
     ):
         bar = progress.add_task("runs", total=len(todo), completed=len(todo) - len(missing))
         parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1)

@@ -12,7 +12,7 @@ import affect
 
 ROOT = Path(affect.__file__).parent
 ORDER = [
-    {"errors", "files"},
+    {"errors", "files", "workers"},
     {"sequences"},
     {"pooling", "layers"},
     {"metrics", "data"},

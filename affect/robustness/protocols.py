@@ -57,6 +57,8 @@ def lnln(draws: int = 3, rates: Iterable[float] = RATES[:-1]) -> Grid:
 def fixed_subsets(draws: int = 1) -> Grid:
     """Each subset of the modalities alone, known: with three modalities seven, the whole one included.
 
+    Args:
+        draws: is not looked at: nothing is drawn.
     Reference:
         Zhao et al., Missing Modality Imagination Network, ACL 2021; Lian et al., GCNet, TPAMI 2023.
     """
@@ -108,12 +110,24 @@ def multibench(draws: int = 3, rates: Iterable[float] = RATES[:10]) -> Grid:
 
 
 def steps(draws: int = 5, rates: Iterable[float] = RATES) -> Grid:
-    """Steps are lost, and the mask says so: of all modalities, and of each by itself."""
+    """Steps are lost, and the mask says so: of all modalities, and of each by itself.
+
+    Args:
+        draws: how often each is drawn.
+        rates: of loss.
+    """
     return levels("steps missing", StepDropout(), rates, draws=draws, each=True)
 
 
 def noise(draws: int = 3, decibels: Iterable[float] = (30, 20, 10, 5, 0, -5, -10)) -> Grid:
-    """Gaussian noise at signal-to-noise ratios in dB, on all modalities of features and on each alone."""
+    """Gaussian noise at signal-to-noise ratios in dB, on all modalities of features and on each alone.
+
+    Args:
+        draws: how often each is drawn.
+        decibels: the ratios.
+    Raises:
+        ConfigError: when called, every modality holds numbers of words.
+    """
     decibels = tuple(decibels)
 
     def conditions(model: FusionModel) -> list[Condition]:
@@ -126,7 +140,12 @@ def noise(draws: int = 3, decibels: Iterable[float] = (30, 20, 10, 5, 0, -5, -10
 
 
 def shifts(draws: int = 1, steps: Iterable[float] = (-8, -4, -2, -1, 0, 1, 2, 4, 8)) -> Grid:
-    """Each modality by itself comes late, or early, by so many steps."""
+    """Each modality by itself comes late, or early, by so many steps.
+
+    Args:
+        draws: is not looked at: nothing is drawn.
+        steps: by which it is late; below 0, early.
+    """
     steps = tuple(steps)
 
     def conditions(model: FusionModel) -> list[Condition]:

@@ -16,6 +16,7 @@ from affect.metrics import metrics_for
 from affect.robustness.summary import Comparison
 from affect.robustness.sweeps import Grid, Sweep, sweep
 from affect.runs import DONE, load_model, prepare
+from affect.workers import processes
 
 
 def sweep_runs(
@@ -49,7 +50,7 @@ def sweep_runs(
 
     found = _runs(folders)
     sweeps: list[Sweep] = []
-    with joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=1):
+    with processes(workers):
         for own in joblib.Parallel(return_as="generator")(
             joblib.delayed(sweep_run)(f, grid, split) for f in found
         ):

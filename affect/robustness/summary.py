@@ -18,6 +18,7 @@ from affect.metrics import Array, Metric
 from affect.robustness.scores import area, effective_robustness, retained
 from affect.robustness.sweeps import ONLY, Sweep
 from affect.statistics import interval, resampled_rows
+from affect.workers import processes
 
 _Score = Callable[[Array, Array], Array]
 """From the values under all conditions, (..., conditions), and the baseline's, to a score, (...)."""
@@ -146,7 +147,8 @@ class Comparison:
             raise ConfigError(f"robustness: no metric '{metric}'; {did_you_mean(metric, known)}")
         if metric not in self._measured:
             measure = joblib.delayed(partial(_measured, metric=known[metric], resamples=self._resamples))
-            values = joblib.Parallel(self._workers)(measure(own) for own in self._models.values())
+            with processes(self._workers):
+                values = joblib.Parallel()(measure(own) for own in self._models.values())
             self._measured[metric] = dict(zip(self._models, values, strict=True))
         return self._measured[metric]
 

@@ -23,6 +23,7 @@ from affect.data.sources import csd
 from affect.data.sources.csd import ComputationalSequence, Timed
 from affect.data.sources.labels import Labels
 from affect.errors import ConfigError, DataError
+from affect.workers import processes
 
 File: TypeAlias = str | Path | tuple[str, str | Path]
 _SECONDS = 5.0
@@ -171,17 +172,15 @@ class Task:
         """The split and the samples of each video, in order, behind the first `skip`."""
         names = list(self.videos)[skip:]
         chunks = (names[i : i + _CHUNK] for i in range(0, len(names), _CHUNK))
-        if jobs == 1:
-            made = itertools.chain.from_iterable(map(self.make, chunks))
-        else:
-            from joblib import Parallel, delayed
-
-            lists = Parallel(n_jobs=jobs, return_as="generator")(
-                delayed(_make_all)(self, chunk) for chunk in chunks
-            )
-            made = itertools.chain.from_iterable(lists)
-        for name, piece in zip(names, made, strict=True):
+        made = map(self.make, chunks) if jobs == 1 else self._side_by_side(jobs, chunks)
+        for name, piece in zip(names, itertools.chain.from_iterable(made), strict=True):
             yield self.videos[name], piece
+
+    def _side_by_side(self, jobs: int, chunks: Iterable[list[str]]) -> Iterator[Iterable[Split]]:
+        from joblib import Parallel, delayed
+
+        with processes(jobs):
+            yield from Parallel(return_as="generator")(delayed(_make_all)(self, chunk) for chunk in chunks)
 
     def make(self, names: list[str]) -> Iterator[Split]:
         """The samples of each of these videos."""
