@@ -18,7 +18,7 @@ from affect.errors import ConfigError
 from affect.files import writing
 from affect.metrics import Array
 from affect.runs import Job, digest, prepare
-from affect.statistics import interval, resample
+from affect.statistics import interval, resample, spread
 from affect.workers import processes
 
 
@@ -167,17 +167,12 @@ def summarise(experiment: Experiment, corpus: Corpus, done: list[Job]) -> pd.Dat
             ]
             reference = max(single, key=lambda n: sign * values[n].mean(), default=None)
             for name in experiment.models:
-                low, high = interval(draws[name])
                 row = {
                     "target": target,
                     "model": name,
                     "metric": metric,
-                    "mean": values[name].mean(),
-                    "std": values[name].std(ddof=1) if len(values[name]) > 1 else np.nan,
-                    "low": low,
-                    "high": high,
-                    "seeds": len(values[name]),
-                    "count": int((truth != 0).sum()) if metric.endswith("_nonzero") else len(truth),
+                    **spread(values[name], draws[name]),
+                    "count": metrics.count(metric, truth),
                     "floor": floors[metric],
                     "ceiling": corpus.ceiling.get(metric, np.nan),
                     "reference": reference,

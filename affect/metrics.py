@@ -365,7 +365,7 @@ def score(target: Target, prediction: Array, truth: Array) -> dict[str, Score]:
     prediction, truth = np.asarray(prediction, np.float64), np.asarray(truth, np.float64)
     _check(target, prediction, truth)
     return {
-        name: Score(metric(prediction, truth), _entry(name).count(truth))
+        name: Score(metric(prediction, truth), count(name, truth))
         for name, metric in metrics_for(target).items()
     }
 
@@ -409,6 +409,16 @@ def higher_is_better(name: str) -> bool:
     """
     metric, _, score = name.partition(": ")
     return _entry(metric).rises or score.startswith(("retained", "effective"))
+
+
+def count(name: str, truth: Array) -> int:
+    """How many labels a metric is computed on.
+
+    Example:
+        >>> count("acc2_nonzero", np.array([[-1.0], [0.0], [2.0]])), count("mae", np.array([[0.0]]))
+        (2, 1)
+    """
+    return _entry(name).count(truth)
 
 
 def _entry(name: str) -> _Entry:

@@ -221,7 +221,7 @@ def predict(folder: str | Path, source: str | Path, split: str | None = None) ->
         DataError: the folder is not a finished run; a baseline's corpus is gone or was changed.
         ConfigError: the corpus lacks a modality, has another feature size, or is not aligned as it must be.
     """
-    configuration, facts = _finished(folder)
+    configuration, facts = finished(folder)
     corpus = load_corpus(source)
     helpers = getattr(configuration.model, "helpers", ())  # a baseline has none
     for name, dim in facts["shape"]["dims"].items():
@@ -252,7 +252,7 @@ def load_model(folder: str | Path) -> FusionModel:
     """
     from safetensors.torch import load_file
 
-    configuration, facts = _finished(folder)
+    configuration, facts = finished(folder)
     parts, shape = configuration.model, facts["shape"]
     if isinstance(parts, BaselineModel):
         raise ConfigError(f"{folder}: a baseline has no weights to load; affect.runs.predict fits it again")
@@ -288,8 +288,12 @@ def _fitted_again(
     return _fitted(parts, configuration, prepare(configuration, facts["fold"], Path()), facts["seed"])
 
 
-def _finished(folder: str | Path) -> tuple[Configuration, dict[str, Any]]:
-    """The configuration of a finished run, and what its `run.json` says."""
+def finished(folder: str | Path) -> tuple[Configuration, dict[str, Any]]:
+    """The configuration of a finished run, and what its `run.json` says.
+
+    Raises:
+        DataError: the folder is not a finished run.
+    """
     folder = Path(folder)
     if not (folder / DONE).is_file():
         raise DataError(f"{folder}: not a finished run; expected a folder that holds {DONE}")

@@ -71,6 +71,21 @@ def resampled_rows(
         yield members[np.arange(sizes.sum()) + shift]
 
 
+def spread(seeds: NDArray[np.float64], draws: NDArray[np.float64]) -> dict[str, float]:
+    """What a table says of a value: its mean and deviation over seeds, and its interval over samples.
+
+    Args:
+        seeds: the value of each seed.
+        draws: its mean over seeds on each bootstrap resample.
+    Example:
+        >>> spread(np.array([1.0, 3.0]), np.array([2.0, 2.0]))["mean"].item()
+        2.0
+    """
+    low, high = interval(draws)
+    std = seeds.std(ddof=1) if len(seeds) > 1 else np.nan
+    return {"mean": seeds.mean(), "std": std, "low": low, "high": high, "seeds": len(seeds)}
+
+
 def interval(draws: NDArray[np.float64], level: float = 0.95) -> tuple[float, float]:
     """The percentile interval of bootstrap draws; draws on which the metric is undefined do not count."""
     low, high = np.nanpercentile(draws, [50 * (1 - level), 50 * (1 + level)])

@@ -57,12 +57,12 @@ APART = {
     "Loss",
     "ModalityLoss",
     "StepLoss",
-    "ValueCorruption",
     "ModalitySwap",
     "Compose",
 }  # the last two below
+WRITTEN = [*parts_of(Corruption, "changed"), *parts_of(Corruption, "damage")]
 CASES = {
-    **{cls.__name__: cls() for cls in parts_of(Corruption, "damage") if cls.__name__ not in APART},
+    **{cls.__name__: cls() for cls in WRITTEN if cls.__name__ not in APART},
     "ModalitySwap": ModalitySwap(rate=0.6).bound(split_of(sample_inputs(seed=1), IDS)),
     "zeros": StepDropout(rate=0.4, becomes="zero"),
     "noise": StepDropout(rate=0.4, becomes="noise"),

@@ -20,7 +20,7 @@ from affect.corruption.steps import (
     WordErasure,
 )
 from affect.corruption.time import SpeedChange, TimeShift
-from affect.corruption.values import ColumnDropout, Drift, GaussianNoise, StepNoise, ValueCorruption
+from affect.corruption.values import ColumnDropout, Drift, GaussianNoise, StepNoise
 
 __all__ = [
     "BurstDropout",
@@ -44,7 +44,6 @@ __all__ = [
     "StepNoise",
     "TimeShift",
     "Truncation",
-    "ValueCorruption",
     "WordErasure",
     "subsets_of",
 ]

@@ -32,7 +32,8 @@ class Corruption:
 
     What happens to a sample depends on the seed, its id and the modality alone, so that every model meets the
     same damage, and more of it contains less of it: what is lost at rate 0.2 is lost at 0.3. The inputs stay
-    as they are. Write `damage`; the call checks names, and keeps aligned what was aligned.
+    as they are. Write `changed`, or `damage` where modalities concern each other; the call checks names, and
+    keeps aligned what was aligned.
 
     Args:
         modalities: what it happens to; every modality by default.
@@ -64,8 +65,12 @@ class Corruption:
         return damaged
 
     def damage(self, chosen: Inputs, inputs: Inputs, draws: Draws) -> Inputs:
-        """What the author writes: the modalities `chosen` from `inputs`, damaged."""
-        raise NotImplementedError(f"{type(self).__name__} must define damage")
+        """The modalities `chosen` from `inputs`, damaged: each by draws of its own."""
+        return {name: self.changed(x, draws.apart(name)) for name, x in chosen.items()}
+
+    def changed(self, x: Sequence, draws: Draws) -> Sequence:
+        """What the author writes: one modality, damaged."""
+        raise NotImplementedError(f"{type(self).__name__} must define changed")
 
     def among(self, names: Iterable[str]) -> list[str]:
         """Those of `names` that it happens to, in alphabetical order."""

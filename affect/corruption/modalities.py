@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, ClassVar, Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 from torch import Tensor
 
@@ -182,6 +184,12 @@ class ModalitySwap(Corruption):
     def bound(self, split: Split) -> Self:
         return replace(self, split=split)
 
+    @cached_property
+    def _sorted(self) -> tuple[NDArray[Any], NDArray[np.intp]]:
+        """The ids of the split, and their rows in the order of the ids."""
+        ids = np.array(() if self.split is None else self.split.ids)
+        return ids, np.argsort(ids, kind="stable")
+
     def damage(self, chosen: Inputs, inputs: Inputs, draws: Draws) -> Inputs:
         if self.split is None:
             raise ConfigError("ModalitySwap: knows no split to take samples from; call bound(split) first")
@@ -190,8 +198,8 @@ class ModalitySwap(Corruption):
     def _swapped(self, name: str, x: Sequence, draws: Draws, split: Split) -> Sequence:
         happens = (draws.uniform("happens", 1) < self.rate).to(x.mask.device)
         other = (draws.uniform("donor", 1).squeeze(1).numpy() * (len(split) - 1)).astype(np.int64)
-        order = np.argsort(split.ids, kind="stable")
-        at = np.searchsorted(np.array(split.ids), draws.ids, sorter=order)
+        ids, order = self._sorted
+        at = np.searchsorted(ids, draws.ids, sorter=order)
         other += other >= order[at.clip(max=len(order) - 1)]  # never the sample itself
         donors = split.modalities[name].pad(other, x.time).to(x.values)
         own = lengthened(x, donors.time)

@@ -208,10 +208,7 @@ class WordErasure(Corruption):
     def __post_init__(self) -> None:
         check_share("WordErasure", "rate", self.rate)
 
-    def damage(self, chosen: Inputs, inputs: Inputs, draws: Draws) -> Inputs:
-        return {name: self._erased(x, draws.apart(name)) for name, x in chosen.items()}
-
-    def _erased(self, x: Sequence, draws: Draws) -> Sequence:
+    def changed(self, x: Sequence, draws: Draws) -> Sequence:
         erased = (draws.uniform("step", x.time) < self.rate).to(x.mask.device)
         word = torch.zeros_like(x.values)
         word[..., 0] = self.unknown

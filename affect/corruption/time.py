@@ -9,7 +9,7 @@ import torch
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from torch import Tensor
 
-from affect.corruption.base import Corruption, Inputs
+from affect.corruption.base import Corruption
 from affect.corruption.draws import Draws
 from affect.errors import ConfigError
 from affect.sequences import Sequence, extent
@@ -34,10 +34,7 @@ class TimeShift(Corruption):
     scale: ClassVar[str] = "steps"
     search_space: ClassVar[dict[str, BaseDistribution]] = {"steps": IntDistribution(-10, 10)}
 
-    def damage(self, chosen: Inputs, inputs: Inputs, draws: Draws) -> Inputs:
-        return {name: self._moved(x) for name, x in chosen.items()}
-
-    def _moved(self, x: Sequence) -> Sequence:
+    def changed(self, x: Sequence, draws: Draws) -> Sequence:
         start, span = extent(x.mask)
         here = torch.arange(x.time, device=x.mask.device).expand(x.mask.shape)
         source = here - round(self.steps)
@@ -74,10 +71,7 @@ class SpeedChange(Corruption):
         if not self.factor > 0:
             raise ConfigError(f"SpeedChange: factor must be positive, got {self.factor}")
 
-    def damage(self, chosen: Inputs, inputs: Inputs, draws: Draws) -> Inputs:
-        return {name: self._faster(x) for name, x in chosen.items()}
-
-    def _faster(self, x: Sequence) -> Sequence:
+    def changed(self, x: Sequence, draws: Draws) -> Sequence:
         steps = max(1, -(-x.time // self.factor))
         source = (torch.arange(steps, device=x.mask.device) * self.factor).floor().long()
         source = source.expand(len(x.mask), -1)

@@ -8,26 +8,14 @@ from typing import ClassVar, Self
 
 from optuna.distributions import BaseDistribution, FloatDistribution
 
-from affect.corruption.base import Corruption, Inputs, Loss, check_share, noise, power
+from affect.corruption.base import Corruption, Loss, check_share, noise, power
 from affect.corruption.draws import Draws
 from affect.errors import ConfigError
 from affect.sequences import Sequence, place
 
 
 @dataclass(frozen=True, kw_only=True)
-class ValueCorruption(Corruption):
-    """A corruption of observed values, in each modality by draws of its own: write `changed`."""
-
-    def damage(self, chosen: Inputs, inputs: Inputs, draws: Draws) -> Inputs:
-        return {name: self.changed(x, draws.apart(name)) for name, x in chosen.items()}
-
-    def changed(self, x: Sequence, draws: Draws) -> Sequence:
-        """What the author writes: one modality with other values."""
-        raise NotImplementedError(f"{type(self).__name__} must define changed")
-
-
-@dataclass(frozen=True, kw_only=True)
-class GaussianNoise(ValueCorruption):
+class GaussianNoise(Corruption):
     """White noise of a certain power beside that of the signal.
 
     The power of the signal is each feature's mean square over the sample's observed steps.
@@ -60,7 +48,7 @@ class GaussianNoise(ValueCorruption):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepNoise(ValueCorruption):
+class StepNoise(Corruption):
     """One random number for each step, added to all its features.
 
     Args:
@@ -89,7 +77,7 @@ class StepNoise(ValueCorruption):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ColumnDropout(ValueCorruption):
+class ColumnDropout(Corruption):
     """Features of a sample are zero throughout, while the mask says that they were observed.
 
     Args:
@@ -115,7 +103,7 @@ class ColumnDropout(ValueCorruption):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drift(ValueCorruption):
+class Drift(Corruption):
     """Gain and offset of a modality move away as the sample goes on.
 
     Where a step stands at t, from 0, the sample's first, to 1, its last, x becomes

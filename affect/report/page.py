@@ -22,12 +22,8 @@ def write_report(path: Path, title: str, corpus: Corpus, notes: list[str], summa
         notes: the experiment's own.
         summary: as `affect.benchmark.summarise` makes it.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("affect", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    page = environment.get_template("page.html").render(
+    page = rendered(
+        "page.html",
         title=title,
         corpus=corpus,
         notes=[*corpus.notes, *notes],
@@ -38,6 +34,16 @@ def write_report(path: Path, title: str, corpus: Corpus, notes: list[str], summa
     )
     with writing(path) as partial:
         partial.write_text(page, encoding="utf-8")
+
+
+def rendered(template: str, **values: object) -> str:
+    """A page of this folder's templates, filled in."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("affect", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    return environment.get_template(template).render(values)
 
 
 def _picture(rows: pd.DataFrame) -> dict[str, object]:

@@ -11,6 +11,7 @@ import pandas as pd
 from affect import metrics
 from affect.errors import ConfigError
 from affect.files import writing
+from affect.report.page import rendered
 from affect.report.table import cells, to_markdown
 from affect.robustness.scores import contributions
 from affect.robustness.summary import Comparison
@@ -27,7 +28,7 @@ def subset_map(points: pd.DataFrame, metric: str) -> go.Figure:
     """A heat map: models by what is left of the modalities.
 
     Args:
-        points: as `affect.robustness.curves` makes them, over `modality_subsets()`.
+        points: as `affect.robustness.Comparison.curves` makes them, over `modality_subsets()`.
         metric: their metric.
     Raises:
         ConfigError: plotly is not installed; no subset was swept.
@@ -56,7 +57,7 @@ def rate_curves(points: pd.DataFrame, metric: str, curve: str) -> go.Figure:
     """The curve of every model with its 95% interval over samples.
 
     Args:
-        points: as `affect.robustness.curves` makes them.
+        points: as `affect.robustness.Comparison.curves` makes them.
         metric: their metric.
         curve: the name of the conditions that are its points.
     Raises:
@@ -91,7 +92,7 @@ def contribution_chart(points: pd.DataFrame, metric: str, floor: float) -> go.Fi
     Without any modality the score is taken for that of the best constant prediction.
 
     Args:
-        points: as `affect.robustness.curves` makes them, over `modality_subsets()`.
+        points: as `affect.robustness.Comparison.curves` makes them, over `modality_subsets()`.
         metric: their metric.
         floor: of the best constant prediction (`affect.metrics.floors`).
     Raises:
@@ -149,19 +150,16 @@ def write_robustness(out: Path, compared: Iterable[Comparison], summary: pd.Data
 
 
 def _page(compared: list[Comparison], summary: pd.DataFrame) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from plotly.offline import get_plotlyjs
 
-    environment = Environment(
-        loader=PackageLoader("affect", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
     parts = {}
     for own in compared:
         rows = summary[summary["target"] == own.target.name]
         metric = str(rows["metric"].iloc[0]).partition(":")[0]
         figures = _figures(own.curves(metric), metric, own.floor(metric))
         parts[own.target.name] = [_embedded(figure) for figure in figures]
-    return environment.get_template("robustness.html").render(
+    return rendered(
+        "robustness.html",
         title="Robustness",
         corpus=", ".join(dict.fromkeys(own.corpus for own in compared)),
         tables={target: table.T for target, table in cells(summary).items()},

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from affect.configuration import parse, read
-from affect.errors import ConfigError, DataError, did_you_mean
+from affect.errors import DataError
 from affect.files import writing
 from affect.metrics import metrics_for
-from affect.robustness.summary import Comparison
+from affect.robustness.summary import Comparison, check_metric
 from affect.robustness.sweeps import Grid, Sweep, sweep
-from affect.runs import DONE, load_model, prepare
+from affect.runs import DONE, finished, load_model, prepare
 from affect.workers import processes
 
 
@@ -81,8 +80,7 @@ def scores_of(
     compared, wanted = list(compared), list(wanted)
     known = {metric for own in compared for metric in metrics_for(own.target)}
     for metric in wanted:
-        if metric not in known:
-            raise ConfigError(f"robustness: no metric '{metric}'; {did_you_mean(metric, known)}")
+        check_metric(metric, known)
     tables = [
         own.scores([metric for metric in wanted if metric in metrics_for(own.target)], baseline)
         for own in compared
@@ -92,7 +90,7 @@ def scores_of(
 
 def sweep_run(folder: Path, grid: Grid, split: str = "test") -> Sweep:
     """The sweep of one finished run, from its folder where it was done before."""
-    facts = json.loads((folder / DONE).read_text())
+    configuration, facts = finished(folder)
     model = load_model(folder)
     where = {key: facts[key] for key in ("seed", "fold")} | {
         "corpus": facts["corpus"]["name"],
@@ -102,7 +100,6 @@ def sweep_run(folder: Path, grid: Grid, split: str = "test") -> Sweep:
     asked = hashlib.sha256(repr([split, grid(model)]).encode()).hexdigest()[:8]
     kept = folder / "sweeps" / asked
     if not (kept / "predictions.npz").is_file():
-        configuration = parse(read(folder / "config.yaml"), str(folder / "config.yaml"))
         corpus = prepare(configuration, facts["fold"], Path())
         sweep(
             model, corpus[split], grid, aligned=corpus.aligned, corpus=corpus.name, name=facts["name"],

@@ -17,7 +17,7 @@ from affect.errors import ConfigError, DataError, did_you_mean
 from affect.metrics import Array, Metric
 from affect.robustness.scores import area, effective_robustness, retained
 from affect.robustness.sweeps import ONLY, Sweep
-from affect.statistics import interval, resampled_rows
+from affect.statistics import interval, resampled_rows, spread
 from affect.workers import processes
 
 _Score = Callable[[Array, Array], Array]
@@ -113,21 +113,17 @@ class Comparison:
 
     def _scores(self, metric: str, baseline: str | None) -> Iterable[dict[str, object]]:
         measured, rises = self._values(metric), metrics.higher_is_better(metric)
-        truth = self._first.truth
         for score, make in self._kinds(rises, self.floor(metric)).items():
             if baseline is None and score.startswith("effective"):
                 continue
             found = {name: _scored(make, own, measured[baseline or name]) for name, own in measured.items()}
             for name, (seeds, draws) in found.items():
-                row = {
+                row: dict[str, object] = {
                     "target": self.target.name,
                     "model": name,
                     "metric": f"{metric}: {score}",
-                    "mean": seeds.mean(),
-                    "std": seeds.std(ddof=1) if len(seeds) > 1 else np.nan,
-                    **dict(zip(("low", "high"), interval(draws), strict=True)),
-                    "seeds": len(seeds),
-                    "count": int((truth != 0).sum()) if metric.endswith("_nonzero") else len(truth),
+                    **spread(seeds, draws),
+                    "count": metrics.count(metric, self._first.truth),
                     "floor": self.floor(metric) if score in _LIKE_THE_METRIC else np.nan,
                     "ceiling": np.nan,
                     "reference": baseline,
@@ -143,8 +139,7 @@ class Comparison:
         import joblib
 
         known = metrics.metrics_for(self.target)
-        if metric not in known:
-            raise ConfigError(f"robustness: no metric '{metric}'; {did_you_mean(metric, known)}")
+        check_metric(metric, known)
         if metric not in self._measured:
             measure = joblib.delayed(partial(_measured, metric=known[metric], resamples=self._resamples))
             with processes(self._workers):
@@ -168,9 +163,8 @@ class Comparison:
         subsets = [places for (name, _), places in self._points.items() if name.startswith(ONLY)]
         if subsets:
             found["mean subset"] = lambda own, _: _heights(own, subsets).mean(-1)
-            found["worst subset"] = lambda own, _: (
-                _heights(own, subsets).min if rises else _heights(own, subsets).max
-            )(-1)
+            worst = np.min if rises else np.max
+            found["worst subset"] = lambda own, _: worst(_heights(own, subsets), axis=-1)
         curves: dict[str, list[float]] = {}
         for name, level in self._points:
             curves.setdefault(name, []).append(level)
@@ -183,6 +177,12 @@ class Comparison:
                     found[f"area, {name}"] = partial(_area, places=places, levels=levels)
                 found[f"effective, {name}"] = partial(_effective, places=[clean, *places], rises=rises)
         return found
+
+
+def check_metric(metric: str, known: Iterable[str]) -> None:
+    """Refuse a metric that is not measured."""
+    if metric not in (known := set(known)):
+        raise ConfigError(f"robustness: no metric '{metric}'; {did_you_mean(metric, known)}")
 
 
 _LIKE_THE_METRIC = ("clean", "mean subset", "worst subset")
