@@ -96,15 +96,52 @@ def train(args: argparse.Namespace) -> None:
 def bench(args: argparse.Namespace) -> None:
     """All models and seeds of an experiment, one table."""
     from affect.benchmark import bench as run_bench
-    from affect.report import print_table
+    from affect.report import show, summary_tables
 
     out = args.out or Path("results") / Path(args.experiment).stem
-    summary = run_bench(args.experiment, out, args.jobs)
-    print_table(summary)
+    summary = run_bench(
+        args.experiment, out, args.jobs, corpus=args.corpus, seeds=args.seeds, epochs=args.epochs,
+        models=args.models, backend=args.backend, address=args.address,
+    )  # fmt: skip
+    show(summary_tables(summary))
     sys.stdout.write(
         f"report:  {out / 'report.html'}\nresults: {out / 'results.csv'}\nsummary: {out / 'summary.csv'}\n"
         f"runs:    {out / 'runs'}\n"
     )
+    if failed := int(summary.groupby(["target", "model"])["failed"].max().sum()):
+        sys.exit(
+            f"{failed} runs failed; {out / 'runs'}/*/*/failed.txt says why, "
+            "and the same command tries them again"
+        )
+
+
+def compare(args: argparse.Namespace) -> None:
+    """Which models of finished runs are better than which, and how sure that is."""
+    from affect.report import frame_table, show, write_tables
+    from affect.results import compare as compare_models
+    from affect.results import gather
+    from affect.runs import find
+
+    pairs = compare_models(gather(find(args.run_folders), args.split), args.metric or (), args.baseline)
+    kinds = pairs.groupby(["corpus", "target", "metric"], sort=False)
+    tables = [
+        frame_table(own.drop(columns=["corpus", "target", "metric"]), " · ".join(map(str, kind)))
+        for kind, own in kinds
+    ]
+    if args.out is None:
+        show(tables)
+    else:
+        write_tables(args.out, tables, pairs)
+        sys.stdout.write(f"{args.out} written\n")
+
+
+def report(args: argparse.Namespace) -> None:
+    """One page that needs nothing but itself, of everything that is known of some runs."""
+    from affect.report import write_report
+    from affect.report.gathering import gathered
+
+    write_report(args.out, gathered(args.folders, args.title))
+    sys.stdout.write(f"{args.out} written\n")
 
 
 def sweep(args: argparse.Namespace) -> None:
@@ -112,7 +149,7 @@ def sweep(args: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
-    from affect.report import print_table, write_robustness
+    from affect.report import show, summary_tables, write_robustness
     from affect.robustness.protocols import protocol
     from affect.robustness.runs import scores_of, sweep_runs
 
@@ -120,12 +157,12 @@ def sweep(args: argparse.Namespace) -> None:
         task = bar.add_task("runs", total=None)
         compared = sweep_runs(
             args.run_folders, protocol(args.protocol, args.draws), args.out, split=args.split,
-            lacking=args.lacking, workers=args.jobs,
+            lacking=args.lacking, workers=args.jobs, backend=args.backend, address=args.address,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )  # fmt: skip
     summary = scores_of(compared, args.metric or (), args.baseline)
     written = write_robustness(args.out, compared, summary)
-    print_table(summary, turned=True)
+    show(summary_tables(summary, turned=True))
     sys.stdout.write("".join(f"{path}\n" for path in [args.out / "robustness.csv", *written]))
 
 
@@ -191,7 +228,27 @@ def _parser() -> argparse.ArgumentParser:
     verb = _verb(verbs, bench, "affect bench experiments/synthetic.yaml --jobs 2")
     verb.add_argument("experiment", help="a YAML file: corpus, models, training")
     verb.add_argument("--out", type=Path, help="where results go (default: results/EXPERIMENT)")
-    verb.add_argument("--jobs", type=int, default=1, help="runs at the same time (default: 1)")
+    verb.add_argument(
+        "--corpus", help="another corpus, such as synthetic:mosi_unaligned for its shapes alone"
+    )
+    verb.add_argument("--seeds", type=int, nargs="+", help="instead of the experiment's own")
+    verb.add_argument("--epochs", type=int, help="at most, instead of the experiment's own")
+    verb.add_argument("--models", nargs="+", metavar="NAME", help="these of the experiment's alone")
+    _parallel(verb)
+
+    verb = _verb(verbs, compare, "affect compare results/synthetic --metric pearson --baseline tensor")
+    verb.add_argument("run_folders", metavar="RUN", nargs="+", help="folders of runs, or a bench's folder")
+    verb.add_argument("--metric", nargs="+", help="which metrics (default: the target's first)")
+    verb.add_argument(
+        "--baseline", metavar="MODEL", help="compare the others with it alone (default: all pairs)"
+    )
+    verb.add_argument("--split", default="test", help="which split (default: test)")
+    verb.add_argument("--out", type=Path, help="a .csv, .md or .tex file (default: print)")
+
+    verb = _verb(verbs, report, "affect report results/synthetic --out report.html")
+    verb.add_argument("folders", metavar="DIR", type=Path, nargs="+", help="folders of benches, or of runs")
+    verb.add_argument("--title", default="", help="of the page (default: the folders' names)")
+    verb.add_argument("--out", type=Path, default=Path("report.html"), help="the page (default: report.html)")
 
     verb = _verb(
         verbs, sweep, "affect sweep results/synthetic --protocol fixed_subsets tfr_net --baseline late"
@@ -212,7 +269,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, default=Path("results/robustness"),
         help="where tables and pictures go (default: results/robustness)",
     )  # fmt: skip
-    verb.add_argument("--jobs", type=int, default=1, help="runs at the same time (default: 1)")
+    _parallel(verb)
 
     verb = _verb(verbs, predict, "affect predict runs/model-1a2b3c4d/seed0-fold0 synthetic --out said.csv")
     verb.add_argument("run_folder", metavar="RUN", help="the folder of a finished run")
@@ -220,6 +277,20 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--split", help="which split (default: test, else the first)")
     verb.add_argument("--out", type=Path, help="a CSV file (default: print)")
     return parser
+
+
+def _parallel(verb: argparse.ArgumentParser) -> None:
+    """Where runs are done, and how many at the same time."""
+    from affect.workers import BACKENDS
+
+    verb.add_argument(
+        "--jobs", type=int, help="runs at the same time (default: 1, on a cluster as many as it has)"
+    )
+    verb.add_argument(
+        "--backend", choices=BACKENDS, default="loky",
+        help="where: this machine (default), or a cluster of Ray or Dask that was started before",
+    )  # fmt: skip
+    verb.add_argument("--address", help="of the cluster, such as 10.0.0.1:6379 or tcp://10.0.0.1:8786")
 
 
 def _named(given: str) -> tuple[str, Path]:

@@ -174,10 +174,14 @@ def read(path: str | Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected keys and values, got {type(content).__name__}")
-    folder = str(path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    importable(path.resolve().parent)
     return content
+
+
+def importable(folder: Path) -> None:
+    """From here on, classes in a folder can be named by a configuration."""
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
 
 
 def parse(content: Mapping[str, Any], where: str) -> Configuration:

@@ -100,7 +100,8 @@ class Run:
         model: with the weights of the best epoch on the validation split.
         results: tidy rows, one per split and metric.
         predictions: one row per label of the validation and test splits.
-        history: one row per epoch.
+        history: one row per epoch: `seconds` since training began, `epoch_seconds` of training in this epoch,
+            and what was measured on the validation split.
         best_epoch: the epoch that was kept, from 0; chosen by `monitor` on the validation split.
         monitor: what chose it.
         seconds: of training.
@@ -129,8 +130,8 @@ def fit(
 ) -> Run:
     """Train on the split `train`, choose the epoch on `valid`, then measure `valid` and `test`.
 
-    The test split, where there is one, is not touched before the epoch is chosen. The same seed gives the
-    same run, also when it was interrupted and resumed.
+    Training is given the corpus without its test split, which `evaluate` alone is handed, afterwards. The
+    same seed gives the same run, also when it was interrupted and resumed.
 
     Args:
         model: is trained in place.
@@ -160,12 +161,13 @@ def fit(
             f"{corpus.name}: no split 'valid' to choose the epoch on; carve one from the training groups "
             "(affect.data.splitting.carve)"
         )
+    development = corpus.without("test")
     make = objective_for(target) if objective is None else objective
     if teacher is not None and teacher.head.target != target:
         raise ConfigError(f"fit: the teacher is for {teacher.head.target}, and the model for {target}")
     if training.corruption is not None:
         training.corruption.check_indices(model.indices)
-        training = replace(training, corruption=training.corruption.bound(corpus["train"]))
+        training = replace(training, corruption=training.corruption.bound(development["train"]))
     learner = Learner(model, make(target), training, seed, teacher)
     with tempfile.TemporaryDirectory() as scratch, seeded(seed), _quiet():
         root = Path(scratch if folder is None else folder)
@@ -193,8 +195,8 @@ def fit(
         model.train()
         trainer.fit(
             learner,
-            batches(corpus["train"], target.name, training.batch_size, seed, corpus.aligned),
-            batches(corpus["valid"], target.name, 4 * training.batch_size, aligned=corpus.aligned),
+            batches(development["train"], target.name, training.batch_size, seed, corpus.aligned),
+            batches(development["valid"], target.name, 4 * training.batch_size, aligned=corpus.aligned),
             ckpt_path=last if last.exists() else None,
             weights_only=True,
         )
@@ -367,6 +369,10 @@ class Learner(lightning.LightningModule):
         torch.manual_seed(hash((self.seed, self.current_epoch)))
         self._begin = time.perf_counter()
 
+    def on_validation_epoch_start(self) -> None:
+        """The training part of the epoch is over."""
+        self._trained = time.perf_counter() - self._begin
+
     def validation_step(self, batch: Batch) -> None:
         """Keep what the end of the epoch needs."""
         losses, labels, prediction = self._losses(batch)
@@ -389,7 +395,9 @@ class Learner(lightning.LightningModule):
         self.log_dict({f"valid/{name}": value for name, value in found.items()})
         self.log(MONITOR, found[self.training_.monitor], logger=False)
         self.seconds += time.perf_counter() - self._begin
-        self.history.append({"epoch": self.current_epoch, "seconds": self.seconds, **found})
+        self.history.append(
+            {"epoch": self.current_epoch, "seconds": self.seconds, "epoch_seconds": self._trained, **found}
+        )
 
     def configure_optimizers(self) -> Any:
         """AdamW and the schedule; a module's own `learning_rate` is that of its parameters."""

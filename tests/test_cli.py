@@ -75,8 +75,46 @@ def test_a_bench_writes_a_table_a_report_and_rows(tmp_path, capsys):
         assert summary.loc[key, "mean"] == pytest.approx(means[key], abs=1e-6)
         assert summary.loc[key, "low"] <= summary.loc[key, "mean"] <= summary.loc[key, "high"]
     page = (out / "report.html").read_text()
-    assert "http" not in page.replace("http-equiv", "")
+    assert "<script src" not in page
     assert "tensor" in page
+
+
+def test_compare_and_report(tmp_path, capsys):
+    out = tmp_path / "out"
+    main(["bench", str(write(tmp_path, EXPERIMENT)), "--out", str(out)])
+    capsys.readouterr()
+    main(["compare", str(out), "--metric", "pearson", "mae"])
+    said = capsys.readouterr().out
+    assert "synthetic:interaction · sentiment · pearson" in said
+    assert "tensor" in said
+    for form in ("csv", "md", "tex"):
+        main(
+            [
+                "compare",
+                *map(str, out.glob("runs/*")),
+                "--baseline",
+                "text",
+                "--out",
+                str(tmp_path / f"pairs.{form}"),
+            ]
+        )
+        assert "tensor" in (tmp_path / f"pairs.{form}").read_text()
+    pairs = pd.read_csv(tmp_path / "pairs.csv")
+    assert pairs[["better", "worse"]].to_numpy().tolist() == [["tensor", "text"]]
+    main(["report", str(out), "--title", "Two models", "--out", str(tmp_path / "page.html")])
+    page = (tmp_path / "page.html").read_text()
+    assert "<title>Two models" in page
+    assert "<script src" not in page
+    main(
+        ["report", *map(str, out.glob("runs/*")), "--out", str(tmp_path / "runs.html")]
+    )  # without the bench's tables
+    assert "acc7_bins" in (tmp_path / "runs.html").read_text()
+    for verb in ("compare", "report"):
+        with pytest.raises(SystemExit) as end:
+            main([verb, str(tmp_path / "nowhere")])
+        assert str(end.value) == (
+            f"DataError: no finished run in {tmp_path / 'nowhere'}; expected folders that hold run.json"
+        )
 
 
 def test_the_help_names_every_protocol(capsys):
@@ -140,7 +178,10 @@ def test_a_bench_is_swept(tmp_path, capsys):
     names = pd.read_csv(rob / "robustness.csv")["condition"].unique()
     assert names.tolist() == ["clean", "only acoustic", "only text"]
     for bad, message in (
-        ([str(runs["kernel SVM"])], f"{runs['kernel SVM']}: no finished run of a torch model; "),
+        (
+            [str(runs["kernel SVM"])],
+            f"{runs['kernel SVM']}: runs of baselines alone; only torch models are swept",
+        ),
         ([str(out), "--protocol", "tfr"], "no protocol 'tfr'; did you mean 'tfr_net'?"),
     ):
         with pytest.raises(SystemExit) as end:
@@ -229,7 +270,7 @@ BAD = {
     "key": (
         {**EXPERIMENT, "sedes": [1]},
         "ConfigError: {path}: no key 'sedes'; did you mean 'seeds'? known: corpus, folds, loggers, metrics, model, models, "
-        "notes, objective, published, seeds, target, training, valid_share",
+        "notes, objective, protocols, published, seeds, target, training, valid_share",
     ),
     "class": (
         {**EXPERIMENT, "models": {"a": {"fusion": "TensorFusio"}}},
@@ -332,7 +373,9 @@ def test_any_lightning_logger_by_configuration(tmp_path):
     assert list((folder / "log").glob("events.out.tfevents.*"))
 
 
-@pytest.mark.parametrize("verb", ["inspect", "convert", "align", "train", "bench", "sweep", "predict"])
+@pytest.mark.parametrize(
+    "verb", ["inspect", "convert", "align", "train", "bench", "compare", "report", "sweep", "predict"]
+)
 def test_every_verb_has_help_with_an_example(verb, capsys):
     with pytest.raises(SystemExit, match="0"):
         main([verb, "--help"])

@@ -9,7 +9,7 @@ import pytest
 from affect import metrics
 from affect.data.targets import Binary, MultiClass, MultiLabel, Regression
 from affect.errors import ConfigError, DataError, ShapeError
-from affect.metrics import Score, floors, higher_is_better, metrics_for, score
+from affect.metrics import Score, Summed, floors, higher_is_better, metrics_for, score
 
 SENTIMENT = Regression("sentiment", low=-3, high=3)
 CLASSES = MultiClass("emotion", classes=("sad", "angry", "happy", "calm"))
@@ -210,6 +210,75 @@ def test_classes_agree_with_sklearn():
         assert {name: getattr(metrics, name)(prediction, truth) for name in expected} == pytest.approx(
             expected
         )
+
+
+# sums of terms
+
+
+def target_cases(target, count):
+    """Predictions and truths of every kind of target; constants, absent classes and odd numbers among them."""
+    rng = np.random.default_rng(7)
+    for _ in range(count):
+        size = rng.integers(1, 25)
+        if isinstance(target, Regression):
+            yield numbers(rng, size)[:, None], numbers(rng, size)[:, None]
+        else:
+            classes = rng.integers(1, target.count + 1, size=target.size)
+            prediction = rng.integers(5, size=(size, target.outputs)) / 4
+            yield prediction, rng.integers(classes, size=(size, target.size))
+
+
+@pytest.mark.parametrize(
+    "target", [SENTIMENT, Binary("sarcasm"), CLASSES, LABELS], ids=lambda t: type(t).__name__
+)
+def test_a_resample_needs_nothing_but_sums(target):
+    rng = np.random.default_rng(3)
+    undefined = 0
+    for prediction, truth in target_cases(target, 150):
+        rows = rng.integers(len(truth), size=(5, len(truth)))
+        weights = np.array([np.bincount(one, minlength=len(truth)) for one in rows])
+        for name, metric in metrics_for(target).items():
+            terms = metric.terms(prediction, truth)
+            found = metric.value(weights @ terms)
+            expected = [metric(prediction[one], truth[one]) for one in rows]
+            assert found == pytest.approx(expected, rel=1e-9, abs=1e-9, nan_ok=True), name
+            assert terms.shape == (len(truth), terms.size // len(truth))
+            assert metric.value(terms.sum(0)) == pytest.approx(metric(prediction, truth), nan_ok=True)
+            undefined += np.isnan(found).sum()
+    assert (undefined > 0) == (target is SENTIMENT)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1, 1e200])
+@pytest.mark.parametrize("name", ["pearson", "ccc"])
+def test_a_resample_can_be_constant(name, scale):
+    metric, rng = getattr(metrics, name), np.random.default_rng(0)
+    truth = rng.normal(size=40) * scale
+    prediction = (
+        np.where(np.arange(40) < 20, 0.3, rng.normal(size=40)) * scale
+    )  # the first half says one thing
+    for level in (prediction, prediction + 7 * scale, prediction * (1 + 1e-16 * np.arange(40))):
+        terms = metric.terms(level, truth)
+        first, second = np.repeat([1.0, 0.0], 20), np.repeat([0.0, 1.0], 20)
+        assert metric.value(np.stack([first, second]) @ terms) == pytest.approx(
+            [0, metric(level[20:], truth[20:])]
+        )
+        assert metric.value(7 * terms[3]) == 0  # one label alone
+
+
+def test_a_label_far_out_costs_no_digits_where_it_is_not_drawn():
+    a, b = np.random.default_rng(0).normal(size=(2, 50))
+    a[0], b[0] = 1e9, -1e9
+    without = np.arange(50) > 0
+    for metric in (metrics.pearson, metrics.ccc):
+        found = metric.value(without @ metric.terms(a, b))
+        assert found == pytest.approx(metric(a[1:], b[1:]), rel=1e-12)
+
+
+def test_a_metric_says_its_name_and_what_it_is():
+    assert repr(metrics.mae) == "affect.metrics.regression.mae(prediction, truth)"
+    assert metrics.mae.__name__ == "mae"
+    assert metrics.mae.__doc__.startswith("Mean absolute error")
+    assert isinstance(metrics.mae, Summed)
 
 
 # the order of the arguments, and the edges
@@ -527,12 +596,12 @@ REFUSALS = [
     (
         lambda: higher_is_better("acc2_nonzer"),
         ConfigError,
-        f"no metric 'acc2_nonzer'; did you mean 'acc2_nonzero'? known: {', '.join(sorted(metrics._TABLE))}",
+        f"no metric 'acc2_nonzer'; did you mean 'acc2_nonzero'? known: {', '.join(sorted(metrics.targets._TABLE))}",
     ),
     (
         lambda: higher_is_better("mae.happy"),
         ConfigError,
-        f"no metric 'mae.happy'; did you mean 'mae'? known: {', '.join(sorted(metrics._TABLE))}",
+        f"no metric 'mae.happy'; did you mean 'mae'? known: {', '.join(sorted(metrics.targets._TABLE))}",
     ),
 ]
 

@@ -172,7 +172,8 @@ def test_labels_per_step():
 def test_a_sweep_is_kept_and_read_again(corpus, model, tmp_path):
     found = sweep(model, corpus["test"], modality_subsets(), name="tensor")
     found.save(tmp_path)
-    again = Sweep.load(tmp_path, found.target, found.where)
+    again = Sweep.load(tmp_path, found.target)
+    assert again.where == found.where
     assert again.conditions.equals(found.conditions)
     assert again.samples == found.samples
     assert np.allclose(again.said, found.said, atol=1e-6)

@@ -173,6 +173,15 @@ class Corpus:
             raise ConfigError(f"{self.name}: no target '{name}'; {did_you_mean(name, self.targets)}")
         return self.targets[name]
 
+    def without(self, split: str) -> Corpus:
+        """The same corpus without a split: what is not there cannot be looked at.
+
+        Example:
+            >>> sorted(affect.load("synthetic").without("test").splits)
+            ['train', 'valid']
+        """
+        return replace(self, splits={name: x for name, x in self.splits.items() if name != split})
+
     def select(self, modalities: Iterable[str]) -> Corpus:
         """The same corpus with only these modalities."""
         wanted = sorted(modalities)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from affect import metrics
 from affect.data.corpus import Corpus, Split
 from affect.data.ragged import Ragged
+from affect.data.shapes import SHAPES, shaped
 from affect.data.targets import Regression
 from affect.errors import ConfigError, did_you_mean
 
@@ -41,7 +42,9 @@ def generate(name: str, seed: int = 0) -> Corpus:
 
     Args:
         name: `synthetic` (the interaction), `synthetic:additive`, `synthetic:interaction` or
-            `synthetic:temporal`; `:aligned` may follow each.
+            `synthetic:temporal`; `:aligned` may follow each. Or the shape of a published file
+            (`affect.data.shapes`): `synthetic:mosi_unaligned`, `synthetic:iemocap` and others; a number of
+            training samples may follow each, as in `synthetic:mosi_unaligned:24`.
         seed: of the whole corpus.
     Raises:
         ConfigError: there is no such corpus.
@@ -55,8 +58,15 @@ def generate(name: str, seed: int = 0) -> Corpus:
     if family != "synthetic":
         raise ConfigError(f"no generated corpus '{name}'; {did_you_mean(family, ['synthetic'])}")
     kind, _, form = (f"interaction:{rest}" if rest in ("", "aligned") else rest).partition(":")
-    if kind not in makers:
-        raise ConfigError(f"no generated corpus '{name}'; {did_you_mean(kind, makers)}")
+    if kind not in makers and kind not in SHAPES:
+        raise ConfigError(f"no generated corpus '{name}'; {did_you_mean(kind, [*makers, *SHAPES])}")
+    if kind in SHAPES:
+        if form and not (form.isdecimal() and int(form)):
+            raise ConfigError(
+                f"no generated corpus '{name}'; only a number of training samples may follow "
+                f"'synthetic:{kind}', such as 'synthetic:{kind}:24'"
+            )
+        return shaped(kind, train=int(form or 0), seed=seed)
     if form not in ("", "aligned"):
         raise ConfigError(f"no generated corpus '{name}'; only ':aligned' may follow 'synthetic:{kind}'")
     return makers[kind](aligned=form == "aligned", seed=seed)

@@ -1,7 +1,20 @@
-"""The summary of a bench -> a table in the terminal, one self-contained HTML page."""
+"""Tables for the terminal, Markdown and LaTeX; self-contained HTML pages."""
 
+from affect.report.contents import Contents
 from affect.report.page import write_report
 from affect.report.robustness import write_robustness
-from affect.report.table import cells, print_table, to_markdown
+from affect.report.table import Table, cells, frame_table, latex, markdown, show, summary_tables, write_tables
 
-__all__ = ["cells", "print_table", "to_markdown", "write_report", "write_robustness"]
+__all__ = [
+    "Contents",
+    "Table",
+    "cells",
+    "frame_table",
+    "latex",
+    "markdown",
+    "show",
+    "summary_tables",
+    "write_report",
+    "write_robustness",
+    "write_tables",
+]

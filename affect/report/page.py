@@ -1,59 +1,116 @@
-"""One self-contained page."""
+"""One self-contained page of everything that finished runs have to say."""
 
 from __future__ import annotations
 
+import base64
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from affect import metrics
-from affect.data.corpus import Corpus
 from affect.files import writing
-from affect.report.table import cells
+from affect.report.contents import Contents
+from affect.report.pictures import critical_difference, embedded, rendered, script
+from affect.report.sections import sections
+from affect.report.table import latex, markdown, summary_tables
+from affect.results import Answers
+from affect.runs import Finished
+from affect.statistics import friedman
 
 
-def write_report(path: Path, title: str, corpus: Corpus, notes: list[str], summary: pd.DataFrame) -> None:
-    """Write a page that needs nothing but itself: the tables, and each model's interval as a picture.
+def write_report(path: Path, contents: Contents) -> None:
+    """Write a page that needs nothing but itself: tables to sort and search, pictures, what the runs ran on.
+
+    Where plotly is not installed the page has no pictures but the first, and says so.
 
     Args:
         path: the HTML file.
-        title: the experiment's name.
-        corpus: whose notes and citation stand on the page.
-        notes: the experiment's own.
-        summary: as `affect.benchmark.summarise` makes it.
+        contents: what it shows.
     """
+    source = script()
+    answers = {(own.corpus, own.target.name): own for own in contents.answers if own.said}
+    kinds = contents.summary.groupby(["corpus", "target"], sort=False)
+    ranks = _ranks(contents.summary) if source else {}
     page = rendered(
         "page.html",
-        title=title,
-        corpus=corpus,
-        notes=[*corpus.notes, *notes],
-        tables=cells(summary),
-        pictures={str(target): _picture(rows) for target, rows in summary.groupby("target", sort=False)},
-        counts=summary.groupby(["target", "metric"])["count"].max().to_dict(),
-        rises=metrics.higher_is_better,
+        title=contents.title,
+        notes=contents.notes,
+        parts=[
+            _part(contents, str(c), str(t), answers.get((str(c), str(t))), bool(source))
+            for (c, t), _ in kinds
+        ],
+        runs=len({run.folder for own in contents.answers for run in own.runs}),
+        ranks=embedded(ranks, "metric") if ranks else None,
+        environment=_environment([run for own in contents.answers for run in own.runs]),
+        downloads=[*_downloads(contents)],
+        plotly=source,
     )
     with writing(path) as partial:
         partial.write_text(page, encoding="utf-8")
 
 
-def rendered(template: str, **values: object) -> str:
-    """A page of this folder's templates, filled in."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+def _part(
+    contents: Contents, corpus: str, target: str, answers: Answers | None, drawn: bool
+) -> dict[str, Any]:
+    """What is known of one corpus and target, with whom to cite."""
+    citation = answers.runs[0].facts["corpus"].get("citation", "") if answers is not None else ""
+    found = sections(contents, corpus, target, answers, drawn)
+    return {"title": f"{corpus} · {target}", "citation": citation, "sections": found}
 
-    environment = Environment(
-        loader=PackageLoader("affect", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    return environment.get_template(template).render(values)
+
+def _ranks(summary: pd.DataFrame, least: int = 3) -> dict[str, Any]:
+    """A critical-difference diagram for each metric that enough models have on enough corpora."""
+    figures = {}
+    measured = summary[summary["count"].notna()]
+    for metric, rows in measured.groupby("metric", sort=False):
+        table = rows.pivot_table(index="model", columns="corpus", values="mean", aggfunc="first", sort=False)
+        table = table.dropna()  # common models alone
+        if len(table) >= least and table.shape[1] >= least:
+            found = friedman(table.to_numpy(), higher_is_better=metrics.higher_is_better(str(metric)))
+            ranks = dict(zip(map(str, table.index), map(float, found.average), strict=True))
+            groups = [[str(table.index[place]) for place in clique] for clique in found.cliques]
+            figures[str(metric)] = critical_difference(ranks, found.critical_difference, groups)
+    return figures
 
 
-def _picture(rows: pd.DataFrame) -> dict[str, object]:
-    """Places, in percent of the width, of the first metric's means and intervals."""
-    metric = rows["metric"].iloc[0]
-    rows = rows[rows["metric"] == metric].sort_values(
-        "mean", ascending=not metrics.higher_is_better(metric), kind="stable"
-    )
-    known = rows[["mean", "low", "high", "floor", "ceiling"]].stack()
-    low, high = known.min(), known.max()
-    place = (rows[["mean", "low", "high", "floor", "ceiling"]] - low) / ((high - low) or 1) * 96 + 2
-    marks = place.assign(model=rows["model"], value=rows["mean"]).to_dict("records")
-    return {"metric": metric, "low": low, "high": high, "marks": marks}
+def _environment(runs: list[Finished]) -> list[tuple[str, list[str]]]:
+    """What runs ran on, each fact with its values; how many runs had each, where they differ."""
+    found: dict[str, Counter[str]] = {}
+    for run in {run.folder: run for run in runs}.values():
+        facts = run.facts
+        corpus = facts["corpus"]
+        named = {f"SHA-256 of {corpus['name']}": corpus.get("sha256") or "generated"}
+        named |= {"epoch chosen by": facts.get("chosen_by")}
+        named |= {key.replace("_", " "): value for key, value in facts.get("ran_on", {}).items()}
+        for name, value in named.items():
+            found.setdefault(name, Counter())["unknown" if value is None else str(value)] += 1
+    return [(name, _listed(values)) for name, values in found.items()]
+
+
+def _listed(values: Counter[str], most: int = 6) -> list[str]:
+    if len(values) == 1:
+        return [*values]
+    if len(values) > most and all(value.replace(".", "", 1).isdigit() for value in values):
+        numbers = sorted(map(float, values))
+        return [f"{numbers[0]:g} to {numbers[-1]:g}"]
+    return [f"{value} ({count} {'run' if count == 1 else 'runs'})" for value, count in values.most_common()]
+
+
+def _downloads(contents: Contents) -> Iterator[tuple[str, str]]:
+    """Names of files and data URIs that hold them."""
+    tables = summary_tables(contents.summary)
+    files = {
+        "summary.csv": contents.summary.to_csv(index=False),
+        "table.md": markdown(tables),
+        "table.tex": latex(tables),
+    }
+    for name, frame in (("comparisons.csv", contents.comparisons), ("costs.csv", contents.costs)):
+        if not frame.empty:
+            files[name] = frame.to_csv(index=False)
+    kinds = {"csv": "text/csv", "md": "text/markdown", "tex": "application/x-tex"}
+    for name, content in files.items():
+        kind = kinds[name.rpartition(".")[2]]
+        yield name, f"data:{kind};charset=utf-8;base64,{base64.b64encode(content.encode()).decode()}"

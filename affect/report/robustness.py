@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from affect import metrics
 from affect.errors import ConfigError
 from affect.files import writing
-from affect.report.page import rendered
-from affect.report.table import cells, to_markdown
+from affect.report.pictures import (
+    SHARES,
+    colour_of,
+    dash_of,
+    embedded,
+    plotly,
+    rendered,
+    script,
+    shown,
+    styled,
+)
+from affect.report.table import markdown, summary_tables
 from affect.robustness.scores import contributions
 from affect.robustness.summary import Comparison
 from affect.robustness.sweeps import ONLY
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c", "#b8a700")
-"""Told apart by the colour-blind too, on white and on black (Okabe and Ito)."""
 
 
 def subset_map(points: pd.DataFrame, metric: str) -> go.Figure:
@@ -33,7 +41,7 @@ def subset_map(points: pd.DataFrame, metric: str) -> go.Figure:
     Raises:
         ConfigError: plotly is not installed; no subset was swept.
     """
-    go = _plotly()
+    go = plotly()
     rows = points[points["condition"].str.startswith(ONLY) | (points["condition"] == "clean")]
     if not rows["condition"].str.startswith(ONLY).any():
         raise ConfigError("subset_map: no subset was swept; sweep over modality_subsets()")
@@ -43,14 +51,15 @@ def subset_map(points: pd.DataFrame, metric: str) -> go.Figure:
     rises = metrics.higher_is_better(metric)
     figure = go.Figure(
         go.Heatmap(
-            z=table.to_numpy(), x=labels, y=[*table.index],
-            colorscale="Blues", reversescale=not rises, texttemplate="%{z:.3f}", xgap=2, ygap=2,
+            z=table.to_numpy(), x=labels, y=[shown(str(model)) for model in table.index],
+            colorscale=SHARES, reversescale=not rises, texttemplate="%{z:.3f}", xgap=2, ygap=2,
             colorbar={"title": metric, "thickness": 12},
             hovertemplate="%{y}, %{x} left: %{z:.3f}<extra></extra>",
         )
     )  # fmt: skip
     figure.update_yaxes(autorange="reversed")
-    return _styled(figure, f"{metric} by the modalities that are left", height=150 + 34 * len(table))
+    figure.update_layout(meta={"least_width": 240 + 64 * len(labels)})
+    return styled(figure, f"{metric} by the modalities that are left", height=150 + 34 * len(table))
 
 
 def rate_curves(points: pd.DataFrame, metric: str, curve: str) -> go.Figure:
@@ -63,27 +72,27 @@ def rate_curves(points: pd.DataFrame, metric: str, curve: str) -> go.Figure:
     Raises:
         ConfigError: plotly is not installed; there is no such curve.
     """
-    go = _plotly()
+    go = plotly()
     mine = points[points["condition"] == curve]
     if mine.empty:
         raise ConfigError(f"rate_curves: no curve '{curve}'; known: {', '.join(curve_names(points))}")
     figure = go.Figure()
     for place, (model, rows) in enumerate(mine.groupby("model", sort=False)):
         rows = rows.sort_values("level")
-        colour = COLOURS[place % len(COLOURS)]
+        colour = colour_of(place)
         figure.add_scatter(
             x=[*rows["level"], *rows["level"][::-1]], y=[*rows["high"], *rows["low"][::-1]],
             fill="toself", fillcolor=colour, opacity=0.15, line_width=0, hoverinfo="skip",
-            legendgroup=model, showlegend=False,
+            legendgroup=str(model), showlegend=False,
         )  # fmt: skip
         figure.add_scatter(
-            x=rows["level"], y=rows["mean"], name=str(model), legendgroup=model, mode="lines+markers",
-            line={"color": colour, "dash": ("solid", "dash", "dot")[place // len(COLOURS) % 3]},
+            x=rows["level"], y=rows["mean"], name=shown(str(model)), legendgroup=str(model),
+            mode="lines+markers", line={"color": colour, "dash": dash_of(place)},
             customdata=rows[["low", "high"]],
             hovertemplate="%{y:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}]",
         )  # fmt: skip
     figure.update_layout(hovermode="x unified", xaxis_title=curve, yaxis_title=metric)
-    return _styled(figure, f"{metric}: {curve}", height=420)
+    return styled(figure, f"{metric}: {curve}", height=420)
 
 
 def contribution_chart(points: pd.DataFrame, metric: str, floor: float) -> go.Figure:
@@ -98,22 +107,23 @@ def contribution_chart(points: pd.DataFrame, metric: str, floor: float) -> go.Fi
     Raises:
         ConfigError: plotly is not installed; not all subsets were swept; more than six modalities.
     """
-    go = _plotly()
+    go = plotly()
     shares = {model: _contributions(rows, floor) for model, rows in points.groupby("model", sort=False)}
     sign = 1 if metrics.higher_is_better(metric) else -1
     figure = go.Figure()
     for place, modality in enumerate(next(iter(shares.values()))):
         figure.add_bar(
-            y=[str(model) for model in shares],
+            y=[shown(str(model)) for model in shares],
             x=[sign * own[modality] for own in shares.values()],
-            name=modality,
+            name=shown(modality),
+            legendgroup=modality,
             orientation="h",
-            marker_color=COLOURS[place % len(COLOURS)],
+            marker_color=colour_of(place),
             hovertemplate="%{y}, " + modality + ": %{x:.3f}<extra></extra>",
         )
     figure.update_layout(barmode="relative", xaxis_title=f"{metric}, beyond that of the best constant")
     figure.update_yaxes(autorange="reversed")
-    return _styled(figure, "What each modality contributes", height=170 + 34 * len(shares))
+    return styled(figure, "What each modality contributes", height=170 + 34 * len(shares))
 
 
 def curve_names(points: pd.DataFrame) -> list[str]:
@@ -138,41 +148,41 @@ def write_robustness(out: Path, compared: Iterable[Comparison], summary: pd.Data
     with writing(out / "summary.csv") as path:
         summary.to_csv(path, index=False)
     with writing(out / "table.md") as path:
-        path.write_text(to_markdown(summary, turned=True), encoding="utf-8")
+        path.write_text(markdown(summary_tables(summary, turned=True)), encoding="utf-8")
     written = [out / "summary.csv", out / "table.md"]
-    try:
-        _plotly()
-    except ConfigError:
+    if not (source := script()):
         return written
     with writing(out / "robustness.html") as path:
-        path.write_text(_page(list(compared), summary), encoding="utf-8")
+        path.write_text(_page(list(compared), summary, source), encoding="utf-8")
     return [*written, out / "robustness.html"]
 
 
-def _page(compared: list[Comparison], summary: pd.DataFrame) -> str:
-    from plotly.offline import get_plotlyjs
+def figures_of(compared: Comparison, metric: str) -> list[go.Figure]:
+    """Every picture of a comparison: what is left without each modality, and each curve.
 
-    parts = {}
-    for own in compared:
-        rows = summary[summary["target"] == own.target.name]
-        metric = str(rows["metric"].iloc[0]).partition(":")[0]
-        figures = _figures(own.curves(metric), metric, own.floor(metric))
-        parts[own.target.name] = [_embedded(figure) for figure in figures]
-    return rendered(
-        "robustness.html",
-        title="Robustness",
-        corpus=", ".join(dict.fromkeys(own.corpus for own in compared)),
-        tables={target: table.T for target, table in cells(summary).items()},
-        figures=parts,
-        plotly=get_plotlyjs(),
-    )
-
-
-def _figures(points: pd.DataFrame, metric: str, floor: float) -> list[go.Figure]:
+    Args:
+        compared: models side by side.
+        metric: in which.
+    """
+    points = compared.curves(metric)
     figures = []
     if points["condition"].str.startswith(ONLY).any():
-        figures += [subset_map(points, metric), contribution_chart(points, metric, floor)]
+        figures.append(subset_map(points, metric))
+        with suppress(ConfigError):  # some subsets were swept, not all
+            figures.append(contribution_chart(points, metric, compared.floor(metric)))
     return figures + [rate_curves(points, metric, curve) for curve in curve_names(points)]
+
+
+def _page(compared: list[Comparison], summary: pd.DataFrame, source: str) -> str:
+    tables = {table.title: table for table in summary_tables(summary, turned=True)}
+    parts = []
+    for own in compared:
+        rows = summary[(summary["corpus"] == own.corpus) & (summary["target"] == own.target.name)]
+        metric = str(rows["metric"].iloc[0]).partition(":")[0]
+        title = f"{own.corpus} · {own.target.name}"
+        charts = [embedded({metric: figure}) for figure in figures_of(own, metric)]
+        parts.append({"title": title, "charts": charts, "table": tables[title]})
+    return rendered("robustness.html", title="Robustness", parts=parts, plotly=source)
 
 
 def _contributions(rows: pd.DataFrame, floor: float) -> dict[str, float]:
@@ -185,35 +195,3 @@ def _contributions(rows: pd.DataFrame, floor: float) -> dict[str, float]:
     }
     whole = frozenset().union(*parts)
     return contributions({frozenset(): floor, whole: scores["clean"], **parts})
-
-
-def _embedded(figure: go.Figure) -> str:
-    html: str = figure.to_html(
-        full_html=False, include_plotlyjs=False, config={"displayModeBar": False, "responsive": True}
-    )
-    return html
-
-
-def _styled(figure: go.Figure, title: str, height: int) -> go.Figure:
-    """Readable on light and on dark paper."""
-    grey = "#7a8496"
-    figure.update_layout(
-        title_text=title, title_font_size=16, height=height, margin={"l": 10, "r": 10, "t": 76, "b": 10},
-        font={"family": "system-ui, sans-serif", "color": grey}, paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)", legend={"orientation": "h", "y": 1, "yanchor": "bottom"},
-    )  # fmt: skip
-    figure.update_xaxes(
-        gridcolor="rgba(122,132,150,.25)", zerolinecolor="rgba(122,132,150,.5)", automargin=True
-    )
-    figure.update_yaxes(
-        gridcolor="rgba(122,132,150,.25)", zerolinecolor="rgba(122,132,150,.5)", automargin=True
-    )
-    return figure
-
-
-def _plotly() -> Any:
-    try:
-        import plotly.graph_objects as go
-    except ImportError:
-        raise ConfigError('pictures need plotly; pip install "affect[report]"') from None
-    return go

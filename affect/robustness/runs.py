@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
 
+from affect.configuration import Model, kind_of
 from affect.errors import DataError
 from affect.files import writing
 from affect.metrics import metrics_for
-from affect.robustness.summary import Comparison, check_metric
+from affect.robustness.summary import Comparison, check_baseline, check_metric
 from affect.robustness.sweeps import Grid, Sweep, sweep
-from affect.runs import DONE, finished, load_model, prepare
-from affect.workers import processes
+from affect.runs import Finished, find, load_model, prepare
+from affect.workers import processes, work
+
+SWEEPS = "sweeps"
+"""The folder in a run's folder that holds its sweeps, one folder for each."""
 
 
 def sweep_runs(
@@ -25,7 +28,9 @@ def sweep_runs(
     *,
     split: str = "test",
     lacking: str | None = None,
-    workers: int = 1,
+    workers: int | None = None,
+    backend: str = "loky",
+    address: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Comparison]:
     """Sweep finished runs over a grid, and write the tidy rows of all into `robustness.csv`.
@@ -39,30 +44,65 @@ def sweep_runs(
         split: which split.
         lacking: a modality: compare on the samples alone that never had it.
         workers: runs at the same time.
+        backend: where they work (`affect.workers.processes`).
+        address: of the cluster, where the backend is one.
         progress: is told how many runs are done, of how many.
     Returns:
-        the models side by side, for each target.
+        the models side by side, as `side_by_side` lays them.
     Raises:
         DataError: there is no finished run of a torch model, or two of the same model, seed and fold.
     """
     import joblib
 
-    found = _runs(folders)
-    sweeps: list[Sweep] = []
-    with processes(workers):
-        for own in joblib.Parallel(return_as="generator")(
-            joblib.delayed(sweep_run)(f, grid, split) for f in found
-        ):
-            sweeps.append(own)
-            if progress is not None:
-                progress(len(sweeps), len(found))
+    folders = list(folders)
+    found = [run.folder for run in find(folders) if kind_of(run.content["model"]) is Model]
+    if not found:  # a baseline has no encoders to damage the input of
+        raise DataError(
+            f"{', '.join(map(str, folders))}: runs of baselines alone; only torch models are swept"
+        )
+    with processes(workers, backend, address):
+        sweeps: list[Sweep] = work(
+            (joblib.delayed(sweep_run)(folder.resolve(), grid, split) for folder in found),
+            None if progress is None else lambda done: progress(done, len(found)),
+        )
     tidy = pd.concat([own.results.assign(target=own.target.name) for own in sweeps], ignore_index=True)
     with writing(Path(out) / "robustness.csv") as path:
         tidy.to_csv(path, index=False)
-    return [
-        Comparison([own for own in sweeps if own.target.name == target], workers=workers, lacking=lacking)
-        for target in dict.fromkeys(own.target.name for own in sweeps)
+    return side_by_side(sweeps, 1 if workers is None else workers, lacking)
+
+
+def side_by_side(sweeps: Iterable[Sweep], workers: int = 1, lacking: str | None = None) -> list[Comparison]:
+    """Sweeps of one corpus, target and split over the same conditions, each such lot by itself.
+
+    A model of one modality has other subsets than the rest. What was swept over nothing is left out, where
+    anything else was.
+
+    Args:
+        sweeps: of several models, seeds and folds.
+        workers: models at the same time, where intervals are drawn.
+        lacking: a modality: compare on the samples alone that never had it.
+    """
+    lots: dict[tuple[str, ...], list[Sweep]] = {}
+    for own in sweeps:
+        key = (own.where["corpus"], own.target.name, own.where["split"], own.conditions.to_csv())
+        lots.setdefault(key, []).append(own)
+    told = [lot for lot in lots.values() if len(lot[0].conditions) > 1] or list(lots.values())
+    return [Comparison(lot, workers=workers, lacking=lacking) for lot in told]
+
+
+def kept_sweeps(runs: Iterable[Finished], split: str = "test") -> list[Comparison]:
+    """The sweeps that lie in the folders of runs, as `side_by_side` lays them.
+
+    Args:
+        runs: finished ones.
+        split: the split that was swept.
+    """
+    sweeps = [
+        Sweep.load(done.parent, run.target)
+        for run in runs
+        for done in sorted((run.folder / SWEEPS).glob("*/predictions.npz"))
     ]
+    return side_by_side([own for own in sweeps if own.where["split"] == split])
 
 
 def scores_of(
@@ -71,18 +111,22 @@ def scores_of(
     """The scores of every comparison, each of the wanted metrics that its target has.
 
     Args:
-        compared: the models side by side, for each target.
+        compared: the models side by side.
         wanted: metrics; the first of each target by default.
-        baseline: the model that others are compared with.
+        baseline: the model that others are compared with, where it is among them.
     Raises:
-        ConfigError: a metric that no target has; an unknown baseline.
+        ConfigError: a metric that no target has; a baseline that is nowhere.
     """
     compared, wanted = list(compared), list(wanted)
     known = {metric for own in compared for metric in metrics_for(own.target)}
     for metric in wanted:
         check_metric(metric, known)
+    check_baseline(baseline, {model for own in compared for model in own.models})
     tables = [
-        own.scores([metric for metric in wanted if metric in metrics_for(own.target)], baseline)
+        own.scores(
+            [metric for metric in wanted if metric in metrics_for(own.target)],
+            baseline if baseline in own.models else None,
+        )
         for own in compared
     ]
     return pd.concat(tables, ignore_index=True)
@@ -90,42 +134,14 @@ def scores_of(
 
 def sweep_run(folder: Path, grid: Grid, split: str = "test") -> Sweep:
     """The sweep of one finished run, from its folder where it was done before."""
-    configuration, facts = finished(folder)
+    run = Finished.read(folder)
     model = load_model(folder)
-    where = {key: facts[key] for key in ("seed", "fold")} | {
-        "corpus": facts["corpus"]["name"],
-        "model": facts["name"],
-        "split": split,
-    }
     asked = hashlib.sha256(repr([split, grid(model)]).encode()).hexdigest()[:8]
-    kept = folder / "sweeps" / asked
+    kept = folder / SWEEPS / asked
     if not (kept / "predictions.npz").is_file():
-        corpus = prepare(configuration, facts["fold"], Path())
+        corpus = prepare(run.configuration, run.fold, Path())
         sweep(
-            model, corpus[split], grid, aligned=corpus.aligned, corpus=corpus.name, name=facts["name"],
-            seed=facts["seed"], fold=facts["fold"], split_name=split,
+            model, corpus[split], grid, aligned=corpus.aligned, corpus=corpus.name, name=run.name,
+            seed=run.seed, fold=run.fold, split_name=split,
         ).save(kept)  # fmt: skip
-    return Sweep.load(kept, model.head.target, where)
-
-
-def _runs(folders: Iterable[str | Path]) -> list[Path]:
-    """The finished runs of torch models in or below the folders, by target, name, seed and fold."""
-    found: dict[tuple[str, str, int, int], Path] = {}
-    for given in folders:
-        for done in sorted(Path(given).rglob(DONE)):
-            facts = json.loads(done.read_text())
-            if "parameters" not in facts:  # a baseline has no encoders to damage the input of
-                continue
-            key = (facts["shape"]["target"]["name"], facts["name"], facts["seed"], facts["fold"])
-            if key in found:
-                raise DataError(
-                    f"{done.parent}: another run of {facts['name']}, seed {facts['seed']}, "
-                    f"fold {facts['fold']} is in {found[key]}; name the one that is meant"
-                )
-            found[key] = done.parent
-    if not found:
-        raise DataError(
-            f"{', '.join(map(str, folders)) or 'sweep'}: no finished run of a torch model; "
-            f"expected folders that hold {DONE}"
-        )
-    return [found[key] for key in sorted(found)]
+    return Sweep.load(kept, model.head.target)

@@ -9,7 +9,6 @@ from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from affect import metrics
 from affect.data.targets import Target
@@ -17,7 +16,7 @@ from affect.errors import ConfigError, DataError, did_you_mean
 from affect.metrics import Array, Metric
 from affect.robustness.scores import area, effective_robustness, retained
 from affect.robustness.sweeps import ONLY, Sweep
-from affect.statistics import interval, resampled_rows, spread
+from affect.statistics import interval, resampled, spread
 from affect.workers import processes
 
 _Score = Callable[[Array, Array], Array]
@@ -64,6 +63,11 @@ class Comparison:
         return self._first.target
 
     @property
+    def models(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(self._models)
+
+    @property
     def corpus(self) -> str:
         """The corpus's name."""
         return str(self._first.where["corpus"])
@@ -75,9 +79,10 @@ class Comparison:
 
         - clean;
         - mean subset, worst subset: over the subsets of modalities that are neither empty nor whole;
-        - for each curve, `retained, CURVE`, the share that is left on average of what the clean model is
-          better than the best constant (`retained`); `area, CURVE` under it, where levels are rates (`area`);
-          and `effective, CURVE` against the baseline, where there is one (`effective_robustness`).
+        - for each curve, `mean, CURVE` over its levels; `retained, CURVE`, the share that is left on average
+          of what the clean model is better than the best constant (`retained`); `area, CURVE` under it, where
+          levels are rates (`area`); and `effective, CURVE` against the baseline, where there is one
+          (`effective_robustness`).
 
         `gain_low` and `gain_high` are the interval of the difference to the baseline, positive where the
         model is better.
@@ -88,8 +93,7 @@ class Comparison:
         Raises:
             ConfigError: an unknown metric or baseline.
         """
-        if baseline is not None and baseline not in self._models:
-            raise ConfigError(f"robustness: no model '{baseline}'; {did_you_mean(baseline, self._models)}")
+        check_baseline(baseline, self._models)
         chosen = tuple(wanted) or tuple(metrics.metrics_for(self.target))[:1]
         return pd.DataFrame([row for metric in chosen for row in self._scores(metric, baseline)])
 
@@ -117,21 +121,24 @@ class Comparison:
             if baseline is None and score.startswith("effective"):
                 continue
             found = {name: _scored(make, own, measured[baseline or name]) for name, own in measured.items()}
+            like_the_metric = score.startswith(_LIKE_THE_METRIC)
+            bounds = metrics.bounds(metric) if like_the_metric else (-np.inf, np.inf)
             for name, (seeds, draws) in found.items():
                 row: dict[str, object] = {
+                    "corpus": self.corpus,
                     "target": self.target.name,
                     "model": name,
                     "metric": f"{metric}: {score}",
-                    **spread(seeds, draws),
+                    **spread(seeds, draws, bounds=bounds),
                     "count": metrics.count(metric, self._first.truth),
-                    "floor": self.floor(metric) if score in _LIKE_THE_METRIC else np.nan,
+                    "floor": self.floor(metric) if like_the_metric else np.nan,
                     "ceiling": np.nan,
                     "reference": baseline,
                 }
                 if baseline not in (None, name):
                     sign = 1 if metrics.higher_is_better(f"{metric}: {score}") else -1
-                    gain = interval(sign * (draws - found[str(baseline)][1]))
-                    row |= {"gain_low": gain[0], "gain_high": gain[1]}
+                    gain = _gain(sign, (seeds, draws), found[str(baseline)])
+                    row |= {"gain_low": gain["low"], "gain_high": gain["high"]}
                 yield row
 
     def _values(self, metric: str) -> dict[str, _Values]:
@@ -172,6 +179,7 @@ class Comparison:
             if len(levels) > 1:
                 levels = sorted(levels)
                 places = [self._points[name, level] for level in levels]
+                found[f"mean, {name}"] = partial(_mean, places=places)
                 found[f"retained, {name}"] = partial(_retained, places=places, clean=clean, floor=floor)
                 if levels[0] >= 0 and levels[-1] <= 1:  # rates; an area over dB says nothing
                     found[f"area, {name}"] = partial(_area, places=places, levels=levels)
@@ -185,7 +193,13 @@ def check_metric(metric: str, known: Iterable[str]) -> None:
         raise ConfigError(f"robustness: no metric '{metric}'; {did_you_mean(metric, known)}")
 
 
-_LIKE_THE_METRIC = ("clean", "mean subset", "worst subset")
+def check_baseline(baseline: str | None, models: Iterable[str]) -> None:
+    """Refuse a baseline that is not among the models."""
+    if baseline is not None and baseline not in (models := set(models)):
+        raise ConfigError(f"robustness: no model '{baseline}'; {did_you_mean(baseline, models)}")
+
+
+_LIKE_THE_METRIC = ("clean", "mean", "worst")
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,25 +221,32 @@ def _measured(sweeps: list[Sweep], metric: Metric, resamples: int) -> _Values:
     _, different, same = np.unique(
         said.transpose(1, 0, 2, 3).reshape(said.shape[1], -1), axis=0, return_index=True, return_inverse=True
     )
-    said = said[:, different]
-
-    def values(rows: NDArray[np.int64]) -> Array:
-        return np.array([[metric(one[rows], truth[rows]) for one in seed] for seed in said])[:, same.ravel()]
-
     groups = pd.factorize(np.array(sweeps[0].samples))[0]
-    drawn = [values(rows) for rows in resampled_rows(groups, resamples)]
-    return _Values(values(np.arange(len(truth))), np.array(drawn))
+    found = [resampled(metric, own[different], truth, groups, resamples) for own in said]
+    clean, draws = (np.stack(parts, -2)[..., same.ravel()] for parts in zip(*found, strict=True))
+    return _Values(clean, draws)
 
 
 def _scored(make: _Score, own: _Values, baseline: _Values) -> tuple[Array, Array]:
-    """A score of each seed, and of each resample as a mean over seeds; the baseline's is of its mean seed."""
+    """(seeds,) and (resamples, seeds): a score of each seed; the baseline's is of its mean seed."""
     base = baseline.draws.mean(1, keepdims=True)
-    return make(own.clean, baseline.clean.mean(0)), make(own.draws, base).mean(1)
+    return make(own.clean, baseline.clean.mean(0)), make(own.draws, base)
+
+
+def _gain(sign: int, own: tuple[Array, Array], base: tuple[Array, Array]) -> dict[str, float]:
+    """How much better a model is than the baseline, seed by seed; by means where they are not as many."""
+    if len(own[0]) == len(base[0]):
+        return spread(sign * (own[0] - base[0]), sign * (own[1] - base[1]))
+    return spread(sign * (own[0] - base[0].mean()), sign * (own[1].mean(1) - base[1].mean(1)))
 
 
 def _heights(values: Array, points: list[list[int]]) -> Array:
     """(..., points): the mean over the draws of each point."""
     return np.stack([values[..., places].mean(-1) for places in points], -1)
+
+
+def _mean(own: Array, _: Array, places: list[list[int]]) -> Array:
+    return np.asarray(_heights(own, places).mean(-1))
 
 
 def _retained(own: Array, _: Array, places: list[list[int]], clean: list[int], floor: float) -> Array:

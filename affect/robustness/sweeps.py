@@ -109,8 +109,11 @@ class Sweep:
             np.savez_compressed(file, **held)  # type: ignore[arg-type]  # numpy takes names for its options
 
     @classmethod
-    def load(cls, folder: Path, target: Target, where: dict[str, Any]) -> Self:
+    def load(cls, folder: Path, target: Target) -> Self:
         """What `save` wrote."""
+        first = pd.read_csv(
+            folder / "results.csv", nrows=1, dtype={"corpus": str, "model": str}, keep_default_na=False
+        )
         with np.load(folder / "predictions.npz", allow_pickle=False) as held:
             return cls(
                 conditions=pd.read_csv(folder / "conditions.csv"),
@@ -121,7 +124,9 @@ class Sweep:
                     name.removeprefix("present."): held[name] for name in held if name.startswith("present.")
                 },
                 target=target,
-                where=where,
+                where={
+                    column: first[column].iloc[0] for column in ("corpus", "model", "seed", "fold", "split")
+                },
             )
 
 

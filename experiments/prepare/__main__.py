@@ -101,7 +101,12 @@ def main() -> None:
             if path is None or (path.exists() and not args.force):
                 print(f"{path} is there; --force makes it anew" if path else f"{name}: nothing to prepare")
                 return
-            name, out = path.name.removesuffix(".safetensors"), path.parent
+            if path.stem not in MAKERS:
+                raise DataError(
+                    f"prepare: {args.name} needs {path}, which is not there; the first lines of the "
+                    "experiment say which published file to put or link there"
+                )
+            name, out = path.stem, path.parent
         prepare(name, args.data, out, args.text_model, args.force)
     except (AffectError, OSError) as error:
         sys.exit(str(error))

@@ -191,21 +191,42 @@ class TestOptions:
             ("synthetic:aligned", "synthetic:interaction:aligned"),
             ("synthetic:temporal", "synthetic:temporal"),
             ("synthetic:additive:aligned", "synthetic:additive:aligned"),
+            ("synthetic:mosi_context", "synthetic:mosi_context"),
+            ("synthetic:mosei_unaligned:24", "synthetic:mosei_unaligned:24"),
         ],
     )
     def test_names(self, name, corpus):
         assert synthetic.generate(name).name == corpus
 
 
+KNOWN = (
+    "known: additive, iemocap, interaction, mosei_aligned, mosei_emotions, mosei_unaligned, mosi_aligned, "
+    "mosi_context, mosi_unaligned, sims, temporal"
+)
 REFUSALS = [
     (
         lambda: synthetic.generate("synthetic:temporl"),
-        "no generated corpus 'synthetic:temporl'; did you mean 'temporal'? "
-        "known: additive, interaction, temporal",
+        f"no generated corpus 'synthetic:temporl'; did you mean 'temporal'? {KNOWN}",
     ),
     (
         lambda: synthetic.generate("synthetic:xyz"),
-        "no generated corpus 'synthetic:xyz'; known: additive, interaction, temporal",
+        f"no generated corpus 'synthetic:xyz'; {KNOWN}",
+    ),
+    (
+        lambda: synthetic.generate("synthetic:mosi_unalined:24"),
+        f"no generated corpus 'synthetic:mosi_unalined:24'; did you mean 'mosi_unaligned'? {KNOWN}",
+    ),
+    *(
+        (
+            lambda form=form: synthetic.generate(f"synthetic:sims:{form}"),
+            f"no generated corpus 'synthetic:sims:{form}'; only a number of training samples may follow "
+            "'synthetic:sims', such as 'synthetic:sims:24'",
+        )
+        for form in ("aligned", "0", "-3", "2.5", "24:aligned")
+    ),
+    (
+        lambda: synthetic.generate("synthetic:additive:24"),
+        "no generated corpus 'synthetic:additive:24'; only ':aligned' may follow 'synthetic:additive'",
     ),
     (
         lambda: synthetic.generate("synthetic:additive:algned"),

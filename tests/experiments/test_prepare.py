@@ -13,7 +13,7 @@ from affect.data import native
 from affect.data.targets import Binary, MultiClass, Regression
 from affect.errors import ConfigError, DataError
 from experiments.prepare import mmmo, mosi, mustard
-from experiments.prepare.__main__ import default_text_model, of_experiment, prepare
+from experiments.prepare.__main__ import MAKERS, default_text_model, main, of_experiment, prepare
 
 ROOT = Path(__file__).parents[2]
 HAD = {
@@ -308,14 +308,26 @@ def test_an_experiment_with_a_corpus_of_ones_own_or_a_generated_one_needs_nothin
     assert (ended.returncode, ended.stdout) == (0, f"{experiment}: nothing to prepare\n")
 
 
-def test_every_experiment_names_a_corpus_that_can_be_made():
+def test_every_experiment_names_a_corpus_that_can_be_made_or_says_what_to_put_there(monkeypatch):
     experiments = sorted((ROOT / "experiments").glob("*.yaml"))
     assert experiments
     for experiment in experiments:
         path = of_experiment(str(experiment))
-        if path is not None:
+        if path is None:
+            continue
+        if path.stem in MAKERS:
             with pytest.raises(DataError, match="AFFECT_DATA is not set"):
                 prepare(path.stem, None, ROOT / "nowhere")
+            continue
+        assert f"# Needs {path.relative_to(ROOT / 'experiments')}" in experiment.read_text()
+        if not path.exists():
+            monkeypatch.setattr(sys, "argv", ["prepare", str(experiment)])
+            with pytest.raises(SystemExit) as end:
+                main()
+            assert str(end.value) == (
+                f"prepare: {experiment} needs {path}, which is not there; the first lines of the experiment say "
+                "which published file to put or link there"
+            )
 
 
 def test_refusals(tmp_path, monkeypatch):

@@ -1,0 +1,174 @@
+"""All runs of an experiment, and what is made of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from affect.benchmark.experiment import Experiment, jobs, load
+from affect.benchmark.figures import published
+from affect.configuration import parse
+from affect.costs import COSTS
+from affect.errors import DataError
+from affect.files import writing
+from affect.report import Table, frame_table, summary_tables, write_report, write_robustness, write_tables
+from affect.report.gathering import NOTES, gathered
+from affect.results import compare, costs, gather, summarise
+from affect.robustness.protocols import protocol
+from affect.robustness.runs import scores_of, sweep_runs
+from affect.runs import Finished, Job, prepare
+from affect.workers import processes, work
+
+
+def bench(
+    path: str | Path,
+    out: str | Path,
+    workers: int | None = None,
+    quiet: bool = False,
+    *,
+    corpus: str | None = None,
+    seeds: Iterable[int] | None = None,
+    epochs: int | None = None,
+    models: Iterable[str] | None = None,
+    backend: str = "loky",
+    address: str | None = None,
+) -> pd.DataFrame:
+    """Do every run of an experiment that is not done; write the tables and `report.html`.
+
+    `results.csv` holds every run's tidy rows, `summary.csv` what `affect.results.summarise` makes of them and
+    the published figures, `comparisons.csv` who is better than whom, `costs.csv` what each model costs,
+    `table.md` and `table.tex` the same to read, and `robustness/` what the experiment's protocols showed.
+
+    Each run has one thread of its own, so that the number of workers changes no figure. A bench that was
+    killed goes on where it was. A run that fails is recorded in its folder, and the tables say so; the same
+    bench tries it again.
+
+    Args:
+        path: the experiment file.
+        out: the folder of results and runs; on a cluster, one that every machine sees.
+        workers: runs at the same time; one by default, and as many as a cluster has.
+        quiet: no progress bar.
+        corpus: another corpus of the same modalities and targets, such as `synthetic:mosi_unaligned`.
+        seeds: other seeds than the experiment's.
+        epochs: at most, other than the experiment's.
+        models: some of the experiment's alone.
+        backend: where runs are done: `loky`, this machine, or `ray` or `dask`, a cluster that is there.
+        address: of the cluster.
+    Returns:
+        the summary: one row per target, model and metric; `failed` says how many runs of a model did.
+    Raises:
+        ConfigError: the experiment cannot be run as it stands.
+        DataError: every run failed.
+    """
+    path, out = Path(path), Path(out).resolve()
+    whole = load(path)
+    figures = published(whole, path)
+    experiment = whole.changed(corpus, seeds, epochs, models)
+    todo = jobs(experiment, path, out)
+    _check(todo, path)
+    _run(todo, workers, backend, address, quiet)
+    done = [Finished.read(job.folder) for job in todo if job.done]
+    failed = [job for job in todo if not job.done]
+    if not done:
+        raise DataError(
+            f"{out}: every run failed, the first one so: {failed[0].failure} ({failed[0].folder})"
+        )
+    summary = _write(experiment, out, done, failed, figures)
+    if experiment.protocols:
+        compared = sweep_runs(
+            [run.folder for run in done], protocol(experiment.protocols), out / "robustness",
+            workers=workers, backend=backend, address=address,
+        )  # fmt: skip
+        scores = scores_of(compared, experiment.metrics)
+        beside = figures[figures["metric"].isin(scores["metric"])]
+        write_robustness(out / "robustness", compared, pd.concat([scores, beside], ignore_index=True))
+    write_report(out / "report.html", gathered([out], path.stem, done))
+    return summary
+
+
+def _check(todo: list[Job], path: Path) -> None:
+    """What cannot be run is refused here, not in the runs."""
+    for job in {job.folder.parent: job for job in todo}.values():
+        configuration = parse(job.content, str(path))
+        corpus = prepare(configuration, job.fold, job.root)
+        configuration.model.build(corpus.without("test"), configuration.target)
+    for job in todo:
+        if job.teacher is not None:
+            Finished.read(job.teacher)
+
+
+def _run(todo: list[Job], workers: int | None, backend: str, address: str | None, quiet: bool) -> None:
+    """Do what is not done, with a progress bar and the time that is left."""
+    import joblib
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    missing = [job for job in todo if not job.done]
+    with Progress(*columns, disable=quiet) as progress, processes(workers, backend, address):
+        already = len(todo) - len(missing)
+        bar = progress.add_task("runs", total=len(todo), completed=already)
+        work(
+            (joblib.delayed(_alone)(job) for job in missing),
+            lambda done: progress.update(bar, completed=already + done),
+        )
+
+
+def _alone(job: Job) -> bool:
+    """A run with one thread: how many run side by side must not change how sums are rounded."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return job.attempt()
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _write(
+    experiment: Experiment,
+    out: Path,
+    done: list[Finished],
+    failed: list[Job],
+    figures: pd.DataFrame,
+) -> pd.DataFrame:
+    """Every table of the bench.
+
+    Returns:
+        the summary.
+    """
+    answers = gather(done)
+    only = done[0].target.name  # where the experiment names none
+    lost = Counter((str(job.content["target"] or only), job.name) for job in failed)
+    summary = summarise(answers, experiment.metrics, lost)
+    first = summary.iloc[0]
+    figures = figures.assign(corpus=first["corpus"], target=figures["target"].replace("", first["target"]))
+    figures = figures[~figures["metric"].str.contains(":")]  # those of sweeps stand beside sweeps
+    summary = pd.concat([summary, figures], ignore_index=True)
+    results = [run.table("results").assign(target=run.target.name) for run in done]
+    pairs, spent = compare(answers, experiment.metrics[:1]), costs(done)
+    frames = {
+        "results": pd.concat(results, ignore_index=True),
+        "summary": summary,
+        "comparisons": pairs,
+        "costs": spent,
+    }
+    for name, frame in frames.items():
+        write_tables(out / f"{name}.csv", [], frame)
+    tables = [*summary_tables(summary), *_costs(spent)]
+    for form in ("md", "tex"):
+        write_tables(out / f"table.{form}", tables, summary)
+    with writing(out / NOTES) as partial:
+        partial.write_text("\n".join(experiment.notes), encoding="utf-8")
+    return summary
+
+
+def _costs(spent: pd.DataFrame) -> list[Table]:
+    """A table of costs per target."""
+    return [
+        frame_table(own[["model", *COSTS]].rename(columns=COSTS), f"{corpus} · {target}: cost")
+        for (corpus, target), own in spent.groupby(["corpus", "target"], sort=False)
+    ]

@@ -1,0 +1,151 @@
+"""An experiment file -> the runs that it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from affect import metrics
+from affect.configuration import check_keys, merged, parse, read, resolve
+from affect.errors import ConfigError, did_you_mean
+from affect.robustness.protocols import protocol
+from affect.runs import Job, corpus_path, digest
+
+
+@dataclass
+class Experiment:
+    """Models that are compared on one corpus.
+
+    Args:
+        corpus: a file, relative to the experiment's own folder, or a generated corpus.
+        models: what is compared: a name, and what its model has that `model` has not; under `training` there,
+            how its training differs, and under `teacher` the run that it learns from too.
+        target: what is predicted, or several, one after the other; the corpus's only one by default.
+        metrics: which stand in the table; all by default.
+        model: what all models share; a baseline takes of it what it can read.
+        training: how all are trained; a baseline reads its `monitor` alone.
+        objective: the plain loss of the kind of target by default; by target where there are several.
+        loggers: any Lightning loggers, beside the CSV and TensorBoard logs in the run folders.
+        seeds: one run each.
+        folds: for a corpus without official splits, into how many to cut it.
+        valid_share: share of the training samples that validate, where the corpus has no validation split.
+        protocols: what else the trained models meet, by the names of `affect.robustness.PROTOCOLS`.
+        published: figures to stand beside ours (`affect.benchmark.published`).
+        notes: what must stand beside every figure.
+    """
+
+    corpus: str
+    models: dict[str, dict[str, Any]]
+    target: str | list[str] | None = None
+    metrics: list[str] = field(default_factory=list)
+    model: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    objective: Any = None
+    loggers: list[Any] = field(default_factory=list)
+    seeds: list[int] = field(default_factory=lambda: [0, 1, 2, 3, 4])
+    folds: int = 0
+    valid_share: float = 0.2
+    protocols: list[str] = field(default_factory=list)
+    published: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def changed(
+        self,
+        corpus: str | None = None,
+        seeds: Iterable[int] | None = None,
+        epochs: int | None = None,
+        models: Iterable[str] | None = None,
+    ) -> Experiment:
+        """The same experiment in another form; what is None stays.
+
+        Args:
+            corpus: another one, of the same modalities and targets: a generated one, or a file.
+            seeds: others.
+            epochs: at most.
+            models: these alone.
+        Raises:
+            ConfigError: there is no such model.
+        """
+        chosen = self.models if models is None else {name: self._model(name) for name in models}
+        if epochs is not None:
+            chosen = {name: _shortened(own or {}, epochs) for name, own in chosen.items()}
+        return replace(
+            self,
+            corpus=self.corpus if corpus is None else corpus_path(corpus, Path.cwd()),
+            seeds=self.seeds if seeds is None else list(seeds),
+            training=self.training if epochs is None else {**self.training, "epochs": epochs},
+            models=chosen,
+        )
+
+    def _model(self, name: str) -> dict[str, Any]:
+        if name not in self.models:
+            raise ConfigError(f"models: no model '{name}'; {did_you_mean(name, self.models)}")
+        return self.models[name]
+
+
+def load(path: str | Path) -> Experiment:
+    """Read and check an experiment file.
+
+    Raises:
+        ConfigError: it is not YAML, or has an unknown key, class or argument.
+    """
+    content = read(path)
+    check_keys(content, Experiment, str(path))
+    for key in ("corpus", "models"):
+        if not content.get(key):
+            raise ConfigError(f"{path}: {key} is missing or empty")
+    if not isinstance(content["models"], Mapping):
+        raise ConfigError(f"{path}: models: expected a name and a model for each, got {content['models']!r}")
+    experiment = Experiment(**content)
+    for metric in experiment.metrics:
+        metrics.higher_is_better(metric)  # refuses what is not one
+    if experiment.protocols:
+        protocol(experiment.protocols)  # refuses an unknown one
+    for name, own in experiment.models.items():
+        parse(_content(experiment, own or {}, None), f"{path}: models: {name}")
+    return experiment
+
+
+def jobs(experiment: Experiment, path: Path, out: Path) -> list[Job]:
+    """Every run of an experiment, the same ones in the same folders each time."""
+    wanted = experiment.target if isinstance(experiment.target, list) else [experiment.target]
+    found = []
+    for target in wanted:
+        for name, own in experiment.models.items():
+            content = resolve(_content(experiment, own or {}, target), f"{path}: models: {name}")
+            base = out / "runs" / f"{target + '-' if target else ''}{name}-{digest(content)}"
+            found += [
+                Job(content, name, seed, fold, path.parent, base / f"seed{seed}-fold{fold}")
+                for fold in range(experiment.folds or 1)
+                for seed in experiment.seeds
+            ]
+    return found
+
+
+def _content(experiment: Experiment, own: Mapping[str, Any], target: str | None) -> dict[str, Any]:
+    """The configuration of one of an experiment's models."""
+    objective = experiment.objective
+    if isinstance(objective, Mapping) and "class_path" not in objective:
+        objective = objective.get(target)
+    own = dict(own)
+    training = {**experiment.training, **(own.pop("training", None) or {})}
+    teacher = own.pop("teacher", None)
+    return {
+        "corpus": experiment.corpus,
+        "target": target,
+        "model": merged(experiment.model, own),
+        "training": training,
+        "objective": objective,
+        "loggers": experiment.loggers,
+        **({"teacher": teacher} if teacher else {}),
+        "folds": experiment.folds,
+        "valid_share": experiment.valid_share,
+    }
+
+
+def _shortened(own: Mapping[str, Any], epochs: int) -> dict[str, Any]:
+    """A model's own section, without epochs of its own."""
+    training = own.get("training")
+    return {**own, "training": {**training, "epochs": epochs}} if training else dict(own)

@@ -1,0 +1,55 @@
+"""The field's metrics, each convention under its own name.
+
+Every metric is a function `(prediction, truth) -> float` on numpy arrays. Regression metrics take numbers,
+(n,); binary ones, and each label of a multi-label target, probabilities, (n,), and labels 0 or 1; multi-class
+ones probabilities, (n, classes), and class indices, (n,). A probability above one half means yes; of equally
+probable classes the first one counts. -0.0 is zero. Other shapes, no samples, and predictions or truths that
+are NaN or infinite are refused.
+
+Each is written as the terms of every label and the value of their sums (`Summed`), from which thousands of
+resamples are one product of matrices; the tests hold every one to scikit-learn's and scipy's value.
+"""
+
+from affect.metrics.classes import accuracy, f1_macro, f1_weighted, uar, weighted_accuracy
+from affect.metrics.regression import (
+    acc2_nonnegative,
+    acc2_nonzero,
+    acc5,
+    acc7,
+    acc7_bins,
+    ccc,
+    f1_nonnegative,
+    f1_nonzero,
+    mae,
+    pearson,
+)
+from affect.metrics.summed import Array, Metric, Summed
+from affect.metrics.targets import Score, bounds, count, floors, higher_is_better, metrics_for, score
+
+__all__ = [
+    "Array",
+    "Metric",
+    "Score",
+    "Summed",
+    "acc2_nonnegative",
+    "acc2_nonzero",
+    "acc5",
+    "acc7",
+    "acc7_bins",
+    "accuracy",
+    "bounds",
+    "ccc",
+    "count",
+    "f1_macro",
+    "f1_nonnegative",
+    "f1_nonzero",
+    "f1_weighted",
+    "floors",
+    "higher_is_better",
+    "mae",
+    "metrics_for",
+    "pearson",
+    "score",
+    "uar",
+    "weighted_accuracy",
+]

@@ -1,0 +1,81 @@
+"""What every metric here is: a function of sums over labels."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from affect.errors import DataError
+
+Array: TypeAlias = NDArray[np.float64]
+Metric: TypeAlias = Callable[[Array, Array], float]
+
+
+class Summed:
+    """A metric that reads nothing of its labels but sums: of a few terms of each.
+
+    metric(prediction, truth) = value(sum of the labels' terms)
+
+    The mean absolute error is a sum of errors over a count of labels, F1 a function of counts, a correlation
+    one of moments. So a resample needs only how often each label is drawn, and thousands of them are one
+    product, `value(weights @ terms)`: what `affect.statistics` does with a metric of this class.
+
+    Args:
+        terms: of predictions and truth; those of one call may be added in any number and choice, those of
+            two calls not: a correlation's are relative to a centre and a scale of all that it was given.
+        value: of sums of terms, NaN where the metric is undefined.
+    Shapes:
+        terms: (labels, ...) and (labels, ...) -> (labels, q), value: (..., q) -> (...)
+    Example:
+        >>> error = Summed(lambda p, t: columns(np.abs(p - t), 1), mean)
+        >>> said, truth = np.array([1.0, 2.0]), np.array([1.0, 0.0])
+        >>> error(said, truth)
+        1.0
+        >>> weights = np.array([[2, 0], [1, 1], [0, 2]])
+        >>> error.value(weights @ error.terms(said, truth)).tolist()
+        [0.0, 1.0, 2.0]
+    """
+
+    __name__: str
+
+    def __init__(self, terms: Callable[[Array, Array], Array], value: Callable[[Array], Array]) -> None:
+        self.terms, self.value = terms, value
+        functools.update_wrapper(self, terms)
+
+    def __call__(self, prediction: Array, truth: Array) -> float:
+        """The metric on all labels."""
+        return float(self.value(self.terms(prediction, truth).sum(0)))
+
+    def __repr__(self) -> str:
+        return f"{self.__module__}.{self.__name__}(prediction, truth)"
+
+
+def summed(value: Callable[[Array], Array]) -> Callable[[Callable[[Array, Array], Array]], Summed]:
+    """Make a metric of a function that returns the terms, and of what to make of their sums."""
+    return lambda terms: Summed(terms, value)
+
+
+def columns(*terms: ArrayLike) -> Array:
+    """(labels, q): terms side by side, a single number for all labels."""
+    return np.array(np.broadcast_arrays(*terms), np.float64).T  # labels adjacent: numpy sums them best
+
+
+def mean(sums: Array) -> Array:
+    """The first sum over the second, which counts: NaN where there is nothing to count."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(sums[..., 0] / sums[..., 1])
+
+
+def check_finite(prediction: Array, truth: Array) -> None:
+    """Refuse NaN and infinity."""
+    good = np.isfinite(prediction) & np.isfinite(truth if prediction.ndim == 1 else truth[:, None])
+    if not good.all():
+        bad = len(truth) - int(good.reshape(len(truth), -1).all(1).sum())
+        raise DataError(
+            f"metrics: {bad} of {len(truth)} samples have a prediction or truth that is NaN or infinite; "
+            "leave them out, or look at the inputs (affect inspect)"
+        )

@@ -1,0 +1,36 @@
+"""What a report shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from affect.results import Answers
+from affect.robustness import Comparison
+
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """What a report shows: tables, and the runs behind them.
+
+    Args:
+        title: the page's.
+        summary: one row per corpus, target, model and metric, as `affect.results.summarise` makes them, and
+            the published figures beside them.
+        answers: what the models said, for each corpus and target.
+        comparisons: pairs of models, as `affect.results.compare` makes them.
+        costs: one row per corpus, target and model, as `affect.results.costs` makes them.
+        robustness: sweeps, for each corpus and target that has some.
+        transcripts: what was said, by sample id, where it is known.
+        notes: what must stand beside every figure.
+    """
+
+    title: str
+    summary: pd.DataFrame
+    answers: list[Answers]
+    comparisons: pd.DataFrame = field(default_factory=pd.DataFrame)
+    costs: pd.DataFrame = field(default_factory=pd.DataFrame)
+    robustness: list[Comparison] = field(default_factory=list)
+    transcripts: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,65 @@
+"""What lies in the folders of benches and runs -> what a report shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from affect.data.sources import load as load_corpus
+from affect.errors import AffectError
+from affect.report.contents import Contents
+from affect.results import Answers, compare, costs, gather, summarise
+from affect.robustness.runs import kept_sweeps
+from affect.runs import Finished, find
+
+SUMMARY, COMPARISONS, NOTES = "summary.csv", "comparisons.csv", "notes.txt"
+"""What a bench leaves beside its runs, so that a report need not make it again."""
+
+
+def gathered(folders: Iterable[str | Path], title: str = "", runs: Iterable[Finished] = ()) -> Contents:
+    """Everything that is known of the runs in some folders.
+
+    Tables that a bench left are read; of other runs they are made.
+
+    Args:
+        folders: of benches or runs.
+        title: the report's; the folders' names by default.
+        runs: those that are meant, where not all in the folders are.
+    Raises:
+        DataError: there is no finished run, or two of the same corpus, target, model, seed and fold.
+    """
+    places = [Path(folder).resolve() for folder in folders]
+    runs = list(runs) or find(places)
+    answers = gather(runs)
+    benches = [place for place in places if (place / SUMMARY).is_file()]
+    rest = gather(run for run in runs if not any(run.folder.resolve().is_relative_to(b) for b in benches))
+    notes = [note for b in benches for note in (b / NOTES).read_text().splitlines()]
+    notes = [note for run in runs for note in run.facts["corpus"]["notes"]] + notes
+    return Contents(
+        title=title or ", ".join(place.name for place in places),
+        summary=pd.concat([*(pd.read_csv(b / SUMMARY) for b in benches), summarise(rest)], ignore_index=True),
+        answers=answers,
+        comparisons=pd.concat(
+            [*(pd.read_csv(b / COMPARISONS) for b in benches), compare(rest)], ignore_index=True
+        ),
+        costs=costs(runs),
+        robustness=kept_sweeps(runs),
+        transcripts=_transcripts(answers),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _transcripts(answers: Iterable[Answers]) -> dict[str, str]:
+    """What was said in each sample, where the corpus is still where it was and has words."""
+    found: dict[str, str] = {}
+    for source in {run.content["corpus"] for own in answers for run in own.runs}:
+        try:
+            corpus = load_corpus(source)
+        except AffectError:  # moved or deleted since: a report needs it for nothing else
+            continue
+        for split in corpus.splits.values():
+            if split.words is not None:
+                found |= {i: " ".join(split.words[place]) for place, i in enumerate(split.ids)}
+    return found

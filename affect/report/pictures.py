@@ -1,0 +1,387 @@
+"""Pictures of runs, and how a page holds them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from affect import metrics
+from affect.data.targets import MultiClass, MultiLabel, Regression, Target
+from affect.errors import ConfigError
+from affect.metrics import Array
+from affect.results import Answers
+from affect.runs import Finished
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c", "#b8a700")
+"""Told apart by the colour-blind too, on white and on black (Okabe and Ito)."""
+
+GREY = "#7a8496"
+"""Of letters and axes: readable on white and on black."""
+
+SHARES = ((0.0, "#e8f1f9"), (0.5, "#86bce4"), (1.0, "#08457e"))
+"""From little to much."""
+
+
+_DIAGRAM = 680  # pixels, at least
+
+
+def critical_difference(
+    ranks: Mapping[str, float], distance: float, groups: Iterable[list[str]]
+) -> go.Figure:
+    """Mean ranks on a line; what is not significantly different is joined by a bar.
+
+    Args:
+        ranks: the mean rank of each model over corpora, 1 for the best.
+        distance: ranks that are further apart differ significantly.
+        groups: models that do not.
+    Raises:
+        ConfigError: plotly is not installed.
+    Reference:
+        Demšar, Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 2006, fig. 1.
+    """
+    figure: go.Figure = plotly().Figure()
+    names = sorted(ranks, key=lambda name: ranks[name])
+    low, high = 1.0, float(max(len(names), 2))
+    lines: list[tuple[float, float, float, float, float]] = [(low, 0, low + distance, 0, 2)]
+    bars = [group for group in groups if len(group) > 1]
+    for place, group in enumerate(bars):
+        ends = [ranks[name] for name in group]
+        lines.append((min(ends) - 0.03, -1.7 - 0.4 * place, max(ends) + 0.03, -1.7 - 0.4 * place, 5))
+    top, left = -1.7 - 0.4 * len(bars), names[: (len(names) + 1) // 2]
+    for place, name in enumerate(names):
+        side = name in left
+        level = top - 0.3 - 0.9 * (place if side else len(names) - 1 - place)
+        end = low - 0.15 if side else high + 0.15
+        lines += [(ranks[name], -1.2, ranks[name], level, 1), (ranks[name], level, end, level, 1)]
+        figure.add_annotation(
+            x=end, y=level, text=f"{shown(name)} {ranks[name]:.2f}", showarrow=False,
+            xanchor="right" if side else "left", xshift=-4 if side else 4,
+        )  # fmt: skip
+    for place in range(1, len(names) + 1):
+        lines.append((place, -1.2, place, -1.05, 1))
+        figure.add_annotation(x=place, y=-0.8, text=str(place), showarrow=False, font_color=GREY)
+    figure.add_annotation(
+        x=low + distance / 2, y=0.45, text=f"critical difference {distance:.2f}", showarrow=False
+    )
+    for x0, y0, x1, y1, width in [*lines, (low, -1.2, high, -1.2, 1)]:
+        thick = {"color": COLOURS[0] if width == 5 else GREY, "width": width}
+        figure.add_shape(type="line", x0=x0, y0=y0, x1=x1, y1=y1, line=thick)
+    figure.add_scatter(
+        x=[ranks[name] for name in names], y=[-1.2] * len(names), mode="markers",
+        marker={"color": COLOURS[0], "size": 8}, opacity=1, showlegend=False,
+        hovertext=[shown(name) for name in names], hovertemplate="%{hovertext}: %{x:.2f}<extra></extra>",
+    )  # fmt: skip
+    room = min(
+        (6.5 * (max(map(len, names)) + 5) + 40) / _DIAGRAM, 0.4
+    )  # share of the width for the longest name
+    edge = (high - low) * room / (1 - 2 * room)
+    styled(figure, "Mean ranks over corpora", height=int(120 + 30 * -top + 27 * len(left)))
+    figure.update_layout(meta={"least_width": _DIAGRAM})
+    figure.update_xaxes(visible=False, range=[low - edge, high + edge])
+    figure.update_yaxes(visible=False, range=[top - 0.6 - 0.9 * len(left), 1])
+    return figure
+
+
+def cost_scatter(table: pd.DataFrame, metric: str, cost: str, label: str) -> go.Figure:
+    """A metric against a cost; joined are the models that no cheaper one equals.
+
+    Args:
+        table: one row per model: `model`, the cost, and `mean`, `low` and `high` of the metric.
+        metric: its name.
+        cost: the column.
+        label: what the cost is called.
+    Raises:
+        ConfigError: plotly is not installed.
+    """
+    figure: go.Figure = plotly().Figure()
+    table = table[table[cost].notna()].sort_values(cost, kind="stable")
+    sign = 1 if metrics.higher_is_better(metric) else -1
+    height = sign * table["mean"]
+    front = height > height.cummax().shift(fill_value=-np.inf)
+    figure.add_scatter(
+        x=table.loc[front, cost], y=table.loc[front, "mean"], mode="lines", showlegend=False,
+        hoverinfo="skip", line={"color": COLOURS[0], "width": 1, "shape": "hv"},
+    )  # fmt: skip
+    wide = bool(len(table)) and table[cost].max() > 20 * max(table[cost].min(), 1e-9)
+    across = np.log(table[cost].clip(lower=1e-9)) if wide else table[cost]
+    table = table.assign(
+        place=_label_places([*table["model"]], across.to_numpy(), table["mean"].to_numpy(), front.to_numpy())
+    )
+    for rows, colour in ((table[~front], GREY), (table[front], COLOURS[0])):
+        figure.add_scatter(
+            x=rows[cost], y=rows["mean"], showlegend=False, mode="markers+text",
+            hovertext=[shown(name) for name in rows["model"]],
+            text=[shown(n) if place else "" for n, place in zip(rows["model"], rows["place"], strict=True)],
+            textposition=[place or "top center" for place in rows["place"]], textfont_size=12,
+            error_y={
+                "array": rows["high"] - rows["mean"], "arrayminus": rows["mean"] - rows["low"],
+                "thickness": 1, "width": 0,
+            },
+            marker={"color": colour, "size": 9}, cliponaxis=False,
+            hovertemplate="%{hovertext}: %{y:.3f} at %{x:,}<extra></extra>",
+        )  # fmt: skip
+    figure.update_xaxes(title_text=label, type="log" if wide else "linear", exponentformat="none")
+    figure.update_yaxes(title_text=metric)
+    return styled(figure, f"{metric} against {label}", height=380)
+
+
+def learning_curves(
+    runs: Iterable[Finished], metric: str, shown_first: Iterable[str] | None = None
+) -> go.Figure:
+    """What was measured on the validation split after each epoch: a line per seed and fold.
+
+    A dot marks the epoch that was kept.
+
+    Args:
+        runs: those without a history are left out.
+        metric: a column of their histories.
+        shown_first: the models that are seen before a reader asks for others; all by default.
+    Raises:
+        ConfigError: plotly is not installed.
+    """
+    figure: go.Figure = plotly().Figure()
+    models: dict[str, list[tuple[Finished, pd.DataFrame]]] = {}
+    for run in runs:
+        history = run.table("history")
+        if metric in history:
+            models.setdefault(run.name, []).append((run, history))
+    first = set(models if shown_first is None else shown_first)
+    for place, (model, histories) in enumerate(models.items()):
+        parts = [_line(run, history, metric) for run, history in histories]
+        kept = [
+            _line(run, history[history["epoch"] == run.facts.get("best_epoch")], metric)[:-1]
+            for run, history in histories
+        ]
+        for rows, mode in ((np.concatenate(parts), "lines"), (np.concatenate(kept), "markers")):
+            points: dict[str, Any] = {"x": rows[:, 0], "y": rows[:, 1]}
+            figure.add_scatter(
+                **points, customdata=rows[:, 2:].astype(np.int16),
+                mode=mode, name=shown(model), legendgroup=model, showlegend=mode == "lines",
+                visible=True if model in first else "legendonly",
+                line={"color": colour_of(place), "dash": dash_of(place), "width": 1.2},
+                marker={"color": colour_of(place), "size": 6}, opacity=0.75 if mode == "lines" else 1,
+                hovertemplate="%{y:.3f} after epoch %{x}, seed %{customdata[0]}, fold %{customdata[1]}",
+            )  # fmt: skip
+    figure.update_xaxes(title_text="epoch")
+    figure.update_yaxes(title_text=f"{metric}, valid")
+    return styled(figure, f"{metric} on the validation split", height=420)
+
+
+def confusion(answers: Answers, model: str) -> go.Figure:
+    """A heat map of classes: of each true one, the share that a model took for each, its seeds together.
+
+    Args:
+        answers: of a target of classes; of several labels, each has two rows.
+        model: which.
+    Raises:
+        ConfigError: plotly is not installed.
+    """
+    rows, columns, counts = confusion_counts(answers, model)
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    go = plotly()
+    figure = go.Figure(
+        go.Heatmap(
+            z=shares, x=columns, y=rows, customdata=counts, zmin=0, zmax=1, colorscale=SHARES, xgap=2, ygap=2,
+            texttemplate="%{z:.0%}", textfont_size=14, showscale=False,
+            hovertemplate="%{y}, taken for %{x}: %{customdata:,} (%{z:.1%})<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.update_layout(meta={"most_width": 200 + 120 * len(columns)})
+    figure.update_xaxes(title_text="prediction", type="category", showgrid=False)
+    figure.update_yaxes(title_text="label", type="category", autorange="reversed", showgrid=False)
+    return styled(figure, f"{model}: of each label, the share taken for each", height=150 + 46 * len(rows))
+
+
+def confusion_counts(answers: Answers, model: str) -> tuple[list[str], list[str], NDArray[np.int64]]:
+    """The names of the rows and columns of a confusion matrix, and how often each occurred over all seeds."""
+    said = np.stack([*answers.said[model].values()])  # (seeds, labels, outputs)
+    truth = np.broadcast_to(answers.truth, (len(said), *answers.truth.shape)).astype(np.int64)
+    if isinstance(answers.target, MultiClass):
+        classes = [shown(name) for name in answers.target.classes]
+        return classes, classes, _crossed(truth[..., 0], said.argmax(-1), len(classes))
+    decided, names = (said > 0.5).astype(np.int64), classes_of(answers.target)
+    counts = [_crossed(truth[..., i], decided[..., i], 2) for i in range(truth.shape[-1])]
+    if isinstance(answers.target, MultiLabel):
+        rows = [f"{shown(name)}: {answer}" for name in answers.target.classes for answer in names]
+        return rows, names, np.concatenate(counts)
+    return names, names, counts[0]
+
+
+def classes_of(target: Target) -> list[str]:
+    """What a label, or each label of several, can be."""
+    return list(target.classes) if isinstance(target, MultiClass) else ["no", "yes"]
+
+
+def agreement(answers: Answers, model: str) -> go.Figure:
+    """Predictions, as means over seeds, against labels.
+
+    Args:
+        answers: of a target that is a number.
+        model: which.
+    Raises:
+        ConfigError: plotly is not installed.
+    """
+    said, truth = np.mean([*answers.said[model].values()], 0)[:, 0], answers.truth[:, 0]
+    every = [truth] + [
+        np.mean([*own.values()], 0)[:, 0] for own in answers.said.values()
+    ]  # one scale for all models
+    ends = [float(min(map(np.min, every))), float(max(map(np.max, every)))]
+    if (
+        isinstance(answers.target, Regression)
+        and answers.target.low is not None
+        and answers.target.high is not None
+    ):
+        ends = [min(ends[0], answers.target.low), max(ends[1], answers.target.high)]
+    edge = 0.04 * (ends[1] - ends[0] or 1)
+    figure: go.Figure = plotly().Figure()
+    figure.add_scatter(
+        x=ends,
+        y=ends,
+        mode="lines",
+        line={"color": GREY, "width": 1, "dash": "dash"},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    points: dict[str, Any] = {"x": truth.astype(np.float32), "y": said.astype(np.float32)}
+    figure.add_scatter(
+        **points, mode="markers", showlegend=False,
+        marker={"color": COLOURS[0], "size": 6, "opacity": 0.6},
+        hovertext=[shown(name) for name in answers.samples],
+        hovertemplate="%{hovertext}: %{y:.3f}, label %{x:.3f}<extra></extra>",
+    )  # fmt: skip
+    for axis, title in ((figure.update_xaxes, "label"), (figure.update_yaxes, "prediction")):
+        axis(title_text=title, range=[ends[0] - edge, ends[1] + edge])
+    figure.update_layout(meta={"most_width": 560})  # about as wide as high
+    return styled(figure, f"{model}: prediction, mean over seeds, against the label", height=460)
+
+
+def styled(figure: go.Figure, title: str, height: int) -> go.Figure:
+    """Readable on light and on dark paper."""
+    figure.update_layout(
+        title_text=title, title_font_size=16, height=height, margin={"l": 10, "r": 10, "t": 76, "b": 10},
+        font={"family": "system-ui, sans-serif", "color": GREY}, paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)", legend={"orientation": "h", "y": 1, "yanchor": "bottom"},
+    )  # fmt: skip
+    for update in (figure.update_xaxes, figure.update_yaxes):
+        update(gridcolor="rgba(122,132,150,.25)", zerolinecolor="rgba(122,132,150,.5)", automargin=True)
+    return figure
+
+
+def colour_of(place: int) -> str:
+    """The colour of a figure's n-th model."""
+    return COLOURS[place % len(COLOURS)]
+
+
+def dash_of(place: int) -> str:
+    """Its line: after every eight models another one."""
+    return ("solid", "dash", "dot")[place // len(COLOURS) % 3]
+
+
+def shown(name: str) -> str:
+    """A name as plotly shows it to the letter: it reads markup."""
+    return escape(name, quote=False)
+
+
+def plotly() -> Any:
+    """Its figures.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        import plotly.graph_objects as go
+    except ImportError:
+        raise ConfigError('pictures need plotly; pip install "affect[report]"') from None
+    return go
+
+
+def embedded(figures: Mapping[str, go.Figure], choice: str = "") -> dict[str, Any]:
+    """Figures as plain values, for the page's script to draw one at a time.
+
+    Args:
+        figures: by what a reader chooses.
+        choice: what that is; empty where there is one figure.
+    """
+    options = {}
+    for name, figure in figures.items():
+        content = json.loads(figure.to_json())
+        layout = content["layout"] | {"showlegend": False}  # the page has its own, which a keyboard reaches
+        layout.pop("template", None)
+        del layout["title"]
+        layout["margin"] = layout.get("margin", {}) | {"t": 16}
+        options[name] = {"title": figure.layout.title.text, "data": content["data"], "layout": layout}
+    first = next(iter(options.values()))
+    size = {"least_width": 0, "most_width": 0, **first["layout"].get("meta", {})}
+    size["height"] = first["layout"]["height"]
+    return {"choice": choice, "title": first["title"], **size, "options": options}
+
+
+def rendered(template: str, **values: object) -> str:
+    """A page of this folder's templates, filled in; everything is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("affect", "report"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.policies["json.dumps_kwargs"] = {
+        "separators": (",", ":"),
+        "ensure_ascii": False,
+        "allow_nan": False,
+    }
+    return environment.get_template(template).render(values)
+
+
+def script() -> str:
+    """All of plotly, for a page that must not ask a network for it; empty where it is not installed."""
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError:
+        return ""
+    return str(get_plotlyjs())
+
+
+def _label_places(names: list[str], x: Array, y: Array, first: NDArray[np.bool_]) -> list[str]:
+    """Where each name stands beside its dot, covering no other name or dot; empty where there is no room."""
+    width, height, tall = 560.0, 260.0, 15.0  # pixels of a small screen, and of a letter
+    x, y = (
+        (values - values.min()) / (np.ptp(values) or 1) * size for values, size in ((x, width), (y, height))
+    )
+    taken = [(a - 5, b - 5, a + 5, b + 5) for a, b in zip(x, y, strict=True)]
+    places = [""] * len(names)
+    for i in np.argsort(~first, kind="stable"):
+        long = 6.5 * len(names[i])
+        for place, left, low in (
+            ("top center", -long / 2, 7), ("middle right", 8, -tall / 2),
+            ("bottom center", -long / 2, -7 - tall), ("middle left", -8 - long, -tall / 2),
+            ("top right", 4, 5), ("bottom right", 4, -5 - tall), ("top left", -4 - long, 5),
+            ("bottom left", -4 - long, -5 - tall),
+        ):  # fmt: skip
+            box = (x[i] + left, y[i] + low, x[i] + left + long, y[i] + low + tall)
+            if not any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken):
+                places[i] = place
+                taken.append(box)
+                break
+    return places
+
+
+def _line(run: Finished, history: pd.DataFrame, metric: str) -> NDArray[np.float32]:
+    """(epochs + 1, 4): epoch, value, seed, fold; the last row is a gap before the next line."""
+    rows = np.full((len(history) + 1, 4), np.nan, np.float32)
+    rows[:-1, 0], rows[:-1, 1] = history["epoch"], history[metric]
+    rows[:, 2:] = run.seed, run.fold
+    return rows
+
+
+def _crossed(truth: NDArray[np.int64], said: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """(count, count): how often each class was taken for each."""
+    return np.bincount((truth * count + said).ravel(), minlength=count * count).reshape(count, count)

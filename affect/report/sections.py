@@ -1,0 +1,343 @@
+"""The parts of a report's page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from affect import metrics
+from affect.costs import COSTS
+from affect.data.targets import MultiClass, MultiLabel, Regression
+from affect.metrics import Array
+from affect.report.contents import Contents
+from affect.report.pictures import agreement, classes_of, confusion, cost_scatter, embedded, learning_curves
+from affect.report.records import column, number, numbers, records
+from affect.report.robustness import figures_of
+from affect.report.table import Cell, Table, cells, elsewhere
+from affect.results import Answers
+
+_SEEN_FIRST = 8  # as many models' curves can be told apart
+
+
+@dataclass
+class Section:
+    """One heading of a part of the page.
+
+    Args:
+        name: of its anchor.
+        title: the heading.
+        note: how to read it.
+        template: what stands first.
+        content: for the template.
+        charts: figures, as `embedded` makes them.
+        records: a table that the page's script fills, as `affect.report.records.records` makes it.
+    """
+
+    name: str
+    title: str
+    note: str = ""
+    template: str = ""
+    content: Any = None
+    charts: list[dict[str, Any]] = field(default_factory=list)
+    records: dict[str, Any] | None = None
+
+
+def sections(
+    contents: Contents, corpus: str, target: str, answers: Answers | None, drawn: bool
+) -> list[Section]:
+    """What is known of one corpus and target.
+
+    Args:
+        contents: all that is known.
+        corpus: whose part this is.
+        target: the same.
+        answers: what was said there; nothing where the runs are gone.
+        drawn: whether pictures can be.
+    """
+
+    def own(table: pd.DataFrame) -> pd.DataFrame:
+        if table.empty:
+            return table
+        return table[(table["corpus"] == corpus) & (table["target"] == target)]
+
+    summary = own(contents.summary)
+    found = [_results(summary), *_elsewhere(summary), *_costs(own(contents.costs), summary, drawn)]
+    found += _comparisons(own(contents.comparisons))
+    if answers is not None:
+        found += _curves(answers, summary, drawn)
+        found += _errors(answers, drawn)
+    if drawn:
+        swept = [c for c in contents.robustness if (c.corpus, c.target.name) == (corpus, target)]
+        found += _robustness(swept, str(summary["metric"].iloc[0]))
+    if answers is not None:
+        found += [_samples(answers, contents.transcripts), _configurations(answers)]
+    return found
+
+
+def _results(summary: pd.DataFrame) -> Section:
+    (frame,) = cells(summary).values()
+    means = summary.pivot_table(index="model", columns="metric", values="mean", sort=False)
+    published = set(summary.loc[summary["count"].isna(), "model"])
+    rows = []
+    for model, row in frame.iterrows():
+        own = [cell if isinstance(cell, Cell) else Cell("") for cell in row]
+        name = Cell(str(model), _common(own) if model in published else ())
+        plain = [Cell(cell.text, () if name.remarks else cell.remarks, cell.best, cell.tie) for cell in own]
+        rows.append((str(model), [name, *plain]))
+    marked, marks = Table("", "", [], rows).marked()
+    content = {
+        "metrics": [
+            {
+                "name": str(metric),
+                "rises": metrics.higher_is_better(str(metric)),
+                "count": int(summary.loc[summary["metric"] == metric, "count"].max()),
+            }
+            for metric in frame.columns
+        ],
+        "rows": [
+            {"model": label, "published": label in published, "name": own[0], "cells": own[1:]}
+            | {
+                "means": [
+                    number(means[metric].get(label)) if metric in means else None for metric in frame.columns
+                ]
+            }
+            for label, own in marked
+        ],
+        "marks": marks,
+        "ties": any(cell.tie for _, row in rows for cell in row),
+        "picture": _picture(summary),
+    }
+    return Section("results", "Results", template="results.html", content=content)
+
+
+def _common(own: list[Cell]) -> tuple[str, ...]:
+    """The remarks that all cells share, or those of all where they differ."""
+    return tuple(dict.fromkeys(remark for cell in own for remark in cell.remarks))
+
+
+def _picture(rows: pd.DataFrame) -> dict[str, object]:
+    """Places, in percent of the width, of the first metric's means and intervals."""
+    metric = str(rows["metric"].iloc[0])
+    rises = metrics.higher_is_better(metric)
+    rows = rows[(rows["metric"] == metric) & rows["mean"].notna()].sort_values(
+        "mean", ascending=not rises, kind="stable"
+    )
+    rows = rows.assign(floor=rows["floor"].max(), ceiling=rows["ceiling"].max())
+    where = rows[["mean", "low", "high", "floor", "ceiling"]]
+    low, high = float(where.min().min()), float(where.max().max())
+
+    def place(value: Any) -> Any:
+        return (value - low) / ((high - low) or 1) * 96 + 2
+
+    base = 10 ** np.floor(np.log10((high - low) or 1))
+    step = next(base * part for part in (0.2, 0.5, 1, 2) if high - low <= 8 * base * part)
+    ticks = np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step
+    marks = place(where).assign(model=rows["model"], value=rows["mean"], published=rows["count"].isna())
+    return {
+        "metric": metric,
+        "rises": rises,
+        "marks": [{key: number(x) for key, x in row.items()} for row in marks.to_dict("records")],
+        "ticks": [(place(tick), f"{tick + 0.0:.6g}") for tick in ticks],
+        "ceiling": bool(rows["ceiling"].notna().any()),
+        "published": bool(rows["count"].isna().any()),
+    }
+
+
+def _elsewhere(summary: pd.DataFrame) -> Iterator[Section]:
+    found = elsewhere(summary)
+    if not found.empty:
+        yield Section(
+            "published",
+            "Published, of other measures",
+            "Not measured here, or not certainly by the same definition.",
+            records=records("figures", [column(str(name), found[name]) for name in found], searched=[0, 1]),
+        )
+
+
+def _costs(table: pd.DataFrame, summary: pd.DataFrame, drawn: bool) -> Iterator[Section]:
+    known = {key: label for key, label in COSTS.items() if key in table and table[key].notna().any()}
+    if not known:
+        return
+    metric = str(summary["metric"].iloc[0])
+    means = summary.loc[
+        (summary["metric"] == metric) & summary["count"].notna(), ["model", "mean", "low", "high"]
+    ]
+    both = table.merge(means.dropna(subset="mean"), on="model")
+    columns = [column("model", table["model"])]
+    for key, label in known.items():
+        digits = 0 if key in ("parameters", "peak_memory_mb") else 3
+        columns.append(column(label, table[key], digits=digits, first="ascending"))
+    scatters = {
+        label: cost_scatter(both, metric, key, label)
+        for key, label in known.items()
+        if drawn and both[key].notna().any()
+    }
+    yield Section(
+        "costs",
+        "Costs",
+        "Medians over runs. Times are those of the machine that the runs were on, beside whatever else "
+        "it did. Blue in the picture: no cheaper model is better.",
+        charts=[embedded(scatters, "cost")] if scatters else [],
+        records=records("models", columns, searched=[0]),
+    )
+
+
+def _comparisons(table: pd.DataFrame) -> Iterator[Section]:
+    if table.empty:
+        return
+    sizes = {"difference": "difference", "effect": "effect", "superiority": "superiority"}
+    tests = {"p": "p", "p_holm": "p, Holm", "p_seeds": "p, seeds"}
+    columns = [column(name, table[name]) for name in ("metric", "better", "worse", "verdict")]
+    for name, label in (sizes | tests).items():
+        if name in table:
+            more = (
+                {"low": numbers(table["low"]), "high": numbers(table["high"])} if name == "difference" else {}
+            )
+            form = "p" if name in tests else "number"
+            first = "ascending" if name in tests else "descending"
+            columns.append(column(label, table[name], first=first, form=form, **more))
+    yield Section(
+        "comparisons",
+        "Who is better than whom",
+        "Differences between means over seeds, with their 95% intervals. p: permutation test over test "
+        "samples; Holm: corrected for all pairs of the metric; seeds: over seeds, or over folds; "
+        "effect: Cohen's d; superiority: how often a seed of the one beats a seed of the other.",
+        records=records("pairs", columns, searched=[1, 2], choose=0),
+    )
+
+
+def _curves(answers: Answers, summary: pd.DataFrame, drawn: bool) -> Iterator[Section]:
+    if not drawn:
+        return
+    histories = [run.table("history") for run in answers.runs]
+    known = dict.fromkeys(str(name) for table in histories for name in table if name not in _NOT_MEASURED)
+    if not known:
+        return
+    first = str(summary["metric"].iloc[0])
+    best = summary[(summary["metric"] == first) & summary["count"].notna()].sort_values(
+        "mean", ascending=not metrics.higher_is_better(first), kind="stable"
+    )
+    trained = {run.name for run, table in zip(answers.runs, histories, strict=True) if not table.empty}
+    seen = [name for name in best["model"] if name in trained][:_SEEN_FIRST]
+    figures = {name: learning_curves(answers.runs, name, seen) for name in known}
+    more = len(trained) > len(seen)
+    yield Section(
+        "curves",
+        "Learning curves",
+        "A line per seed and fold; the dot is the epoch that was kept."
+        + (f" The best {len(seen)} models are drawn; choose others by their names." if more else ""),
+        charts=[embedded(figures, "measure")],
+    )
+
+
+_NOT_MEASURED = ("epoch", "seconds", "epoch_seconds")
+
+
+def _errors(answers: Answers, drawn: bool) -> Iterator[Section]:
+    if not drawn:
+        return
+    number = isinstance(answers.target, Regression)
+    draw = agreement if number else confusion
+    figures = {model: draw(answers, model) for model in answers.said}
+    note = (
+        "A point per test label; on the dashed line the two are the same."
+        if number
+        else "Rows are labels, columns decisions; all seeds together. Counts are shown under the pointer."
+    )
+    title = "Predictions and labels" if number else "Confusion"
+    yield Section("errors", title, note, charts=[embedded(figures, "model")])
+
+
+def _robustness(found: list[Any], metric: str) -> Iterator[Section]:
+    charts = [embedded({metric: figure}) for compared in found for figure in figures_of(compared, metric)]
+    if charts:
+        yield Section(
+            "robustness",
+            "Robustness",
+            "Every model met the same damage. Bands are 95% intervals over test samples.",
+            charts=charts,
+        )
+
+
+def _samples(answers: Answers, transcripts: Mapping[str, str]) -> Section:
+    """Every label with what each model said of it."""
+    means = {model: np.mean([*own.values()], 0) for model, own in answers.said.items()}
+    stacked = np.stack([*means.values()])  # (models, labels, outputs)
+    ids = list(answers.samples)
+    if answers.target.per_step:
+        ids = [f"{name}, step {step}" for name, step in zip(ids, answers.steps, strict=True)]
+    columns = [column("id", ids)]
+    if any(name in transcripts for name in answers.samples):
+        columns.append(column("transcript", [transcripts.get(n, "") for n in answers.samples], wide=True))
+    searched = list(range(len(columns)))
+    columns += [
+        column("label", _labels(answers)),
+        column("disagreement", np.sqrt(stacked.var(0).mean(-1)), first="descending"),
+        column("largest error", _wrong(answers, stacked).max(0), first="descending"),
+    ]
+    columns += [column(model, _said(answers, said)) for model, said in means.items()]
+    order = [searched[-1] + 2, "descending"]
+    return Section(
+        "samples",
+        "Samples",
+        "Predictions are means over seeds; disagreement is their standard deviation over models"
+        + ("." if answers.truth.shape[1] == 1 and stacked.shape[2] == 1 else ", over all classes together."),
+        records=records("samples", columns, searched=searched, order=order),
+    )
+
+
+def _labels(answers: Answers) -> Any:
+    """Labels as numbers, or as the classes that they name."""
+    if isinstance(answers.target, Regression | MultiLabel):
+        return _said(answers, answers.truth)
+    return [classes_of(answers.target)[int(one)] for one in answers.truth[:, 0]]
+
+
+def _said(answers: Answers, values: Array) -> Any:
+    """Predictions as numbers, or as the classes that they speak for."""
+    target = answers.target
+    if isinstance(target, MultiClass):
+        return [f"{target.classes[row.argmax()]} {row.max():.2f}" for row in values]
+    if isinstance(target, MultiLabel):
+        return [
+            ", ".join(n for n, x in zip(target.classes, row, strict=True) if x > 0.5) or "–" for row in values
+        ]
+    return values[:, 0]
+
+
+def _wrong(answers: Answers, stacked: Array) -> Array:
+    """(models, labels): how far predictions are from labels."""
+    if isinstance(answers.target, MultiClass):
+        rows = np.arange(len(answers.truth))
+        wrong: Array = 1 - stacked[:, rows, answers.truth[:, 0].astype(np.int64)]
+    else:
+        wrong = np.abs(stacked - answers.truth).mean(-1)
+    return wrong
+
+
+def _configurations(answers: Answers) -> Section:
+    contents = {model: answers.run_of(model).content for model in answers.said}
+    plain = {model: {k: v for k, v in own.items() if k != "seeds"} for model, own in contents.items()}
+    content = {
+        model: {"keys": dict(_flat(own)), "yaml": yaml.safe_dump(own, sort_keys=False, allow_unicode=True)}
+        for model, own in plain.items()
+    }
+    return Section("configurations", "Run configurations", template="configurations.html", content=content)
+
+
+def _flat(content: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """The leaves of nested mappings, by their path."""
+    if isinstance(content, Mapping) and content:
+        for key, value in content.items():
+            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield (
+            prefix,
+            content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, default=str),
+        )

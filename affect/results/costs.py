@@ -1,0 +1,24 @@
+"""What models cost, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from affect.costs import COSTS
+from affect.runs import Finished
+
+
+def costs(runs: Iterable[Finished]) -> pd.DataFrame:
+    """One row per corpus, target and model: medians over its runs; NaN for what a baseline does not have.
+
+    Times are those of the machine that the runs were on, beside whatever else it did.
+    """
+    rows = [
+        {"corpus": run.facts["corpus"]["name"], "target": run.target.name, "model": run.name}
+        | {name: run.facts.get("costs", {}).get(name) for name in COSTS}
+        for run in runs
+    ]
+    table = pd.DataFrame(rows).astype(dict.fromkeys(COSTS, float))
+    return table.groupby(["corpus", "target", "model"], sort=False, as_index=False).median()

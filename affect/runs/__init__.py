@@ -1,0 +1,17 @@
+"""A run is a folder: what was asked, what came out, and what it ran on.
+
+config.yaml         the resolved configuration, ready for `affect train`
+results.csv         tidy rows
+predictions.csv     one row per label
+history.csv         one row per epoch
+model.safetensors   weights of the kept epoch, the scaler's statistics among them
+run.json            what it ran on, cost and was built for; it is written last
+failed.txt          why there is no run, where an attempt failed
+
+A baseline has neither a history nor weights: it is fitted again from its corpus when it is asked to predict.
+"""
+
+from affect.runs.finished import Finished, corpus_path, find, load_model, predict, prepare
+from affect.runs.jobs import Job, digest
+
+__all__ = ["Finished", "Job", "corpus_path", "digest", "find", "load_model", "predict", "prepare"]

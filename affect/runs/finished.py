@@ -1,0 +1,229 @@
+"""Runs that are done: what they hold, and what they say of new data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from affect.baselines import Baseline
+from affect.configuration import BaselineModel, Configuration, parse, read
+from affect.data import splitting, targets
+from affect.data.corpus import Corpus
+from affect.data.scaling import Scaler
+from affect.data.sources import load as load_corpus
+from affect.data.targets import Target
+from affect.errors import ConfigError, DataError
+from affect.model import FusionModel
+from affect.training import predict as predict_split
+
+DONE = "run.json"
+"""The file that a run's folder holds when it is done."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished run.
+
+    Args:
+        folder: where it lies.
+        facts: what its `run.json` says.
+    """
+
+    folder: Path
+    facts: dict[str, Any] = field(hash=False)
+
+    @classmethod
+    def read(cls, folder: str | Path) -> Finished:
+        """The run in a folder.
+
+        Raises:
+            DataError: the folder is not a finished run.
+        """
+        folder = Path(folder)
+        if not (folder / DONE).is_file():
+            raise DataError(f"{folder}: not a finished run; expected a folder that holds {DONE}")
+        return cls(folder, json.loads((folder / DONE).read_text()))
+
+    @property
+    def name(self) -> str:
+        """The model's name in tables."""
+        return str(self.facts["name"])
+
+    @property
+    def seed(self) -> int:
+        """What it drew from."""
+        return int(self.facts["seed"])
+
+    @property
+    def fold(self) -> int:
+        """Which fold was its test split."""
+        return int(self.facts["fold"])
+
+    @cached_property
+    def target(self) -> Target:
+        """What it predicts."""
+        return targets.from_json(self.facts["shape"]["target"], str(self.folder / DONE))
+
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        """The plain values of its configuration."""
+        return read(self.folder / "config.yaml")
+
+    @cached_property
+    def configuration(self) -> Configuration:
+        """What was asked for."""
+        return parse(self.content, str(self.folder / "config.yaml"))
+
+    def table(self, name: str) -> pd.DataFrame:
+        """One of its tables: results, predictions or history; empty where it has none."""
+        path = self.folder / f"{name}.csv"
+        return pd.read_csv(path, dtype={"id": str}) if path.is_file() else pd.DataFrame()
+
+
+def find(folders: Iterable[str | Path]) -> list[Finished]:
+    """The finished runs in or below the folders, in their order and then by path.
+
+    Raises:
+        DataError: there is none, or two of the same corpus, target, model, seed and fold.
+    """
+    found: dict[tuple[Any, ...], Finished] = {}
+    folders = list(folders)
+    for given in folders:
+        for done in sorted(Path(given).rglob(DONE)):
+            run = Finished.read(done.parent)
+            key = (run.facts["corpus"]["name"], run.target.name, run.name, run.seed, run.fold)
+            if key in found and found[key].folder.resolve() != run.folder.resolve():
+                raise DataError(
+                    f"{run.folder}: another run of {run.name}, seed {run.seed}, fold {run.fold} is in "
+                    f"{found[key].folder}; name the one that is meant"
+                )
+            found.setdefault(key, run)
+    if not found:
+        raise DataError(
+            f"no finished run in {', '.join(map(str, folders))}; expected folders that hold {DONE}"
+        )
+    return list(found.values())
+
+
+def predict(folder: str | Path, source: str | Path, split: str | None = None) -> pd.DataFrame:
+    """What a finished run says of a corpus that has its modalities; columns as in `affect.training.predict`.
+
+    A baseline is fitted again, from the corpus that it was made with.
+
+    Args:
+        folder: the run.
+        source: a corpus in any format, or a generated one.
+        split: the split `test` by default, or the first one where there is none.
+    Raises:
+        DataError: the folder is not a finished run; a baseline's corpus is gone or was changed.
+        ConfigError: the corpus lacks a modality, has another feature size, or is not aligned as it must be.
+    """
+    run = Finished.read(folder)
+    configuration, facts = run.configuration, run.facts
+    corpus = load_corpus(source)
+    helpers = getattr(configuration.model, "helpers", ())  # a baseline has none
+    for name, dim in facts["shape"]["dims"].items():
+        if name not in helpers and corpus.dims.get(name) != dim:
+            raise ConfigError(
+                f"{source}: {folder} needs {name} with feature size {dim}, "
+                f"got {corpus.dims.get(name, 'no such modality')}"
+            )
+    rows = corpus[split or ("test" if "test" in corpus.splits else next(iter(corpus.splits)))]
+    model: FusionModel | Baseline
+    if isinstance(configuration.model, BaselineModel):
+        model = _fitted_again(folder, configuration.model, configuration, facts)
+        say = model.predict
+    else:
+        model = load_model(folder)
+        say = partial(predict_split, model, aligned=corpus.aligned)
+    if model.needs_alignment and not corpus.aligned:
+        raise ConfigError(f"{source}: {folder} needs aligned sequences, and the corpus is not aligned")
+    return say(rows)
+
+
+def load_model(folder: str | Path) -> FusionModel:
+    """The model of a finished run, in eval mode.
+
+    Raises:
+        DataError: the folder is not a finished run.
+        ConfigError: the run is a baseline's, which has no weights.
+    """
+    from safetensors.torch import load_file
+
+    run = Finished.read(folder)
+    parts, shape = run.configuration.model, run.facts["shape"]
+    if isinstance(parts, BaselineModel):
+        raise ConfigError(f"{folder}: a baseline has no weights to load; affect.runs.predict fits it again")
+    model = FusionModel.for_shape(
+        shape["dims"],
+        run.target,
+        shape["aligned"],
+        encoder={name: parts.encoder_of(name) for name in shape["dims"]},
+        aligner=parts.aligner,
+        imputer=parts.imputer,
+        helpers=parts.helpers,
+        fusion=parts.fusion,
+        head=parts.head,
+        width=parts.width,
+        out_dim=parts.out_dim,
+    )
+    if shape["scaled"]:
+        dims = {name: shape["dims"][name] for name in shape["scaled"]}
+        model.scaler = Scaler(dims, parts.scaling, parts.nonfinite)
+    model.load_state_dict(load_file(Path(folder) / "model.safetensors"))
+    return model.eval()
+
+
+def _fitted_again(
+    folder: str | Path, parts: BaselineModel, configuration: Configuration, facts: Mapping[str, Any]
+) -> Baseline:
+    """The baseline of a finished run, which is what its corpus, its settings and its seed make it."""
+    if sha256(configuration.corpus) != facts["corpus"]["sha256"]:
+        raise DataError(
+            f"{folder}: a baseline is fitted again to predict, but {configuration.corpus} is gone or is not "
+            "the file that the run was made with; put that file back, or train again"
+        )
+    return fitted(parts, configuration, prepare(configuration, facts["fold"], Path()), facts["seed"])
+
+
+def prepare(configuration: Configuration, fold: int, root: Path) -> Corpus:
+    """The corpus of a configuration, cut into the splits that training needs."""
+    corpus = load_corpus(corpus_path(configuration.corpus, root))
+    if configuration.folds:
+        return splitting.fold(corpus, fold, configuration.folds, configuration.valid_share)
+    if "train" not in corpus.splits:
+        raise ConfigError(
+            f"{corpus.name}: no split 'train', only {', '.join(corpus.splits)}; give `folds` to cut it"
+        )
+    return corpus if "valid" in corpus.splits else splitting.carve(corpus, configuration.valid_share)
+
+
+def corpus_path(corpus: str, root: Path) -> str:
+    """A generated corpus by its name; a file by its whole path."""
+    return corpus if corpus.partition(":")[0] == "synthetic" else str((root / corpus).resolve())
+
+
+def fitted(parts: BaselineModel, configuration: Configuration, corpus: Corpus, seed: int) -> Baseline:
+    """The baseline of a configuration, fitted."""
+    return parts.build(corpus, configuration.target).fit(
+        corpus,
+        seed,
+        monitor=configuration.training.monitor,
+        scaling=parts.scaling,
+        nonfinite=parts.nonfinite,
+    )
+
+
+def sha256(corpus: str) -> str | None:
+    """Of the corpus file; a generated corpus has none."""
+    if not Path(corpus).is_file():
+        return None
+    with Path(corpus).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
