@@ -253,10 +253,15 @@ def test_wrong_references_to_published_figures(change, message, tmp_path):
 
 
 def test_a_protocol_is_swept_after_training(tmp_path):
-    path = write(tmp_path, {**SMALL, "protocols": ["fixed_subsets"]})
+    (tmp_path / "published.csv").write_text(FIGURES.replace("acc2", "mae"))
+    entry = {"corpus": "toy", "setting": "aligned", "models": {"TFN": "tensor"}, "score": "mean subset"}
+    path = write(tmp_path, {**SMALL, "protocols": ["fixed_subsets"], "published": [entry]})
     bench(path, tmp_path / "out", quiet=True, seeds=[0], epochs=1)
+    assert "TFN, published" not in (tmp_path / "out" / "table.md").read_text()
+    table = (tmp_path / "out" / "robustness" / "table.md").read_text()
+    assert "| score | tensor | TFN, published |" in table
     scores = pd.read_csv(tmp_path / "out" / "robustness" / "summary.csv")
-    assert set(scores["model"]) == {"tensor"}  # one modality has no subsets
+    assert set(scores["model"]) == {"tensor", "TFN, published"}  # one modality has no subsets
     assert "mae: mean subset" in set(scores["metric"])
     with pytest.raises(ConfigError, match=r"no protocol 'fixed_subset'; did you mean 'fixed_subsets'\?"):
         load(write(tmp_path, {**SMALL, "protocols": ["fixed_subset"]}))

@@ -76,6 +76,9 @@ def bench(
         raise DataError(
             f"{out}: every run failed, the first one so: {failed[0].failure} ({failed[0].folder})"
         )
+    first = done[0]
+    figures["corpus"] = first.facts["corpus"]["name"]
+    figures["target"] = figures["target"].replace("", first.target.name)
     summary = _write(experiment, out, done, failed, figures)
     if experiment.protocols:
         compared = sweep_runs(
@@ -144,8 +147,6 @@ def _write(
     only = done[0].target.name  # where the experiment names none
     lost = Counter((str(job.content["target"] or only), job.name) for job in failed)
     summary = summarise(answers, experiment.metrics, lost)
-    first = summary.iloc[0]
-    figures = figures.assign(corpus=first["corpus"], target=figures["target"].replace("", first["target"]))
     figures = figures[~figures["metric"].str.contains(":")]  # those of sweeps stand beside sweeps
     summary = pd.concat([summary, figures], ignore_index=True)
     results = [run.table("results").assign(target=run.target.name) for run in done]

@@ -23,7 +23,7 @@ from affect.report.pictures import (
     shown,
     styled,
 )
-from affect.report.table import markdown, summary_tables
+from affect.report.table import summary_tables, write_tables
 from affect.robustness.scores import contributions
 from affect.robustness.summary import Comparison
 from affect.robustness.sweeps import ONLY
@@ -135,8 +135,8 @@ def curve_names(points: pd.DataFrame) -> list[str]:
 def write_robustness(out: Path, compared: Iterable[Comparison], summary: pd.DataFrame) -> list[Path]:
     """Write scores and pictures.
 
-    `summary.csv` holds the scores, `table.md` the same to read, and `robustness.html`, where plotly is
-    installed, the same with pictures; it needs nothing but itself.
+    `summary.csv` holds the scores, `table.md` and `table.tex` the same to read, and `robustness.html`, where
+    plotly is installed, the same with pictures; it needs nothing but itself.
 
     Args:
         out: the folder.
@@ -145,11 +145,10 @@ def write_robustness(out: Path, compared: Iterable[Comparison], summary: pd.Data
     Returns:
         the files that were written.
     """
-    with writing(out / "summary.csv") as path:
-        summary.to_csv(path, index=False)
-    with writing(out / "table.md") as path:
-        path.write_text(markdown(summary_tables(summary, turned=True)), encoding="utf-8")
-    written = [out / "summary.csv", out / "table.md"]
+    tables, written = summary_tables(summary, turned=True), []
+    for name in ("summary.csv", "table.md", "table.tex"):
+        write_tables(out / name, tables, summary)
+        written.append(out / name)
     if not (source := script()):
         return written
     with writing(out / "robustness.html") as path:

@@ -257,8 +257,9 @@ def write_tables(path: Path, tables: Iterable[Table], frame: pd.DataFrame) -> No
 def _cell(row: Mapping[Any, Any], sign: int, best: bool) -> Cell:
     value = {key: float(x) for key, x in row.items() if isinstance(x, int | float)}
     if "count" not in value or pd.isna(value["count"]):
-        differs = f" (differs: {row['differs']})" if row.get("differs") else ""
-        return Cell(f"{value['mean']:.3f}", (f"published: {row['source']}{differs}",))
+        differs = row.get("differs")
+        apart = f" (differs: {differs})" if isinstance(differs, str) and differs else ""
+        return Cell(f"{value['mean']:.3f}", (f"published: {row['source']}{apart}",))
     failed = int(value.get("failed", 0))
     remarks = [f"{failed} {'run' if failed == 1 else 'runs'} failed"] if failed else []
     if pd.isna(value["mean"]):

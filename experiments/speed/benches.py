@@ -1,6 +1,6 @@
 """A bench with two jobs beside one, and one that is killed.
 
-python -m experiments.speed.benches [--experiment experiments/mosi_words.yaml] [--models ...] [--kills 10]
+python -m experiments.speed.benches [--experiment experiments/speed/bench.yaml] [--models ...] [--kills 10]
 
 Six models, five seeds: done with one job, then with two; then with two and killed (SIGKILL, the whole process
 group) at random moments and begun again, until it is done. All three must leave the same tables to the byte.
@@ -19,12 +19,11 @@ import time
 from pathlib import Path
 
 TABLES = ("results.csv", "summary.csv", "comparisons.csv")
-MODELS = ("text", "acoustic", "concatenation", "late", "tensor", "low-rank")
 
 
 def command(args: argparse.Namespace, out: Path, jobs: int) -> list[str]:
     """The bench, with some jobs."""
-    asked = ["--out", str(out), "--jobs", str(jobs), "--models", *args.models]
+    asked = ["--out", str(out), "--jobs", str(jobs), *(["--models", *args.models] if args.models else [])]
     return [sys.executable, "-m", "affect", "bench", args.experiment, *asked]
 
 
@@ -50,8 +49,8 @@ def killed(args: argparse.Namespace, out: Path, until: float, rng: random.Random
 def main() -> None:
     """One job, two jobs, ten kills."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--experiment", default="experiments/mosi_words.yaml")
-    parser.add_argument("--models", nargs="+", default=MODELS)
+    parser.add_argument("--experiment", default="experiments/speed/bench.yaml")
+    parser.add_argument("--models", nargs="+", help="some of the experiment's alone")
     parser.add_argument("--kills", type=int, default=10)
     args = parser.parse_args()
     rng = random.Random(0)

@@ -24,6 +24,7 @@ ROWS = [
     {"model": "poor", "mean": 1.6, "std": np.nan, "low": 1.4, "high": 1.8, "count": 9, "tie": False, "failed": 1},
     {"model": "gone", "mean": np.nan, "count": 9, "tie": False, "failed": 5},
     {"model": "OLD, published", "mean": 0.7, "source": "A 2019", "beside": "poor", "differs": "other split"},
+    {"model": "NEW, published", "mean": 0.3, "source": "B 2020", "beside": "", "differs": np.nan},
     {"model": "OLD, published", "metric": "acc2", "mean": 0.8, "source": "A 2019", "beside": "poor"},
 ]  # fmt: skip
 SUMMARY = pd.DataFrame([SAME | row for row in ROWS])
@@ -37,11 +38,13 @@ def test_markdown():
         "| near & dear | <ins>0.520 ±0.020 [0.400, 0.600]</ins> |\n"
         "| poor | 1.600 [1.400, 1.800] ab |\n"
         "| OLD, published | 0.700 c |\n"
-        "| gone | failed d |\n\n"
+        "| gone | failed d |\n"
+        "| NEW, published | 0.300 e |\n\n"
         "a: 1 run failed.  \n"
         "b: not clearly better than a constant (1.500).  \n"
         "c: published: A 2019 (differs: other split).  \n"
         "d: 5 runs failed.  \n"
+        "e: published: B 2020.  \n"
         "Bold: the best mean; underlined: the best is not significantly better.\n\n"
         "**published, of other measures**\n\n"
         "| model | metric | value | source |\n| --- | ---: | ---: | ---: |\n"
