@@ -84,6 +84,8 @@ class Training:
                 raise ConfigError(f"training: {name} must be at least 1, got {getattr(self, name)}")
         if not self.learning_rate > 0:
             raise ConfigError(f"training: learning_rate must be positive, got {self.learning_rate}")
+        if self.monitor != "loss":
+            metrics.higher_is_better(self.monitor)  # refuses what is no metric
         for name in ("ramp", "consistency", "imputation", "distillation"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"training: {name} must be at least 0, got {getattr(self, name)}")

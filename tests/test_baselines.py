@@ -653,7 +653,7 @@ def write(folder, content, name="toy.yaml"):
 
 def bench(path, out, jobs=1):
     main(["bench", str(path), "--out", str(out), "--jobs", str(jobs)])
-    return {name: (out / name).read_bytes() for name in ("results.csv", "summary.csv", "table.md")}
+    return {name: (out / name).read_bytes() for name in ("results.csv", "summary.csv", "comparisons.csv")}
 
 
 def test_baselines_stand_in_the_same_table_resume_and_repeat(tmp_path, monkeypatch, capsys):

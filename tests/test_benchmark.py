@@ -3,15 +3,15 @@
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pandas as pd
+import psutil
 import pytest
 import yaml
 
@@ -313,8 +313,10 @@ def ray_cluster():
         yield address
     finally:
         for node in reversed(nodes):
-            os.killpg(node.pid, signal.SIGTERM)
-            node.wait(30)
+            for process in [*psutil.Process(node.pid).children(recursive=True), node]:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            node.wait()
         shutil.rmtree(folder, ignore_errors=True)
 
 
