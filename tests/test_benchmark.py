@@ -228,6 +228,8 @@ def test_published_figures_stand_beside_ours(tmp_path):
     assert rows[2:6] == ["| text", "| tensor", "| TFN, published", "| OLD, published"]
     assert "published: aligned; Somebody 2020 (differs: aligned there)" in table
     assert "quoted from memory, to be verified: Nobody 1999" in table
+    bench(path, tmp_path / "made", quiet=True, seeds=[0], epochs=1, corpus="synthetic:additive")
+    assert "published" not in (tmp_path / "made" / "table.md").read_text()  # they are of another corpus
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from affect.report.gathering import NOTES, gathered
 from affect.results import compare, costs, gather, summarise
 from affect.robustness.protocols import protocol
 from affect.robustness.runs import scores_of, sweep_runs
-from affect.runs import Finished, Job, prepare
+from affect.runs import Finished, Job, is_generated, prepare
 from affect.workers import processes, work
 
 
@@ -51,7 +51,8 @@ def bench(
         out: the folder of results and runs; on a cluster, one that every machine sees.
         workers: runs at the same time; one by default, and as many as a cluster has.
         quiet: no progress bar.
-        corpus: another corpus of the same modalities and targets, such as `synthetic:mosi_unaligned`.
+        corpus: another corpus of the same modalities and targets, such as `synthetic:mosi_unaligned`;
+            published figures stand beside none that is generated.
         seeds: other seeds than the experiment's.
         epochs: at most, other than the experiment's.
         models: some of the experiment's alone.
@@ -66,6 +67,8 @@ def bench(
     path, out = Path(path), Path(out).resolve()
     whole = load(path)
     figures = published(whole, path)
+    if corpus is not None and is_generated(corpus):
+        figures = figures.head(0)  # they are of the corpus that was left out
     experiment = whole.changed(corpus, seeds, epochs, models)
     todo = jobs(experiment, path, out)
     _check(todo, path)
@@ -76,9 +79,10 @@ def bench(
         raise DataError(
             f"{out}: every run failed, the first one so: {failed[0].failure} ({failed[0].folder})"
         )
-    first = done[0]
-    figures["corpus"] = first.facts["corpus"]["name"]
-    figures["target"] = figures["target"].replace("", first.target.name)
+    figures = figures.assign(
+        corpus=done[0].facts["corpus"]["name"],
+        target=figures["target"].replace("", done[0].target.name),
+    )
     summary = _write(experiment, out, done, failed, figures)
     if experiment.protocols:
         compared = sweep_runs(

@@ -11,7 +11,17 @@ failed.txt          why there is no run, where an attempt failed
 A baseline has neither a history nor weights: it is fitted again from its corpus when it is asked to predict.
 """
 
-from affect.runs.finished import Finished, corpus_path, find, load_model, predict, prepare
+from affect.runs.finished import Finished, corpus_path, find, is_generated, load_model, predict, prepare
 from affect.runs.jobs import Job, digest
 
-__all__ = ["Finished", "Job", "corpus_path", "digest", "find", "load_model", "predict", "prepare"]
+__all__ = [
+    "Finished",
+    "Job",
+    "corpus_path",
+    "digest",
+    "find",
+    "is_generated",
+    "load_model",
+    "predict",
+    "prepare",
+]

@@ -207,7 +207,12 @@ def prepare(configuration: Configuration, fold: int, root: Path) -> Corpus:
 
 def corpus_path(corpus: str, root: Path) -> str:
     """A generated corpus by its name; a file by its whole path."""
-    return corpus if corpus.partition(":")[0] == "synthetic" else str((root / corpus).resolve())
+    return corpus if is_generated(corpus) else str((root / corpus).resolve())
+
+
+def is_generated(corpus: str) -> bool:
+    """Whether this is the name of a generated corpus, not a file."""
+    return corpus.partition(":")[0] == "synthetic"
 
 
 def fitted(parts: BaselineModel, configuration: Configuration, corpus: Corpus, seed: int) -> Baseline:

@@ -10,7 +10,7 @@ import torch
 import yaml
 
 import affect
-from affect.benchmark import Experiment, bench
+from affect.benchmark import Experiment, bench, load, published
 from affect.benchmark.experiment import jobs
 from affect.configuration import parse
 from affect.data.shapes import SHAPES
@@ -139,9 +139,11 @@ def test_the_experiment_runs_on_the_shape(stem, tmp_path):
     assert ours["mean"].notna().all()
     results = pd.read_csv(tmp_path / "results.csv")
     assert set(results["corpus"]) == {f"synthetic:{SHAPE[stem]}:16"}
-    shown = set(summary["model"])
+    assert set(summary["model"]) == set(models)  # a published figure is of the corpus, not of its shape
+    found = published(load(path), path)
+    shown = set(zip(found["model"], found["metric"], strict=True))
     for entry in quoted(path):
         for row in figures(ROOT / "experiments" / "published.csv")[1:]:
             metric = entry.get("metrics", {}).get(row[3], row[3])
             if is_of(row, entry) and metric in set(ours["metric"]) and "score" not in entry:
-                assert f"{row[2]}, published" in shown
+                assert (f"{row[2]}, published", metric) in shown
