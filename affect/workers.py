@@ -35,15 +35,10 @@ def processes(count: int | None = None, backend: str = "loky", address: str | No
     """
     if backend not in BACKENDS:
         raise ConfigError(f"workers: no backend '{backend}'; known: {', '.join(BACKENDS)}")
-    if (backend == "loky") != (address is None):
-        raise ConfigError(
-            f"workers: {backend} "
-            + (
-                "has no address; leave it out"
-                if address
-                else "needs the address of a cluster that was started"
-            )
-        )
+    if backend == "loky" and address is not None:
+        raise ConfigError("workers: loky has no address; leave it out")
+    if backend != "loky" and address is None:
+        raise ConfigError(f"workers: {backend} needs the address of a cluster that was started")
     if backend == "loky":
         block = _local(1 if count is None else count)
     else:

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import pandas as pd
 import psutil
@@ -18,6 +19,8 @@ import yaml
 import affect
 from affect.benchmark import bench, jobs, load, published
 from affect.data.corpus import Split
+from affect.data.native import save
+from affect.data.targets import Regression
 from affect.errors import ConfigError, DataError
 from affect.runs import Finished, find
 from affect.workers import processes, work
@@ -66,11 +69,16 @@ def same_tables(one, other):
         assert (one / table).read_bytes() == (other / table).read_bytes(), table
 
 
-def test_a_failed_run_is_recorded_and_tried_again(tmp_path):
+def bench_fragile(folder, broken):
+    """A bench by the command line, one of whose models cannot be built with some seeds."""
     models = {**SMALL["models"], "fragile": {"fusion": "fragile.Fragile"}}
-    path, out = write(tmp_path, {**SMALL, "models": models}), tmp_path / "out"
-    (tmp_path / "fragile.py").write_text(FRAGILE.replace("BROKEN", "{1}"))
-    ended = subprocess.run(command(path, out), capture_output=True, text=True, check=False)
+    path, out = write(folder, {**SMALL, "models": models}), folder / "out"
+    (folder / "fragile.py").write_text(FRAGILE.replace("BROKEN", broken))
+    return path, out, subprocess.run(command(path, out), capture_output=True, text=True, check=False)
+
+
+def test_a_failed_run_is_recorded_and_tried_again(tmp_path):
+    path, out, ended = bench_fragile(tmp_path, broken="{1}")
     assert ended.returncode == 1
     assert "fragile" in ended.stdout
     assert ended.stderr.splitlines()[-1] == (
@@ -94,10 +102,7 @@ def test_a_failed_run_is_recorded_and_tried_again(tmp_path):
 
 
 def test_a_model_of_which_no_run_is_left_stands_in_the_table(tmp_path):
-    models = {**SMALL["models"], "fragile": {"fusion": "fragile.Fragile"}}
-    path, out = write(tmp_path, {**SMALL, "models": models}), tmp_path / "out"
-    (tmp_path / "fragile.py").write_text(FRAGILE.replace("BROKEN", "{0, 1}"))
-    ended = subprocess.run(command(path, out), capture_output=True, text=True, check=False)
+    path, out, ended = bench_fragile(tmp_path, broken="{0, 1}")
     assert ended.returncode == 1
     table = (out / "table.md").read_text()
     mark = re.search(r"^(\w): 2 runs failed\.", table, re.MULTILINE)[1]
@@ -342,6 +347,26 @@ def test_a_dask_cluster_gives_the_same_rows(whole, tmp_path):
             check=True, capture_output=True, timeout=300,
         )  # fmt: skip
     same_tables(tmp_path / "out", out)
+
+
+def test_a_target_of_which_no_run_is_left_is_said(tmp_path):
+    rows = affect.load("synthetic")
+    twice = {
+        name: replace(part, targets={**part.targets, "arousal": part.targets["sentiment"]})
+        for name, part in rows.splits.items()
+    }
+    targets = {**rows.targets, "arousal": Regression("arousal")}  # no scale, so no two-class accuracy
+    save(affect.Corpus("twice", twice, targets), tmp_path / "twice.safetensors")
+    content = {**SMALL, "corpus": "twice.safetensors", "target": ["sentiment", "arousal"], "seeds": [0]}
+    content["training"] = {"epochs": 1, "monitor": "acc2_nonzero"}
+    out = tmp_path / "out"
+    with pytest.raises(DataError) as refused:
+        bench(write(tmp_path, content), out, quiet=True)
+    assert str(refused.value).startswith(
+        f"{out}: every run for arousal failed, the first one so: ConfigError: "
+    )
+    assert set(pd.read_csv(out / "summary.csv")["target"]) == {"sentiment"}
+    assert (out / "report.html").exists()
 
 
 def test_every_run_failed_is_said(tmp_path):

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from affect.benchmark.experiment import Experiment, jobs, load
+from affect.benchmark.experiment import jobs, load
 from affect.benchmark.figures import published
 from affect.configuration import parse
 from affect.costs import COSTS
 from affect.errors import DataError
 from affect.files import writing
 from affect.report import Table, frame_table, summary_tables, write_report, write_robustness, write_tables
-from affect.report.gathering import NOTES, gathered
+from affect.report.gathering import NOTES, contents_of
 from affect.results import compare, costs, gather, summarise
 from affect.robustness.protocols import protocol
 from affect.robustness.runs import scores_of, sweep_runs
@@ -62,7 +62,8 @@ def bench(
         the summary: one row per target, model and metric; `failed` says how many runs of a model did.
     Raises:
         ConfigError: the experiment cannot be run as it stands.
-        DataError: every run failed.
+        DataError: every run failed, or every run for one of several targets; the tables of the others are
+            written.
     """
     path, out = Path(path), Path(out).resolve()
     whole = load(path)
@@ -76,14 +77,18 @@ def bench(
     done = [Finished.read(job.folder) for job in todo if job.done]
     failed = [job for job in todo if not job.done]
     if not done:
-        raise DataError(
-            f"{out}: every run failed, the first one so: {failed[0].failure} ({failed[0].folder})"
-        )
+        raise _all_lost(out, "every run", failed)
+    only = done[0].target.name  # where the experiment names none
     figures = figures.assign(
-        corpus=done[0].facts["corpus"]["name"],
-        target=figures["target"].replace("", done[0].target.name),
+        corpus=done[0].facts["corpus"]["name"], target=figures["target"].replace("", only)
     )
-    summary = _write(experiment, out, done, failed, figures)
+    lost = Counter((str(job.content["target"] or only), job.name) for job in failed)
+    answers = gather(done)
+    summary = summarise(answers, experiment.metrics, lost)
+    plain = figures[~figures["metric"].str.contains(":")]  # those of sweeps stand beside sweeps
+    summary = pd.concat([summary, plain], ignore_index=True)
+    pairs = compare(answers, experiment.metrics[:1])
+    _write(out, done, summary, pairs, experiment.notes)
     if experiment.protocols:
         compared = sweep_runs(
             [run.folder for run in done], protocol(experiment.protocols), out / "robustness",
@@ -92,16 +97,23 @@ def bench(
         scores = scores_of(compared, experiment.metrics)
         beside = figures[figures["metric"].isin(scores["metric"])]
         write_robustness(out / "robustness", compared, pd.concat([scores, beside], ignore_index=True))
-    write_report(out / "report.html", gathered([out], path.stem, done))
+    write_report(out / "report.html", contents_of(path.stem, answers, summary, pairs, experiment.notes))
+    told = {own.target.name for own in answers} | {None}
+    if silent := [job for job in failed if job.content["target"] not in told]:
+        raise _all_lost(out, f"every run for {silent[0].content['target']}", silent)
     return summary
+
+
+def _all_lost(out: Path, what: str, failed: list[Job]) -> DataError:
+    return DataError(f"{out}: {what} failed, the first one so: {failed[0].failure} ({failed[0].folder})")
 
 
 def _check(todo: list[Job], path: Path) -> None:
     """What cannot be run is refused here, not in the runs."""
-    for job in {job.folder.parent: job for job in todo}.values():
-        configuration = parse(job.content, str(path))
-        corpus = prepare(configuration, job.fold, job.root)
-        configuration.model.build(corpus.without("test"), configuration.target)
+    each = [parse(job.content, str(path)) for job in {job.folder.parent: job for job in todo}.values()]
+    corpus = prepare(each[0], todo[0].fold, todo[0].root).without("test")  # all models have one corpus
+    for configuration in each:
+        configuration.model.build(corpus, configuration.target)
     for job in todo:
         if job.teacher is not None:
             Finished.read(job.teacher)
@@ -136,25 +148,11 @@ def _alone(job: Job) -> bool:
 
 
 def _write(
-    experiment: Experiment,
-    out: Path,
-    done: list[Finished],
-    failed: list[Job],
-    figures: pd.DataFrame,
-) -> pd.DataFrame:
-    """Every table of the bench.
-
-    Returns:
-        the summary.
-    """
-    answers = gather(done)
-    only = done[0].target.name  # where the experiment names none
-    lost = Counter((str(job.content["target"] or only), job.name) for job in failed)
-    summary = summarise(answers, experiment.metrics, lost)
-    figures = figures[~figures["metric"].str.contains(":")]  # those of sweeps stand beside sweeps
-    summary = pd.concat([summary, figures], ignore_index=True)
+    out: Path, done: list[Finished], summary: pd.DataFrame, pairs: pd.DataFrame, notes: Iterable[str]
+) -> None:
+    """Every table of the bench."""
+    spent = costs(done)
     results = [run.table("results").assign(target=run.target.name) for run in done]
-    pairs, spent = compare(answers, experiment.metrics[:1]), costs(done)
     frames = {
         "results": pd.concat(results, ignore_index=True),
         "summary": summary,
@@ -167,8 +165,7 @@ def _write(
     for form in ("md", "tex"):
         write_tables(out / f"table.{form}", tables, summary)
     with writing(out / NOTES) as partial:
-        partial.write_text("\n".join(experiment.notes), encoding="utf-8")
-    return summary
+        partial.write_text("\n".join(notes), encoding="utf-8")
 
 
 def _costs(spent: pd.DataFrame) -> list[Table]:

@@ -51,11 +51,10 @@ def published(experiment: Experiment, path: Path) -> pd.DataFrame:
     Raises:
         ConfigError: an entry has an unknown key, names no figure, or a model that is not there.
     """
-    rows = [
-        row
-        for given in experiment.published
-        for row in _rows(_checked(given, experiment, path), path, experiment)
-    ]
+    entries = [_checked(given, experiment, path) for given in experiment.published]
+    figures = path.parent / "published.csv"
+    table = pd.read_csv(figures) if entries else pd.DataFrame()
+    rows = [row for entry in entries for row in _rows(entry, table, figures, path, experiment)]
     return pd.DataFrame(rows, columns=["target", "model", "metric", "mean", "source", "beside", "differs"])
 
 
@@ -72,9 +71,9 @@ def _checked(given: Mapping[str, Any], experiment: Experiment, path: Path) -> Pu
     return entry
 
 
-def _rows(entry: Published, path: Path, experiment: Experiment) -> Iterator[dict[str, Any]]:
-    figures = path.parent / "published.csv"
-    table = pd.read_csv(figures)
+def _rows(
+    entry: Published, table: pd.DataFrame, figures: Path, path: Path, experiment: Experiment
+) -> Iterator[dict[str, Any]]:
     found = table[(table["corpus"] == entry.corpus) & (table["setting"] == entry.setting)]
     if found.empty:
         known = table.loc[table["corpus"] == entry.corpus, "setting"].unique()

@@ -12,13 +12,13 @@ from affect.errors import AffectError
 from affect.report.contents import Contents
 from affect.results import Answers, compare, costs, gather, summarise
 from affect.robustness.runs import kept_sweeps
-from affect.runs import Finished, find
+from affect.runs import find
 
 SUMMARY, COMPARISONS, NOTES = "summary.csv", "comparisons.csv", "notes.txt"
 """What a bench leaves beside its runs, so that a report need not make it again."""
 
 
-def gathered(folders: Iterable[str | Path], title: str = "", runs: Iterable[Finished] = ()) -> Contents:
+def gathered(folders: Iterable[str | Path], title: str = "") -> Contents:
     """Everything that is known of the runs in some folders.
 
     Tables that a bench left are read; of other runs they are made.
@@ -26,28 +26,52 @@ def gathered(folders: Iterable[str | Path], title: str = "", runs: Iterable[Fini
     Args:
         folders: of benches or runs.
         title: the report's; the folders' names by default.
-        runs: those that are meant, where not all in the folders are.
     Raises:
         DataError: there is no finished run, or two of the same corpus, target, model, seed and fold.
     """
     places = [Path(folder).resolve() for folder in folders]
-    runs = list(runs) or find(places)
+    runs = find(places)
     answers = gather(runs)
     benches = [place for place in places if (place / SUMMARY).is_file()]
-    rest = gather(run for run in runs if not any(run.folder.resolve().is_relative_to(b) for b in benches))
-    notes = [note for b in benches for note in (b / NOTES).read_text().splitlines()]
-    notes = [note for run in runs for note in run.facts["corpus"]["notes"]] + notes
+    alone = [run for run in runs if not any(run.folder.resolve().is_relative_to(b) for b in benches)]
+    rest = gather(alone) if benches else answers
+    summaries, pairs = ([pd.read_csv(b / name) for b in benches] for name in (SUMMARY, COMPARISONS))
+    return contents_of(
+        title or ", ".join(place.name for place in places),
+        answers,
+        pd.concat([*summaries, summarise(rest)], ignore_index=True),
+        pd.concat([*pairs, compare(rest)], ignore_index=True),
+        [note for b in benches for note in (b / NOTES).read_text().splitlines()],
+    )
+
+
+def contents_of(
+    title: str,
+    answers: list[Answers],
+    summary: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    notes: Iterable[str] = (),
+) -> Contents:
+    """Tables, and what the runs behind them have to say beside.
+
+    Args:
+        title: the report's.
+        answers: what the models said.
+        summary: as in `Contents`.
+        comparisons: the same.
+        notes: beside those of the corpora.
+    """
+    runs = [run for own in answers for run in own.runs]
+    told = [note for run in runs for note in run.facts["corpus"]["notes"]]
     return Contents(
-        title=title or ", ".join(place.name for place in places),
-        summary=pd.concat([*(pd.read_csv(b / SUMMARY) for b in benches), summarise(rest)], ignore_index=True),
+        title=title,
+        summary=summary,
         answers=answers,
-        comparisons=pd.concat(
-            [*(pd.read_csv(b / COMPARISONS) for b in benches), compare(rest)], ignore_index=True
-        ),
+        comparisons=comparisons,
         costs=costs(runs),
         robustness=kept_sweeps(runs),
         transcripts=_transcripts(answers),
-        notes=tuple(dict.fromkeys(notes)),
+        notes=tuple(dict.fromkeys([*told, *notes])),
     )
 
 

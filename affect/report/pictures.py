@@ -151,9 +151,8 @@ def learning_curves(
     figure: go.Figure = plotly().Figure()
     models: dict[str, list[tuple[Finished, pd.DataFrame]]] = {}
     for run in runs:
-        history = run.table("history")
-        if metric in history:
-            models.setdefault(run.name, []).append((run, history))
+        if metric in run.history:
+            models.setdefault(run.name, []).append((run, run.history))
     first = set(models if shown_first is None else shown_first)
     for place, (model, histories) in enumerate(models.items()):
         parts = [_line(run, history, metric) for run, history in histories]

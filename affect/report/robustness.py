@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -156,8 +156,8 @@ def write_robustness(out: Path, compared: Iterable[Comparison], summary: pd.Data
     return [*written, out / "robustness.html"]
 
 
-def figures_of(compared: Comparison, metric: str) -> list[go.Figure]:
-    """Every picture of a comparison: what is left without each modality, and each curve.
+def charts_of(compared: Comparison, metric: str) -> list[dict[str, Any]]:
+    """Every picture of a comparison, as `embedded` makes them: what each subset leaves, and each curve.
 
     Args:
         compared: models side by side.
@@ -169,7 +169,8 @@ def figures_of(compared: Comparison, metric: str) -> list[go.Figure]:
         figures.append(subset_map(points, metric))
         with suppress(ConfigError):  # some subsets were swept, not all
             figures.append(contribution_chart(points, metric, compared.floor(metric)))
-    return figures + [rate_curves(points, metric, curve) for curve in curve_names(points)]
+    figures += [rate_curves(points, metric, curve) for curve in curve_names(points)]
+    return [embedded({metric: figure}) for figure in figures]
 
 
 def _page(compared: list[Comparison], summary: pd.DataFrame, source: str) -> str:
@@ -179,8 +180,7 @@ def _page(compared: list[Comparison], summary: pd.DataFrame, source: str) -> str
         rows = summary[(summary["corpus"] == own.corpus) & (summary["target"] == own.target.name)]
         metric = str(rows["metric"].iloc[0]).partition(":")[0]
         title = f"{own.corpus} · {own.target.name}"
-        charts = [embedded({metric: figure}) for figure in figures_of(own, metric)]
-        parts.append({"title": title, "charts": charts, "table": tables[title]})
+        parts.append({"title": title, "charts": charts_of(own, metric), "table": tables[title]})
     return rendered("robustness.html", title="Robustness", parts=parts, plotly=source)
 
 

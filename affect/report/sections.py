@@ -18,7 +18,7 @@ from affect.metrics import Array
 from affect.report.contents import Contents
 from affect.report.pictures import agreement, classes_of, confusion, cost_scatter, embedded, learning_curves
 from affect.report.records import column, number, numbers, records
-from affect.report.robustness import figures_of
+from affect.report.robustness import charts_of
 from affect.report.table import Cell, Table, cells, elsewhere
 from affect.results import Answers
 
@@ -90,7 +90,8 @@ def _results(summary: pd.DataFrame) -> Section:
         name = Cell(str(model), _common(own) if model in published else ())
         plain = [Cell(cell.text, () if name.remarks else cell.remarks, cell.best, cell.tie) for cell in own]
         rows.append((str(model), [name, *plain]))
-    marked, marks = Table("", "", [], rows).marked()
+    table = Table("", "", [], rows)
+    marked, marks = table.marked()
     content = {
         "metrics": [
             {
@@ -110,14 +111,14 @@ def _results(summary: pd.DataFrame) -> Section:
             for label, own in marked
         ],
         "marks": marks,
-        "ties": any(cell.tie for _, row in rows for cell in row),
+        "ties": table.ties,
         "picture": _picture(summary),
     }
     return Section("results", "Results", template="results.html", content=content)
 
 
 def _common(own: list[Cell]) -> tuple[str, ...]:
-    """The remarks that all cells share, or those of all where they differ."""
+    """The remarks of all cells, each once."""
     return tuple(dict.fromkeys(remark for cell in own for remark in cell.remarks))
 
 
@@ -215,15 +216,16 @@ def _comparisons(table: pd.DataFrame) -> Iterator[Section]:
 def _curves(answers: Answers, summary: pd.DataFrame, drawn: bool) -> Iterator[Section]:
     if not drawn:
         return
-    histories = [run.table("history") for run in answers.runs]
-    known = dict.fromkeys(str(name) for table in histories for name in table if name not in _NOT_MEASURED)
+    known = dict.fromkeys(
+        str(name) for run in answers.runs for name in run.history if name not in _NOT_MEASURED
+    )
     if not known:
         return
     first = str(summary["metric"].iloc[0])
     best = summary[(summary["metric"] == first) & summary["count"].notna()].sort_values(
         "mean", ascending=not metrics.higher_is_better(first), kind="stable"
     )
-    trained = {run.name for run, table in zip(answers.runs, histories, strict=True) if not table.empty}
+    trained = {run.name for run in answers.runs if not run.history.empty}
     seen = [name for name in best["model"] if name in trained][:_SEEN_FIRST]
     figures = {name: learning_curves(answers.runs, name, seen) for name in known}
     more = len(trained) > len(seen)
@@ -242,20 +244,20 @@ _NOT_MEASURED = ("epoch", "seconds", "epoch_seconds")
 def _errors(answers: Answers, drawn: bool) -> Iterator[Section]:
     if not drawn:
         return
-    number = isinstance(answers.target, Regression)
-    draw = agreement if number else confusion
+    scalar = isinstance(answers.target, Regression)
+    draw = agreement if scalar else confusion
     figures = {model: draw(answers, model) for model in answers.said}
     note = (
         "A point per test label; on the dashed line the two are the same."
-        if number
+        if scalar
         else "Rows are labels, columns decisions; all seeds together. Counts are shown under the pointer."
     )
-    title = "Predictions and labels" if number else "Confusion"
+    title = "Predictions and labels" if scalar else "Confusion"
     yield Section("errors", title, note, charts=[embedded(figures, "model")])
 
 
 def _robustness(found: list[Any], metric: str) -> Iterator[Section]:
-    charts = [embedded({metric: figure}) for compared in found for figure in figures_of(compared, metric)]
+    charts = [chart for compared in found for chart in charts_of(compared, metric)]
     if charts:
         yield Section(
             "robustness",

@@ -51,6 +51,11 @@ class Table:
     heads: list[str]
     rows: list[tuple[str, list[Cell]]] = field(default_factory=list)
 
+    @property
+    def ties(self) -> bool:
+        """Whether any cell ties with the best."""
+        return any(cell.tie for _, row in self.rows for cell in row)
+
     def marked(self) -> tuple[list[tuple[str, list[tuple[Cell, str]]]], dict[str, str]]:
         """The rows, each cell with the letters that stand for its remarks; and the letter of each remark."""
         marks: dict[str, str] = {}
@@ -157,7 +162,7 @@ def markdown(tables: Iterable[Table]) -> str:
             texts = [f"{_decorated(cell, '**', '**', '<ins>', '</ins>')} {signs}" for cell, signs in row]
             lines.append(_line([label, *texts]))
         notes = [f"{mark}: {remark}.  " for remark, mark in marks.items()]
-        if any(cell.tie for _, row in table.rows for cell in row):
+        if table.ties:
             notes.append(f"{LEGEND[0].upper()}{LEGEND[1:]}.  ")
         parts.append("\n".join([*lines, *([""] if notes else []), *notes]).rstrip())
     return "\n\n".join(parts) + "\n"
@@ -199,7 +204,7 @@ def latex(tables: Iterable[Table]) -> str:
             parts.append(" & ".join([_escaped(label), *texts]) + r" \\")
         parts += [r"\bottomrule", r"\end{tabular}"]
         notes = [rf"\textsuperscript{{{mark}}}{_escaped(remark)}" for remark, mark in marks.items()]
-        if any(cell.tie for _, row in table.rows for cell in row):
+        if table.ties:
             notes.append(LEGEND)
         if notes:
             parts.append(r"\par\footnotesize " + "; ".join(notes) + ".")
@@ -227,7 +232,7 @@ def show(tables: Iterable[Table], console: Console | None = None) -> None:
         console.print(shown)
         for remark, mark in marks.items():
             console.print(f"{mark} {remark}", style="dim", highlight=False)
-        if any(cell.tie for _, row in table.rows for cell in row):
+        if table.ties:
             console.print(LEGEND, style="dim", highlight=False)
         console.print()
 

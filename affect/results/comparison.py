@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -14,7 +13,7 @@ from affect import metrics
 from affect.errors import ConfigError, did_you_mean
 from affect.metrics import Metric
 from affect.results.answers import Answers
-from affect.results.summary import LEVEL, differing, measured, values_and_gains
+from affect.results.summary import LEVEL, asked, differing, values_and_gains
 from affect.statistics import cohens_d, corrected_t, superiority, wilcoxon_p
 
 MOST = 12
@@ -54,16 +53,16 @@ def compare(
     Raises:
         ConfigError: there is no such baseline, or no target has such a metric.
     """
-    answers, wanted = list(answers), list(wanted)
+    answers = list(answers)
     models = {name for own in answers for name in own.said}
     if baseline is not None and baseline not in models:
         raise ConfigError(f"compare: no model '{baseline}'; {did_you_mean(baseline, models)}")
-    rows = []
-    for own in answers:
-        mine = [metric for metric in wanted if metric in metrics.metrics_for(own.target)]
-        first = list(metrics.metrics_for(own.target))[:1]
-        found = measured([own], mine or first, partial(_pairs, baseline=baseline))
-        rows += [row for _, part in found for row in part]
+    rows = [
+        row
+        for own, mine in asked(answers, wanted)
+        for metric in mine or list(metrics.metrics_for(own.target))[:1]
+        for row in _pairs(own, metric, baseline)
+    ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

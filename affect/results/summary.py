@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,9 +19,6 @@ LEVEL = 0.05
 
 Spread: TypeAlias = dict[str, float]
 """What `affect.statistics.spread` says."""
-
-Measuring: TypeAlias = Callable[[Answers, str], list[dict[str, Any]]]
-"""From answers and the name of a metric to rows of a table."""
 
 
 def summarise(
@@ -45,31 +42,26 @@ def summarise(
     Raises:
         ConfigError: no target has a metric of that name.
     """
-    failed = failed or {}
-    rows = [
-        {**row, "failed": failed.get((own.target.name, row["model"]), 0)}
-        for own, found in measured(answers, wanted, _rows)
-        for row in [*found, *_lost(own, found, failed)]
-    ]
+    failed, wanted = failed or {}, list(wanted)
+    rows = []
+    for own, mine in asked(answers, wanted):
+        for metric in mine if wanted else metrics.metrics_for(own.target):
+            found = _rows(own, metric)
+            rows += [
+                {**row, "failed": failed.get((own.target.name, row["model"]), 0)}
+                for row in [*found, *_lost(own, found, failed)]
+            ]
     return pd.DataFrame(rows)
 
 
-def measured(
-    answers: Iterable[Answers], wanted: Iterable[str], measuring: Measuring
-) -> Iterable[tuple[Answers, list[dict[str, Any]]]]:
-    """What `measuring(answers, name of a metric)` finds, for every metric that is wanted, in order."""
+def asked(answers: Iterable[Answers], wanted: Iterable[str]) -> list[tuple[Answers, list[str]]]:
+    """For each target the metrics that are wanted and that it has; one that no target has is refused."""
     answers, wanted = list(answers), list(wanted)
     known = {metric for own in answers for metric in metrics.metrics_for(own.target)}
     for metric in wanted:
         if metric not in known:
             raise ConfigError(f"results: no target has the metric '{metric}'; {did_you_mean(metric, known)}")
-    todo = [
-        (own, metric)
-        for own in answers
-        for metric in wanted or metrics.metrics_for(own.target)
-        if metric in metrics.metrics_for(own.target)
-    ]
-    return [(own, measuring(own, metric)) for own, metric in todo]
+    return [(own, [m for m in wanted if m in metrics.metrics_for(own.target)]) for own in answers]
 
 
 def _rows(own: Answers, metric: str) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from affect.files import writing
 from affect.metrics import metrics_for
 from affect.robustness.summary import Comparison, check_baseline, check_metric
 from affect.robustness.sweeps import Grid, Sweep, sweep
-from affect.runs import Finished, find, load_model, prepare
+from affect.runs import Finished, find, prepare
 from affect.workers import processes, work
 
 SWEEPS = "sweeps"
@@ -68,10 +68,10 @@ def sweep_runs(
     tidy = pd.concat([own.results.assign(target=own.target.name) for own in sweeps], ignore_index=True)
     with writing(Path(out) / "robustness.csv") as path:
         tidy.to_csv(path, index=False)
-    return side_by_side(sweeps, 1 if workers is None else workers, lacking)
+    return side_by_side(sweeps, lacking)
 
 
-def side_by_side(sweeps: Iterable[Sweep], workers: int = 1, lacking: str | None = None) -> list[Comparison]:
+def side_by_side(sweeps: Iterable[Sweep], lacking: str | None = None) -> list[Comparison]:
     """Sweeps of one corpus, target and split over the same conditions, each such lot by itself.
 
     A model of one modality has other subsets than the rest. What was swept over nothing is left out, where
@@ -79,7 +79,6 @@ def side_by_side(sweeps: Iterable[Sweep], workers: int = 1, lacking: str | None 
 
     Args:
         sweeps: of several models, seeds and folds.
-        workers: models at the same time, where intervals are drawn.
         lacking: a modality: compare on the samples alone that never had it.
     """
     lots: dict[tuple[str, ...], list[Sweep]] = {}
@@ -87,7 +86,7 @@ def side_by_side(sweeps: Iterable[Sweep], workers: int = 1, lacking: str | None 
         key = (own.where["corpus"], own.target.name, own.where["split"], own.conditions.to_csv())
         lots.setdefault(key, []).append(own)
     told = [lot for lot in lots.values() if len(lot[0].conditions) > 1] or list(lots.values())
-    return [Comparison(lot, workers=workers, lacking=lacking) for lot in told]
+    return [Comparison(lot, lacking=lacking) for lot in told]
 
 
 def kept_sweeps(runs: Iterable[Finished], split: str = "test") -> list[Comparison]:
@@ -135,7 +134,7 @@ def scores_of(
 def sweep_run(folder: Path, grid: Grid, split: str = "test") -> Sweep:
     """The sweep of one finished run, from its folder where it was done before."""
     run = Finished.read(folder)
-    model = load_model(folder)
+    model = run.model()
     asked = hashlib.sha256(repr([split, grid(model)]).encode()).hexdigest()[:8]
     kept = folder / SWEEPS / asked
     if not (kept / "predictions.npz").is_file():

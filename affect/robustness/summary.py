@@ -17,7 +17,6 @@ from affect.metrics import Array, Metric
 from affect.robustness.scores import area, effective_robustness, retained
 from affect.robustness.sweeps import ONLY, Sweep
 from affect.statistics import interval, resampled, spread
-from affect.workers import processes
 
 _Score = Callable[[Array, Array], Array]
 """From the values under all conditions, (..., conditions), and the baseline's, to a score, (...)."""
@@ -32,7 +31,6 @@ class Comparison:
     Args:
         sweeps: of several models, seeds and folds, over one grid and one split.
         resamples: bootstrap resamples.
-        workers: models at the same time.
         lacking: a modality: look at the samples alone that never had it.
     Raises:
         DataError: there is no sweep, the sweeps are not over the same conditions and samples, or no sample
@@ -45,16 +43,14 @@ class Comparison:
         ['pearson: clean', 'pearson: mean subset', 'pearson: worst subset']
     """
 
-    def __init__(
-        self, sweeps: Iterable[Sweep], resamples: int = 500, workers: int = 1, lacking: str | None = None
-    ) -> None:
+    def __init__(self, sweeps: Iterable[Sweep], resamples: int = 500, lacking: str | None = None) -> None:
         self._models = _laid_together(sweeps)
         if lacking is not None:
             self._models = {
                 name: [_lacking(lacking, own) for own in seeds] for name, seeds in self._models.items()
             }
         self._first = next(iter(self._models.values()))[0]
-        self._resamples, self._workers = resamples, workers
+        self._resamples = resamples
         self._measured: dict[str, dict[str, _Values]] = {}
 
     @property
@@ -143,15 +139,13 @@ class Comparison:
 
     def _values(self, metric: str) -> dict[str, _Values]:
         """A metric of every model; measured once."""
-        import joblib
-
         known = metrics.metrics_for(self.target)
         check_metric(metric, known)
         if metric not in self._measured:
-            measure = joblib.delayed(partial(_measured, metric=known[metric], resamples=self._resamples))
-            with processes(self._workers):
-                values = joblib.Parallel()(measure(own) for own in self._models.values())
-            self._measured[metric] = dict(zip(self._models, values, strict=True))
+            self._measured[metric] = {
+                name: _measured(sweeps, known[metric], self._resamples)
+                for name, sweeps in self._models.items()
+            }
         return self._measured[metric]
 
     @cached_property

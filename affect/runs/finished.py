@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -81,6 +81,43 @@ class Finished:
         """What was asked for."""
         return parse(self.content, str(self.folder / "config.yaml"))
 
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """One row per epoch; none where it has no epochs."""
+        return self.table("history")
+
+    def model(self) -> FusionModel:
+        """Its model, in eval mode.
+
+        Raises:
+            ConfigError: it is a baseline's run, which has no weights.
+        """
+        from safetensors.torch import load_file
+
+        parts, shape = self.configuration.model, self.facts["shape"]
+        if isinstance(parts, BaselineModel):
+            raise ConfigError(
+                f"{self.folder}: a baseline has no weights to load; affect.runs.predict fits it again"
+            )
+        model = FusionModel.for_shape(
+            shape["dims"],
+            self.target,
+            shape["aligned"],
+            encoder={name: parts.encoder_of(name) for name in shape["dims"]},
+            aligner=parts.aligner,
+            imputer=parts.imputer,
+            helpers=parts.helpers,
+            fusion=parts.fusion,
+            head=parts.head,
+            width=parts.width,
+            out_dim=parts.out_dim,
+        )
+        if shape["scaled"]:
+            dims = {name: shape["dims"][name] for name in shape["scaled"]}
+            model.scaler = Scaler(dims, parts.scaling, parts.nonfinite)
+        model.load_state_dict(load_file(self.folder / "model.safetensors"))
+        return model.eval()
+
     def table(self, name: str) -> pd.DataFrame:
         """One of its tables: results, predictions or history; empty where it has none."""
         path = self.folder / f"{name}.csv"
@@ -138,10 +175,10 @@ def predict(folder: str | Path, source: str | Path, split: str | None = None) ->
     rows = corpus[split or ("test" if "test" in corpus.splits else next(iter(corpus.splits)))]
     model: FusionModel | Baseline
     if isinstance(configuration.model, BaselineModel):
-        model = _fitted_again(folder, configuration.model, configuration, facts)
+        model = _fitted_again(run, configuration.model)
         say = model.predict
     else:
-        model = load_model(folder)
+        model = run.model()
         say = partial(predict_split, model, aligned=corpus.aligned)
     if model.needs_alignment and not corpus.aligned:
         raise ConfigError(f"{source}: {folder} needs aligned sequences, and the corpus is not aligned")
@@ -155,42 +192,18 @@ def load_model(folder: str | Path) -> FusionModel:
         DataError: the folder is not a finished run.
         ConfigError: the run is a baseline's, which has no weights.
     """
-    from safetensors.torch import load_file
-
-    run = Finished.read(folder)
-    parts, shape = run.configuration.model, run.facts["shape"]
-    if isinstance(parts, BaselineModel):
-        raise ConfigError(f"{folder}: a baseline has no weights to load; affect.runs.predict fits it again")
-    model = FusionModel.for_shape(
-        shape["dims"],
-        run.target,
-        shape["aligned"],
-        encoder={name: parts.encoder_of(name) for name in shape["dims"]},
-        aligner=parts.aligner,
-        imputer=parts.imputer,
-        helpers=parts.helpers,
-        fusion=parts.fusion,
-        head=parts.head,
-        width=parts.width,
-        out_dim=parts.out_dim,
-    )
-    if shape["scaled"]:
-        dims = {name: shape["dims"][name] for name in shape["scaled"]}
-        model.scaler = Scaler(dims, parts.scaling, parts.nonfinite)
-    model.load_state_dict(load_file(Path(folder) / "model.safetensors"))
-    return model.eval()
+    return Finished.read(folder).model()
 
 
-def _fitted_again(
-    folder: str | Path, parts: BaselineModel, configuration: Configuration, facts: Mapping[str, Any]
-) -> Baseline:
+def _fitted_again(run: Finished, parts: BaselineModel) -> Baseline:
     """The baseline of a finished run, which is what its corpus, its settings and its seed make it."""
-    if sha256(configuration.corpus) != facts["corpus"]["sha256"]:
+    configuration = run.configuration
+    if sha256(configuration.corpus) != run.facts["corpus"]["sha256"]:
         raise DataError(
-            f"{folder}: a baseline is fitted again to predict, but {configuration.corpus} is gone or is not "
-            "the file that the run was made with; put that file back, or train again"
+            f"{run.folder}: a baseline is fitted again to predict, but {configuration.corpus} is gone or is "
+            "not the file that the run was made with; put that file back, or train again"
         )
-    return fitted(parts, configuration, prepare(configuration, facts["fold"], Path()), facts["seed"])
+    return fitted(parts, configuration, prepare(configuration, run.fold, Path()), run.seed)
 
 
 def prepare(configuration: Configuration, fold: int, root: Path) -> Corpus:

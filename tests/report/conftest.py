@@ -1,5 +1,6 @@
 """Runs to report on, and a browser to look at the page with."""
 
+import builtins
 import shutil
 from pathlib import Path
 
@@ -30,6 +31,19 @@ def runs(tmp_path_factory):
     path = folder / "small.yaml"
     path.write_text(yaml.safe_dump(EXPERIMENT))
     return [Finished.read(job.run()) for job in jobs(load(path), path, folder / "out")]
+
+
+@pytest.fixture
+def no_plotly(monkeypatch):
+    """As where plotly is not installed."""
+    real = builtins.__import__
+
+    def without(name, *args, **options):
+        if name.startswith("plotly"):
+            raise ImportError(name)
+        return real(name, *args, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """The page: what stands on it, and what it does under a reader's hands."""
 
 import base64
-import builtins
 import json
 import re
 from dataclasses import replace
@@ -98,15 +97,7 @@ def test_what_users_wrote_is_text(hostile):
     assert f"they said {HOSTILE}" in records(page, "samples")["columns"][1]["values"]
 
 
-def test_without_plotly_it_has_all_but_charts_and_says_so(contents, tmp_path, monkeypatch):
-    real = builtins.__import__
-
-    def without(name, *args, **options):
-        if name.startswith("plotly"):
-            raise ImportError(name)
-        return real(name, *args, **options)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+def test_without_plotly_it_has_all_but_charts_and_says_so(contents, tmp_path, no_plotly):
     write_report(tmp_path / "report.html", contents)
     page = (tmp_path / "report.html").read_text()
     assert (

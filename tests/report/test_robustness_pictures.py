@@ -1,6 +1,5 @@
 """Pictures of sweeps: what they show, and what they refuse."""
 
-import builtins
 import re
 
 import numpy as np
@@ -75,14 +74,6 @@ def test_refusals(ask, message):
         ask()
 
 
-def test_without_plotly_it_says_what_to_install(monkeypatch):
-    real = builtins.__import__
-
-    def without(name, *args, **options):
-        if name.startswith("plotly"):
-            raise ImportError(name)
-        return real(name, *args, **options)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+def test_without_plotly_it_says_what_to_install(no_plotly):
     with pytest.raises(ConfigError, match=r'^pictures need plotly; pip install "affect\[report\]"$'):
         subset_map(POINTS, "mae")

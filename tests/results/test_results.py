@@ -215,10 +215,11 @@ def test_refusals(runs, tmp_path):
     with pytest.raises(ConfigError) as refused:
         compare(answers, baseline="god")
     assert str(refused.value) == "compare: no model 'god'; did you mean 'good'? known: alone, good, poor"
-    with pytest.raises(
-        ConfigError, match=r"^results: no target has the metric 'accuracy'; known: acc2_nonnegative,"
-    ):
-        summarise(answers, ["accuracy"])
+    for table in (summarise, compare):
+        with pytest.raises(
+            ConfigError, match=r"^results: no target has the metric 'accuracy'; known: acc2_nonnegative,"
+        ):
+            table(answers, ["accuracy"])
     with pytest.raises(DataError) as nothing:
         find([tmp_path / "elsewhere"])
     assert str(nothing.value) == (
