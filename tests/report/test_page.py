@@ -335,6 +335,7 @@ def test_configurations_differ_in_what_was_asked(look, report):
     section.scroll_into_view_if_needed()
     section.get_by_label("Compare").select_option("late")
     section.get_by_label("with").select_option("low-rank")
+    section.locator("tbody tr").first.wait_for()
     keys = dict(zip(column(page, "configurations", 1), column(page, "configurations", 3), strict=True))
     assert keys["model.fusion.init_args.rank"] == "2"
     assert keys["model.fusion.class_path"].endswith("LowRankFusion")
