@@ -78,7 +78,9 @@ def train(args: argparse.Namespace) -> None:
     from affect.configuration import parse, read, resolve
     from affect.runs import Job, digest
 
-    content = resolve(read(args.config), str(args.config))
+    plain = read(args.config)
+    plain.pop("search", None)  # that is for `affect tune`
+    content = resolve(plain, str(args.config))
     configuration = parse(content, str(args.config))
     seeds = configuration.seeds if args.seeds is None else args.seeds
     console = Console()
@@ -113,6 +115,34 @@ def bench(args: argparse.Namespace) -> None:
             f"{failed} runs failed; {out / 'runs'}/*/*/failed.txt says why, "
             "and the same command tries them again"
         )
+
+
+def tune(args: argparse.Namespace) -> None:
+    """An Optuna search on the validation split; what it finds is trained anew, and tested once."""
+    from affect.report import show, summary_tables
+    from affect.tuning import task_of
+    from affect.tuning import tune as search
+
+    changes = {
+        "corpus": args.corpus, "epochs": args.epochs, "metric": args.metric, "seeds": args.seeds,
+        "fresh": args.fresh, "sampler": args.sampler, "pruner": args.pruner,
+    }  # fmt: skip
+    if args.show_space:
+        sys.stdout.write(task_of(args.config, **changes).space.written())
+        return
+    out = args.out or Path("results") / f"tune-{Path(args.config).stem}"
+    found = search(
+        args.config, out, trials=args.trials, timeout=args.timeout, storage=args.storage, resume=args.resume,
+        workers=args.jobs, backend=args.backend, address=args.address, **changes,
+    )  # fmt: skip
+    if not found.summary.empty:
+        show(summary_tables(found.summary))
+    names = found.study.metric_names or ["value"]
+    for label, trial in found.chosen.items():
+        values = ", ".join(f"{name} {value:.4g}" for name, value in zip(names, trial.values, strict=True))
+        sys.stdout.write(f"{label}: trial {trial.number}, on the validation split {values}\n")
+    sys.stdout.write(f"report:  {out / 'report.html'}\ntrials:  {out / 'trials.csv'}\n")
+    sys.stdout.write("".join(f"affect train {path}\n" for path in found.files.values()))
 
 
 def compare(args: argparse.Namespace) -> None:
@@ -236,6 +266,37 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--models", nargs="+", metavar="NAME", help="these of the experiment's alone")
     _parallel(verb)
 
+    verb = _verb(verbs, tune, "affect tune model.yaml --trials 50 --jobs 2")
+    verb.add_argument("config", help="a YAML file as `train` reads it, with a section `search` if need be")
+    verb.add_argument("--trials", type=int, default=50, help="how many the study shall have (default: 50)")
+    verb.add_argument("--timeout", type=float, metavar="SECONDS", help="no trial begins after that")
+    verb.add_argument(
+        "--metric", nargs="+", metavar="NAME",
+        help="what is looked for (default: the target's first metric); several make a Pareto front",
+    )  # fmt: skip
+    verb.add_argument(
+        "--storage", metavar="URL",
+        help="sqlite:///study.db, postgresql://user@host/name, journal:///study.log, redis://host "
+        "(default: study.db in the folder of results)",
+    )  # fmt: skip
+    verb.add_argument(
+        "--resume", action="store_true",
+        help="the study is there and nobody works at it: begin interrupted trials again at once",
+    )  # fmt: skip
+    verb.add_argument(
+        "--show-space",
+        action="store_true",
+        help="print what varies, as the section `search` says it, and search nothing",
+    )
+    verb.add_argument("--sampler", metavar="NAME", help="any of Optuna's (default: multivariate TPE)")
+    verb.add_argument("--pruner", metavar="NAME", help="any of Optuna's (default: MedianPruner)")
+    verb.add_argument("--seeds", type=int, nargs="+", help="that each trial is trained with")
+    verb.add_argument("--fresh", type=int, nargs="+", help="that what was found is trained and tested with")
+    verb.add_argument("--corpus", help="another corpus, such as synthetic:mosi_unaligned:200")
+    verb.add_argument("--epochs", type=int, help="at most, instead of the configuration's own")
+    verb.add_argument("--out", type=Path, help="where results go (default: results/tune-CONFIG)")
+    _parallel(verb)
+
     verb = _verb(verbs, compare, "affect compare results/synthetic --metric pearson --baseline tensor")
     verb.add_argument("run_folders", metavar="RUN", nargs="+", help="folders of runs, or a bench's folder")
     verb.add_argument("--metric", nargs="+", help="which metrics (default: the target's first)")
@@ -284,7 +345,7 @@ def _parallel(verb: argparse.ArgumentParser) -> None:
     from affect.workers import BACKENDS
 
     verb.add_argument(
-        "--jobs", type=int, help="runs at the same time (default: 1, on a cluster as many as it has)"
+        "--jobs", type=int, help="at the same time (default: 1, on a cluster as many as it has)"
     )
     verb.add_argument(
         "--backend", choices=BACKENDS, default="loky",

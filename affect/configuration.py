@@ -17,10 +17,11 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 from lightning.pytorch.loggers import Logger
+from optuna.distributions import BaseDistribution, IntDistribution
 
 from affect.baselines import Baseline
 from affect.corruption import Corruption
@@ -49,6 +50,8 @@ ROOMS = {
     "pooling": ("affect.pooling", "Pooling"),
     "logger": ("lightning.pytorch.loggers", "Logger"),
     "schedule": ("torch.optim.lr_scheduler", "LRScheduler"),
+    "sampler": ("optuna.samplers", "BaseSampler"),
+    "pruner": ("optuna.pruners", "BasePruner"),
 }
 """Where the class of a part is looked for when it is named without a module, and what it derives from."""
 
@@ -71,6 +74,11 @@ class Model:
         scaling: standard, robust or none.
         nonfinite: what becomes of NaN and infinite values: mean, mask or refuse.
     """
+
+    search_space: ClassVar[dict[str, BaseDistribution]] = {
+        "width": IntDistribution(16, 128, step=16),
+        "out_dim": IntDistribution(16, 128, step=16),
+    }
 
     encoder: Callable[[int, int], Encoder] = PooledEncoder
     encoders: dict[str, Callable[[int, int], Encoder]] = field(default_factory=dict)
@@ -215,10 +223,10 @@ def resolve(content: Mapping[str, Any], where: str) -> dict[str, Any]:
     for key, kind in (("model", kind_of(plain.get("model"))), ("training", Training)):
         section = plain.get(key) or {}
         check_keys(section, kind, f"{where}: {key}")
-        plain[key] = {name: _part(value, name, f"{where}: {key}") for name, value in section.items()}
-    plain["loggers"] = [_part(logger, "logger", where) for logger in plain.get("loggers") or []]
+        plain[key] = {name: part_of(value, name, f"{where}: {key}") for name, value in section.items()}
+    plain["loggers"] = [part_of(logger, "logger", where) for logger in plain.get("loggers") or []]
     if plain.get("objective") is not None:
-        plain["objective"] = _part(plain["objective"], "objective", where)
+        plain["objective"] = part_of(plain["objective"], "objective", where)
     return plain
 
 
@@ -250,12 +258,18 @@ def check_keys(content: Any, kind: type, where: str) -> None:
             raise ConfigError(f"{where}: no key '{key}'; {did_you_mean(str(key), known)}")
 
 
-def _part(value: Any, key: str, where: str) -> Any:
-    """A value in which every class stands as `{class_path: full.import.Path, init_args: {...}}`."""
+def part_of(value: Any, key: str, where: str) -> Any:
+    """A value in which every class stands as `{class_path: full.import.Path, init_args: {...}}`.
+
+    Args:
+        value: a class, alone or with arguments, where `ROOMS` has the key; anything else is left as it is.
+        key: what the value is called in its section.
+        where: begins the message where there is no such class or argument.
+    """
     if key == "encoders" and isinstance(value, Mapping):
-        return {name: _part(entry, "encoder", f"{where}: {name}") for name, entry in value.items()}
+        return {name: part_of(entry, "encoder", f"{where}: {name}") for name, entry in value.items()}
     if key == "parts" and isinstance(value, list):
-        return [_part(entry, "corruption", where) for entry in value]
+        return [part_of(entry, "corruption", where) for entry in value]
     if key not in ROOMS or value is None:
         return value
     if isinstance(value, str):
@@ -270,7 +284,7 @@ def _part(value: Any, key: str, where: str) -> Any:
             raise ConfigError(
                 f"{where}: {key}: {cls.__name__} has no argument '{name}'; {did_you_mean(name, known)}"
             )
-    arguments = {name: _part(entry, name, where) for name, entry in arguments.items()}
+    arguments = {name: part_of(entry, name, where) for name, entry in arguments.items()}
     return _named(cls, arguments)
 
 

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import lightning
 import pandas as pd
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import Optimizer
@@ -62,6 +63,12 @@ class Training:
         imputation: weight of an imputer's own error.
         distillation: weight of how far the prediction lies from a teacher's, who sees the clean view.
     """
+
+    search_space: ClassVar[dict[str, BaseDistribution]] = {
+        "learning_rate": FloatDistribution(1e-4, 1e-2, log=True),
+        "batch_size": CategoricalDistribution((16, 32, 64)),
+        "weight_decay": FloatDistribution(1e-4, 0.3, log=True),
+    }
 
     epochs: int = 60
     batch_size: int = 32
@@ -128,6 +135,7 @@ def fit(
     name: str = "",
     folder: str | Path | None = None,
     loggers: Iterable[Logger] = (),
+    callbacks: Iterable[Callback] = (),
     teacher: FusionModel | None = None,
 ) -> Run:
     """Train on the split `train`, choose the epoch on `valid`, then measure `valid` and `test`.
@@ -144,6 +152,8 @@ def fit(
         name: the model's name in the results; its fusion's class by default.
         folder: where checkpoints and logs go; a training that finds its own checkpoint there resumes.
         loggers: any Lightning loggers, beside the CSV and TensorBoard logs that a folder gets.
+        callbacks: any Lightning callbacks, beside the checkpoints and early stopping; `history` of the module
+            that they are handed has a row per epoch.
         teacher: a trained model of the same target, with any modalities of the corpus, to learn from too.
 
     Raises:
@@ -177,6 +187,7 @@ def fit(
             root / "checkpoints", "best", monitor=MONITOR, mode=learner.mode, save_last=True,
             enable_version_counter=False,
         )  # fmt: skip
+        stopping = EarlyStopping(MONITOR, patience=training.patience, mode=learner.mode)
         logs = list(loggers)
         if folder is not None:
             logs += [CSVLogger(root, name="", version="log"), TensorBoardLogger(root, name="", version="log")]
@@ -185,7 +196,7 @@ def fit(
             accelerator=training.accelerator,
             devices=1,
             gradient_clip_val=training.gradient_clip or None,
-            callbacks=[checkpoint, EarlyStopping(MONITOR, patience=training.patience, mode=learner.mode)],
+            callbacks=[checkpoint, stopping, *callbacks],
             logger=logs or False,
             log_every_n_steps=1,
             num_sanity_val_steps=0,

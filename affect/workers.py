@@ -76,6 +76,25 @@ def work(calls: Iterable[Any], progress: Callable[[int], None] | None = None) ->
 
 
 @contextmanager
+def one_thread() -> Iterator[None]:
+    """Within the block torch has one thread: how many work side by side must not change how sums are rounded.
+
+    Example:
+        >>> with one_thread():
+        ...     torch.get_num_threads()
+        1
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@contextmanager
 def _local(count: int) -> Iterator[None]:
     import joblib
     from joblib.externals.loky import get_reusable_executor

@@ -12,7 +12,7 @@ import affect
 
 ROOT = Path(affect.__file__).parent
 ORDER = [
-    {"errors", "files", "workers"},
+    {"errors", "files", "workers", "studies"},
     {"sequences"},
     {"pooling", "layers"},
     {"metrics", "data"},
@@ -26,6 +26,7 @@ ORDER = [
     {"results", "robustness"},
     {"report"},
     {"benchmark"},
+    {"tuning"},
     {"cli"},
     {"__main__"},
 ]

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from affect.benchmark.experiment import jobs, load
-from affect.benchmark.figures import published
+from affect.benchmark.figures import NO_FIGURES, published
 from affect.configuration import parse
 from affect.costs import COSTS
 from affect.errors import DataError
 from affect.files import writing
 from affect.report import Table, frame_table, summary_tables, write_report, write_robustness, write_tables
 from affect.report.gathering import NOTES, contents_of
-from affect.results import compare, costs, gather, summarise
+from affect.results import Answers, compare, costs, gather, summarise
 from affect.robustness.protocols import protocol
 from affect.robustness.runs import scores_of, sweep_runs
 from affect.runs import Finished, Job, is_generated, prepare
-from affect.workers import processes, work
+from affect.workers import one_thread, processes, work
 
 
 def bench(
@@ -73,35 +74,77 @@ def bench(
     experiment = whole.changed(corpus, seeds, epochs, models)
     todo = jobs(experiment, path, out)
     _check(todo, path)
-    _run(todo, workers, backend, address, quiet)
+    run_jobs(todo, workers, backend, address, quiet)
+    made = tables_of(todo, out, experiment.metrics, experiment.notes, figures)
+    if experiment.protocols:
+        compared = sweep_runs(
+            [job.folder for job in todo if job.done], protocol(experiment.protocols), out / "robustness",
+            workers=workers, backend=backend, address=address,
+        )  # fmt: skip
+        scores = scores_of(compared, experiment.metrics)
+        beside = made.figures[made.figures["metric"].isin(scores["metric"])]
+        write_robustness(out / "robustness", compared, pd.concat([scores, beside], ignore_index=True))
+    contents = contents_of(path.stem, made.answers, made.summary, made.comparisons, experiment.notes)
+    write_report(out / "report.html", contents)
+    told = {own.target.name for own in made.answers} | {None}
+    failed = [job for job in todo if not job.done]
+    if silent := [job for job in failed if job.content["target"] not in told]:
+        raise _all_lost(out, f"every run for {silent[0].content['target']}", silent)
+    return made.summary
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """What was made of runs.
+
+    Args:
+        answers: what they said.
+        summary: one row per target, model and metric, with published figures.
+        comparisons: pairs of models.
+        figures: all published figures, those of sweeps too.
+    """
+
+    answers: list[Answers]
+    summary: pd.DataFrame
+    comparisons: pd.DataFrame
+    figures: pd.DataFrame
+
+
+def tables_of(
+    todo: list[Job],
+    out: Path,
+    wanted: list[str],
+    notes: Iterable[str] = (),
+    figures: pd.DataFrame | None = None,
+) -> Made:
+    """Make the tables of runs, and write them.
+
+    Args:
+        todo: the runs, those that failed among them.
+        out: the folder of the tables.
+        wanted: metrics; all by default.
+        notes: what must stand beside every figure.
+        figures: published ones, as `affect.benchmark.published` reads them.
+    Raises:
+        DataError: every run failed.
+    """
     done = [Finished.read(job.folder) for job in todo if job.done]
     failed = [job for job in todo if not job.done]
     if not done:
         raise _all_lost(out, "every run", failed)
     only = done[0].target.name  # where the experiment names none
+    figures = NO_FIGURES if figures is None else figures
     figures = figures.assign(
         corpus=done[0].facts["corpus"]["name"], target=figures["target"].replace("", only)
     )
-    lost = Counter((str(job.content["target"] or only), job.name) for job in failed)
+    lost = Counter((str(job.content.get("target") or only), job.name) for job in failed)
     answers = gather(done)
-    summary = summarise(answers, experiment.metrics, lost)
+    summary = summarise(answers, wanted, lost)
     plain = figures[~figures["metric"].str.contains(":")]  # those of sweeps stand beside sweeps
     summary = pd.concat([summary, plain], ignore_index=True)
-    pairs = compare(answers, experiment.metrics[:1])
-    _write(out, done, summary, pairs, experiment.notes)
-    if experiment.protocols:
-        compared = sweep_runs(
-            [run.folder for run in done], protocol(experiment.protocols), out / "robustness",
-            workers=workers, backend=backend, address=address,
-        )  # fmt: skip
-        scores = scores_of(compared, experiment.metrics)
-        beside = figures[figures["metric"].isin(scores["metric"])]
-        write_robustness(out / "robustness", compared, pd.concat([scores, beside], ignore_index=True))
-    write_report(out / "report.html", contents_of(path.stem, answers, summary, pairs, experiment.notes))
-    told = {own.target.name for own in answers} | {None}
-    if silent := [job for job in failed if job.content["target"] not in told]:
-        raise _all_lost(out, f"every run for {silent[0].content['target']}", silent)
-    return summary
+    pairs = compare(answers, wanted[:1])
+    _write(out, done, summary, pairs, notes)
+    return Made(answers, summary, pairs, figures)
 
 
 def _all_lost(out: Path, what: str, failed: list[Job]) -> DataError:
@@ -119,8 +162,14 @@ def _check(todo: list[Job], path: Path) -> None:
             Finished.read(job.teacher)
 
 
-def _run(todo: list[Job], workers: int | None, backend: str, address: str | None, quiet: bool) -> None:
-    """Do what is not done, with a progress bar and the time that is left."""
+def run_jobs(
+    todo: list[Job],
+    workers: int | None = None,
+    backend: str = "loky",
+    address: str | None = None,
+    quiet: bool = False,
+) -> None:
+    """Do what is not done, with a progress bar and the time that is left; arguments as in `bench`."""
     import joblib
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -136,15 +185,8 @@ def _run(todo: list[Job], workers: int | None, backend: str, address: str | None
 
 
 def _alone(job: Job) -> bool:
-    """A run with one thread: how many run side by side must not change how sums are rounded."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         return job.attempt()
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _write(

@@ -13,6 +13,9 @@ from affect.benchmark.experiment import Experiment
 from affect.configuration import check_keys
 from affect.errors import ConfigError, did_you_mean
 
+NO_FIGURES = pd.DataFrame(columns=["target", "model", "metric", "mean", "source", "beside", "differs"])
+"""None, in the columns that published figures have."""
+
 
 @dataclass(frozen=True)
 class Published:
@@ -55,7 +58,7 @@ def published(experiment: Experiment, path: Path) -> pd.DataFrame:
     figures = path.parent / "published.csv"
     table = pd.read_csv(figures) if entries else pd.DataFrame()
     rows = [row for entry in entries for row in _rows(entry, table, figures, path, experiment)]
-    return pd.DataFrame(rows, columns=["target", "model", "metric", "mean", "source", "beside", "differs"])
+    return pd.DataFrame(rows, columns=NO_FIGURES.columns)
 
 
 def _checked(given: Mapping[str, Any], experiment: Experiment, path: Path) -> Published:

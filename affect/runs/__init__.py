@@ -11,8 +11,17 @@ failed.txt          why there is no run, where an attempt failed
 A baseline has neither a history nor weights: it is fitted again from its corpus when it is asked to predict.
 """
 
-from affect.runs.finished import Finished, corpus_path, find, is_generated, load_model, predict, prepare
-from affect.runs.jobs import Job, digest
+from affect.runs.finished import (
+    Finished,
+    corpus_path,
+    find,
+    fitted,
+    is_generated,
+    load_model,
+    predict,
+    prepare,
+)
+from affect.runs.jobs import Job, digest, teacher_of, trained
 
 __all__ = [
     "Finished",
@@ -20,8 +29,11 @@ __all__ = [
     "corpus_path",
     "digest",
     "find",
+    "fitted",
     "is_generated",
     "load_model",
     "predict",
     "prepare",
+    "teacher_of",
+    "trained",
 ]

@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +20,8 @@ import pandas as pd
 import torch
 import yaml
 from filelock import FileLock
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
 
 from affect.configuration import BaselineModel, Configuration, Model, importable, parse
 from affect.costs import forget_peak_memory, peak_memory_mb, sample_megaflops, sample_milliseconds
@@ -29,7 +31,7 @@ from affect.errors import AffectError
 from affect.files import writing
 from affect.model import FusionModel
 from affect.runs.finished import DONE, corpus_path, fitted, load_model, prepare, sha256
-from affect.training import fit, seeded
+from affect.training import Run, fit, seeded
 
 FAILED = "failed.txt"
 _SPEAKS_FOR = ("torch", "lightning", "numpy", "scipy", "scikit-learn", "pandas")
@@ -69,8 +71,7 @@ class Job:
     @property
     def teacher(self) -> Path | None:
         """The run that this one learns from too."""
-        teacher = self.content.get("teacher")
-        return None if teacher is None else self.root / teacher.format(seed=self.seed, fold=self.fold)
+        return teacher_of(self.content.get("teacher"), self.root, self.seed, self.fold)
 
     def run(self) -> Path:
         """Do it, unless it is done; an interrupted run is taken up where its last epoch ended."""
@@ -137,15 +138,12 @@ class Job:
     def _train(self, parts: Model, configuration: Configuration, corpus: Corpus) -> _Outcome:
         """A torch model; its history and its weights lie in the folder."""
         development = corpus.without("test")
-        with seeded(self.seed):
-            model = parts.build(development, configuration.target)
-        run = fit(
-            model,
+        run = trained(
+            parts,
+            configuration,
             corpus,
             self.seed,
-            training=configuration.training,
-            objective=configuration.objective,
-            teacher=None if self.teacher is None else load_model(self.teacher),
+            teacher=self.teacher,
             name=self.name,
             folder=self.folder,
             loggers=[make() for make in configuration.loggers],
@@ -203,6 +201,52 @@ class Job:
             pd.concat(tables, ignore_index=True) for tables in zip(*measured, strict=True)
         )
         return results, predictions, facts
+
+
+def trained(
+    parts: Model,
+    configuration: Configuration,
+    corpus: Corpus,
+    seed: int,
+    *,
+    teacher: Path | None = None,
+    name: str = "",
+    folder: Path | None = None,
+    loggers: Iterable[Logger] = (),
+    callbacks: Iterable[Callback] = (),
+) -> Run:
+    """The model of a configuration, built and trained; what its weights begin with depends on the seed alone.
+
+    Args:
+        parts: the configuration's model.
+        configuration: how it is trained, and for what.
+        corpus: cut into splits; building and training are given it without `test`.
+        seed: of the initial weights, of dropout and of the order of samples.
+        teacher: the folder of a finished run to learn from too.
+        name: as in `affect.fit`, and so are the rest.
+        folder: the same.
+        loggers: the same.
+        callbacks: the same.
+    """
+    with seeded(seed):
+        model = parts.build(corpus.without("test"), configuration.target)
+    return fit(
+        model,
+        corpus,
+        seed,
+        training=configuration.training,
+        objective=configuration.objective,
+        teacher=None if teacher is None else load_model(teacher),
+        name=name,
+        folder=folder,
+        loggers=loggers,
+        callbacks=callbacks,
+    )
+
+
+def teacher_of(named: str | None, root: Path, seed: int, fold: int) -> Path | None:
+    """The folder of the run that a configuration's `teacher` names; none where it names none."""
+    return None if named is None else root / named.format(seed=seed, fold=fold)
 
 
 _Outcome: TypeAlias = tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]

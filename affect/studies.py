@@ -1,0 +1,208 @@
+"""Optuna studies: where they are kept, and what came out of them.
+
+A study is kept by any storage of Optuna's: `sqlite:///study.db`, `postgresql://user@host/name`,
+`mysql+pymysql://...`, `journal:///folder/study.log` (a file that several machines may share) or
+`redis://host:6379`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+from optuna.storages import BaseStorage, RetryHeartbeatStaleTrialCallback
+from optuna.storages.journal import JournalFileBackend, JournalRedisBackend
+from optuna.trial import FrozenTrial, TrialState
+
+from affect.errors import ConfigError
+from affect.files import writing
+
+STUDY = "study.db"
+"""The file in a search's folder that holds its study, or a copy where another storage has it."""
+
+SEARCH = "search.json"
+"""The file beside it that says which study it is, and which of its trials were chosen."""
+
+SEEDS, EPOCHS, SECONDS, FAILURE = "seeds", "epochs", "seconds", "failure"
+"""Attributes of a trial: what each seed came to, what all of them took, and why it failed."""
+
+RETRIES = 3
+"""So often a trial is begun again whose worker died."""
+
+
+def open_storage(url: str, heartbeat: int = 20) -> BaseStorage:
+    """The storage that a URL names.
+
+    In a database a running trial leaves a sign of life every `heartbeat` seconds; one that left none for
+    three times as long is given to the next worker. Optuna has no such signs in a journal or in Redis.
+
+    Args:
+        url: a database that SQLAlchemy knows, `journal:///path` or `redis://host`.
+        heartbeat: seconds.
+    Raises:
+        ConfigError: the URL is none, its driver is not installed, or nothing answers there.
+    Example:
+        >>> folder = getfixture("tmp_path")
+        >>> storage = open_storage(f"sqlite:///{folder}/study.db")
+        >>> optuna.get_all_study_names(storage)
+        []
+    """
+    scheme, _, rest = url.partition("://")
+    with quietly():
+        if scheme == "journal":
+            backend = JournalFileBackend(rest)
+            return optuna.storages.JournalStorage(backend)
+        if scheme in ("redis", "rediss"):
+            return _redis(url)
+        return _database(url, heartbeat)
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """A search that lies in a folder.
+
+    Args:
+        study: its trials.
+        chosen: the numbers of those that were chosen, by what they are called in tables.
+        configurations: those, as `affect train` reads them.
+    """
+
+    study: optuna.Study
+    chosen: dict[str, int]
+    configurations: dict[str, str]
+
+
+def kept(folder: Path) -> Kept | None:
+    """The search whose results lie in a folder; None where it is none's."""
+    if not (folder / SEARCH).is_file():
+        return None
+    facts = json.loads((folder / SEARCH).read_text())
+    study = load(open_storage(sqlite(folder / STUDY)), facts["study"])
+    configurations = {label: (folder / name).read_text() for label, name in facts["files"].items()}
+    return Kept(study, facts["chosen"], configurations)
+
+
+def load(storage: BaseStorage, name: str) -> optuna.Study:
+    """A study that is there."""
+    with quietly():
+        return optuna.load_study(study_name=name, storage=storage)
+
+
+def sqlite(path: Path) -> str:
+    """The URL of an SQLite file."""
+    return f"sqlite:///{path.resolve()}"
+
+
+def keep(study: optuna.Study, folder: Path) -> None:
+    """Leave a copy of a study in a folder, so that a report needs no server."""
+    with quietly(), writing(folder / STUDY) as partial:
+        optuna.copy_study(
+            from_study_name=study.study_name, from_storage=study._storage, to_storage=sqlite(partial)
+        )
+
+
+def finished(study: optuna.Study) -> list[FrozenTrial]:
+    """The trials that are over and will not be tried again: done, stopped early, or impossible."""
+    ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
+    return [t for t in ended if t.state != TrialState.FAIL or FAILURE in t.user_attrs]
+
+
+def trials_table(study: optuna.Study) -> pd.DataFrame:
+    """One row per trial, in the order they began.
+
+    Columns: `trial`, `state`, a column for each objective, `seeds` that were trained, `epochs` and `seconds`
+    of all of them, `retry_of`, `failure`, and a column for each parameter.
+    """
+    rows = []
+    names = study.metric_names or ["value"]
+    for trial in study.get_trials(deepcopy=False):
+        objectives = dict(zip(names, trial.values or [], strict=False))
+        attributes = trial.user_attrs
+        rows.append(
+            {
+                "trial": trial.number,
+                "state": trial.state.name.lower(),
+                **{name: objectives.get(name) for name in names},
+                SEEDS: len(attributes.get(SEEDS, [])),
+                EPOCHS: attributes.get(EPOCHS),
+                SECONDS: attributes.get(SECONDS),
+                "retry_of": trial.system_attrs.get("failed_trial"),
+                FAILURE: attributes.get(FAILURE),
+                **trial.params,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Optuna without its log, and without saying that what it has had for years may change."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+def _database(url: str, heartbeat: int) -> BaseStorage:
+    """A database; several workers may make its tables in the same moment, so it is tried again."""
+    import sqlalchemy
+    from sqlalchemy.exc import ArgumentError, DBAPIError
+
+    try:
+        shown = sqlalchemy.engine.make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        raise ConfigError(
+            f"storage: '{url}' is no storage; expected one such as sqlite:///study.db, "
+            "postgresql://user@host/name, journal:///folder/study.log or redis://host:6379"
+        ) from None
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if url.startswith("sqlite"):
+        options["connect_args"] = {"timeout": 100}  # seconds that a writer waits for another
+    for attempt in range(_ATTEMPTS):
+        try:
+            return optuna.storages.RDBStorage(
+                url,
+                engine_kwargs=options,
+                heartbeat_interval=heartbeat,
+                grace_period=3 * heartbeat,
+                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=RETRIES),
+            )
+        except ArgumentError as error:
+            raise ConfigError(f"storage: {shown}: {' '.join(str(error).split())}") from None
+        except ImportError as error:
+            raise ConfigError(
+                f'storage: {shown}: its driver is not installed ({error}); pip install "affect[studies]"'
+            ) from None
+        except DBAPIError as error:
+            if attempt == _ATTEMPTS - 1:
+                reason = str(error.orig).strip().splitlines()[0]
+                raise ConfigError(f"storage: {shown} does not answer: {reason}") from None
+            time.sleep(0.3 * (attempt + 1))
+    raise AssertionError
+
+
+_ATTEMPTS = 4
+
+
+def _redis(url: str) -> BaseStorage:
+    try:
+        import redis
+    except ImportError:
+        raise ConfigError('storage: redis is not installed; pip install "affect[studies]"') from None
+    try:
+        redis.Redis.from_url(url).ping()
+    except redis.exceptions.RedisError as error:
+        raise ConfigError(f"storage: Redis does not answer: {error}") from None
+    return optuna.storages.JournalStorage(JournalRedisBackend(url))

@@ -1,0 +1,204 @@
+"""What is searched for, and where: a configuration's file with its section `search`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from affect.configuration import Model, check_keys, kind_of, parse, read, resolve
+from affect.data.corpus import Corpus
+from affect.data.targets import Target
+from affect.errors import ConfigError
+from affect.heads import head_for
+from affect.objectives import objective_for
+from affect.runs import corpus_path, prepare
+from affect.tuning.aims import Aim, aim_of
+from affect.tuning.space import Parameter, Space, space_of
+from affect.tuning.starts import starts
+
+
+@dataclass(frozen=True)
+class Search:
+    """How a configuration is searched: the section `search` of its file.
+
+    Args:
+        metric: what is looked for on the validation split, as a mean over the seeds: a metric of the target,
+            its first one by default; `METRIC: mean subset` or `METRIC: worst subset`, when modalities are
+            missing; `parameters`, `sample_megaflops` or `sample_milliseconds`. Several are looked for
+            together: what comes out is a Pareto front.
+        space: what varies, where it differs from what the classes declare (`affect.tuning.space`).
+        seeds: each configuration is trained with all of them, unless it is stopped before.
+        fresh: seeds that what was found is trained with again, and tested; they chose nothing.
+        fold: for a corpus without official splits, the fold that is the test split.
+        sampler: any sampler of Optuna's; multivariate TPE, which learns each branch by itself, by default.
+        pruner: any pruner of Optuna's, which sees the metric after each epoch of the first seed; by default
+            a configuration stops that is worse than the median of those that went on.
+        racing: level of the test by which a configuration stops after some of its seeds
+            (`affect.tuning.lost`); 0 trains all seeds.
+        start: values to begin with, by the names of the parameters; the configuration itself comes first.
+        published: published settings to begin with (`affect.tuning.Setting`).
+        seed: of the sampler; one worker alone that begins anew finds the same again.
+        heartbeat: seconds between the signs of life of a running trial.
+    """
+
+    metric: str | list[str] = ""
+    space: dict[str, Any] = field(default_factory=dict)
+    seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
+    fresh: list[int] = field(default_factory=lambda: [100, 101, 102, 103, 104])
+    fold: int = 0
+    sampler: Any = None
+    pruner: Any = None
+    racing: float = 0.05
+    start: list[dict[str, Any]] = field(default_factory=list)
+    published: list[dict[str, Any]] = field(default_factory=list)
+    seed: int = 0
+    heartbeat: int = 20
+
+    def check(self, where: str) -> None:
+        """Refuse what contradicts itself."""
+        if not self.seeds:
+            raise ConfigError(f"{where}: search: seeds is empty; give one at least")
+        both = sorted({*self.seeds} & {*self.fresh})
+        if both:
+            raise ConfigError(
+                f"{where}: search: seed {both[0]} is in seeds and in fresh; what chose may not be tested with"
+            )
+        if not 0 <= self.racing < 1:
+            raise ConfigError(f"{where}: search: racing must be at least 0 and below 1, got {self.racing}")
+        if self.heartbeat < 1:
+            raise ConfigError(f"{where}: search: heartbeat must be at least 1 second, got {self.heartbeat}")
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A search, ready to be worked at.
+
+    Args:
+        search: how it is done.
+        content: the configuration that it begins with, as it was given.
+        space: what varies.
+        target: what is predicted.
+        aims: what is looked for.
+        starts: names and values of the trials that come first.
+        path: the configuration's file, from the root of the disk.
+    """
+
+    search: Search
+    content: dict[str, Any]
+    space: Space
+    target: Target
+    aims: tuple[Aim, ...]
+    starts: dict[str, dict[str, Any]]
+    path: Path
+
+    def corpus(self) -> Corpus:
+        """What a search may see: training and validation."""
+        return development(self.content, self.search.fold, self.path)
+
+
+def task_of(
+    path: str | Path,
+    *,
+    corpus: str | None = None,
+    epochs: int | None = None,
+    **changes: Any,
+) -> Task:
+    """Read a configuration and how it is to be searched; where nothing says how, as the classes declare.
+
+    Args:
+        path: the configuration's file.
+        corpus: another corpus of the same modalities and targets.
+        epochs: at most, other than the configuration's.
+        changes: of the section `search`; what is None stays.
+    Raises:
+        ConfigError: an unknown key, class or argument; a space that names nothing; a configuration, or a part
+            that can be chosen, that cannot be built for the corpus.
+    """
+    path = Path(path)
+    content = read(path)
+    section = content.pop("search", None) or {}
+    check_keys(section, Search, f"{path}: search")
+    search = replace(Search(**section), **{key: value for key, value in changes.items() if value is not None})
+    search.check(str(path))
+    if corpus is not None:
+        content["corpus"] = corpus_path(corpus, Path.cwd())
+    if epochs is not None:
+        content["training"] = {**(content.get("training") or {}), "epochs": epochs}
+    content = resolve(content, str(path))
+    content.pop("seeds", None)
+    visible = development(content, search.fold, path)
+    target = visible.target(content.get("target"))
+    space = space_of(named(content, visible, search.space, str(path)), search.space, str(path))
+    wanted = [search.metric] if isinstance(search.metric, str) else search.metric
+    aims = tuple(aim_of(metric, target, str(path)) for metric in wanted)
+    first = starts(search.start, search.published, space, path)
+    task = Task(search, content, space, target, aims, first, path.resolve())
+    _check(task, visible)
+    return task
+
+
+def development(content: Mapping[str, Any], fold: int, path: Path) -> Corpus:
+    """The corpus of a configuration without its test split."""
+    return prepare(parse(content, str(path)), fold, path.parent).without("test")
+
+
+def named(
+    configuration: Mapping[str, Any], corpus: Corpus, wanted: Iterable[str], where: str
+) -> dict[str, Any]:
+    """The configuration with every part written out: what it leaves to a default can vary too.
+
+    Args:
+        configuration: as it was given.
+        corpus: what it is for.
+        wanted: keys of the section `space`; an encoder that is named there is a modality's own.
+        where: begins the message where something is wrong.
+    """
+    content: dict[str, Any] = deepcopy(dict(configuration))
+    target = corpus.target(content.get("target"))
+    model = content.setdefault("model", {})
+    if kind_of(model) is Model:
+        defaults = {entry.name: entry.default for entry in fields(Model)}
+        for key in ("encoder", "fusion"):
+            model[key] = model.get(key) or _path(defaults[key])
+        model["head"] = model.get("head") or _path(head_for(target))
+        encoders = dict(model.get("encoders") or {})
+        for key in wanted:
+            if key.startswith(_OWN) and "*" not in key:
+                modality = key.removeprefix(_OWN).partition(".")[0]
+                if modality in corpus.dims:
+                    encoders.setdefault(modality, deepcopy(model["encoder"]))
+        model["encoders"] = encoders
+        if {*encoders} >= {*(model.get("modalities") or corpus.dims)}:
+            del model["encoder"]  # nobody has it
+        content["objective"] = content.get("objective") or _path(objective_for(target))
+    return resolve(content, where)
+
+
+def _with_branch(name: str, label: str, parameter: Parameter) -> Any:
+    return label if parameter.name == name else parameter.default
+
+
+_OWN = "model.encoders."
+
+
+def _path(cls: Any) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _check(task: Task, corpus: Corpus) -> None:
+    """What cannot be built is refused here, not in a trial: the configuration, and each part to choose."""
+    tried = [("the configuration", task.content)]
+    for parameter in task.space.parameters:
+        for label in parameter.branches:
+            content, _ = task.space.fill(partial(_with_branch, parameter.name, label))
+            tried.append((f"{parameter.name} = {label}", content))
+    for what, content in tried:
+        configuration = parse(content, str(task.path))
+        try:
+            configuration.model.build(corpus, configuration.target)
+        except ConfigError as error:
+            raise ConfigError(f"{task.path}: {what}: {error}") from None

@@ -1,0 +1,147 @@
+"""One trial: a configuration trained with several seeds, unless it is stopped before."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import lightning
+import numpy as np
+import optuna
+from lightning.pytorch.callbacks import Callback
+from optuna.trial import Trial, TrialState
+
+from affect.configuration import BaselineModel, Configuration, parse
+from affect.data.corpus import Corpus
+from affect.errors import AffectError, ConfigError, DataError
+from affect.runs import fitted, teacher_of, trained
+from affect.studies import EPOCHS, FAILURE, SECONDS, SEEDS
+from affect.training import Learner
+from affect.tuning.aims import Aim
+from affect.tuning.racing import lost
+from affect.tuning.search import Task
+
+
+def attempt(trial: Trial, task: Task, corpus: Corpus) -> tuple[float, ...]:
+    """What a trial comes to, as means over its seeds; its attributes say what each seed came to.
+
+    Args:
+        trial: a running one.
+        task: the search.
+        corpus: as `task.corpus` gives it: there is no test split to look at.
+    Raises:
+        TrialPruned: it was stopped.
+        Exception: it could not be done; an attribute of the trial says why.
+    """
+    try:
+        return _attempted(trial, task, corpus)
+    except optuna.TrialPruned:
+        raise
+    except Exception as error:
+        own = isinstance(error, AffectError)
+        trial.set_user_attr(FAILURE, " ".join((str(error) if own else repr(error)).split()))
+        raise
+
+
+def _attempted(trial: Trial, task: Task, corpus: Corpus) -> tuple[float, ...]:
+    begin = time.perf_counter()
+    configuration = parse(task.space.suggest(trial), f"trial {trial.number}")
+    alone = task.aims[0] if len(task.aims) == 1 else None  # Optuna stops no trial that has several aims
+    found: list[list[float]] = []
+    spent = _Spent()
+    try:
+        for place, seed in enumerate(task.search.seeds):
+            watched = alone is not None and alone.plain and place == 0
+            callbacks: list[Callback] = [spent, _Watch(trial, task.aims[0])] if watched else [spent]
+            found.append(_measured(configuration, task, corpus, seed, callbacks))
+            trial.set_user_attr(SEEDS, found)
+            if alone is not None:
+                so_far = float(np.mean(found))
+                trial.report(so_far, configuration.training.epochs + place)
+                if len(found) < len(task.search.seeds) and _behind(trial, task, found):
+                    raise optuna.TrialPruned(f"clearly worse after {len(found)} seeds")
+    finally:
+        trial.set_user_attr(EPOCHS, spent.epochs)
+        trial.set_user_attr(SECONDS, round(time.perf_counter() - begin, 3))
+    return tuple(float(value) for value in np.mean(found, 0))
+
+
+def _measured(
+    configuration: Configuration, task: Task, corpus: Corpus, seed: int, callbacks: list[Callback]
+) -> list[float]:
+    """What one seed comes to: a value for each aim."""
+    parts = configuration.model
+    if isinstance(parts, BaselineModel):
+        rows, _ = fitted(parts, configuration, corpus, seed).evaluate(corpus, "valid")
+        by_metric = rows.set_index("metric")["value"]
+        for aim in task.aims:
+            if not aim.plain:
+                raise ConfigError(f"search: a baseline has no '{aim.name}'; leave it out")
+        values = [float(by_metric[aim.name]) for aim in task.aims]
+    else:
+        root = task.path.parent
+        run = trained(
+            parts,
+            configuration,
+            corpus,
+            seed,
+            teacher=teacher_of(configuration.teacher, root, seed, task.search.fold),
+            callbacks=callbacks,
+        )
+        values = [aim.of(run, corpus) for aim in task.aims]
+    for aim, value in zip(task.aims, values, strict=True):
+        if not math.isfinite(value):
+            raise DataError(f"{aim.name} is {value} with seed {seed}")
+    return values
+
+
+def _behind(trial: Trial, task: Task, found: list[list[float]]) -> bool:
+    """Whether the race is lost."""
+    if not task.search.racing:
+        return False
+    sign = 1 if task.aims[0].rises else -1
+    complete = trial.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    others = [np.ravel(other.user_attrs[SEEDS]) * sign for other in complete]
+    return lost(np.ravel(found) * sign, others, task.search.racing)
+
+
+@dataclass(eq=False)
+class _Spent(Callback):
+    """Counts epochs."""
+
+    epochs: int = 0
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self.epochs += 1
+
+
+@dataclass(eq=False)
+class _Watch(Callback):
+    """Tells Optuna after each epoch what the epoch that would be kept has come to, and stops when it says so.
+
+    A training that ends by itself stands at its best from there on, so that later ones are compared with it
+    at every epoch.
+    """
+
+    trial: Trial
+    aim: Aim
+    told: dict[str, Any] = field(default_factory=dict)
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        assert isinstance(pl_module, Learner)
+        monitor = pl_module.training_.monitor
+        rows = [row for row in pl_module.history if math.isfinite(row[monitor])]
+        if not rows:
+            return
+        best = max if pl_module.mode == "max" else min
+        self.told["value"] = best(rows, key=lambda row: row[monitor])[self.aim.metric]
+        self.trial.report(self.told["value"], len(pl_module.history) - 1)
+        if self.trial.should_prune():
+            raise optuna.TrialPruned(f"stopped after {len(pl_module.history)} epochs")
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        assert isinstance(pl_module, Learner)
+        for epoch in range(len(pl_module.history), pl_module.training_.epochs):
+            self.trial.report(self.told["value"], epoch)
