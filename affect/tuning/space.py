@@ -13,7 +13,6 @@ A parameter is called by its place in the configuration, with the class that it 
 from __future__ import annotations
 
 import importlib
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
@@ -23,6 +22,7 @@ from functools import reduce
 from math import gcd
 from typing import Any, TypeAlias
 
+import yaml
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -202,14 +202,17 @@ def told(distribution: BaseDistribution) -> str:
         >>> told(FloatDistribution(0.0, 0.5)), told(CategoricalDistribution((2, 4)))
         ('{low: 0.0, high: 0.5}', '[2, 4]')
     """
+    said: Any
     if isinstance(distribution, CategoricalDistribution):
-        return json.dumps([*distribution.choices]).replace('"', "")
-    assert isinstance(distribution, Number)
-    fine = 1 if isinstance(distribution, IntDistribution) else None
-    stepped = f", step: {distribution.step}" if distribution.step != fine else ""
-    return (
-        f"{{low: {distribution.low}, high: {distribution.high}{stepped}{', log: true' * distribution.log}}}"
-    )
+        said = [*distribution.choices]
+    else:
+        assert isinstance(distribution, Number)
+        said = {"low": distribution.low, "high": distribution.high}
+        if distribution.step not in (None, 1):
+            said["step"] = distribution.step
+        if distribution.log:
+            said["log"] = True
+    return yaml.safe_dump(said, default_flow_style=True, sort_keys=False, width=math.inf).strip()
 
 
 class _Collector:
