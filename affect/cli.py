@@ -140,9 +140,8 @@ def tune(args: argparse.Namespace) -> None:
     names = found.study.metric_names or ["value"]
     for label, trial in found.chosen.items():
         values = ", ".join(f"{name} {value:.4g}" for name, value in zip(names, trial.values, strict=True))
-        sys.stdout.write(f"{label}: trial {trial.number}, on the validation split {values}\n")
+        sys.stdout.write(f"{label}: {values} on the validation split; affect train {found.files[label]}\n")
     sys.stdout.write(f"report:  {out / 'report.html'}\ntrials:  {out / 'trials.csv'}\n")
-    sys.stdout.write("".join(f"affect train {path}\n" for path in found.files.values()))
 
 
 def compare(args: argparse.Namespace) -> None:

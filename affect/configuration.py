@@ -76,7 +76,7 @@ class Model:
     """
 
     search_space: ClassVar[dict[str, BaseDistribution]] = {
-        "width": IntDistribution(16, 128, step=16),
+        "width": IntDistribution(16, 64, step=16),
         "out_dim": IntDistribution(16, 128, step=16),
     }
 

@@ -34,6 +34,9 @@ SEARCH = "search.json"
 SEEDS, EPOCHS, SECONDS, FAILURE = "seeds", "epochs", "seconds", "failure"
 """Attributes of a trial: what each seed came to, what all of them took, and why it failed."""
 
+START, DIFFERS = "start", "differs"
+"""Attributes of a trial that did not come from the sampler: what it is called, and what it cannot say."""
+
 RETRIES = 3
 """So often a trial is begun again whose worker died."""
 
@@ -119,7 +122,7 @@ def trials_table(study: optuna.Study) -> pd.DataFrame:
     """One row per trial, in the order they began.
 
     Columns: `trial`, `state`, a column for each objective, `seeds` that were trained, `epochs` and `seconds`
-    of all of them, `retry_of`, `failure`, and a column for each parameter.
+    of all of them, `start` and `differs` where it was named before, `retry_of`, `failure`, and a column for each parameter.
     """
     rows = []
     names = study.metric_names or ["value"]
@@ -134,6 +137,8 @@ def trials_table(study: optuna.Study) -> pd.DataFrame:
                 SEEDS: len(attributes.get(SEEDS, [])),
                 EPOCHS: attributes.get(EPOCHS),
                 SECONDS: attributes.get(SECONDS),
+                START: attributes.get(START),
+                DIFFERS: attributes.get(DIFFERS) or None,
                 "retry_of": trial.system_attrs.get("failed_trial"),
                 FAILURE: attributes.get(FAILURE),
                 **trial.params,

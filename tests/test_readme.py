@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 
 from affect.configuration import parse
+from affect.tuning import task_of
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
@@ -20,8 +21,20 @@ def test_the_python_in_the_readme_runs(capsys):
 
 
 def test_the_configuration_in_the_readme_is_one():
-    (block,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    block, _ = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     assert parse(yaml.safe_load(block), "README").seeds == [0, 1, 2]
+
+
+def test_the_search_in_the_readme_is_one(tmp_path):
+    _, block = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    (fusion,) = re.findall(r"```python\n(from torch import Tensor, nn.*?)affect.testing", README, re.DOTALL)
+    (tmp_path / "my_fusions.py").write_text(fusion)
+    (tmp_path / "model.yaml").write_text(block)
+    task = task_of(tmp_path / "model.yaml")
+    varies = {parameter.name: parameter for parameter, _ in task.space.every()}
+    assert [*varies["model.fusion"].branches] == ["TensorFusion", "LowRankFusion", "MyFusion"]
+    assert varies["model.fusion.LowRankFusion.dropout"].distribution.high == 0.3
+    assert not [name for name in varies if name.startswith("model.encoder.")]
 
 
 def test_every_experiment_file_is_sound():

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor, nn
 
 from affect.data.text import places, pretrained
@@ -50,7 +50,6 @@ class PretrainedEncoder(LayeredEncoder):
     reads_indices = True
     search_space: ClassVar[dict[str, BaseDistribution]] = {
         "learning_rate": FloatDistribution(1e-6, 1e-3, log=True),
-        "lora": CategoricalDistribution((0, 4, 8, 16)),
         "dropout": FloatDistribution(0.0, 0.5),
     }
 

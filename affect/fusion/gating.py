@@ -97,7 +97,7 @@ class GatedShiftFusion(Fusion):
 
     needs_alignment: ClassVar[bool] = True
     search_space: ClassVar[dict[str, BaseDistribution]] = {
-        "layer": IntDistribution(0, 2),
+        "layer": IntDistribution(0, 1),
         "scale": FloatDistribution(0.1, 2.0, log=True),
         "dropout": FloatDistribution(0.0, 0.5),
     }

@@ -18,7 +18,7 @@ from affect.objectives import objective_for
 from affect.runs import corpus_path, prepare
 from affect.tuning.aims import Aim, aim_of
 from affect.tuning.space import Parameter, Space, space_of
-from affect.tuning.starts import starts
+from affect.tuning.starts import Start, starts
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,11 @@ class Search:
         fresh: seeds that what was found is trained with again, and tested; they chose nothing.
         fold: for a corpus without official splits, the fold that is the test split.
         sampler: any sampler of Optuna's; multivariate TPE, which learns each branch by itself, by default.
-        pruner: any pruner of Optuna's, which sees the metric after each epoch of the first seed; by default
-            a configuration stops that is worse than the median of those that went on.
-        racing: level of the test by which a configuration stops after some of its seeds
-            (`affect.tuning.lost`); 0 trains all seeds.
+        pruner: any pruner of Optuna's, which sees the metric after each epoch of the first seed, and the mean
+            after each seed; by default a configuration stops that is worse than the median of those that
+            were trained with all seeds.
+        racing: level of the test by which a configuration stops that is significantly worse than the best
+            after some of its seeds (`affect.tuning.lost`); 0 leaves stopping to the pruner.
         start: values to begin with, by the names of the parameters; the configuration itself comes first.
         published: published settings to begin with (`affect.tuning.Setting`).
         seed: of the sampler; one worker alone that begins anew finds the same again.
@@ -83,7 +84,7 @@ class Task:
         space: what varies.
         target: what is predicted.
         aims: what is looked for.
-        starts: names and values of the trials that come first.
+        starts: the trials that come first, by what they are called.
         path: the configuration's file, from the root of the disk.
     """
 
@@ -92,7 +93,7 @@ class Task:
     space: Space
     target: Target
     aims: tuple[Aim, ...]
-    starts: dict[str, dict[str, Any]]
+    starts: dict[str, Start]
     path: Path
 
     def corpus(self) -> Corpus:

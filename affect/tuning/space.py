@@ -261,8 +261,9 @@ class _Collector:
         if isinstance(default, Mapping | list):
             return []
         self.known.append(name)
-        wanted = self._wanted(name, declared is not None)
-        if wanted is None and declared is None or wanted == FIXED:
+        varies = declared is not None and default is not None  # None stays, unless the section says otherwise
+        wanted = self._wanted(name, varies)
+        if wanted == FIXED or (wanted is None and not varies):
             return []
         if wanted is None:
             assert declared is not None
@@ -391,13 +392,16 @@ class _Collector:
 def including(distribution: BaseDistribution, value: Any) -> BaseDistribution:
     """The distribution, widened to hold a value that it does not.
 
+    A logarithmic one that must hold zero is no longer logarithmic; the steps of whole numbers become as fine
+    as the value needs.
+
     Example:
         >>> including(FloatDistribution(0.0, 0.5), 0.9).high
         0.9
         >>> including(IntDistribution(16, 128, step=16), 24)
         IntDistribution(high=128, log=False, low=16, step=8)
     """
-    if value is None or _holds(distribution, value):
+    if _holds(distribution, value):
         return distribution
     if isinstance(distribution, CategoricalDistribution):
         return CategoricalDistribution((*distribution.choices, value))

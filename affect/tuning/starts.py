@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
@@ -28,8 +29,8 @@ class Setting:
     Args:
         model: as the file of published settings calls it.
         corpus: the same.
-        names: which of our parameters each of theirs is; `dropouts.3` is the fourth of a list. Several of
-            ours may be one of theirs.
+        names: which of our parameters each of theirs is; `dropouts.3` is the fourth of a list, and
+            `batch_size * update_epochs` a product. Several of ours may be one of theirs.
         source: where the file has several of the model and the corpus, how the one that is meant begins.
         values: of other parameters, such as the fusion that the model is.
         differs: what of it the space cannot say.
@@ -43,10 +44,23 @@ class Setting:
     differs: str = ""
 
 
+@dataclass(frozen=True)
+class Start:
+    """A trial that comes first.
+
+    Args:
+        values: of all parameters that vary there.
+        differs: what of a published setting they cannot say.
+    """
+
+    values: dict[str, Any]
+    differs: str = ""
+
+
 def starts(
     given: Iterable[Mapping[str, Any]], published: Iterable[Mapping[str, Any]], space: Space, path: Path
-) -> dict[str, dict[str, Any]]:
-    """The values of the trials that come first, by what they are called; each once.
+) -> dict[str, Start]:
+    """The trials that come first, by what they are called; each once.
 
     Args:
         given: the section `start`.
@@ -57,17 +71,18 @@ def starts(
         ConfigError: an entry names a parameter that does not vary, a value that cannot be drawn, or a setting
             that is not in the file.
     """
-    found = {CONFIGURATION: space.start({}, str(path))}
+    found = {CONFIGURATION: Start(space.start({}, str(path)))}
     for number, values in enumerate(given, 1):
-        found[f"start {number}"] = space.start(values, f"{path}: search: start {number}")
+        found[f"start {number}"] = Start(space.start(values, f"{path}: search: start {number}"))
     for entry in published:
         setting = _checked(entry, path)
         name = f"{setting.model}, {setting.corpus}{': ' + setting.source if setting.source else ''}"
-        found[name] = space.start(_values(setting, path), f"{path}: search: published: {name}")
-    once: dict[str, dict[str, Any]] = {}
-    for name, values in found.items():
-        if values not in once.values():
-            once[name] = values
+        values = space.start(_values(setting, path), f"{path}: search: published: {name}")
+        found[name] = Start(values, setting.differs)
+    once: dict[str, Start] = {}
+    for name, start in found.items():
+        if all(start.values != other.values for other in once.values()):
+            once[name] = start
     return once
 
 
@@ -84,7 +99,7 @@ def _values(setting: Setting, path: Path) -> dict[str, Any]:
     """The values that a published setting gives our parameters."""
     where = f"{path}: search: published: {setting.model}, {setting.corpus}"
     file = path.parent / PUBLISHED
-    table = pd.read_csv(file, dtype=str)
+    table = pd.read_csv(file, dtype=str, keep_default_na=False)
     rows = table[(table["model"] == setting.model) & (table["corpus"] == setting.corpus)]
     rows = rows[rows["source"].str.startswith(setting.source)]
     if rows.empty:
@@ -97,10 +112,19 @@ def _values(setting: Setting, path: Path) -> dict[str, Any]:
     theirs = {name: json.loads(text) for name, text in zip(rows["parameter"], rows["value"], strict=True)}
     found = dict(setting.values)
     for name, ours in setting.names.items():
-        key, _, place = name.partition(".")
-        whole = name in theirs
-        if not whole and (key not in theirs or not place.isdigit()):
-            raise ConfigError(f"{where}: no parameter '{name}'; {did_you_mean(name, theirs)}")
-        value = theirs[name] if whole else theirs[key][int(place)]
+        said = [_said(theirs, one, where) for one in name.split(" * ")]
+        if len(said) > 1 and not all(isinstance(one, int | float) for one in said):
+            raise ConfigError(f"{where}: '{name}' is no product of numbers")
+        value = said[0] if len(said) == 1 else math.prod(said)
         found |= dict.fromkeys([ours] if isinstance(ours, str) else ours, value)
     return found
+
+
+def _said(theirs: Mapping[str, Any], name: str, where: str) -> Any:
+    """The value of one of their parameters, or of an element of it."""
+    if name in theirs:
+        return theirs[name]
+    key, _, place = name.partition(".")
+    if not isinstance(theirs.get(key), list) or not place.isdigit() or int(place) >= len(theirs[key]):
+        raise ConfigError(f"{where}: no parameter '{name}'; {did_you_mean(name, theirs)}")
+    return theirs[key][int(place)]

@@ -60,8 +60,9 @@ def _attempted(trial: Trial, task: Task, corpus: Corpus) -> tuple[float, ...]:
             if alone is not None:
                 so_far = float(np.mean(found))
                 trial.report(so_far, configuration.training.epochs + place)
-                if len(found) < len(task.search.seeds) and _behind(trial, task, found):
-                    raise optuna.TrialPruned(f"clearly worse after {len(found)} seeds")
+                more = len(found) < len(task.search.seeds)
+                if more and (trial.should_prune() or _behind(trial, task, found)):
+                    raise optuna.TrialPruned(f"stopped after {len(found)} seeds")
     finally:
         trial.set_user_attr(EPOCHS, spent.epochs)
         trial.set_user_attr(SECONDS, round(time.perf_counter() - begin, 3))

@@ -2,54 +2,42 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import os
-import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import optuna
 import pandas as pd
 import yaml
-from optuna.storages import BaseStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
 from affect import metrics
-from affect.benchmark import run_jobs, tables_of
-from affect.configuration import importable, part_of
+from affect.benchmark import Made, run_jobs, tables_of
 from affect.errors import ConfigError, DataError
 from affect.files import writing
 from affect.report import write_report
-from affect.report.gathering import gathered
+from affect.report.gathering import contents_of
 from affect.runs import Job, corpus_path, digest
 from affect.studies import (
     FAILURE,
-    RETRIES,
     SEARCH,
     STUDY,
     finished,
     keep,
-    load,
     open_storage,
-    quietly,
     sqlite,
     trials_table,
 )
-from affect.tuning.search import Search, Task, task_of
-from affect.tuning.trials import attempt
-from affect.workers import one_thread, processes, work
+from affect.tuning.search import Task, task_of
+from affect.tuning.working import Shift, opened, pruner_of, sampler_of, work_at
 
-DEFAULT, BEST = "default", "best"
-"""What the configuration, and what was found, are called in tables."""
-
-_BEGUN = "begun"  # of a study: its first trials were queued
+DEFAULT = "default"
+"""What the configuration is called in tables; what was found is called by its trial."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,171 +100,22 @@ def tune(
     task, out = task_of(path, **changes), Path(out).resolve()
     if trials < 1:
         raise ConfigError(f"tune: trials must be at least 1, got {trials}")
+    for refused_here in (sampler_of, pruner_of):  # and not by a worker
+        refused_here(task.search)
     out.mkdir(parents=True, exist_ok=True)
     kept_in = storage or sqlite(out / STUDY)
-    name = f"{task.path.stem}-{digest(_asked(task))}"
-    study, alone = _opened(open_storage(kept_in, task.search.heartbeat), name, task, resume)
-    end = time.time() + timeout if timeout is not None else None
+    study, alone = opened(open_storage(kept_in, task.search.heartbeat), task, resume)
+    end = None if timeout is None else time.time() + timeout
     with _watched(study, trials, quiet):
-        _search(task, kept_in, study, alone, trials, end, workers, backend, address)
+        work_at(Shift(task, kept_in, study.study_name, alone, trials, end), workers, backend, address)
     if storage is not None:
         keep(study, out)
     chosen = _chosen(study, task)
     files = _write(study, task, chosen, out)
-    summary = _tested(task, chosen, out, workers, backend, address, quiet)
-    write_report(out / "report.html", gathered([out], task.path.stem))
-    return Found(study, chosen, summary, files)
-
-
-def _asked(task: Task) -> dict[str, Any]:
-    """What makes a study another one: the configuration, what varies, and what is looked for."""
-    search = task.search
-    space = [
-        [parameter.name, str(parameter.distribution), str(when)] for parameter, when in task.space.every()
-    ]
-    return {
-        "content": task.content,
-        "space": space,
-        "aims": [aim.name for aim in task.aims],
-        "seeds": search.seeds,
-        "fold": search.fold,
-    }
-
-
-def _opened(storage: BaseStorage, name: str, task: Task, resume: bool) -> tuple[optuna.Study, bool]:
-    """The study, begun if it is not there; and whether nobody else works at it."""
-    with quietly():
-        if resume:
-            if name not in optuna.get_all_study_names(storage):
-                raise ConfigError(
-                    f"tune: no study '{name}' to resume; the configuration or the storage is another one, "
-                    "or it was not begun: leave --resume out"
-                )
-            study = load(storage, name)
-            _take_up(study)
-            return study, True
-        try:
-            study = optuna.create_study(
-                study_name=name, storage=storage, directions=[aim.direction for aim in task.aims]
-            )
-        except optuna.exceptions.DuplicatedStudyError:
-            study = load(storage, name)
-            for _ in range(50):  # whoever began it is about to queue its first trials
-                if _BEGUN in study.user_attrs:
-                    return study, False
-                time.sleep(0.1)
-            mine = False
-        else:
-            study.set_metric_names([aim.name for aim in task.aims])
-            mine = True
-        for called, values in task.starts.items():
-            study.enqueue_trial(values, user_attrs={"start": called}, skip_if_exists=True)
-        study.set_user_attr(_BEGUN, True)
-        return study, mine
-
-
-def _take_up(study: optuna.Study) -> None:
-    """Trials that were running begin again."""
-    again = RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)
-    for trial in study.get_trials(states=(TrialState.RUNNING,)):
-        study.tell(trial.number, state=TrialState.FAIL)
-        again(study, trial)
-
-
-def _search(
-    task: Task,
-    storage: str,
-    study: optuna.Study,
-    alone: bool,
-    trials: int,
-    end: float | None,
-    workers: int | None,
-    backend: str,
-    address: str | None,
-) -> None:
-    """Work until there are enough trials; workers that were killed are replaced while there is progress."""
-    import joblib
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-    before = -1
-    while (done := len(finished(study))) > before:
-        before = done
-        with processes(workers, backend, address):
-            count = joblib.effective_n_jobs(None)  # type: ignore[arg-type]  # what the block around says
-            calls = [
-                joblib.delayed(_worker)(task, storage, study.study_name, place, alone, trials, end)
-                for place in range(count)
-            ]
-            try:
-                work(calls)
-            except TerminatedWorkerError:
-                continue
-            return
-    raise DataError(
-        f"tune: workers are killed again and again, perhaps for want of memory; {done} trials are kept, and "
-        "the same command goes on"
-    )
-
-
-def _worker(
-    task: Task, storage: str, name: str, place: int, alone: bool, trials: int, end: float | None
-) -> None:
-    """Try one configuration after the other."""
-    search = task.search
-    importable(task.path.parent)
-    with quietly(), one_thread():
-        study = load(open_storage(storage, search.heartbeat), name)
-        entropy = [search.seed, place, len(study.get_trials(deepcopy=False))]
-        if not alone:
-            entropy += [os.getpid(), abs(hash(socket.gethostname())), time.time_ns()]
-        study.sampler = sampler_of(search, int(np.random.SeedSequence(entropy).generate_state(1)[0]))
-        study.pruner = pruner_of(search)
-        corpus = task.corpus()
-        while end is None or time.time() < end:
-            missing = trials - len(finished(study))
-            if missing <= 0:
-                return
-            running = len(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
-            if running >= missing:  # others are at it; should one die, its trial is for us
-                optuna.storages.fail_stale_trials(study)
-                time.sleep(1)
-                continue
-            with suppress(optuna.exceptions.UpdateFinishedTrialError):  # it was given to another meanwhile
-                study.optimize(lambda trial: attempt(trial, task, corpus), n_trials=1, catch=(Exception,))
-
-
-def sampler_of(search: Search, seed: int) -> optuna.samplers.BaseSampler:
-    """The sampler that a search asks for."""
-    with quietly():
-        if search.sampler is None:
-            return optuna.samplers.TPESampler(multivariate=True, group=True, constant_liar=True, seed=seed)
-        part = part_of(search.sampler, "sampler", "search")
-        if part["init_args"].get("seed", 0) is None:
-            part["init_args"]["seed"] = seed
-        sampler: optuna.samplers.BaseSampler = _built(part)
-        return sampler
-
-
-def pruner_of(search: Search) -> optuna.pruners.BasePruner:
-    """The pruner that a search asks for."""
-    with quietly():
-        if search.pruner is None:
-            return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2)
-        pruner: optuna.pruners.BasePruner = _built(part_of(search.pruner, "pruner", "search"))
-        return pruner
-
-
-def _built(part: Mapping[str, Any]) -> Any:
-    """An object from its class and arguments, which may be such parts themselves."""
-    module, _, name = part["class_path"].rpartition(".")
-    arguments = {
-        key: _built(value) if isinstance(value, Mapping) and "class_path" in value else value
-        for key, value in part["init_args"].items()
-    }
-    try:
-        return getattr(importlib.import_module(module), name)(**arguments)
-    except (TypeError, ValueError, ImportError) as error:
-        raise ConfigError(f"search: {name}: {' '.join(str(error).split())}") from None
+    made = _tested(task, chosen, out, workers, backend, address, quiet)
+    contents = contents_of(task.path.stem, made.answers, made.summary, made.comparisons, [_note(task)])
+    write_report(out / "report.html", contents)
+    return Found(study, chosen, made.summary, files)
 
 
 def _chosen(study: optuna.Study, task: Task) -> dict[str, FrozenTrial]:
@@ -286,18 +125,16 @@ def _chosen(study: optuna.Study, task: Task) -> dict[str, FrozenTrial]:
         failed = [t for t in study.get_trials(deepcopy=False) if FAILURE in t.user_attrs]
         why = f"the first one so: {failed[0].user_attrs[FAILURE]}" if failed else "give it more time"
         raise DataError(f"tune: no trial of '{study.study_name}' is complete; {why}")
-    if len(task.aims) == 1:
-        return {BEST: study.best_trial}
-    return {f"trial {trial.number}": trial for trial in study.best_trials}
+    best = [study.best_trial] if len(task.aims) == 1 else study.best_trials
+    return {f"trial {trial.number}": trial for trial in best}
 
 
 def _write(study: optuna.Study, task: Task, chosen: Mapping[str, FrozenTrial], out: Path) -> dict[str, Path]:
     """The table of trials, and the configurations that were found: their files."""
     with writing(out / "trials.csv") as path:
         trials_table(study).to_csv(path, index=False)
-    files = {
-        label: f"{BEST}.yaml" if label == BEST else f"front/{label.replace(' ', '')}.yaml" for label in chosen
-    }
+    alone = len(task.aims) == 1
+    files = {label: "best.yaml" if alone else f"front/trial{t.number}.yaml" for label, t in chosen.items()}
     for label, trial in chosen.items():
         content = {**_ready(task.space.suggest(trial), task), "seeds": task.search.fresh or [0]}
         reached = ", ".join(
@@ -333,22 +170,22 @@ def _tested(
     backend: str,
     address: str | None,
     quiet: bool,
-) -> pd.DataFrame:
+) -> Made:
     """What was found, beside the configuration itself: trained with fresh seeds, and tested once."""
     search = task.search
     contents = {DEFAULT: task.content} | {label: task.space.suggest(trial) for label, trial in chosen.items()}
     todo = [
         Job(content, label, seed, search.fold, task.path.parent, folder / f"seed{seed}-fold{search.fold}")
         for label, content in contents.items()
-        for folder in [out / "runs" / f"{label}-{digest(content)}"]
+        for folder in [out / "runs" / f"{label.replace(' ', '')}-{digest(content)}"]
         for seed in search.fresh
     ]
     if not todo:
-        return pd.DataFrame()
+        return Made([], pd.DataFrame(), pd.DataFrame(), pd.DataFrame())
     run_jobs(todo, workers, backend, address, quiet)
     looked_for = [aim.metric for aim in task.aims if aim.metric]
     wanted = list(dict.fromkeys([*looked_for, *metrics.metrics_for(task.target)]))
-    return tables_of(todo, out, wanted, [_note(task)]).summary
+    return tables_of(todo, out, wanted, [_note(task)])
 
 
 def _note(task: Task) -> str:

@@ -1,0 +1,215 @@
+"""Work at a study: who begins it, who joins it, and what becomes of the trials of those who die."""
+
+from __future__ import annotations
+
+import importlib
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.trial import TrialState
+
+from affect.configuration import importable, part_of
+from affect.errors import ConfigError, DataError
+from affect.runs import digest
+from affect.studies import DIFFERS, RETRIES, START, finished, load, open_storage, quietly
+from affect.tuning.search import Search, Task
+from affect.tuning.trials import attempt
+from affect.workers import one_thread, processes, work
+
+_BEGUN = "begun"  # of a study: its first trials were queued
+
+
+@dataclass(frozen=True, eq=False)
+class Shift:
+    """What a worker must know.
+
+    Args:
+        task: the search.
+        storage: the URL of where the study is kept.
+        study: its name.
+        alone: whether nobody else works at it: then the sampler's seed says all.
+        trials: how many the study shall have.
+        end: the time, in seconds since 1970, after which no trial begins; None for no end.
+    """
+
+    task: Task
+    storage: str
+    study: str
+    alone: bool
+    trials: int
+    end: float | None
+
+
+def opened(storage: BaseStorage, task: Task, resume: bool = False) -> tuple[optuna.Study, bool]:
+    """The study, begun if it is not there; and whether nobody else works at it.
+
+    Args:
+        storage: where it is kept.
+        task: the search; one that is changed has another study.
+        resume: it is there, nobody works at it, and its running trials begin again.
+    Raises:
+        ConfigError: there is none to resume.
+    """
+    name = f"{task.path.stem}-{digest(_asked(task))}"
+    with quietly():
+        if resume:
+            if name not in optuna.get_all_study_names(storage):
+                raise ConfigError(
+                    f"tune: no study '{name}' to resume; the configuration or the storage is another one, "
+                    "or it was not begun: leave --resume out"
+                )
+            study = load(storage, name)
+            _take_up(study)
+            return study, True
+        try:
+            study = optuna.create_study(
+                study_name=name, storage=storage, directions=[aim.direction for aim in task.aims]
+            )
+        except optuna.exceptions.DuplicatedStudyError:
+            study = load(storage, name)
+            for _ in range(50):  # whoever began it is about to queue its first trials
+                if _BEGUN in study.user_attrs:
+                    return study, False
+                time.sleep(0.1)
+            mine = False
+        else:
+            study.set_metric_names([aim.name for aim in task.aims])
+            mine = True
+        for called, start in task.starts.items():
+            known = {START: called, DIFFERS: start.differs}
+            study.enqueue_trial(start.values, user_attrs=known, skip_if_exists=True)
+        study.set_user_attr(_BEGUN, True)
+        return study, mine
+
+
+def _take_up(study: optuna.Study) -> None:
+    """Trials that were running begin again."""
+    again = RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)
+    for trial in study.get_trials(states=(TrialState.RUNNING,)):
+        study.tell(trial.number, state=TrialState.FAIL)
+        again(study, trial)
+
+
+def work_at(shift: Shift, workers: int | None, backend: str, address: str | None) -> None:
+    """Work until there are enough trials; workers that were killed are replaced while there is progress.
+
+    Args:
+        shift: what every worker must know.
+        workers: as many; one by default, and as many as a cluster has.
+        backend: where they work (`affect.workers.processes`).
+        address: of the cluster, where the backend is one.
+    Raises:
+        DataError: workers are killed without end, or the storage fails.
+    """
+    import joblib
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    study = load(open_storage(shift.storage), shift.study)
+    done, before = len(finished(study)), -1
+    while done > before:
+        with processes(workers, backend, address):
+            count = joblib.effective_n_jobs(None)  # type: ignore[arg-type]  # what the block around says
+            try:
+                work(joblib.delayed(_worker)(shift, place) for place in range(count))
+            except TerminatedWorkerError:
+                before, done = done, len(finished(study))
+                continue
+            return
+    raise DataError(
+        f"tune: workers are killed again and again, perhaps for want of memory; {done} trials are kept, and "
+        "the same command goes on"
+    )
+
+
+def _worker(shift: Shift, place: int) -> None:
+    """Try one configuration after the other."""
+    task, search = shift.task, shift.task.search
+    importable(task.path.parent)
+    with quietly(), one_thread():
+        storage = open_storage(shift.storage, search.heartbeat)
+        study = load(storage, shift.study)
+        entropy = [search.seed, place, len(study.get_trials(deepcopy=False))]
+        if not shift.alone:
+            entropy.append(secrets.randbits(64))
+        study.sampler = sampler_of(search, int(np.random.SeedSequence(entropy).generate_state(1)[0]))
+        study.pruner = pruner_of(search)
+        corpus = task.corpus()
+        while shift.end is None or time.time() < shift.end:
+            missing = shift.trials - len(finished(study))
+            if missing <= 0:
+                return
+            running = len(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+            if running >= missing and isinstance(storage, RDBStorage):
+                optuna.storages.fail_stale_trials(study)  # should another die, its trial is for this one
+                time.sleep(1)
+                continue
+            try:
+                study.optimize(lambda trial: attempt(trial, task, corpus), n_trials=1, catch=(Exception,))
+            except optuna.exceptions.UpdateFinishedTrialError:
+                continue  # it was given to another meanwhile
+            except Exception as error:  # those of the trial are caught
+                why = " ".join(str(error.__context__ or error).split())
+                raise DataError(
+                    f"tune: the storage of '{shift.study}' failed: {why}; finished trials are kept, and the "
+                    "same command goes on"
+                ) from None
+
+
+def sampler_of(search: Search, seed: int = 0) -> optuna.samplers.BaseSampler:
+    """The sampler that a search asks for."""
+    with quietly():
+        if search.sampler is None:
+            return optuna.samplers.TPESampler(multivariate=True, group=True, constant_liar=True, seed=seed)
+        sampler: optuna.samplers.BaseSampler = _built(search.sampler, "sampler", seed=seed)
+        return sampler
+
+
+def pruner_of(search: Search) -> optuna.pruners.BasePruner:
+    """The pruner that a search asks for."""
+    with quietly():
+        if search.pruner is None:
+            return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2)
+        pruner: optuna.pruners.BasePruner = _built(search.pruner, "pruner")
+        return pruner
+
+
+def _built(given: Any, room: str, **drawn: int) -> Any:
+    """An object from its class and arguments, which may be such parts themselves.
+
+    Args:
+        given: the class, alone or with arguments.
+        room: what it is.
+        drawn: values of arguments that were left open.
+    """
+    part = part_of(given, room, "search")
+    module, _, name = part["class_path"].rpartition(".")
+    arguments = {
+        key: _built(value, room) if isinstance(value, Mapping) and "class_path" in value else value
+        for key, value in part["init_args"].items()
+    }
+    arguments |= {key: value for key, value in drawn.items() if arguments.get(key, 0) is None}
+    try:
+        return getattr(importlib.import_module(module), name)(**arguments)
+    except (TypeError, ValueError, ImportError) as error:
+        raise ConfigError(f"search: {name}: {' '.join(str(error).split())}") from None
+
+
+def _asked(task: Task) -> dict[str, Any]:
+    """What makes a study another one: the configuration, what varies, and what is looked for."""
+    search = task.search
+    space = [
+        [parameter.name, str(parameter.distribution), str(when)] for parameter, when in task.space.every()
+    ]
+    return {
+        "content": task.content,
+        "space": space,
+        "aims": [aim.name for aim in task.aims],
+        "seeds": search.seeds,
+        "fold": search.fold,
+    }
