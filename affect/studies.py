@@ -8,21 +8,23 @@ A study is kept by any storage of Optuna's: `sqlite:///study.db`, `postgresql://
 from __future__ import annotations
 
 import json
+import re
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pandas as pd
-from optuna.storages import BaseStorage, RetryHeartbeatStaleTrialCallback
+from optuna.exceptions import StorageInternalError
+from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.storages.journal import JournalFileBackend, JournalRedisBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from affect.errors import ConfigError
+from affect.errors import ConfigError, DataError
 from affect.files import writing
 
 STUDY = "study.db"
@@ -36,6 +38,9 @@ SEEDS, EPOCHS, SECONDS, FAILURE = "seeds", "epochs", "seconds", "failure"
 
 START, DIFFERS = "start", "differs"
 """Attributes of a trial that did not come from the sampler: what it is called, and what it cannot say."""
+
+CONFIGURATION = "the configuration"
+"""What the first trial is called."""
 
 RETRIES = 3
 """So often a trial is begun again whose worker died."""
@@ -61,7 +66,10 @@ def open_storage(url: str, heartbeat: int = 20) -> BaseStorage:
     scheme, _, rest = url.partition("://")
     with quietly():
         if scheme == "journal":
-            backend = JournalFileBackend(rest)
+            try:
+                backend = JournalFileBackend(rest)
+            except OSError as error:
+                raise ConfigError(f"storage: {url}: {error.strerror}") from None
             return optuna.storages.JournalStorage(backend)
         if scheme in ("redis", "rediss"):
             return _redis(url)
@@ -83,10 +91,15 @@ class Kept:
     configurations: dict[str, str]
 
 
-def kept(folder: Path) -> Kept | None:
-    """The search whose results lie in a folder; None where it is none's."""
-    if not (folder / SEARCH).is_file():
-        return None
+def kept(folder: Path) -> Kept:
+    """The search whose results lie in a folder.
+
+    Raises:
+        DataError: it holds no search, or a part of one is gone.
+    """
+    for name in (SEARCH, STUDY):
+        if not (folder / name).is_file():
+            raise DataError(f"{folder}: not a search; expected a folder that holds {SEARCH} and {STUDY}")
     facts = json.loads((folder / SEARCH).read_text())
     study = load(open_storage(sqlite(folder / STUDY)), facts["study"])
     configurations = {label: (folder / name).read_text() for label, name in facts["files"].items()}
@@ -122,7 +135,8 @@ def trials_table(study: optuna.Study) -> pd.DataFrame:
     """One row per trial, in the order they began.
 
     Columns: `trial`, `state`, a column for each objective, `seeds` that were trained, `epochs` and `seconds`
-    of all of them, `start` and `differs` where it was named before, `retry_of`, `failure`, and a column for each parameter.
+    of all of them, `start` and `differs` where it was named before, `retry_of`, `failure`, and a column for
+    each parameter.
     """
     rows = []
     names = study.metric_names or ["value"]
@@ -167,17 +181,19 @@ def _database(url: str, heartbeat: int) -> BaseStorage:
 
     try:
         shown = sqlalchemy.engine.make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter for a port that is none
         raise ConfigError(
-            f"storage: '{url}' is no storage; expected one such as sqlite:///study.db, "
+            f"storage: '{_hidden(url)}' is no storage; expected one such as sqlite:///study.db, "
             "postgresql://user@host/name, journal:///folder/study.log or redis://host:6379"
         ) from None
     options: dict[str, Any] = {"pool_pre_ping": True}
     if url.startswith("sqlite"):
+        if sqlalchemy.engine.make_url(url).database in (None, "", ":memory:"):
+            raise ConfigError(f"storage: {url} names no file; workers share one, as in sqlite:///study.db")
         options["connect_args"] = {"timeout": 100}  # seconds that a writer waits for another
     for attempt in range(_ATTEMPTS):
         try:
-            return optuna.storages.RDBStorage(
+            return _Database(
                 url,
                 engine_kwargs=options,
                 heartbeat_interval=heartbeat,
@@ -188,7 +204,8 @@ def _database(url: str, heartbeat: int) -> BaseStorage:
             raise ConfigError(f"storage: {shown}: {' '.join(str(error).split())}") from None
         except ImportError as error:
             raise ConfigError(
-                f'storage: {shown}: its driver is not installed ({error}); pip install "affect[studies]"'
+                f"storage: {shown}: its driver is not installed ({error.__cause__ or error}); "
+                'pip install "affect[studies]" brings that of PostgreSQL'
             ) from None
         except DBAPIError as error:
             if attempt == _ATTEMPTS - 1:
@@ -201,6 +218,22 @@ def _database(url: str, heartbeat: int) -> BaseStorage:
 _ATTEMPTS = 4
 
 
+class _Database(RDBStorage):
+    """Optuna's, in which a sign of life that could not be left is left the next time.
+
+    Optuna gives no more of them after the first failure, and the trial, which goes on, to somebody else.
+    """
+
+    def record_heartbeat(self, trial_id: int) -> None:
+        with suppress(StorageInternalError):
+            super().record_heartbeat(trial_id)
+
+
+def _hidden(url: str) -> str:
+    """A URL that could not be read, without what may be its password."""
+    return re.sub(r":[^:/@]*@", ":***@", url)
+
+
 def _redis(url: str) -> BaseStorage:
     try:
         import redis
@@ -208,6 +241,8 @@ def _redis(url: str) -> BaseStorage:
         raise ConfigError('storage: redis is not installed; pip install "affect[studies]"') from None
     try:
         redis.Redis.from_url(url).ping()
+    except ValueError as error:
+        raise ConfigError(f"storage: {_hidden(url)}: {error}") from None
     except redis.exceptions.RedisError as error:
         raise ConfigError(f"storage: Redis does not answer: {error}") from None
     return optuna.storages.JournalStorage(JournalRedisBackend(url))

@@ -27,6 +27,8 @@ function setUpChart(figure) {
     const {title, data, layout} = options[select ? select.value : Object.keys(options)[0]];
     caption.textContent = title;
     plot.setAttribute("aria-label", title);
+    plot.style.minWidth = `${layout.meta?.least_width ?? 0}px`;
+    plot.style.minHeight = `${layout.height}px`;
     const label = {bgcolor: colour("--paper"), bordercolor: colour("--line"), font: {color: colour("--ink")}};
     return Plotly.react(
       plot,

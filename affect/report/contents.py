@@ -8,22 +8,24 @@ import pandas as pd
 
 from affect.results import Answers
 from affect.robustness import Comparison
+from affect.studies import Kept
 
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """What a report shows: tables, and the runs behind them.
+    """What a report shows: tables, the runs behind them, and searches.
 
     Args:
         title: the page's.
         summary: one row per corpus, target, model and metric, as `affect.results.summarise` makes them, and
-            the published figures beside them.
+            the published figures beside them; empty where there are searches alone.
         answers: what the models said, for each corpus and target.
         comparisons: pairs of models, as `affect.results.compare` makes them.
         costs: one row per corpus, target and model, as `affect.results.costs` makes them.
         robustness: sweeps, for each corpus and target that has some.
         transcripts: what was said, by sample id, where it is known.
         notes: what must stand beside every figure.
+        searches: Optuna's studies, each with what was chosen of it.
     """
 
     title: str
@@ -34,3 +36,4 @@ class Contents:
     robustness: list[Comparison] = field(default_factory=list)
     transcripts: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    searches: list[Kept] = field(default_factory=list)

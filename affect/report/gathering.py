@@ -1,8 +1,9 @@
-"""What lies in the folders of benches and runs -> what a report shows."""
+"""What lies in the folders of benches, searches and runs -> what a report shows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,32 +13,47 @@ from affect.errors import AffectError
 from affect.report.contents import Contents
 from affect.results import Answers, compare, costs, gather, summarise
 from affect.robustness.runs import kept_sweeps
-from affect.runs import find
+from affect.runs import Finished, find
+from affect.runs.finished import DONE
+from affect.studies import SEARCH, Kept, kept
 
 SUMMARY, COMPARISONS, NOTES = "summary.csv", "comparisons.csv", "notes.txt"
 """What a bench leaves beside its runs, so that a report need not make it again."""
 
 
 def gathered(folders: Iterable[str | Path], title: str = "") -> Contents:
-    """Everything that is known of the runs in some folders.
+    """Everything that is known of the runs and searches in some folders.
 
     Tables that a bench left are read; of other runs they are made.
 
     Args:
-        folders: of benches or runs.
+        folders: of benches, searches or runs.
         title: the report's; the folders' names by default.
     Raises:
-        DataError: there is no finished run, or two of the same corpus, target, model, seed and fold.
+        DataError: there is neither a finished run nor a search, or there are two runs of the same corpus,
+            target, model, seed and fold.
     """
     places = [Path(folder).resolve() for folder in folders]
-    runs = find(places)
+    title, searches = title or ", ".join(place.name for place in places), _searches(places)
+    if searches and not any(any(place.rglob(DONE)) for place in places):
+        return Contents(title, pd.DataFrame(), [], searches=searches)
+    return replace(_of_runs(find(places), places, title), searches=searches)
+
+
+def _searches(places: Iterable[Path]) -> list[Kept]:
+    """The searches in or below the folders, in their order and then by path."""
+    files = [file for place in places for file in sorted(place.rglob(SEARCH))]
+    return [kept(folder) for folder in dict.fromkeys(file.parent for file in files)]
+
+
+def _of_runs(runs: list[Finished], places: list[Path], title: str) -> Contents:
     answers = gather(runs)
     benches = [place for place in places if (place / SUMMARY).is_file()]
     alone = [run for run in runs if not any(run.folder.resolve().is_relative_to(b) for b in benches)]
     rest = gather(alone) if benches else answers
     summaries, pairs = ([pd.read_csv(b / name) for b in benches] for name in (SUMMARY, COMPARISONS))
     return contents_of(
-        title or ", ".join(place.name for place in places),
+        title,
         answers,
         pd.concat([*summaries, summarise(rest)], ignore_index=True),
         pd.concat([*pairs, compare(rest)], ignore_index=True),

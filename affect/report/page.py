@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,15 +13,19 @@ from affect import metrics
 from affect.files import writing
 from affect.report.contents import Contents
 from affect.report.pictures import critical_difference, embedded, rendered, script
+from affect.report.searches import address, search_sections, trials_files
 from affect.report.sections import sections
 from affect.report.table import latex, markdown, summary_tables
 from affect.results import Answers
 from affect.runs import Finished
 from affect.statistics import friedman
+from affect.studies import Kept
 
 
 def write_report(path: Path, contents: Contents) -> None:
     """Write a page that needs nothing but itself: tables to sort and search, pictures, what the runs ran on.
+
+    It shows runs, searches with Optuna, or both.
 
     Where plotly is not installed the page has no pictures but the first, and says so.
 
@@ -32,19 +35,22 @@ def write_report(path: Path, contents: Contents) -> None:
     """
     source = script()
     answers = {(own.corpus, own.target.name): own for own in contents.answers if own.said}
-    kinds = contents.summary.groupby(["corpus", "target"], sort=False)
-    ranks = _ranks(contents.summary) if source else {}
+    measured = not contents.summary.empty
+    kinds = contents.summary.groupby(["corpus", "target"], sort=False) if measured else ()
+    ranks = _ranks(contents.summary) if source and measured else {}
+    runs = {run.folder: run for own in contents.answers for run in own.runs}
+    parts = [
+        _part(contents, str(c), str(t), answers.get((str(c), str(t))), bool(source)) for (c, t), _ in kinds
+    ]
     page = rendered(
         "page.html",
         title=contents.title,
         notes=contents.notes,
-        parts=[
-            _part(contents, str(c), str(t), answers.get((str(c), str(t))), bool(source))
-            for (c, t), _ in kinds
-        ],
-        runs=len({run.folder for own in contents.answers for run in own.runs}),
+        parts=[*parts, *_searches(contents, bool(source))],
+        about=_about(len(parts), len(runs), contents.searches),
+        measured=measured,
         ranks=embedded(ranks, "metric") if ranks else None,
-        environment=_environment([run for own in contents.answers for run in own.runs]),
+        environment=_environment([*runs.values()]),
         downloads=[*_downloads(contents)],
         plotly=source,
     )
@@ -59,6 +65,25 @@ def _part(
     citation = answers.runs[0].facts["corpus"].get("citation", "") if answers is not None else ""
     found = sections(contents, corpus, target, answers, drawn)
     return {"title": f"{corpus} · {target}", "citation": citation, "sections": found}
+
+
+def _searches(contents: Contents, drawn: bool) -> Iterator[dict[str, Any]]:
+    for search in contents.searches:
+        title = f"Search · {search.study.study_name}"
+        yield {"title": title, "citation": "", "sections": search_sections(search, drawn)}
+
+
+def _about(kinds: int, runs: int, searches: list[Kept]) -> str:
+    """What the page is about, in one line."""
+    said = []
+    if kinds:
+        said.append(f"{kinds} {'corpus and target' if kinds == 1 else 'corpora and targets'}")
+    if runs:
+        said.append(f"{runs} {'run' if runs == 1 else 'runs'}")
+    if searches:
+        trials = sum(len(search.study.get_trials(deepcopy=False)) for search in searches)
+        said.append(f"{len(searches)} {'search' if len(searches) == 1 else 'searches'} of {trials} trials")
+    return " · ".join(said)
 
 
 def _ranks(summary: pd.DataFrame, least: int = 3) -> dict[str, Any]:
@@ -79,7 +104,7 @@ def _ranks(summary: pd.DataFrame, least: int = 3) -> dict[str, Any]:
 def _environment(runs: list[Finished]) -> list[tuple[str, list[str]]]:
     """What runs ran on, each fact with its values; how many runs had each, where they differ."""
     found: dict[str, Counter[str]] = {}
-    for run in {run.folder: run for run in runs}.values():
+    for run in runs:
         facts = run.facts
         corpus = facts["corpus"]
         named = {f"SHA-256 of {corpus['name']}": corpus.get("sha256") or "generated"}
@@ -101,16 +126,18 @@ def _listed(values: Counter[str], most: int = 6) -> list[str]:
 
 def _downloads(contents: Contents) -> Iterator[tuple[str, str]]:
     """Names of files and data URIs that hold them."""
-    tables = summary_tables(contents.summary)
-    files = {
-        "summary.csv": contents.summary.to_csv(index=False),
-        "table.md": markdown(tables),
-        "table.tex": latex(tables),
-    }
+    files = trials_files(contents.searches)
+    if not contents.summary.empty:
+        tables = summary_tables(contents.summary)
+        own = {
+            "summary.csv": contents.summary.to_csv(index=False),
+            "table.md": markdown(tables),
+            "table.tex": latex(tables),
+        }
+        files = {**own, **files}
     for name, frame in (("comparisons.csv", contents.comparisons), ("costs.csv", contents.costs)):
         if not frame.empty:
             files[name] = frame.to_csv(index=False)
     kinds = {"csv": "text/csv", "md": "text/markdown", "tex": "application/x-tex"}
     for name, content in files.items():
-        kind = kinds[name.rpartition(".")[2]]
-        yield name, f"data:{kind};charset=utf-8;base64,{base64.b64encode(content.encode()).decode()}"
+        yield name, address(kinds[name.rpartition(".")[2]], content)

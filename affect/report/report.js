@@ -53,6 +53,7 @@ const near = new IntersectionObserver(
 /** On paper there is nothing to click: everything is drawn, every row shown. */
 function forPaper(printing) {
   if (printing) lazy.forEach(setUp);
+  for (const details of document.querySelectorAll(".whole")) details.open = printing;
   for (const box of lazy) {
     if (!box.ready) continue;
     box.showAll?.(printing);

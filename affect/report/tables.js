@@ -88,6 +88,7 @@ function setUpRecords(box) {
     if (missing(value)) return "–";
     if (!column.form) return value;
     if (column.form === "p") return value < 0.001 ? "< 0.001" : value.toFixed(3);
+    if (column.form === "plain") return String(value);
     if (column.digits === 0) return Math.round(value).toLocaleString("en");
     const number = x => Math.abs(x) < 1000 ? x.toFixed(column.digits) : Math.round(x).toLocaleString("en");
     return column.low ? `${number(value)} [${number(column.low[row])}, ${number(column.high[row])}]` : number(value);

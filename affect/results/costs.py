@@ -20,5 +20,6 @@ def costs(runs: Iterable[Finished]) -> pd.DataFrame:
         | {name: run.facts.get("costs", {}).get(name) for name in COSTS}
         for run in runs
     ]
-    table = pd.DataFrame(rows).astype(dict.fromkeys(COSTS, float))
-    return table.groupby(["corpus", "target", "model"], sort=False, as_index=False).median()
+    whose = ["corpus", "target", "model"]
+    table = pd.DataFrame(rows, columns=[*whose, *COSTS]).astype(dict.fromkeys(COSTS, float))
+    return table.groupby(whose, sort=False, as_index=False).median()

@@ -13,13 +13,11 @@ import pandas as pd
 
 from affect.configuration import check_keys
 from affect.errors import ConfigError, did_you_mean
+from affect.studies import CONFIGURATION
 from affect.tuning.space import Space
 
 PUBLISHED = "published_hyperparameters.csv"
 """The file of published settings, beside the configuration."""
-
-CONFIGURATION = "the configuration"
-"""What the first trial is called."""
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from affect.studies import (
     STUDY,
     finished,
     keep,
+    kept,
     open_storage,
     sqlite,
     trials_table,
@@ -106,15 +108,17 @@ def tune(
     kept_in = storage or sqlite(out / STUDY)
     study, alone = opened(open_storage(kept_in, task.search.heartbeat), task, resume)
     end = None if timeout is None else time.time() + timeout
+    master = os.getpid() if backend == "loky" else None
     with _watched(study, trials, quiet):
-        work_at(Shift(task, kept_in, study.study_name, alone, trials, end), workers, backend, address)
+        shift = Shift(task, kept_in, study.study_name, alone, trials, end, master)
+        work_at(shift, workers, backend, address)
     if storage is not None:
         keep(study, out)
     chosen = _chosen(study, task)
     files = _write(study, task, chosen, out)
     made = _tested(task, chosen, out, workers, backend, address, quiet)
     contents = contents_of(task.path.stem, made.answers, made.summary, made.comparisons, [_note(task)])
-    write_report(out / "report.html", contents)
+    write_report(out / "report.html", replace(contents, searches=[kept(out)]))
     return Found(study, chosen, made.summary, files)
 
 
@@ -211,7 +215,10 @@ def _watched(study: optuna.Study, trials: int, quiet: bool) -> Iterator[None]:
         bar = progress.add_task("trials", total=trials)
 
         def look() -> None:
-            done = finished(study)
+            try:
+                done = finished(study)
+            except Exception:  # of any storage's; whoever works at it says so
+                return
             stopped = sum(trial.state == TrialState.PRUNED for trial in done)
             failed = sum(trial.state == TrialState.FAIL for trial in done)
             said = f"trials ({stopped} stopped early{f', {failed} failed' if failed else ''})"

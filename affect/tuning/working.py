@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import secrets
 import time
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from optuna.trial import TrialState
 from affect.configuration import importable, part_of
 from affect.errors import ConfigError, DataError
 from affect.runs import digest
-from affect.studies import DIFFERS, RETRIES, START, finished, load, open_storage, quietly
+from affect.studies import DIFFERS, RETRIES, SECONDS, START, finished, load, open_storage, quietly
 from affect.tuning.search import Search, Task
 from affect.tuning.trials import attempt
 from affect.workers import one_thread, processes, work
@@ -36,6 +37,8 @@ class Shift:
         alone: whether nobody else works at it: then the sampler's seed says all.
         trials: how many the study shall have.
         end: the time, in seconds since 1970, after which no trial begins; None for no end.
+        master: the number of the process that the workers of this machine belong to: when it is gone, they
+            begin no trial. None on a cluster.
     """
 
     task: Task
@@ -44,6 +47,13 @@ class Shift:
     alone: bool
     trials: int
     end: float | None
+    master: int | None
+
+    @property
+    def over(self) -> bool:
+        """Whether no further trial begins."""
+        orphan = self.master not in (None, os.getpid(), os.getppid())
+        return orphan or (self.end is not None and time.time() >= self.end)
 
 
 def opened(storage: BaseStorage, task: Task, resume: bool = False) -> tuple[optuna.Study, bool]:
@@ -79,8 +89,8 @@ def opened(storage: BaseStorage, task: Task, resume: bool = False) -> tuple[optu
                 time.sleep(0.1)
             mine = False
         else:
-            study.set_metric_names([aim.name for aim in task.aims])
             mine = True
+        study.set_metric_names([aim.name for aim in task.aims])
         for called, start in task.starts.items():
             known = {START: called, DIFFERS: start.differs}
             study.enqueue_trial(start.values, user_attrs=known, skip_if_exists=True)
@@ -111,14 +121,15 @@ def work_at(shift: Shift, workers: int | None, backend: str, address: str | None
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
     study = load(open_storage(shift.storage), shift.study)
-    done, before = len(finished(study)), -1
-    while done > before:
+    done, in_vain = len(finished(study)), 0
+    while in_vain <= RETRIES:
         with processes(workers, backend, address):
             count = joblib.effective_n_jobs(None)  # type: ignore[arg-type]  # what the block around says
             try:
                 work(joblib.delayed(_worker)(shift, place) for place in range(count))
             except TerminatedWorkerError:
                 before, done = done, len(finished(study))
+                in_vain = 0 if done > before else in_vain + 1
                 continue
             return
     raise DataError(
@@ -140,25 +151,41 @@ def _worker(shift: Shift, place: int) -> None:
         study.sampler = sampler_of(search, int(np.random.SeedSequence(entropy).generate_state(1)[0]))
         study.pruner = pruner_of(search)
         corpus = task.corpus()
-        while shift.end is None or time.time() < shift.end:
-            missing = shift.trials - len(finished(study))
-            if missing <= 0:
-                return
-            running = len(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
-            if running >= missing and isinstance(storage, RDBStorage):
-                optuna.storages.fail_stale_trials(study)  # should another die, its trial is for this one
-                time.sleep(1)
-                continue
+        waited = 0
+        while not shift.over:
             try:
+                missing = shift.trials - len(finished(study))
+                if missing <= 0:
+                    return
+                running = len(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+                signs = isinstance(storage, RDBStorage)
+                if running >= missing and signs and waited < _patience(study, search.heartbeat):
+                    optuna.storages.fail_stale_trials(study)  # should another die, its trial is for this one
+                    time.sleep(1)
+                    waited += 1
+                    continue
+                waited = 0
                 study.optimize(lambda trial: attempt(trial, task, corpus), n_trials=1, catch=(Exception,))
-            except optuna.exceptions.UpdateFinishedTrialError:
-                continue  # it was given to another meanwhile
             except Exception as error:  # those of the trial are caught
+                if _given_away(error):
+                    continue
                 why = " ".join(str(error.__context__ or error).split())
                 raise DataError(
                     f"tune: the storage of '{shift.study}' failed: {why}; finished trials are kept, and the "
                     "same command goes on"
                 ) from None
+
+
+def _patience(study: optuna.Study, heartbeat: int) -> float:
+    """Seconds that a worker waits for others: one that died before its first sign of life never shows it."""
+    took = [trial.user_attrs.get(SECONDS, 0) for trial in finished(study)]
+    return 3 * heartbeat + 2 * max(took, default=0)
+
+
+def _given_away(error: Exception) -> bool:
+    """Whether a trial was given to another worker, because its own was asleep."""
+    told = isinstance(error, ValueError) and str(error).startswith("Cannot tell a ")
+    return told or isinstance(error, optuna.exceptions.UpdateFinishedTrialError)
 
 
 def sampler_of(search: Search, seed: int = 0) -> optuna.samplers.BaseSampler:

@@ -15,9 +15,9 @@ import affect
 from affect.data import native
 from affect.data.shapes import SHAPES
 from affect.errors import ConfigError
-from affect.studies import FAILURE
+from affect.studies import CONFIGURATION, FAILURE
 from affect.tuning import Setting, task_of, tune
-from affect.tuning.starts import CONFIGURATION, PUBLISHED
+from affect.tuning.starts import PUBLISHED
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "experiments" / "searches"

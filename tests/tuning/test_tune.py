@@ -289,3 +289,19 @@ def test_the_command_shows_the_space_and_searches_nothing(tmp_path, capsys):
 def test_training_reads_the_same_file(tmp_path, capsys):
     main(["train", str(write(tmp_path)), "--out", str(tmp_path / "runs")])
     assert ": test mae " in capsys.readouterr().out
+
+
+def test_a_cluster_works_at_a_study(tmp_path):
+    distributed = pytest.importorskip("distributed", reason="needs affect[distributed]")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=str(tmp_path / "dask")
+    ) as cluster:
+        done = tune(
+            write(tmp_path, {"fresh": [], "seeds": [0]}),
+            tmp_path / "out",
+            trials=4,
+            quiet=True,
+            backend="dask",
+            address=cluster.scheduler_address,
+        )
+    assert len(finished(done.study)) in (4, 5)
