@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 import pandas as pd
+from optuna.trial import TrialState
 
 import affect
 from affect.report import frame_table, markdown
-from affect.studies import trials_table
-from affect.tuning import tune
+from affect.studies import EPOCHS, SEEDS, quietly, trials_table
+from affect.tuning import lost, task_of, tune
+from affect.tuning.working import pruner_of
 from affect.workers import processes, work
 
 HERE = Path(__file__).parent
@@ -43,6 +46,7 @@ def searched(name: str, folder: Path, trials: int, workers: int | None, **change
         "trials": len(table),
         "stopped": int((table["state"] == "pruned").sum()),
         "minutes": (last - every[0].datetime_start).total_seconds() / 60,
+        "study": found.study,
         "summary": found.summary.set_index(["metric", "model"]),
     }
 
@@ -91,16 +95,16 @@ def spread_of(values: Iterable[float]) -> str:
 
 PRUNING: dict[str, dict[str, Any]] = {
     "median pruner and racing": {},
-    "racing alone": {"pruner": "NopPruner"},
     "every epoch of every seed": {"pruner": "NopPruner", "racing": 0.0},
 }
+REPLAYED = {"median pruner and racing": None, "racing alone": "NopPruner", "median after 3 epochs": 2}
 
 
-def mosi_words(out: Path, kinds: Iterable[str]) -> str:
-    """Fifty trials by two workers, with and without pruning."""
+def mosi_words(out: Path) -> str:
+    """Fifty trials by two workers, with and without pruning; and what pruning does to the same trials."""
     rows = []
-    for kind in kinds:
-        own = searched("mosi_words", out / kind.replace(" ", "-"), 50, 2, **PRUNING[kind])
+    for kind, changes in PRUNING.items():
+        own = searched("mosi_words", out / kind.replace(" ", "-"), 50, 2, **changes)
         said = {
             model: f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
             for model, row in own["summary"].loc["mae"].iterrows()
@@ -117,7 +121,67 @@ def mosi_words(out: Path, kinds: Iterable[str]) -> str:
                 "found": said[own["found"]],
             }
         )
-    return markdown([frame_table(pd.DataFrame(rows), "mosi_words")])
+    again = []
+    for kind, pruner in REPLAYED.items():
+        if isinstance(pruner, int):
+            pruner = {
+                "class_path": "MedianPruner",
+                "init_args": {"n_startup_trials": 5, "n_warmup_steps": pruner},
+            }
+        spent, all_of_them, best, stopped = replayed(own["study"], pruner)
+        again.append(
+            {
+                "the trials of the second search, stopped by": kind,
+                "epochs": f"{spent:,} of {all_of_them:,}",
+                "saved": f"{1 - spent / all_of_them:.0%}",
+                "stopped early": f"{stopped} of {len(own['study'].trials)}",
+                "best": f"{best:.4f}",
+            }
+        )
+    return markdown([frame_table(pd.DataFrame(own), "mosi_words") for own in (rows, again)])
+
+
+def replayed(study: optuna.Study, pruner: Any) -> tuple[int, int, float, int]:
+    """What a pruner and a race would have made of a search that stopped nothing.
+
+    A trial reports each epoch of its first seed, and stands at its best where that ended by itself, after its
+    patience. What its later seeds took is known together, and shared out evenly.
+
+    Args:
+        study: of a search in which every trial was trained with all seeds.
+        pruner: as a section `search` names it; the default where it is None.
+    Returns:
+        epochs spent, epochs of all trials, the best value that is left, and how many trials were stopped.
+    """
+    task = task_of(HERE / "searches" / "mosi_words.yaml", pruner=pruner)
+    seeds, limit, patience = task.search.seeds, task.epochs, task.content["training"]["patience"]
+    spent, all_of_them, known = 0.0, 0, list[list[float]]()
+    with quietly():
+        again = optuna.create_study(direction="minimize", pruner=pruner_of(task.search, limit))
+        for trial in study.trials:
+            told = np.array([trial.intermediate_values[epoch] for epoch in range(limit)])
+            changed = np.flatnonzero(np.diff(told))
+            first = min(limit, (changed[-1] + 1 if len(changed) else 0) + patience + 1)
+            rest = (trial.user_attrs[EPOCHS] - first) / (len(seeds) - 1)
+            all_of_them += trial.user_attrs[EPOCHS]
+            values = np.ravel(trial.user_attrs[SEEDS])
+            own, over = again.ask(), False
+            for epoch in range(limit):
+                own.report(told[epoch], epoch)
+                spent += epoch < first
+                if over := epoch < first and own.should_prune():
+                    break
+            for place in range(1, len(seeds)):
+                if not over:
+                    own.report(float(values[:place].mean()), limit + place - 1)
+                    over = own.should_prune() or lost(-values[:place], [[-x for x in row] for row in known])
+                    spent += 0 if over else rest
+            if over:
+                again.tell(own, state=TrialState.PRUNED)
+            else:
+                known.append([*values])
+                again.tell(own, float(values.mean()))
+    return round(spent), all_of_them, again.best_value, len(study.trials) - len(known)
 
 
 def main() -> None:
@@ -127,11 +191,10 @@ def main() -> None:
     )
     parser.add_argument("what", choices=("interaction", "mosi_words"))
     parser.add_argument("--repeats", type=int, default=5, help="of `interaction` (default: 5)")
-    parser.add_argument("--kinds", nargs="+", default=[*PRUNING], choices=[*PRUNING], help="of `mosi_words`")
     parser.add_argument("--out", type=Path, default=Path("results/searching"), help="where searches are kept")
     args = parser.parse_args()
     out = args.out / args.what
-    print(interaction(out, args.repeats) if args.what == "interaction" else mosi_words(out, args.kinds))
+    print(interaction(out, args.repeats) if args.what == "interaction" else mosi_words(out))
 
 
 if __name__ == "__main__":

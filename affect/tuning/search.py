@@ -36,8 +36,8 @@ class Search:
         fold: for a corpus without official splits, the fold that is the test split.
         sampler: any sampler of Optuna's; multivariate TPE, which learns each branch by itself, by default.
         pruner: any pruner of Optuna's, which sees the metric after each epoch of the first seed, and the mean
-            after each seed; by default a configuration stops that is worse than the median of those that
-            were trained with all seeds.
+            after each seed; by default a configuration stops that is worse, after a quarter of the epochs,
+            than the median of those that were trained with all seeds.
         racing: level of the test by which a configuration stops that is significantly worse than the best
             after some of its seeds (`affect.tuning.lost`); 0 leaves stopping to the pruner.
         start: values to begin with, by the names of the parameters; the configuration itself comes first.
@@ -95,6 +95,11 @@ class Task:
     aims: tuple[Aim, ...]
     starts: dict[str, Start]
     path: Path
+
+    @property
+    def epochs(self) -> int:
+        """How many its configuration trains at most."""
+        return parse(self.content, str(self.path)).training.epochs
 
     def corpus(self) -> Corpus:
         """What a search may see: training and validation."""

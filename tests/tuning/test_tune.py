@@ -16,7 +16,7 @@ from affect.cli import main
 from affect.data.corpus import Split
 from affect.data.native import save
 from affect.errors import ConfigError, DataError
-from affect.studies import SEEDS, finished, load, open_storage, sqlite
+from affect.studies import SEEDS, finished, load, open_storage, quietly, sqlite
 from affect.training import Training
 from affect.tuning import Search, task_of, tune
 from affect.tuning.working import pruner_of, sampler_of
@@ -305,3 +305,19 @@ def test_a_cluster_works_at_a_study(tmp_path):
             address=cluster.scheduler_address,
         )
     assert len(finished(done.study)) in (4, 5)
+
+
+def test_nothing_stops_within_a_quarter_of_the_epochs():
+    with quietly():
+        study = optuna.create_study(pruner=pruner_of(Search(), 40))
+        for _ in range(5):
+            trial = study.ask()
+            for epoch in range(40):
+                trial.report(0.5, epoch)
+            study.tell(trial, 0.5)
+        worse = study.ask()
+        stopped = []
+        for epoch in range(12):
+            worse.report(0.6, epoch)
+            stopped.append(worse.should_prune())
+    assert stopped == [False] * 10 + [True] * 2
