@@ -66,6 +66,8 @@ def open_storage(url: str, heartbeat: int = 20) -> BaseStorage:
     scheme, _, rest = url.partition("://")
     with quietly():
         if scheme == "journal":
+            if Path(rest).is_dir():
+                raise ConfigError(f"storage: {url} is a folder; name a file in it, as in {url}/study.log")
             try:
                 backend = JournalFileBackend(rest)
             except OSError as error:

@@ -61,6 +61,7 @@ SMALL = {
         "heartbeat": 1,
         "seeds": [0],
         "fresh": [],
+        "pruner": "NopPruner",  # every trial that is not killed is complete
         "space": {"*": "fixed", "training.learning_rate": {"low": 0.0001, "high": 0.01, "log": True}},
     },
 }
@@ -393,6 +394,7 @@ NO_ANSWER = (
         ("sqlite://", "ConfigError: storage: sqlite:// names no file; workers share one, as in sqlite:///study.db"),
         ("sqlite:////nowhere/study.db", "ConfigError: storage: sqlite:////nowhere/study.db does not answer: unable to open database file"),
         ("journal:///nowhere/study.log", "ConfigError: storage: journal:///nowhere/study.log: No such file or directory"),
+        ("journal:///tmp", "ConfigError: storage: journal:///tmp is a folder; name a file in it, as in journal:///tmp/study.log"),
         ("postgresql://alice:secret@127.0.0.1:{port}/name", NO_ANSWER.format(url="postgresql://alice:***@127.0.0.1:{port}/name", port="{port}")),
         ("redis://:secret@127.0.0.1:{port}", "ConfigError: storage: Redis does not answer: Error 111 connecting to 127.0.0.1:{port}. Connection refused."),
         ("redis://:secret@127.0.0.1:port", "ConfigError: storage: redis://:***@127.0.0.1:port: Port could not be cast to integer value as 'port'"),
