@@ -106,7 +106,10 @@ def _state(trial: FrozenTrial) -> str:
 def _objective(study: optuna.Study, place: int, name: str) -> dict[str, Any]:
     """An objective's best value, and the configuration's own."""
     rises = study.directions[place] == StudyDirection.MAXIMIZE
-    values = {t.number: t.values[place] for t in study.get_trials(deepcopy=False) if t.values}
+    complete = study.get_trials(
+        deepcopy=False, states=(TrialState.COMPLETE,)
+    )  # one that stopped has a value too
+    values = {trial.number: trial.values[place] for trial in complete}
     best = (max if rises else min)(values, key=lambda number: values[number], default=None)
     start = _start(study)
     own = None if start is None else values.get(start.number)

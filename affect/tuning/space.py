@@ -440,7 +440,8 @@ def _holds(distribution: BaseDistribution, value: Any) -> bool:
     assert isinstance(distribution, Number)
     if not distribution.low <= value <= distribution.high:
         return False
-    return distribution.step is None or math.isclose((value - distribution.low) % distribution.step, 0)
+    steps = 0.0 if distribution.step is None else (value - distribution.low) / distribution.step
+    return math.isclose(steps, round(steps), abs_tol=1e-8)
 
 
 def _suggested(trial: BaseTrial, parameter: Parameter) -> Any:

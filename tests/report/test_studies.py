@@ -30,7 +30,7 @@ from affect.report.studies import (
     slices,
     wrapped,
 )
-from affect.studies import kept, open_storage, quietly, sqlite
+from affect.studies import Kept, kept, open_storage, quietly, sqlite
 
 HOSTILE = "</script><script>alert('x')</script> \"q\" & <b>%{x}"
 ONE = ("search", "found", "history", "importances", "slices", "parallel", "intermediate", "trials")
@@ -190,6 +190,18 @@ def test_it_says_what_was_found(one):
             }
         ],
     }  # fmt: skip
+
+
+def test_a_trial_that_was_stopped_is_not_the_best_whatever_it_told_last():
+    with quietly():
+        study = optuna.create_study(direction="maximize")
+        study.enqueue_trial({}, user_attrs={"start": "the configuration"})
+        stopped = study.ask()
+        stopped.report(0.9, 0)
+        study.tell(stopped, state=TrialState.PRUNED)
+        study.tell(study.ask(), 0.5)
+    (found,) = search_sections(Kept(study, {}, {}), drawn=False)[0].content["objectives"]
+    assert (found["best"], found["trial"], found["start"]) == ("0.5", 1, "stopped early")
 
 
 def test_what_was_chosen_stands_beside_the_configuration(one):

@@ -197,6 +197,13 @@ def test_what_is_shown_is_the_section_that_says_it(corpus):
     assert ranges(space(corpus, said)) == ranges(found)
 
 
+def test_a_start_may_lie_on_any_step_of_a_range(corpus):
+    found = space(corpus, {"training.gradient_clip": {"low": 0.0, "high": 1.0, "step": 0.1}})
+    assert found.start({"training.gradient_clip": 0.3}, "doc")["training.gradient_clip"] == 0.3
+    with pytest.raises(ConfigError, match=r"training.gradient_clip: 0.35 is not in"):
+        found.start({"training.gradient_clip": 0.35}, "doc")
+
+
 CLASSES = [
     pytest.param(room, cls, id=f"{room}-{cls.__name__}")
     for room, (module, base) in ROOMS.items()
