@@ -120,6 +120,7 @@ def bench(args: argparse.Namespace) -> None:
 def tune(args: argparse.Namespace) -> None:
     """An Optuna search on the validation split; what it finds is trained anew, and tested once."""
     from affect.report import show, summary_tables
+    from affect.studies import objectives
     from affect.tuning import task_of
     from affect.tuning import tune as search
 
@@ -137,7 +138,7 @@ def tune(args: argparse.Namespace) -> None:
     )  # fmt: skip
     if not found.summary.empty:
         show(summary_tables(found.summary))
-    names = found.study.metric_names or ["value"]
+    names = objectives(found.study)
     for label, trial in found.chosen.items():
         values = ", ".join(f"{name} {value:.4g}" for name, value in zip(names, trial.values, strict=True))
         sys.stdout.write(f"{label}: {values} on the validation split; affect train {found.files[label]}\n")

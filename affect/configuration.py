@@ -14,7 +14,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar
@@ -105,18 +105,24 @@ class Model:
         return FusionModel.for_corpus(
             corpus,
             target,
-            encoder={name: self.encoder_of(name) for name in self.modalities or corpus.dims},
-            aligner=self.aligner,
-            imputer=self.imputer,
-            helpers=self.helpers,
-            fusion=self.fusion,
-            head=self.head,
             modalities=self.modalities,
-            width=self.width,
-            out_dim=self.out_dim,
             scaling=self.scaling,
             nonfinite=self.nonfinite,
+            **self.parts(self.modalities or corpus.dims),
         )
+
+    def parts(self, modalities: Iterable[str]) -> dict[str, Any]:
+        """What `FusionModel.for_shape` and `for_corpus` make the model of, for these modalities."""
+        return {
+            "encoder": {name: self.encoder_of(name) for name in modalities},
+            "aligner": self.aligner,
+            "imputer": self.imputer,
+            "helpers": self.helpers,
+            "fusion": self.fusion,
+            "head": self.head,
+            "width": self.width,
+            "out_dim": self.out_dim,
+        }
 
 
 @dataclass
@@ -305,7 +311,28 @@ def _named(cls: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
             defaults[name] = list(value)
         elif isinstance(value, int | float | str | None):
             defaults[name] = value
-    return {"class_path": f"{cls.__module__}.{cls.__qualname__}", "init_args": {**defaults, **arguments}}
+    return {"class_path": path_of(cls), "init_args": {**defaults, **arguments}}
+
+
+def path_of(cls: type) -> str:
+    """The full import path of a class, as it stands in a resolved configuration.
+
+    Example:
+        >>> path_of(PooledEncoder)
+        'affect.encoders.pooled.PooledEncoder'
+    """
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def class_of(path: str) -> Any:
+    """The class that a full import path names.
+
+    Example:
+        >>> class_of("affect.encoders.pooled.PooledEncoder") is PooledEncoder
+        True
+    """
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
 
 
 _GIVEN = ("self", "dims", "in_dim", "out_dim", "target", "optimizer", "split")

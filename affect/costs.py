@@ -31,6 +31,17 @@ COSTS = {
 """What is measured of every run, and how tables call it."""
 
 
+def parameters(model: FusionModel) -> int:
+    """How many numbers a model has that can be learned.
+
+    Example:
+        >>> corpus = affect.load("synthetic")
+        >>> parameters(affect.FusionModel.for_corpus(corpus).head)
+        65
+    """
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
 def sample_megaflops(model: FusionModel, split: Split, aligned: bool = False, samples: int = 32) -> float:
     """Millions of floating-point operations for one sample: matrix products, convolutions and attention.
 

@@ -133,6 +133,12 @@ def finished(study: optuna.Study) -> list[FrozenTrial]:
     return [t for t in ended if t.state != TrialState.FAIL or FAILURE in t.user_attrs]
 
 
+def objectives(study: optuna.Study) -> list[str]:
+    """What a study's objectives are called."""
+    several = [f"value {place}" for place in range(len(study.directions))]
+    return study.metric_names or (several if len(several) > 1 else ["value"])
+
+
 def trials_table(study: optuna.Study) -> pd.DataFrame:
     """One row per trial, in the order they began.
 
@@ -141,15 +147,15 @@ def trials_table(study: optuna.Study) -> pd.DataFrame:
     each parameter.
     """
     rows = []
-    names = study.metric_names or ["value"]
+    names = objectives(study)
     for trial in study.get_trials(deepcopy=False):
-        objectives = dict(zip(names, trial.values or [], strict=False))
+        values = dict(zip(names, trial.values or [], strict=False))
         attributes = trial.user_attrs
         rows.append(
             {
                 "trial": trial.number,
                 "state": trial.state.name.lower(),
-                **{name: objectives.get(name) for name in names},
+                **{name: values.get(name) for name in names},
                 SEEDS: len(attributes.get(SEEDS, [])),
                 EPOCHS: attributes.get(EPOCHS),
                 SECONDS: attributes.get(SECONDS),

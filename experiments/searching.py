@@ -97,7 +97,14 @@ PRUNING: dict[str, dict[str, Any]] = {
     "median pruner and racing": {},
     "every epoch of every seed": {"pruner": "NopPruner", "racing": 0.0},
 }
-REPLAYED = {"median pruner and racing": None, "racing alone": "NopPruner", "median after 3 epochs": 2}
+REPLAYED: dict[str, Any] = {
+    "median pruner and racing": None,
+    "racing alone": "NopPruner",
+    "median after 3 epochs": {
+        "class_path": "MedianPruner",
+        "init_args": {"n_startup_trials": 5, "n_warmup_steps": 2},
+    },
+}
 
 
 def mosi_words(out: Path) -> str:
@@ -123,11 +130,6 @@ def mosi_words(out: Path) -> str:
         )
     again = []
     for kind, pruner in REPLAYED.items():
-        if isinstance(pruner, int):
-            pruner = {
-                "class_path": "MedianPruner",
-                "init_args": {"n_startup_trials": 5, "n_warmup_steps": pruner},
-            }
         spent, all_of_them, best, stopped = replayed(own["study"], pruner)
         again.append(
             {

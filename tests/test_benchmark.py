@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ import pandas as pd
 import psutil
 import pytest
 import yaml
+from servers import free_port
 
 import affect
 from affect.benchmark import bench, jobs, load, published
@@ -250,9 +250,7 @@ def test_a_cluster_has_an_address(asked, message, whole, tmp_path):
 @contextmanager
 def ray_cluster():
     """Two nodes of one core each on this machine, begun by Ray's own command; gives their address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     ray = shutil.which("ray", path=os.path.dirname(sys.executable))
     folder = tempfile.mkdtemp(prefix="ray")  # pytest's own are too long for the names of sockets
     every = ["--disable-usage-stats", "--num-cpus=1", "--object-store-memory=80000000", "--block"]

@@ -13,22 +13,11 @@ import pandas as pd
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from affect.report.drawable import LEAST, Drawable, drawable, short_names
 from affect.report.pictures import embedded
 from affect.report.records import column, records
 from affect.report.sections import Section
-from affect.report.studies import (
-    LEAST,
-    Drawable,
-    drawable,
-    fronts,
-    history,
-    importance_chart,
-    intermediate,
-    objectives,
-    parallel,
-    short_names,
-    slices,
-)
+from affect.report.studies import fronts, history, importance_chart, intermediate, parallel, slices
 from affect.studies import (
     CONFIGURATION,
     DIFFERS,
@@ -38,6 +27,7 @@ from affect.studies import (
     SEEDS,
     START,
     Kept,
+    objectives,
     trials_table,
 )
 

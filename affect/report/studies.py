@@ -2,115 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from html import unescape
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from affect.report.pictures import COLOURS, GREY, shown, styled
+from affect.report.drawable import Drawable, copied, wrapped
+from affect.report.pictures import COLOURS, GREY, styled
 from affect.studies import quietly
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-LEAST = 8
-"""Of fewer complete trials no importances are told: they would be chance."""
-
 _SCALE = ((0.0, "#a4adbb"), (1.0, COLOURS[0]))  # seen on white and on black
-_WIDE, _LONG = 24, 30  # letters: of a line of a label, and of a part of a name
-
-
-@dataclass(frozen=True, eq=False)
-class Drawable:
-    """One objective of a study, whose names and choices can stand in a picture.
-
-    Args:
-        study: a copy in memory: names are short, and plotly shows them to the letter.
-        name: the objective's.
-        labels: how each parameter is called in the copy.
-    """
-
-    study: optuna.Study
-    name: str
-    labels: Mapping[str, str]
-
-    @property
-    def rises(self) -> bool:
-        """Whether larger is better."""
-        return self.study.direction == StudyDirection.MAXIMIZE
-
-    @property
-    def title(self) -> str:
-        """Its name, for an axis."""
-        return shown(_shortened(self.name))
-
-    @property
-    def complete(self) -> list[FrozenTrial]:
-        """The trials that have a finite value."""
-        trials = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        return [trial for trial in trials if np.isfinite(trial.value or 0.0)]
-
-    @cached_property
-    def best(self) -> FrozenTrial:
-        """The first of the best."""
-        sign = 1 if self.rises else -1
-        return max(self.complete, key=lambda trial: sign * (trial.value or 0.0))
-
-    @cached_property
-    def common(self) -> dict[str, float] | None:
-        """The `importances` of the parameters that all complete trials have."""
-        return importances(self, [n for n in self.best.params if all(n in t.params for t in self.complete)])
-
-    @cached_property
-    def branch(self) -> dict[str, float] | None:
-        """The `importances` of the best trial's parameters, among the trials that have them all."""
-        return importances(self, [*self.best.params])
-
-    @cached_property
-    def ranked(self) -> list[str]:
-        """Every parameter: those of the best trial first, by their importance, as far as it is known."""
-        known = self.branch or self.common or {}
-        mine = sorted(self.best.params, key=lambda name: -known.get(name, 0.0))
-        return [*mine, *sorted({name for trial in self.complete for name in trial.params} - {*mine})]
-
-
-def objectives(study: optuna.Study) -> list[str]:
-    """What a study's objectives are called."""
-    several = [f"value {place}" for place in range(len(study.directions))]
-    return study.metric_names or (several if len(several) > 1 else ["value"])
-
-
-def drawable(study: optuna.Study) -> list[Drawable]:
-    """Each objective, ready to be drawn."""
-    names = {name: None for trial in study.get_trials(deepcopy=False) for name in trial.params}
-    labels = {name: shown(short) for name, short in short_names(names).items()}
-    return [
-        Drawable(_copied(study, labels, [place]), name, labels)
-        for place, name in enumerate(objectives(study))
-    ]
-
-
-def short_names(names: Iterable[str]) -> dict[str, str]:
-    """The last parts of each name, two at least, that no other name ends with.
-
-    Example:
-        >>> short_names(["model.fusion.LowRankFusion.rank", "model.width"])
-        {'model.fusion.LowRankFusion.rank': 'LowRankFusion.rank', 'model.width': 'model.width'}
-    """
-    parts = {name: name.split(".") for name in names}
-    short = {}
-    for name, own in parts.items():
-        others = [other for other in parts.values() if other is not own]
-        count = next((n for n in range(2, len(own)) if not any(o[-n:] == own[-n:] for o in others)), len(own))
-        short[name] = ".".join(map(_shortened, own[-count:]))
-    return short if len({*short.values()}) == len(short) else {name: name for name in parts}
 
 
 def history(own: Drawable, start: int | None) -> go.Figure:
@@ -136,30 +42,6 @@ def history(own: Drawable, start: int | None) -> go.Figure:
         )  # fmt: skip
     figure.update_xaxes(title_text="trial")
     return styled(figure, f"{own.name} of each complete trial", height=380)
-
-
-def importances(own: Drawable, params: list[str]) -> dict[str, float] | None:
-    """The share of the values' variance that each parameter explains (fANOVA), the largest first.
-
-    Args:
-        own: what is asked.
-        params: of these, among the complete trials that have them all; those that never differ are left out.
-    Returns:
-        None where it cannot be told: there are fewer than `LEAST` trials, or nothing differs.
-    Reference:
-        Hutter et al., An Efficient Approach for Assessing Hyperparameter Importance, ICML 2014.
-    """
-    trials = [trial for trial in own.complete if trial.params.keys() >= {*params}]
-    params = [name for name in params if len({trial.params[name] for trial in trials}) > 1]
-    if not params or len(trials) < LEAST or len({trial.value for trial in trials}) < 2:
-        return None
-    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
-    try:
-        with quietly():
-            found = optuna.importance.get_param_importances(own.study, evaluator=evaluator, params=params)
-    except (ValueError, RuntimeError):  # Optuna refuses: there are trees without any split
-        return None
-    return {str(name): float(share) for name, share in found.items()}
 
 
 def importance_chart(own: Drawable, found: Mapping[str, float], title: str) -> go.Figure:
@@ -280,7 +162,7 @@ def fronts(study: optuna.Study, own: list[Drawable], start: int | None) -> dict[
         start: the number of the trial that is marked: the configuration itself.
     """
     places = range(len(own))
-    copy = _copied(study, own[0].labels, places)
+    copy = copied(study, own[0].labels, places)
     return {
         f"{own[x].name} and {own[y].name}": _front(copy, own, x, y, start)
         for x in places
@@ -289,76 +171,11 @@ def fronts(study: optuna.Study, own: list[Drawable], start: int | None) -> dict[
     }
 
 
-def wrapped(label: str) -> str:
-    """A label on several lines, broken after points.
-
-    Example:
-        >>> wrapped("LowRankBilinearFusion.dropout")
-        'LowRankBilinearFusion.<br>dropout'
-    """
-    lines = [""]
-    for part in unescape(label).replace(".", ".\0").replace(" ", " \0").split("\0"):
-        if lines[-1] and len(lines[-1] + part) > _WIDE:
-            lines.append("")
-        lines[-1] += part
-    return "<br>".join(map(shown, lines))
-
-
-class _Text(str):
-    """A choice without the quotes that Optuna's pictures would put around it."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return str(self)
-
-
 _LOOKS = {
     TrialState.COMPLETE: ("complete", COLOURS[5], 1),
     TrialState.PRUNED: ("stopped early", COLOURS[1], 1.2),
     TrialState.RUNNING: ("running", COLOURS[2], 1.2),
 }
-
-
-def _copied(study: optuna.Study, labels: Mapping[str, str], places: Iterable[int]) -> optuna.Study:
-    """Some objectives of a study in memory, all names and choices ready for plotly."""
-    places = [*places]
-    with quietly():
-        copy = optuna.create_study(directions=[study.directions[place] for place in places])
-        copy.set_metric_names([shown(objectives(study)[place]) for place in places])
-        for trial in study.get_trials(deepcopy=False):
-            copy.add_trial(_renamed(trial, labels, places))
-    return copy
-
-
-def _renamed(trial: FrozenTrial, labels: Mapping[str, str], places: list[int]) -> FrozenTrial:
-    params: dict[str, Any] = {}
-    distributions: dict[str, BaseDistribution] = {}
-    for name, value in trial.params.items():
-        distribution, label = trial.distributions[name], labels[name]
-        if isinstance(distribution, CategoricalDistribution):
-            choices = _choices(distribution.choices)
-            value = choices[int(distribution.to_internal_repr(value))]
-            distribution = CategoricalDistribution(choices)
-        params[label], distributions[label] = value, distribution
-    return optuna.trial.create_trial(
-        state=trial.state, values=[trial.values[place] for place in places] if trial.values else None,
-        params=params, distributions=distributions, intermediate_values=trial.intermediate_values,
-    )  # fmt: skip
-
-
-def _choices(choices: Iterable[Any]) -> list[Any]:
-    """Choices as plotly shows them; long ones are shortened where they stay different."""
-    choices = [*choices]
-    short = [_Text(shown(_shortened(one))) if isinstance(one, str) else one for one in choices]
-    if len({str(one) for one in short}) == len(choices):
-        return short
-    return [_Text(shown(one)) if isinstance(one, str) else one for one in choices]
-
-
-def _shortened(text: str) -> str:
-    half = _LONG // 2 - 1
-    return text if len(text) <= _LONG else f"{text[:half]}…{text[-half:]}"
 
 
 def _telling(found: Mapping[str, float]) -> Any:

@@ -13,6 +13,7 @@ A baseline has neither a history nor weights: it is fitted again from its corpus
 
 from affect.runs.finished import (
     Finished,
+    anchored,
     corpus_path,
     find,
     fitted,
@@ -26,6 +27,7 @@ from affect.runs.jobs import Job, digest, teacher_of, trained
 __all__ = [
     "Finished",
     "Job",
+    "anchored",
     "corpus_path",
     "digest",
     "find",

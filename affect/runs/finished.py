@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -103,14 +103,7 @@ class Finished:
             shape["dims"],
             self.target,
             shape["aligned"],
-            encoder={name: parts.encoder_of(name) for name in shape["dims"]},
-            aligner=parts.aligner,
-            imputer=parts.imputer,
-            helpers=parts.helpers,
-            fusion=parts.fusion,
-            head=parts.head,
-            width=parts.width,
-            out_dim=parts.out_dim,
+            **parts.parts(shape["dims"]),
         )
         if shape["scaled"]:
             dims = {name: shape["dims"][name] for name in shape["scaled"]}
@@ -221,6 +214,21 @@ def prepare(configuration: Configuration, fold: int, root: Path) -> Corpus:
 def corpus_path(corpus: str, root: Path) -> str:
     """A generated corpus by its name; a file by its whole path."""
     return corpus if is_generated(corpus) else str((root / corpus).resolve())
+
+
+def anchored(content: Mapping[str, Any], root: Path) -> dict[str, Any]:
+    """A configuration's plain values for use from any folder: what they name has its whole path.
+
+    Args:
+        content: the values.
+        root: the folder that what they name is relative to.
+    """
+    teacher = content.get("teacher")
+    return {
+        **content,
+        "corpus": corpus_path(content["corpus"], root),
+        **({} if teacher is None else {"teacher": str((root / teacher).resolve())}),
+    }
 
 
 def is_generated(corpus: str) -> bool:

@@ -24,13 +24,13 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 
 from affect.configuration import BaselineModel, Configuration, Model, importable, parse
-from affect.costs import forget_peak_memory, peak_memory_mb, sample_megaflops, sample_milliseconds
+from affect.costs import forget_peak_memory, parameters, peak_memory_mb, sample_megaflops, sample_milliseconds
 from affect.data import targets
 from affect.data.corpus import Corpus
 from affect.errors import AffectError
 from affect.files import writing
 from affect.model import FusionModel
-from affect.runs.finished import DONE, corpus_path, fitted, load_model, prepare, sha256
+from affect.runs.finished import DONE, anchored, fitted, load_model, prepare, sha256
 from affect.training import Run, fit, seeded
 
 FAILED = "failed.txt"
@@ -106,13 +106,7 @@ class Job:
             results, predictions, facts = self._fit(configuration.model, configuration, corpus)
         else:
             results, predictions, facts = self._train(configuration.model, configuration, corpus)
-        content = {
-            **self.content,
-            "corpus": corpus_path(configuration.corpus, self.root),
-            "seeds": [self.seed],
-        }
-        if configuration.teacher is not None:
-            content["teacher"] = str((self.root / configuration.teacher).resolve())
+        content = {**anchored(self.content, self.root), "seeds": [self.seed]}
         with writing(self.folder / "config.yaml") as path:
             path.write_text(yaml.safe_dump(content, sort_keys=False))
         for table, rows in (("results", results), ("predictions", predictions)):
@@ -156,7 +150,7 @@ class Job:
             "chosen_by": f"{run.monitor} on valid",
             "seconds": run.seconds,
             "costs": {
-                "parameters": sum(p.numel() for p in run.model.parameters()),
+                "parameters": parameters(run.model),
                 "epoch_seconds": statistics.median(run.history["epoch_seconds"]),
                 "sample_milliseconds": sample_milliseconds(run.model, development["valid"], corpus.aligned),
                 "sample_megaflops": sample_megaflops(run.model, development["valid"], corpus.aligned),

@@ -1,9 +1,10 @@
 """Optuna searches: what varies, what is looked for, who works at it, and what came out."""
 
 from affect.tuning.aims import Aim
+from affect.tuning.collecting import space_of
 from affect.tuning.racing import lost
 from affect.tuning.search import Search, Task, task_of
-from affect.tuning.space import Parameter, Space, space_of, told
+from affect.tuning.space import Parameter, Space, told
 from affect.tuning.starts import Setting
 from affect.tuning.tune import Found, tune
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from affect import metrics
-from affect.costs import sample_megaflops, sample_milliseconds
+from affect.costs import parameters, sample_megaflops, sample_milliseconds
 from affect.data.corpus import Corpus
 from affect.data.targets import Target
 from affect.errors import ConfigError, did_you_mean
@@ -55,7 +55,7 @@ class Aim:
         if self.score:
             return _left(run.model, corpus, self.metric, self.name)
         if self.name == "parameters":
-            return float(sum(p.numel() for p in run.model.parameters()))
+            return float(parameters(run.model))
         cost = {"sample_megaflops": sample_megaflops, "sample_milliseconds": sample_milliseconds}[self.name]
         return cost(run.model, corpus["valid"], corpus.aligned)
 

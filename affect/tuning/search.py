@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from affect.configuration import Model, check_keys, kind_of, parse, read, resolve
+from affect.configuration import Model, check_keys, kind_of, parse, path_of, read, resolve
 from affect.data.corpus import Corpus
 from affect.data.targets import Target
 from affect.errors import ConfigError
@@ -17,7 +17,8 @@ from affect.heads import head_for
 from affect.objectives import objective_for
 from affect.runs import corpus_path, prepare
 from affect.tuning.aims import Aim, aim_of
-from affect.tuning.space import Parameter, Space, space_of
+from affect.tuning.collecting import space_of
+from affect.tuning.space import Parameter, Space
 from affect.tuning.starts import Start, starts
 
 
@@ -30,7 +31,7 @@ class Search:
             its first one by default; `METRIC: mean subset` or `METRIC: worst subset`, when modalities are
             missing; `parameters`, `sample_megaflops` or `sample_milliseconds`. Several are looked for
             together: what comes out is a Pareto front.
-        space: what varies, where it differs from what the classes declare (`affect.tuning.space`).
+        space: what varies, where it differs from what the classes declare (`affect.tuning.collecting`).
         seeds: each configuration is trained with all of them, unless it is stopped before.
         fresh: seeds that what was found is trained with again, and tested; they chose nothing.
         fold: for a corpus without official splits, the fold that is the test split.
@@ -167,10 +168,10 @@ def named(
     target = corpus.target(content.get("target"))
     model = content.setdefault("model", {})
     if kind_of(model) is Model:
-        defaults = {entry.name: entry.default for entry in fields(Model)}
+        defaults: dict[str, Any] = {entry.name: entry.default for entry in fields(Model)}
         for key in ("encoder", "fusion"):
-            model[key] = model.get(key) or _path(defaults[key])
-        model["head"] = model.get("head") or _path(head_for(target))
+            model[key] = model.get(key) or path_of(defaults[key])
+        model["head"] = model.get("head") or path_of(head_for(target))
         encoders = dict(model.get("encoders") or {})
         for key in wanted:
             if key.startswith(_OWN) and "*" not in key:
@@ -180,7 +181,7 @@ def named(
         model["encoders"] = encoders
         if {*encoders} >= {*(model.get("modalities") or corpus.dims)}:
             del model["encoder"]  # nobody has it
-        content["objective"] = content.get("objective") or _path(objective_for(target))
+        content["objective"] = content.get("objective") or path_of(objective_for(target))
     return resolve(content, where)
 
 
@@ -189,10 +190,6 @@ def _with_branch(name: str, label: str, parameter: Parameter) -> Any:
 
 
 _OWN = "model.encoders."
-
-
-def _path(cls: Any) -> str:
-    return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _check(task: Task, corpus: Corpus) -> None:

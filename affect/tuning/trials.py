@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import lightning
 import numpy as np
@@ -128,21 +128,23 @@ class _Watch(Callback):
 
     trial: Trial
     aim: Aim
-    told: dict[str, Any] = field(default_factory=dict)
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         assert isinstance(pl_module, Learner)
-        monitor = pl_module.training_.monitor
-        rows = [row for row in pl_module.history if math.isfinite(row[monitor])]
-        if not rows:
-            return
-        best = max if pl_module.mode == "max" else min
-        self.told["value"] = best(rows, key=lambda row: row[monitor])[self.aim.metric]
-        self.trial.report(self.told["value"], len(pl_module.history) - 1)
+        epoch = len(pl_module.history) - 1
+        self._tell(pl_module, [epoch])
         if self.trial.should_prune():
-            raise optuna.TrialPruned(f"stopped after {len(pl_module.history)} epochs")
+            raise optuna.TrialPruned(f"stopped after {epoch + 1} epochs")
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         assert isinstance(pl_module, Learner)
-        for epoch in range(len(pl_module.history), pl_module.training_.epochs):
-            self.trial.report(self.told["value"], epoch)
+        self._tell(pl_module, range(len(pl_module.history), pl_module.training_.epochs))
+
+    def _tell(self, learner: Learner, epochs: Iterable[int]) -> None:
+        """Report what the best epoch so far has come to; nothing where none could be measured."""
+        monitor = learner.training_.monitor
+        rows = [row for row in learner.history if math.isfinite(row[monitor])]
+        if rows:
+            best = (max if learner.mode == "max" else min)(rows, key=lambda row: row[monitor])
+            for epoch in epochs:
+                self.trial.report(best[self.aim.metric], epoch)

@@ -23,7 +23,7 @@ from affect.errors import ConfigError, DataError
 from affect.files import writing
 from affect.report import write_report
 from affect.report.gathering import contents_of
-from affect.runs import Job, corpus_path, digest
+from affect.runs import Job, anchored, digest
 from affect.studies import (
     FAILURE,
     SEARCH,
@@ -140,7 +140,7 @@ def _write(study: optuna.Study, task: Task, chosen: Mapping[str, FrozenTrial], o
     alone = len(task.aims) == 1
     files = {label: "best.yaml" if alone else f"front/trial{t.number}.yaml" for label, t in chosen.items()}
     for label, trial in chosen.items():
-        content = {**_ready(task.space.suggest(trial), task), "seeds": task.search.fresh or [0]}
+        content = anchored(task.space.suggest(trial), task.path.parent)
         reached = ", ".join(
             f"{aim.name} {value:.6g}" for aim, value in zip(task.aims, trial.values, strict=True)
         )
@@ -148,22 +148,13 @@ def _write(study: optuna.Study, task: Task, chosen: Mapping[str, FrozenTrial], o
             path.write_text(
                 f"# Trial {trial.number} of {study.study_name}: {reached} on the validation split.\n"
                 f"# PYTHONPATH={task.path.parent} affect train {out / files[label]}\n"
-                + yaml.safe_dump(content, sort_keys=False)
+                + yaml.safe_dump({**content, "seeds": task.search.fresh or [0]}, sort_keys=False)
             )
     numbers = {label: trial.number for label, trial in chosen.items()}
-    kept = {"study": study.study_name, "chosen": numbers, "files": files}
+    facts = {"study": study.study_name, "chosen": numbers, "files": files}
     with writing(out / SEARCH) as path:
-        path.write_text(json.dumps(kept, indent=1))
+        path.write_text(json.dumps(facts, indent=1))
     return {label: out / name for label, name in files.items()}
-
-
-def _ready(content: Mapping[str, Any], task: Task) -> dict[str, Any]:
-    """A configuration that can be used from any folder."""
-    root = task.path.parent
-    ready = {**content, "corpus": corpus_path(content["corpus"], root)}
-    if ready.get("teacher") is not None:
-        ready["teacher"] = str(root / ready["teacher"])
-    return ready
 
 
 def _tested(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import secrets
 import time
@@ -15,7 +14,7 @@ import optuna
 from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import TrialState
 
-from affect.configuration import importable, part_of
+from affect.configuration import class_of, importable, part_of
 from affect.errors import ConfigError, DataError
 from affect.runs import digest
 from affect.studies import DIFFERS, RETRIES, SECONDS, START, finished, load, open_storage, quietly
@@ -219,16 +218,16 @@ def _built(given: Any, room: str, **drawn: int) -> Any:
         drawn: values of arguments that were left open.
     """
     part = part_of(given, room, "search")
-    module, _, name = part["class_path"].rpartition(".")
+    cls = class_of(part["class_path"])
     arguments = {
         key: _built(value, room) if isinstance(value, Mapping) and "class_path" in value else value
         for key, value in part["init_args"].items()
     }
     arguments |= {key: value for key, value in drawn.items() if arguments.get(key, 0) is None}
     try:
-        return getattr(importlib.import_module(module), name)(**arguments)
+        return cls(**arguments)
     except (TypeError, ValueError, ImportError) as error:
-        raise ConfigError(f"search: {name}: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"search: {cls.__name__}: {' '.join(str(error).split())}") from None
 
 
 def _asked(task: Task) -> dict[str, Any]:

@@ -15,21 +15,12 @@ from optuna.trial import TrialState, create_trial
 
 from affect.errors import DataError
 from affect.report.contents import Contents
+from affect.report.drawable import LEAST, drawable, importances, short_names, wrapped
 from affect.report.gathering import gathered
 from affect.report.page import write_report
 from affect.report.pictures import embedded
 from affect.report.searches import search_sections, trials_files
-from affect.report.studies import (
-    LEAST,
-    drawable,
-    history,
-    importances,
-    intermediate,
-    parallel,
-    short_names,
-    slices,
-    wrapped,
-)
+from affect.report.studies import history, intermediate, parallel, slices
 from affect.studies import Kept, kept, open_storage, quietly, sqlite
 
 HOSTILE = "</script><script>alert('x')</script> \"q\" & <b>%{x}"

@@ -12,8 +12,8 @@ from affect.configuration import ROOMS, parse, resolve
 from affect.data.sources import load
 from affect.errors import ConfigError
 from affect.studies import quietly
+from affect.tuning.collecting import including, space_of
 from affect.tuning.search import named
-from affect.tuning.space import including, space_of
 
 CONTENT = {
     "corpus": "synthetic",

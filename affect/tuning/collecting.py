@@ -1,0 +1,277 @@
+"""What a search may vary: declared beside each class's constructor, changed by the search's own section.
+
+A parameter is called by its place in the configuration, with the class that it belongs to:
+`training.learning_rate`, `model.width`, `model.fusion.LowRankFusion.rank`. The section `space` changes it:
+
+    training.learning_rate: {low: 0.0001, high: 0.01, log: true}   # another range, or a part of one
+    model.fusion: [TensorFusion, LowRankFusion]                    # a choice, each with its own parameters
+    model.fusion.LowRankFusion.rank: [2, 4, 8]                     # these values alone
+    training.batch_size: 32                                        # this value
+    model.encoders.*: fixed                                        # as the configuration has it
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import fields
+from fnmatch import fnmatchcase
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from affect.configuration import ROOMS, class_of, kind_of, part_of
+from affect.errors import ConfigError, did_you_mean
+from affect.training import Training
+from affect.tuning.space import Branch, Number, Parameter, Place, Space, holds
+
+FIXED = "fixed"
+"""What a section says of that which stays as the configuration has it."""
+
+_KEYS = ("low", "high", "log", "step", "choices", "when")
+
+
+def space_of(configuration: Mapping[str, Any], wanted: Mapping[str, Any], where: str) -> Space:
+    """What varies in a configuration.
+
+    What is declared beside a constructor is widened to hold the value that the configuration has; what the
+    section says is taken as it stands.
+
+    Args:
+        configuration: plain values, as `affect.configuration.resolve` makes them, every part named.
+        wanted: the section `space`.
+        where: begins the message where something is wrong.
+    Raises:
+        ConfigError: a key that names nothing, or a value that is no range, list or part.
+    """
+    content: dict[str, Any] = deepcopy(dict(configuration))
+    collector = _Collector(wanted, where)
+    found: list[Parameter] = []
+    for section, kind in (("model", kind_of(content.get("model"))), ("training", Training)):
+        found += collector.section(content.setdefault(section, {}), kind, section)
+    found += collector.part(content.get("objective"), "objective", "objective", ("objective",))
+    collector.finish()
+    return Space(content, tuple(found))
+
+
+class _Collector:
+    """Walks through a configuration, and finds what varies."""
+
+    def __init__(self, wanted: Mapping[str, Any], where: str) -> None:
+        self.wanted, self.where = wanted, f"{where}: search.space"
+        self.used: set[str] = set()
+        self.known: list[str] = []
+        self.conditions: set[str] = set()
+
+    def section(self, values: dict[str, Any], kind: type, name: str) -> list[Parameter]:
+        """What varies in a section that a dataclass describes."""
+        found: list[Parameter] = []
+        for entry in fields(kind):
+            if entry.name == "encoders":
+                for modality, value in (values.get("encoders") or {}).items():
+                    place = (name, "encoders", modality)
+                    found += self.part(value, "encoder", f"{name}.encoders.{modality}", place)
+            elif entry.name in ROOMS:
+                value = values.get(entry.name)
+                found += self.part(value, entry.name, f"{name}.{entry.name}", (name, entry.name))
+            elif isinstance(values.get(entry.name, entry.default), int | float | str):
+                values.setdefault(entry.name, entry.default)
+                declared = getattr(kind, "search_space", {}).get(entry.name)
+                found += self.plain(values, entry.name, declared, f"{name}.{entry.name}", (name, entry.name))
+        return found
+
+    def part(self, value: Any, room: str, name: str, place: Place) -> list[Parameter]:
+        """What varies in a part: which it is, or what its class declares."""
+        self.known.append(name)
+        wanted = self.wanted.get(name)
+        if wanted is not None and wanted != FIXED:
+            self.used.add(name)
+            return [self._choice(wanted, value, room, name, place)]
+        if not isinstance(value, Mapping):
+            return []
+        return self._arguments(value, f"{name}.{_label(value)}", place)
+
+    def plain(
+        self, holder: dict[str, Any], key: str, declared: BaseDistribution | None, name: str, place: Place
+    ) -> list[Parameter]:
+        """A value that is no part, where it varies."""
+        default = holder[key]
+        if isinstance(default, Mapping | list):
+            return []
+        self.known.append(name)
+        varies = declared is not None and default is not None  # None stays, unless the section says otherwise
+        wanted = self._wanted(name, varies)
+        if wanted == FIXED or (wanted is None and not varies):
+            return []
+        if wanted is None:
+            assert declared is not None
+            distribution = including(declared, default)
+            return [Parameter(name, place, distribution, _nearest(distribution, default))]
+        if not isinstance(wanted, Mapping | list):
+            holder[key] = wanted
+            return []
+        distribution, when = self._distribution(name, wanted, declared, default)
+        return [Parameter(name, place, distribution, _nearest(distribution, default), when)]
+
+    def finish(self) -> None:
+        """Refuse what named nothing."""
+        for key in self.wanted:
+            if key not in self.used:
+                raise self._unknown(key)
+        for key in self.conditions:
+            if key not in self.known:
+                raise self._unknown(key)
+
+    def _unknown(self, key: str) -> ConfigError:
+        return ConfigError(
+            f"{self.where}: '{key}' names nothing of this model; {did_you_mean(key, self.known)}"
+        )
+
+    def _arguments(self, value: Mapping[str, Any], prefix: str, place: Place) -> list[Parameter]:
+        """What varies of a part's arguments."""
+        declared = getattr(class_of(value["class_path"]), "search_space", {})
+        arguments, place = value["init_args"], (*place, "init_args")
+        found: list[Parameter] = []
+        for key, own in list(arguments.items()):
+            if key in ROOMS:
+                found += self.part(own, key, f"{prefix}.{key}", (*place, key))
+            elif key == "parts":
+                for number, one in enumerate(own):
+                    found += self.part(one, "corruption", f"{prefix}.{number}", (*place, key, number))
+            else:
+                found += self.plain(arguments, key, declared.get(key), f"{prefix}.{key}", (*place, key))
+        return found
+
+    def _choice(self, wanted: Any, value: Any, room: str, name: str, place: Place) -> Parameter:
+        """A part that is one of several."""
+        if isinstance(wanted, list) and wanted:
+            parts = [self._resolved(entry, value, room, name) for entry in wanted]
+            labels = [_label(part) for part in parts]
+            if len(set(labels)) < len(labels):
+                raise ConfigError(
+                    f"{self.where}: {name}: two of one class; name them, as in {{shallow: ..., deep: ...}}"
+                )
+            chosen = dict(zip(labels, parts, strict=True))
+        elif isinstance(wanted, Mapping) and wanted and "class_path" not in wanted:
+            chosen = {str(key): self._resolved(entry, value, room, name) for key, entry in wanted.items()}
+        else:
+            raise ConfigError(
+                f"{self.where}: {name}: expected a list of classes, or names and classes, got {wanted!r}"
+            )
+        branches = {
+            label: Branch(part, tuple(self._arguments(part, f"{name}.{label}", place) if part else ()))
+            for label, part in chosen.items()
+        }
+        same = [label for label, part in chosen.items() if part == value]
+        alike = [label for label, part in chosen.items() if _label(part) == _label(value)]
+        default = next(iter([*same, *alike, *chosen]))
+        return Parameter(name, place, CategoricalDistribution(tuple(chosen)), default, branches=branches)
+
+    def _resolved(self, entry: Any, value: Any, room: str, name: str) -> Any:
+        """A part with all its arguments: those of the configuration, where it names the class alone."""
+        part = part_of(entry, room, f"{self.where}: {name}")
+        same = isinstance(entry, str) and isinstance(value, Mapping) and part is not None
+        return deepcopy(dict(value)) if same and part["class_path"] == value["class_path"] else part
+
+    def _wanted(self, name: str, varies: bool) -> Any:
+        """What the section says of a parameter: the last of its keys that means it."""
+        found = None
+        for key, value in self.wanted.items():
+            pattern = "*" in key
+            means = fnmatchcase(name, key) if pattern else key == name
+            if value == FIXED:
+                means = means or fnmatchcase(name, f"{key}.*")
+            if means and (varies or not pattern):
+                self.used.add(key)
+                found = value
+        return found
+
+    def _distribution(
+        self, name: str, wanted: Any, declared: BaseDistribution | None, default: Any
+    ) -> tuple[BaseDistribution, Mapping[str, tuple[Any, ...]]]:
+        """What a list or a range says."""
+        given: dict[str, Any] = {"choices": wanted} if isinstance(wanted, list) else dict(wanted)
+        for key in given:
+            if key not in _KEYS:
+                raise ConfigError(f"{self.where}: {name}: no key '{key}'; {did_you_mean(str(key), _KEYS)}")
+        conditions = given.pop("when", {})
+        when = {
+            other: tuple(values) if isinstance(values, list) else (values,)
+            for other, values in conditions.items()
+        }
+        self.conditions |= when.keys()
+        if "choices" in given:
+            choices = given["choices"]
+            if not choices or any(isinstance(choice, Mapping | list) for choice in choices):
+                raise ConfigError(f"{self.where}: {name}: expected numbers or words, got {choices!r}")
+            return CategoricalDistribution(tuple(choices)), when
+        if isinstance(declared, Number):
+            kept = {"low": declared.low, "high": declared.high, "log": declared.log, "step": declared.step}
+            given = {**kept, **given}
+            if given["log"]:
+                given["step"] = 1 if isinstance(declared, IntDistribution) else None
+        for end in ("low", "high"):
+            if not isinstance(given.get(end), int | float):
+                raise ConfigError(
+                    f"{self.where}: {name}: expected low and high, a list, a value or {FIXED}, got {wanted!r}"
+                )
+        numbers = [given["low"], given["high"], *([] if declared is not None else [default])]
+        whole = isinstance(declared, IntDistribution) or (
+            declared is None and all(isinstance(number, int) for number in numbers)
+        )
+        given = {key: value for key, value in given.items() if value is not None}
+        try:
+            return (IntDistribution if whole else FloatDistribution)(**given), when
+        except (ValueError, TypeError) as error:
+            raise ConfigError(f"{self.where}: {name}: {' '.join(str(error).split())}") from None
+
+
+def including(distribution: BaseDistribution, value: Any) -> BaseDistribution:
+    """The distribution, widened to hold a value that it does not.
+
+    A logarithmic one that must hold zero is no longer logarithmic; the steps of whole numbers become as fine
+    as the value needs.
+
+    Example:
+        >>> including(FloatDistribution(0.0, 0.5), 0.9).high
+        0.9
+        >>> including(IntDistribution(16, 128, step=16), 24)
+        IntDistribution(high=128, log=False, low=16, step=8)
+    """
+    if holds(distribution, value):
+        return distribution
+    if isinstance(distribution, CategoricalDistribution):
+        return CategoricalDistribution((*distribution.choices, value))
+    if not isinstance(distribution, Number) or isinstance(value, str | bool):
+        return distribution
+    log = distribution.log and value > 0
+    if isinstance(distribution, FloatDistribution) or not isinstance(value, int):
+        return FloatDistribution(min(distribution.low, value), max(distribution.high, value), log=log)
+    step = 1 if log else math.gcd(distribution.step, abs(value - distribution.low))
+    return IntDistribution(min(distribution.low, value), max(distribution.high, value), log=log, step=step)
+
+
+def _nearest(distribution: BaseDistribution, value: Any) -> Any:
+    """The value, or what can be drawn that is nearest to it."""
+    if holds(distribution, value):
+        return value
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[0]
+    assert isinstance(distribution, Number)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return distribution.low
+    inside = min(max(value, distribution.low), distribution.high)
+    if distribution.step is not None:
+        inside = distribution.low + round((inside - distribution.low) / distribution.step) * distribution.step
+    return int(inside) if isinstance(distribution, IntDistribution) else float(inside)
+
+
+def _label(part: Any) -> str:
+    """What a part is called among several."""
+    return part["class_path"].rpartition(".")[2] if isinstance(part, Mapping) else "none"
