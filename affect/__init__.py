@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from affect.objectives import Objective
     from affect.outputs import Output
     from affect.sequences import Batch, Sequence
+    from affect.together import fit_together
     from affect.training import Run, evaluate, fit
 
 __version__ = "0.1.0.dev0"
@@ -52,6 +53,7 @@ _HOMES = {
     "affect.objectives": ("Objective",),
     "affect.outputs": ("Output",),
     "affect.sequences": ("Batch", "Sequence"),
+    "affect.together": ("fit_together",),
     "affect.training": ("Run", "evaluate", "fit"),
 }
 _NAMES = {name: home for home, names in _HOMES.items() for name in names}
@@ -99,6 +101,7 @@ __all__ = [
     "errors",
     "evaluate",
     "fit",
+    "fit_together",
     "fusion",
     "heads",
     "imputation",

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from affect.data.targets import Binary, MultiClass, MultiLabel, Regression, Target
 from affect.errors import ConfigError
+from affect.layers import Dropout
 from affect.sequences import Sequence
 
 
@@ -48,7 +49,7 @@ class Head(nn.Module):
                 f"got {type(target).__name__} '{target.name}'; leave the head out to get the one that fits"
             )
         self.target = target
-        self.layers = nn.Sequential(nn.Dropout(dropout), nn.Linear(in_dim, target.outputs))
+        self.layers = nn.Sequential(Dropout(dropout), nn.Linear(in_dim, target.outputs))
 
     def forward(self, x: Sequence) -> Tensor:
         """Predict from the fused Sequence."""

@@ -11,7 +11,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from torch import Tensor, nn
 
 from affect.errors import ConfigError
-from affect.layers import perceptron
+from affect.layers import Dropout, perceptron
 from affect.sequences import Sequence, check_modalities
 
 
@@ -267,7 +267,7 @@ class CascadeImputer(Imputer):
         self.project = nn.ModuleDict({m: nn.Linear(d, width) for m, d in self.dims.items()})
         narrow = max(width // 2, 1)
         self.blocks = nn.ModuleList(
-            nn.Sequential(nn.Linear(width, narrow), nn.GELU(), nn.Dropout(dropout), nn.Linear(narrow, width))
+            nn.Sequential(nn.Linear(width, narrow), nn.GELU(), Dropout(dropout), nn.Linear(narrow, width))
             for _ in range(blocks)
         )
         self.imagine = nn.ModuleDict({m: nn.Linear(width, d) for m, d in self.dims.items()})

@@ -12,16 +12,13 @@ from affect.data.alignment.aligners import Aligner, AlignerFactory
 from affect.data.corpus import Corpus
 from affect.data.scaling import Nonfinite, Scaler, Scaling
 from affect.data.targets import Target
-from affect.encoders import Encoder, PooledEncoder
+from affect.encoders import Encoder, EncoderFactory, PooledEncoder
 from affect.errors import ConfigError, ShapeError, did_you_mean
 from affect.fusion import ConcatenationFusion, Fusion, FusionFactory
 from affect.heads import Head, head_for
 from affect.imputation import Imputer, ImputerFactory
 from affect.outputs import Output
 from affect.sequences import Sequence
-
-EncoderFactory: TypeAlias = Callable[[int, int], Encoder]
-"""An Encoder class, or a partial of one: whatever makes an encoder from `in_dim` and `out_dim`."""
 
 HeadFactory: TypeAlias = Callable[[int, Target], Head]
 """A Head class, or a partial of one: whatever makes a head from `in_dim` and a target."""

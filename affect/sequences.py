@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from typing import Any, Self
 
 import torch
@@ -23,6 +23,7 @@ class Sequence:
     Args:
         values: features of every step, floating point.
         mask: bool, True where the step was observed.
+        zeroed: that the values are zero already where nothing was observed, which is then not seen to again.
     Shapes:
         values: (batch, time, feature)
         mask: (batch, time)
@@ -38,8 +39,9 @@ class Sequence:
 
     values: Tensor
     mask: Tensor
+    zeroed: InitVar[bool] = False
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, zeroed: bool) -> None:
         if self.values.dim() != 3 or not self.values.is_floating_point():
             raise ShapeError(
                 "Sequence: values must be floating point of shape (batch, time, feature), "
@@ -50,12 +52,13 @@ class Sequence:
                 f"Sequence: mask must be torch.bool of shape {tuple(self.values.shape[:2])}, "
                 f"got {self.mask.dtype} of shape {tuple(self.mask.shape)}"
             )
-        object.__setattr__(self, "values", self.values.masked_fill(~self.mask.unsqueeze(-1), 0))
+        if not zeroed:
+            object.__setattr__(self, "values", torch.where(self.mask.unsqueeze(-1), self.values, 0))
 
     @classmethod
     def full(cls, values: Tensor) -> Self:
         """Observe every step of `values`, (batch, time, feature)."""
-        return cls(values, torch.ones(values.shape[:2], dtype=torch.bool, device=values.device))
+        return cls(values, torch.ones(values.shape[:2], dtype=torch.bool, device=values.device), zeroed=True)
 
     @classmethod
     def vector(cls, values: Tensor, present: Tensor | None = None) -> Self:
@@ -94,7 +97,7 @@ class Sequence:
 
     def take(self, rows: Tensor) -> Sequence:
         """The samples `rows`, an index or a bool mask over the batch."""
-        return Sequence(self.values[rows], self.mask[rows])
+        return Sequence(self.values[rows], self.mask[rows], zeroed=True)
 
     def mean(self) -> Tensor:
         """(batch, feature): the mean over observed steps; zeros where there are none."""
@@ -103,7 +106,7 @@ class Sequence:
     def to(self, *args: Any, **kwargs: Any) -> Sequence:
         """Move or cast the values as `Tensor.to` does; the mask follows the device."""
         values = self.values.to(*args, **kwargs)
-        return Sequence(values, self.mask.to(values.device))
+        return Sequence(values, self.mask.to(values.device), zeroed=True)
 
 
 def join(parts: Iterable[Sequence]) -> Sequence:
@@ -115,7 +118,10 @@ def join(parts: Iterable[Sequence]) -> Sequence:
         6
     """
     sequences = list(parts)
-    return Sequence(torch.cat([x.values for x in sequences], 1), torch.cat([x.mask for x in sequences], 1))
+    values, mask = (
+        torch.cat(parts, 1) for parts in zip(*((x.values, x.mask) for x in sequences), strict=True)
+    )
+    return Sequence(values, mask, zeroed=True)
 
 
 def extent(mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import lightning
 import pandas as pd
@@ -25,7 +25,7 @@ from torch.optim.optimizer import Optimizer
 from affect import metrics
 from affect.corruption import Corruption
 from affect.data.corpus import Corpus, Split
-from affect.data.loading import batches
+from affect.data.loading import batches, by_lengths
 from affect.data.targets import Target
 from affect.errors import ConfigError, did_you_mean
 from affect.metrics import Array
@@ -36,6 +36,15 @@ from affect.sequences import Batch, Sequence
 
 ObjectiveFactory: TypeAlias = Callable[[Target], Objective]
 """An Objective class, or a partial of one: whatever makes an objective for a target."""
+
+Precision: TypeAlias = Literal["float32", "bfloat16"]
+"""Of what is computed in training."""
+
+_PRECISIONS: dict[str, Literal["32-true", "bf16-mixed"]] = {"float32": "32-true", "bfloat16": "bf16-mixed"}
+"""By Lightning's names."""
+
+EVALUATED = 32
+"""Samples of a batch in validation, of like length: larger ones are padded more."""
 
 MONITOR = "valid/monitor"
 COLUMNS = ("corpus", "model", "seed", "fold", "split", "condition", "level", "metric", "value", "count")
@@ -56,6 +65,10 @@ class Training:
         monitor: what chooses the epoch, measured on the validation split: `loss` or the name of a metric.
         schedule: a torch scheduler class, or a partial of one, stepped once per epoch.
         accelerator: where to train: `cpu`, `gpu`, `auto` and others that Lightning knows.
+        precision: of what is computed in training: float32, or bfloat16 where PyTorch's autocast holds it to
+            be safe; weights, losses and what is measured at the end stay float32.
+        compile: whether torch compiles the model; that takes a C++ compiler, and time that a long training of
+            a model without recurrent parts, whose steps are compiled one by one, wins back.
         corruption: what happens to the training samples, otherwise in every epoch; nothing by default.
         ramp: epochs over which the corruption grows from nothing to all of it.
         consistency: weight of how far the prediction for the damaged view lies from that for the clean one,
@@ -79,6 +92,8 @@ class Training:
     monitor: str = "loss"
     schedule: Callable[[Optimizer], LRScheduler] | None = None
     accelerator: str = "cpu"
+    precision: Precision = "float32"
+    compile: bool = False
     corruption: Corruption | None = None
     ramp: int = 0
     consistency: float = 0.0
@@ -91,6 +106,10 @@ class Training:
                 raise ConfigError(f"training: {name} must be at least 1, got {getattr(self, name)}")
         if not self.learning_rate > 0:
             raise ConfigError(f"training: learning_rate must be positive, got {self.learning_rate}")
+        if self.precision not in _PRECISIONS:
+            raise ConfigError(
+                f"training: no precision '{self.precision}'; {did_you_mean(self.precision, _PRECISIONS)}"
+            )
         if self.monitor != "loss":
             metrics.higher_is_better(self.monitor)  # refuses what is no metric
         for name in ("ramp", "consistency", "imputation", "distillation"):
@@ -166,26 +185,15 @@ def fit(
         >>> sorted(run.results["split"].unique())
         ['test', 'valid']
     """
-    training = training or Training()
     target = model.head.target
-    if "valid" not in corpus.splits:
-        raise ConfigError(
-            f"{corpus.name}: no split 'valid' to choose the epoch on; carve one from the training groups "
-            "(affect.data.splitting.carve)"
-        )
-    development = corpus.without("test")
+    development, training = prepared(model, corpus, training or Training(), teacher)
     make = objective_for(target) if objective is None else objective
-    if teacher is not None and teacher.head.target != target:
-        raise ConfigError(f"fit: the teacher is for {teacher.head.target}, and the model for {target}")
-    if training.corruption is not None:
-        training.corruption.check_indices(model.indices)
-        training = replace(training, corruption=training.corruption.bound(development["train"]))
     learner = Learner(model, make(target), training, seed, teacher)
     with tempfile.TemporaryDirectory() as scratch, seeded(seed), _quiet():
         root = Path(scratch if folder is None else folder)
         checkpoint = ModelCheckpoint(
-            root / "checkpoints", "best", monitor=MONITOR, mode=learner.mode, save_last=True,
-            enable_version_counter=False,
+            root / "checkpoints", "best", monitor=MONITOR, mode=learner.mode, save_last=folder is not None,
+            save_weights_only=folder is None, enable_version_counter=False,
         )  # fmt: skip
         stopping = EarlyStopping(MONITOR, patience=training.patience, mode=learner.mode)
         logs = list(loggers)
@@ -195,6 +203,7 @@ def fit(
             max_epochs=training.epochs,
             accelerator=training.accelerator,
             devices=1,
+            precision=_PRECISIONS[training.precision],
             gradient_clip_val=training.gradient_clip or None,
             callbacks=[checkpoint, stopping, *callbacks],
             logger=logs or False,
@@ -209,32 +218,66 @@ def fit(
         trainer.fit(
             learner,
             batches(development["train"], target.name, training.batch_size, seed, corpus.aligned),
-            batches(development["valid"], target.name, 4 * training.batch_size, aligned=corpus.aligned),
+            batches(development["valid"], target.name, EVALUATED, None, corpus.aligned, True),
             ckpt_path=last if last.exists() else None,
             weights_only=True,
         )
         best = torch.load(checkpoint.best_model_path, weights_only=True, map_location="cpu")
     learner.load_state_dict(best["state_dict"])
-    model.cpu().eval()
-    measured = [
-        evaluate(model, corpus, split, name=name, seed=seed, batch_size=4 * training.batch_size)
+    return measured(learner, corpus, int(best["epoch"]), name)
+
+
+def prepared(
+    model: FusionModel, corpus: Corpus, training: Training, teacher: FusionModel | None
+) -> tuple[Corpus, Training]:
+    """The corpus without its test split, and the options with a corruption that knows what it may draw from.
+
+    Raises:
+        ConfigError: as `fit` says.
+    """
+    if "valid" not in corpus.splits:
+        raise ConfigError(
+            f"{corpus.name}: no split 'valid' to choose the epoch on; carve one from the training groups "
+            "(affect.data.splitting.carve)"
+        )
+    target = model.head.target
+    if teacher is not None and teacher.head.target != target:
+        raise ConfigError(f"fit: the teacher is for {teacher.head.target}, and the model for {target}")
+    development = corpus.without("test")
+    if training.corruption is not None:
+        training.corruption.check_indices(model.indices)
+        training = replace(training, corruption=training.corruption.bound(development["train"]))
+    return development, training
+
+
+def measured(learner: Learner, corpus: Corpus, best_epoch: int, name: str) -> Run:
+    """What has come of a training, whose model has the weights of its best epoch again."""
+    model = learner.model.cpu().eval()
+    found = [
+        evaluate(model, corpus, split, name=name, seed=learner.seed)
         for split in ("valid", "test")
         if split in corpus.splits
     ]
-    results, predictions = (pd.concat(parts, ignore_index=True) for parts in zip(*measured, strict=True))
+    results, predictions = (pd.concat(parts, ignore_index=True) for parts in zip(*found, strict=True))
     return Run(
         model=model,
         results=results,
         predictions=predictions,
         history=pd.DataFrame(learner.history),
-        best_epoch=int(best["epoch"]),
-        monitor=training.monitor,
+        best_epoch=best_epoch,
+        monitor=learner.training_.monitor,
         seconds=learner.seconds,
     )
 
 
 def evaluate(
-    model: FusionModel, corpus: Corpus, split: str, *, name: str = "", seed: int = 0, batch_size: int = 128
+    model: FusionModel,
+    corpus: Corpus,
+    split: str,
+    *,
+    name: str = "",
+    seed: int = 0,
+    batch_size: int = EVALUATED,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Measure a model on one split: its tidy rows, and one row per label.
 
@@ -294,7 +337,9 @@ def tidy(
     return pd.DataFrame(results, columns=list(COLUMNS)), predictions
 
 
-def predict(model: FusionModel, split: Split, aligned: bool = False, batch_size: int = 128) -> pd.DataFrame:
+def predict(
+    model: FusionModel, split: Split, aligned: bool = False, batch_size: int = EVALUATED
+) -> pd.DataFrame:
     """What a model says of every sample, and of every observed step where it predicts per step.
 
     Columns: `id`, `step`, and `prediction` or, with classes, `prediction.CLASS`: a value on the target's
@@ -315,9 +360,10 @@ def _predict(
     target = model.head.target
     model.eval()
     device = next(model.parameters()).device
-    rows = []
+    rows: list[pd.DataFrame] = []
+    order = by_lengths(split)
     with torch.inference_mode():
-        for batch in batches(split, labels, batch_size, aligned=aligned):
+        for batch in batches(split, labels, batch_size, aligned=aligned, by_length=True):
             output = model(batch.to(device).inputs)
             said = model.head.decide(output.prediction).double().cpu()
             wanted = torch.ones(said.shape[:2], dtype=torch.bool)
@@ -329,8 +375,10 @@ def _predict(
             frame = pd.DataFrame(said[wanted].numpy(), columns=columns("prediction", target, target.outputs))
             frame.insert(0, "id", [batch.ids[i] for i in row.tolist()])
             frame.insert(1, "step", step.numpy())
+            frame.index = pd.Index(order[: len(batch)][row.numpy()])
+            order = order[len(batch) :]
             rows.append(frame)
-    return pd.concat(rows, ignore_index=True)
+    return pd.concat(rows).sort_index(kind="stable").reset_index(drop=True)
 
 
 class Learner(lightning.LightningModule):
@@ -351,17 +399,18 @@ class Learner(lightning.LightningModule):
         )  # in a list: it neither learns nor is saved
         rises = training.monitor != "loss" and metrics.higher_is_better(training.monitor)
         self.mode = "max" if rises else "min"
+        self._see = torch.compile(model.forward, dynamic=True) if training.compile else model.forward
         self.history: list[dict[str, float]] = []
         self.seconds = 0.0
-        self._pieces: list[tuple[Tensor, ...]] = []
+        self.pieces: list[tuple[Tensor, ...]] = []
 
     def training_step(self, batch: Batch) -> Tensor:
         """The mean loss over the batch's labels."""
         options, inputs = self.training_, self._damaged(batch)
-        output = self.model(inputs)
+        output = self._see(inputs)
         losses = self.objective(output, batch.target)
         if options.consistency:
-            clean = self.model(batch.inputs)
+            clean = self._see(batch.inputs)
             losses = (losses + self.objective(clean, batch.target)) / 2
             losses = losses + options.consistency * self._apart(output, clean, self.model, batch)
         for teacher in self.teacher:
@@ -380,24 +429,24 @@ class Learner(lightning.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Dropout depends on the seed and the epoch alone, so that a resumed run repeats."""
         torch.manual_seed(hash((self.seed, self.current_epoch)))
-        self._begin = time.perf_counter()
+        self.begin = time.perf_counter()
 
     def on_validation_epoch_start(self) -> None:
         """The training part of the epoch is over."""
-        self._trained = time.perf_counter() - self._begin
+        self.trained = time.perf_counter() - self.begin
 
     def validation_step(self, batch: Batch) -> None:
         """Keep what the end of the epoch needs."""
         losses, labels, prediction = self._losses(batch)
         said = self.model.head.decide(prediction)[batch.target.mask]
-        self._pieces.append((losses, labels, said, batch.target.values[batch.target.mask]))
+        self.pieces.append((losses, labels, said, batch.target.values[batch.target.mask]))
 
     def on_validation_epoch_end(self) -> None:
         """Log the loss and every metric of the validation split."""
         losses, labels, said, truth = (
-            torch.cat(parts).double().cpu() for parts in zip(*self._pieces, strict=True)
+            torch.cat(parts).double().cpu() for parts in zip(*self.pieces, strict=True)
         )
-        self._pieces.clear()
+        self.pieces.clear()
         scores = metrics.score(self.model.head.target, said.numpy(), truth.numpy())
         found = {"loss": _mean(losses, labels).item(), **{name: x.value for name, x in scores.items()}}
         if self.training_.monitor not in found:
@@ -407,22 +456,32 @@ class Learner(lightning.LightningModule):
             )
         self.log_dict({f"valid/{name}": value for name, value in found.items()})
         self.log(MONITOR, found[self.training_.monitor], logger=False)
-        self.seconds += time.perf_counter() - self._begin
+        self.seconds += time.perf_counter() - self.begin
         self.history.append(
-            {"epoch": self.current_epoch, "seconds": self.seconds, "epoch_seconds": self._trained, **found}
+            {"epoch": self.current_epoch, "seconds": self.seconds, "epoch_seconds": self.trained, **found}
         )
 
     def configure_optimizers(self) -> Any:
         """AdamW and the schedule; a module's own `learning_rate` is that of its parameters."""
         options = self.training_
         optimizer = torch.optim.AdamW(
-            self._groups(), lr=options.learning_rate, weight_decay=options.weight_decay
+            self.groups(), lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
         )
         if options.schedule is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": options.schedule(optimizer)}
 
-    def _groups(self) -> list[dict[str, Any]]:
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """By the norm; Lightning's own refuses fused optimizers in bfloat16, which needs no scaling."""
+        if gradient_clip_val:
+            torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+
+    def groups(self) -> list[dict[str, Any]]:
         """What learns, by its rate: that of the innermost module that has one, or else the training's."""
         rates = dict.fromkeys(self.parameters(), self.training_.learning_rate)
         for module in self.modules():

@@ -59,7 +59,7 @@ class Shuffle(Sampler[int]):
 class Buckets(Sampler[list[int]]):
     """Batches of rows of like length: shuffled pools of batches are sorted, cut, and shuffled again."""
 
-    def __init__(self, lengths: Rows, batch_size: int, sampler: Shuffle, pool: int = 16) -> None:
+    def __init__(self, lengths: Rows, batch_size: int, sampler: Shuffle, pool: int = 64) -> None:
         self.lengths, self.batch_size, self.sampler, self.pool = lengths, batch_size, sampler, pool
 
     def __len__(self) -> int:
@@ -83,6 +83,7 @@ def batches(
     batch_size: int = 32,
     seed: int | None = None,
     aligned: bool = False,
+    by_length: bool = False,
 ) -> DataLoader[Batch]:
     """The samples of `split` in batches.
 
@@ -92,6 +93,7 @@ def batches(
         batch_size: samples per batch; the last one may be smaller.
         seed: shuffle, with a new order each epoch; None keeps the split's order.
         aligned: pad all modalities of a batch to one length, so that step t stays one moment.
+        by_length: without a seed, begin with the longest samples: little is padded, and memory grows no more.
     Raises:
         ConfigError: the batch size is not positive.
     Example:
@@ -102,14 +104,31 @@ def batches(
     if batch_size < 1:
         raise ConfigError(f"batches: batch_size must be at least 1, got {batch_size}")
     samples = _Samples(split, target, aligned)
+    order: Sampler[list[int]] | list[list[int]]
     if seed is None:
-        order: Sampler[list[int]] | list[list[int]] = [
-            list(range(at, min(at + batch_size, len(split)))) for at in range(0, len(split), batch_size)
-        ]
+        rows = by_lengths(split) if by_length else np.arange(len(split))
+        order = [rows[at : at + batch_size].tolist() for at in range(0, len(split), batch_size)]
     else:
-        lengths = np.stack([x.lengths for x in split.modalities.values()]).max(0)
-        order = Buckets(lengths, batch_size, Shuffle(len(split), seed))
+        order = Buckets(_lengths(split), batch_size, Shuffle(len(split), seed))
     return DataLoader(samples, batch_sampler=order, collate_fn=_as_it_is, generator=torch.Generator())
+
+
+def by_lengths(split: Split) -> Rows:
+    """The rows of `split`, those of the longest samples first.
+
+    Example:
+        >>> split = affect.load("synthetic")["valid"]
+        >>> sorted(by_lengths(split).tolist()) == list(range(len(split)))
+        True
+    """
+    rows: Rows = np.argsort(-_lengths(split), kind="stable")
+    return rows
+
+
+def _lengths(split: Split) -> Rows:
+    """Steps of each sample's longest modality."""
+    lengths: Rows = np.stack([x.lengths for x in split.modalities.values()]).max(0)
+    return lengths
 
 
 def _as_it_is(batch: Any) -> Any:

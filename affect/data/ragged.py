@@ -194,9 +194,12 @@ class Ragged(_Slices):
         present: NDArray[np.bool_] = seen[self.starts + self.lengths] > seen[self.starts]
         return present
 
-    def chunks(self, steps: int = 65536) -> Iterator[NDArray[np.float64]]:
-        """The observed steps as float64 blocks of at most `steps`: a mapped file is never copied whole."""
-        for block in self.blocks(steps):
+    def chunks(self, steps: int | None = None) -> Iterator[NDArray[np.float64]]:
+        """The observed steps as float64 blocks of at most `steps`: a mapped file is never copied whole.
+
+        By default a block holds what fits into a processor's cache.
+        """
+        for block in self.blocks(max(1, 2**18 // self.dim) if steps is None else steps):
             yield np.asarray(self.values[block][self.observed[block]], dtype=np.float64)
 
     def pad(self, rows: Rows, time: int = 1) -> Sequence:
@@ -205,15 +208,16 @@ class Ragged(_Slices):
 
         from affect.sequences import Sequence
 
-        lengths = self.lengths[rows]
-        steps = np.arange(max(int(lengths.max(initial=0)), time, 1))
-        inside = steps < lengths[:, None]
-        source = (self.starts[rows][:, None] + steps)[inside]
-        values = np.zeros((*inside.shape, self.dim), dtype=np.float32)
-        values[inside] = self.values[source]
-        mask = np.zeros(inside.shape, dtype=bool)
-        mask[inside] = self.observed[source]
-        return Sequence(torch.from_numpy(values), torch.from_numpy(mask))
+        starts, lengths = self.starts[rows], self.lengths[rows]
+        shape = (len(lengths), max(int(lengths.max(initial=0)), time, 1))
+        padded, observed = torch.empty(*shape, self.dim), torch.zeros(shape, dtype=torch.bool)
+        values, mask = padded.numpy(), observed.numpy()
+        for row, begin, length in zip(range(len(lengths)), starts.tolist(), lengths.tolist(), strict=True):
+            values[row, :length] = self.values[begin : begin + length]
+            values[row, length:] = 0
+            mask[row, :length] = self.observed[begin : begin + length]
+        values[~mask] = 0
+        return Sequence(padded, observed, zeroed=True)
 
 
 @dataclass(frozen=True, eq=False)

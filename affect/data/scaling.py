@@ -92,8 +92,8 @@ class Scaler(nn.Module):
                 logger.warning(
                     "%s: NaN or infinite values: %s; nonfinite='%s'", name, listing, scaler.nonfinite
                 )
-            centre, scale, fill = _statistics(rows, scaler.scaling)
-            for kind, value in (("centre", centre), ("scale", scale), ("fill", fill)):
+            centre, scale = _statistics(rows, found, scaler.scaling)
+            for kind, value in (("centre", centre), ("scale", scale), ("fill", found.mean)):
                 scaler.get_buffer(f"{kind}_{name}").copy_(torch.from_numpy(value))
         return scaler
 
@@ -106,37 +106,34 @@ class Scaler(nn.Module):
         return {name: self._scale(name, x) if name in self.dims else x for name, x in inputs.items()}
 
     def _scale(self, name: str, x: Sequence) -> Sequence:
-        finite = x.values.isfinite()
+        finite = x.values - x.values == 0  # twice as fast as isfinite
         if self.nonfinite == "mask":
             x = x.keep(finite.all(-1))
         values = torch.where(finite, x.values, self.get_buffer(f"fill_{name}"))
-        scaled = (values - self.get_buffer(f"centre_{name}")) / self.scale_of(name)
-        return x.with_values(scaled if self.scaling == "none" else scaled.clamp(-self.clip, self.clip))
+        # each pass over the values costs as much as a layer that reads them: the rest is done in place
+        values = values.sub_(self.get_buffer(f"centre_{name}")).div_(self.scale_of(name))
+        if self.scaling != "none":
+            values = values.clamp(-self.clip, self.clip)  # in place it has no rule for vmap
+        return Sequence(values.mul_(x.mask.unsqueeze(-1)), x.mask, zeroed=True)
 
 
-def _statistics(rows: Ragged, scaling: Scaling) -> tuple[NDArray[np.float64], ...]:
-    """Centre, scale and mean of each column over its finite values; 0, 1 and 0 where there are none."""
-    count, total, square = np.zeros((3, rows.dim))
-    for block in rows.chunks():
-        finite = np.isfinite(block)
-        count += finite.sum(0)
-        total += np.where(finite, block, 0).sum(0)
-    mean = total / np.maximum(count, 1)
-    for block in rows.chunks():
-        square += np.where(np.isfinite(block), (block - mean) ** 2, 0).sum(0)
-    spread = np.sqrt(square / np.maximum(count, 1))
+def _statistics(rows: Ragged, found: Columns, scaling: Scaling) -> tuple[NDArray[np.float64], ...]:
+    """Centre and scale of each column over its finite values; 0 and 1 where there are none."""
     if scaling == "none":
-        return np.zeros(rows.dim), np.ones(rows.dim), mean
+        return np.zeros(rows.dim), np.ones(rows.dim)
     if scaling == "standard":
-        return mean, _divisor(spread, mean), mean
-    columns = np.concatenate([np.zeros((0, rows.dim)), *rows.chunks()])
+        return found.mean, _divisor(found.spread, found.mean)
     quartiles = np.zeros((3, rows.dim))
-    for column in range(rows.dim):
-        finite = columns[np.isfinite(columns[:, column]), column]
-        if finite.size:
-            quartiles[:, column] = np.percentile(finite, [25, 50, 75])
+    together = max(1, 2**24 // max(1, rows.total))  # columns that are held at a time
+    for begin in range(0, rows.dim, together):
+        some = slice(begin, begin + together)
+        columns = np.concatenate([np.zeros((0, rows.dim))[:, some], *(x[:, some] for x in rows.chunks())])
+        for column, values in enumerate(columns.T, begin):
+            finite = values[np.isfinite(values)]
+            if finite.size:
+                quartiles[:, column] = np.percentile(finite, [25, 50, 75])
     width = quartiles[2] - quartiles[0]
-    return quartiles[1], _divisor(np.where(width > 0, width, spread), mean), mean
+    return quartiles[1], _divisor(np.where(width > 0, width, found.spread), found.mean)
 
 
 def _divisor(spread: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float64]:

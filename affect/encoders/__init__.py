@@ -1,6 +1,6 @@
 """Encoders: one modality's Sequence to a Sequence."""
 
-from affect.encoders.base import Encoder, LayeredEncoder
+from affect.encoders.base import Encoder, EncoderFactory, LayeredEncoder
 from affect.encoders.convolutional import ConvolutionalEncoder
 from affect.encoders.pooled import EmbeddingEncoder, PassEncoder, PooledEncoder, StepEncoder
 from affect.encoders.pretrained import PretrainedEncoder
@@ -11,6 +11,7 @@ __all__ = [
     "ConvolutionalEncoder",
     "EmbeddingEncoder",
     "Encoder",
+    "EncoderFactory",
     "GRUEncoder",
     "LSTMEncoder",
     "LayeredEncoder",

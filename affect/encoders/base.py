@@ -60,6 +60,9 @@ class Encoder(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} must define encode")
 
 
+EncoderFactory: TypeAlias = Callable[[int, int], Encoder]
+"""An Encoder class, or a partial of one: whatever makes an encoder from `in_dim` and `out_dim`."""
+
 Gate: TypeAlias = Callable[[Sequence, list[Sequence]], Sequence]
 """From hidden states and other modalities at the same steps to hidden states."""
 

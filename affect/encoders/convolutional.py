@@ -9,6 +9,7 @@ from torch import nn
 
 from affect.encoders.base import Encoder
 from affect.errors import ConfigError
+from affect.layers import Dropout
 from affect.sequences import Sequence
 
 
@@ -54,7 +55,7 @@ class ConvolutionalEncoder(Encoder):
             nn.Conv1d(out_dim, out_dim, kernel, dilation=2**k, padding=2**k * (kernel // 2))
             for k in range(layers)
         )
-        self.activation = nn.Sequential(nn.GELU(), nn.Dropout(dropout))
+        self.activation = nn.Sequential(nn.GELU(), Dropout(dropout))
 
     def encode(self, x: Sequence) -> Sequence:
         h = x.with_values(self.project(x.values))

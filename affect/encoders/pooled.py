@@ -10,7 +10,7 @@ from torch import nn
 
 from affect.encoders.base import Encoder
 from affect.errors import ConfigError
-from affect.layers import perceptron
+from affect.layers import Dropout, perceptron
 from affect.pooling import MeanPooling, Pooling
 from affect.sequences import Sequence
 
@@ -46,7 +46,7 @@ class PooledEncoder(Encoder):
         super().__init__(in_dim, out_dim)
         self.pooling = MeanPooling() if pooling is None else pooling
         self.layers = nn.Sequential(
-            nn.Dropout(dropout), perceptron(in_dim * self.pooling.factor, out_dim, layers, dropout)
+            Dropout(dropout), perceptron(in_dim * self.pooling.factor, out_dim, layers, dropout)
         )
 
     def encode(self, x: Sequence) -> Sequence:
@@ -74,7 +74,7 @@ class StepEncoder(Encoder):
 
     def __init__(self, in_dim: int, out_dim: int, layers: int = 1, dropout: float = 0.1) -> None:
         super().__init__(in_dim, out_dim)
-        self.layers = nn.Sequential(nn.Dropout(dropout), perceptron(in_dim, out_dim, layers, dropout))
+        self.layers = nn.Sequential(Dropout(dropout), perceptron(in_dim, out_dim, layers, dropout))
 
     def encode(self, x: Sequence) -> Sequence:
         return x.with_values(self.layers(x.values))
@@ -137,7 +137,7 @@ class EmbeddingEncoder(Encoder):
             )
         self.table = nn.Embedding(size, out_dim)
         nn.init.normal_(self.table.weight, std=0.02)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def encode(self, x: Sequence) -> Sequence:
         index = x.values.squeeze(-1).round().long()

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from affect.data.text import places, pretrained
 from affect.encoders.base import Gate, LayeredEncoder
 from affect.errors import ConfigError
+from affect.layers import Dropout
 from affect.sequences import Sequence
 
 
@@ -84,7 +85,7 @@ class PretrainedEncoder(LayeredEncoder):
         # hooks that stay: one that is set while the encoder runs cannot be compiled
         for place, layer in enumerate(self._layers):
             layer.register_forward_pre_hook(partial(self._let_in, place), with_kwargs=True)
-        self.out = nn.Sequential(nn.Dropout(dropout), nn.Linear(self.width, out_dim))
+        self.out = nn.Sequential(Dropout(dropout), nn.Linear(self.width, out_dim))
 
     def train(self, mode: bool = True) -> PretrainedEncoder:
         """Frozen layers stay in eval mode: dropout in them would be noise that nothing learns from."""

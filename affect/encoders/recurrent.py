@@ -9,17 +9,48 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from torch import Tensor, nn
 
 from affect.encoders.base import Encoder
+from affect.errors import ConfigError
+from affect.layers import Dropout
+from affect.recurrence import both_ways, lstm
 from affect.sequences import Sequence
+
+
+class OneLSTM(nn.Module):
+    """What `torch.nn.LSTM` of one layer computes, by its names of parameters, over steps without holes.
+
+    Compilers refuse a model that has a `torch.nn.LSTM`, also where they need not run it.
+
+    Args:
+        in_dim: feature size of the steps.
+        width: size of the state.
+        batch_first: there for the likeness to `torch.nn.GRU`; the batch is the first axis.
+    Shapes:
+        x: (batch, time, in_dim) -> (batch, time, width), and the last states
+    """
+
+    def __init__(self, in_dim: int, width: int, batch_first: bool = True) -> None:
+        super().__init__()
+        bound = width**-0.5
+        self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0 = (
+            nn.Parameter(torch.empty(*shape).uniform_(-bound, bound))
+            for shape in ((4 * width, in_dim), (4 * width, width), (4 * width,), (4 * width,))
+        )
+
+    def forward(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Read every step of `x`."""
+        weights: list[Tensor] = list(self.parameters())
+        state = x.new_zeros(1, len(x), weights[1].shape[1])
+        states, *last = torch.lstm(x, [state, state], weights, True, 1, 0.0, self.training, False, True)
+        return states, (last[0], last[1])
 
 
 class _Recurrent(Encoder):
     """Layers of a recurrent cell, read over the observed steps alone.
 
-    Observed steps are moved to the front, so that no recurrence ever meets a hole; the backward
-    direction reads them turned round, so that it begins with the last observed step and not with padding.
+    Write `read`. The backward direction begins with the last observed step and not with padding.
     """
 
-    layer: ClassVar[type[nn.LSTM | nn.GRU]]
+    layer: ClassVar[type[OneLSTM | nn.GRU]]
     search_space: ClassVar[dict[str, BaseDistribution]] = {
         "layers": IntDistribution(1, 2),
         "bidirectional": CategoricalDistribution((False, True)),
@@ -27,35 +58,53 @@ class _Recurrent(Encoder):
     }
 
     def __init__(
-        self, in_dim: int, out_dim: int, layers: int = 1, bidirectional: bool = True, dropout: float = 0.1
+        self,
+        in_dim: int,
+        out_dim: int,
+        layers: int = 1,
+        bidirectional: bool = True,
+        dropout: float = 0.1,
+        width: int | None = None,
     ) -> None:
         super().__init__(in_dim, out_dim)
-        sizes = [in_dim, *[out_dim * (1 + bidirectional)] * (layers - 1)]
-        self.forwards = nn.ModuleList(self.layer(size, out_dim, batch_first=True) for size in sizes)
+        width = out_dim if width is None else width
+        if width < 1:
+            raise ConfigError(f"{type(self).__name__}: width must be at least 1, got {width}")
+        sizes = [in_dim, *[width * (1 + bidirectional)] * (layers - 1)]
+        self.forwards = nn.ModuleList(self.layer(size, width, batch_first=True) for size in sizes)
         self.backwards = nn.ModuleList(
-            self.layer(size, out_dim, batch_first=True) for size in sizes if bidirectional
+            self.layer(size, width, batch_first=True) for size in sizes if bidirectional
         )
-        self.dropout = nn.Dropout(dropout)
-        self.project = nn.Linear(out_dim * (1 + bidirectional), out_dim)
+        self.dropout = Dropout(dropout)
+        self.project = nn.Linear(width * (1 + bidirectional), out_dim)
 
     def encode(self, x: Sequence) -> Sequence:
-        rank = x.mask.cumsum(1) - 1  # place of an observed step among the observed ones
-        order = torch.argsort((~x.mask).to(torch.int8), dim=1, stable=True)
-        steps = torch.arange(x.time, device=order.device)
-        back = (x.lengths.unsqueeze(1) - 1 - steps).remainder(x.time)  # turns the first `length` steps round
-        h = _pick(x.values, order)  # (batch, time, in_dim), observed steps first
-        for i, forward in enumerate(self.forwards):
-            h = self.dropout(h)
-            states = [forward(h)[0]]
-            if self.backwards:
-                states.append(_pick(self.backwards[i](_pick(h, back))[0], back))
-            h = torch.cat(states, -1)
-        return x.with_values(self.project(_pick(h, rank.clamp(min=0))))
+        h = x.values
+        for layer in range(len(self.forwards)):
+            h = self.read(self.dropout(h), x.mask, layer)
+        return x.with_values(self.project(h))
+
+    def read(self, h: Tensor, mask: Tensor, layer: int) -> Tensor:
+        """The states of one layer after the observed steps of `h`, (batch, time, feature)."""
+        # observed steps are moved to the front, so that the recurrence never meets a hole
+        order = torch.argsort((~mask).to(torch.int8), dim=1, stable=True)
+        rank = (mask.cumsum(1) - 1).clamp(min=0)  # place of an observed step among the observed ones
+        h = _pick(h, order)
+        states = [self.forwards[layer](h)[0]]
+        if self.backwards:
+            steps = torch.arange(mask.shape[1], device=mask.device)
+            back = (mask.sum(1, keepdim=True) - 1 - steps).remainder(mask.shape[1])  # turned round
+            states.append(_pick(self.backwards[layer](_pick(h, back))[0], back))
+        return _pick(torch.cat(states, -1), rank)
 
 
 def _pick(values: Tensor, index: Tensor) -> Tensor:
     """Steps `index`, (batch, time), of `values`, (batch, time, feature)."""
-    return values.gather(1, index.unsqueeze(-1).expand(-1, -1, values.shape[-1]))
+    batch, time = index.shape
+    rows = index + time * torch.arange(batch, device=index.device).unsqueeze(
+        1
+    )  # whole rows: faster than gather
+    return values.flatten(0, 1).index_select(0, rows.flatten()).view(batch, time, -1)
 
 
 class LSTMEncoder(_Recurrent):
@@ -63,14 +112,17 @@ class LSTMEncoder(_Recurrent):
 
     Args:
         in_dim: feature size of the modality.
-        out_dim: size of the state, and feature size of the encoded steps.
+        out_dim: feature size of the encoded steps.
         layers: how many are stacked.
         bidirectional: whether a second reading runs from the last observed step to the first.
         dropout: rate at which the input of each layer is dropped.
+        width: size of the state; `out_dim` by default.
     Shapes:
         x: (batch, time, in_dim) -> (batch, time, out_dim)
     Missing:
         unobserved steps are skipped: the state passes over them unchanged.
+    Raises:
+        ConfigError: a width below one.
     Reference:
         Hochreiter and Schmidhuber, Long Short-Term Memory, Neural Computation 1997.
         Differs: a linear layer brings the states to `out_dim`.
@@ -79,7 +131,21 @@ class LSTMEncoder(_Recurrent):
         torch.Size([2, 7, 4])
     """
 
-    layer = nn.LSTM
+    layer = OneLSTM
+
+    def read(self, h: Tensor, mask: Tensor, layer: int) -> Tensor:
+        cells = [list(own[layer].parameters()) for own in (self.forwards, self.backwards) if len(own)]
+        # PyTorch's own is faster where little comes in, and knows neither compilers nor `torch.func`
+        if h.shape[-1] < 2 * cells[0][1].shape[1] and not (
+            torch.compiler.is_compiling() or _is_mapped(h, cells[0][0])
+        ):
+            return super().read(h, mask, layer)
+        return both_ways(h, mask, *cells) if len(cells) == 2 else lstm(h, mask, *cells[0])[0]
+
+
+def _is_mapped(*tensors: Tensor) -> bool:
+    """Whether `torch.func.vmap` is at work."""
+    return any(torch._C._functorch.is_batchedtensor(x) for x in tensors)
 
 
 class GRUEncoder(_Recurrent):
@@ -87,14 +153,17 @@ class GRUEncoder(_Recurrent):
 
     Args:
         in_dim: feature size of the modality.
-        out_dim: size of the state, and feature size of the encoded steps.
+        out_dim: feature size of the encoded steps.
         layers: how many are stacked.
         bidirectional: whether a second reading runs from the last observed step to the first.
         dropout: rate at which the input of each layer is dropped.
+        width: size of the state; `out_dim` by default.
     Shapes:
         x: (batch, time, in_dim) -> (batch, time, out_dim)
     Missing:
         unobserved steps are skipped: the state passes over them unchanged.
+    Raises:
+        ConfigError: a width below one.
     Reference:
         Cho et al., Learning Phrase Representations using RNN Encoder-Decoder, EMNLP 2014.
         Differs: a linear layer brings the states to `out_dim`.

@@ -16,10 +16,11 @@ from affect.fusion.bilinear import (
 from affect.fusion.concatenation import ConcatenationFusion, WeightedSumFusion
 from affect.fusion.crossmodal import CrossModalTransformer
 from affect.fusion.decision import HybridFusion, LateFusion, ProductOfExpertsFusion, StackingFusion
+from affect.fusion.early import EarlyFusion
 from affect.fusion.factorised import SharedPrivateFusion
 from affect.fusion.gating import GatedAdditionFusion, GatedFusion, GatedShiftFusion, ModulationFusion
 from affect.fusion.graph import DynamicGraphFusion, ModalityGraphFusion, TemporalGraphFusion
-from affect.fusion.memory import HybridMemoryFusion, MemoryFusion
+from affect.fusion.memory import GraphMemoryFusion, HybridMemoryFusion, MemoryFusion
 from affect.fusion.steps import PerStep
 from affect.fusion.streams import (
     BottleneckFusion,
@@ -39,12 +40,14 @@ __all__ = [
     "CrossModalTransformer",
     "DualAttentionFusion",
     "DynamicGraphFusion",
+    "EarlyFusion",
     "FactorizedBilinearFusion",
     "Fusion",
     "FusionFactory",
     "GatedAdditionFusion",
     "GatedFusion",
     "GatedShiftFusion",
+    "GraphMemoryFusion",
     "HybridFusion",
     "HybridMemoryFusion",
     "LateFusion",

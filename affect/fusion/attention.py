@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from affect.fusion.base import Extras, Fusion
-from affect.layers import softmax_over
+from affect.layers import Dropout, softmax_over
 from affect.sequences import Sequence, join
 
 
@@ -67,7 +67,7 @@ class StackedAttentionFusion(Fusion):
         self.step = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(layers))
         self.question = nn.ModuleList(nn.Linear(width, width) for _ in range(layers))
         self.score = nn.ModuleList(nn.Linear(width, 1, bias=False) for _ in range(layers))
-        self.out = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, out_dim))
+        self.out = nn.Sequential(Dropout(dropout), nn.Linear(width, out_dim))
 
     def fuse(self, inputs: dict[str, Sequence]) -> tuple[Sequence, Extras]:
         question = self.project[self.main](inputs[self.main].mean())
@@ -121,7 +121,7 @@ class DualAttentionFusion(Fusion):
         self.recalls = nn.ModuleDict(
             {m: nn.ModuleList(_Recall(d, width) for _ in range(layers)) for m, d in self.dims.items()}
         )
-        self.out = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, out_dim))
+        self.out = nn.Sequential(Dropout(dropout), nn.Linear(width, out_dim))
 
     def fuse(self, inputs: dict[str, Sequence]) -> Sequence:
         there = torch.stack([x.present for x in inputs.values()]).unsqueeze(-1)  # (modality, batch, 1)
@@ -191,10 +191,7 @@ class ContextualAttentionFusion(Fusion):
         super().__init__(dims, out_dim)
         self.require(2)
         self.project = nn.ModuleDict(
-            {
-                m: nn.Sequential(nn.Linear(d, width), nn.Tanh(), nn.Dropout(dropout))
-                for m, d in self.dims.items()
-            }
+            {m: nn.Sequential(nn.Linear(d, width), nn.Tanh(), Dropout(dropout)) for m, d in self.dims.items()}
         )
         self.out = nn.Linear((len(self.ordered_pairs) + len(self.dims)) * width, out_dim)
 

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from affect.errors import ConfigError
 from affect.fusion.base import VectorFusion
+from affect.layers import Dropout
 from affect.pooling import Pooling
 
 
@@ -39,7 +40,7 @@ class _PairwiseFusion(VectorFusion):
         sides = [(f"{m} in {pair}", m) for pair in self.pairs for m in pair]
         self.factors = nn.ModuleDict({side: factor(self.dims[m]) for side, m in sides})
         self.absent = nn.ParameterDict({side: nn.Parameter(neutral.clone()) for side, _ in sides})
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.out = nn.Linear(len(self.pairs) * width, out_dim)
 
     def combine(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> Tensor:

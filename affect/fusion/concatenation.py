@@ -9,7 +9,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from torch import Tensor, nn
 
 from affect.fusion.base import Extras, VectorFusion
-from affect.layers import PresenceWeights, perceptron
+from affect.layers import Dropout, PresenceWeights, perceptron
 from affect.pooling import Pooling
 
 
@@ -86,7 +86,7 @@ class WeightedSumFusion(VectorFusion):
         super().__init__(dims, out_dim, pooling)
         self.project = nn.ModuleDict({m: nn.Linear(d, out_dim) for m, d in self.dims.items()})
         self.weigh = PresenceWeights(len(self.dims))
-        self.layers = nn.Sequential(nn.GELU(), nn.Dropout(dropout), nn.Linear(out_dim, out_dim))
+        self.layers = nn.Sequential(nn.GELU(), Dropout(dropout), nn.Linear(out_dim, out_dim))
 
     def combine(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> tuple[Tensor, Extras]:
         projected = torch.stack([self.project[m](v) for m, v in vectors.items()], 1)

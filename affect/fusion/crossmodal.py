@@ -9,7 +9,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from torch import Tensor, nn
 
 from affect.fusion.base import ProjectedFusion
-from affect.layers import TransformerStack
+from affect.layers import Dropout, TransformerStack
 from affect.pooling import MeanPooling, Pooling
 from affect.sequences import Sequence
 
@@ -85,7 +85,7 @@ class CrossModalTransformer(ProjectedFusion):
         )
         size = len(self.dims) * wide * self.pooling.factor
         self.residual = nn.Sequential(
-            nn.Linear(size, size), nn.ReLU(), nn.Dropout(dropout), nn.Linear(size, size)
+            nn.Linear(size, size), nn.ReLU(), Dropout(dropout), nn.Linear(size, size)
         )
         self.out = nn.Linear(size, out_dim)
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from affect.encoders import LayeredEncoder, TransformerEncoder
 from affect.errors import ConfigError
 from affect.fusion.base import Extras, Fusion, VectorFusion
-from affect.layers import softmax_over
+from affect.layers import Dropout, softmax_over
 from affect.pooling import Pooling
 from affect.sequences import Sequence
 
@@ -47,7 +47,7 @@ class ShiftGate(nn.Module):
         self.gates = nn.ModuleList(nn.Linear(dim + other, dim) for other in dims)
         self.shifts = nn.ModuleList(nn.Linear(other, dim, bias=False) for other in dims)
         self.bias = nn.Parameter(torch.zeros(dim))
-        self.layers = nn.Sequential(nn.LayerNorm(dim), nn.Dropout(dropout))
+        self.layers = nn.Sequential(nn.LayerNorm(dim), Dropout(dropout))
 
     def forward(self, hidden: Sequence, others: list[Sequence]) -> Sequence:
         """Shift the hidden states by `others`."""
@@ -163,7 +163,7 @@ class GatedFusion(VectorFusion):
     ) -> None:
         super().__init__(dims, out_dim, pooling)
         self.require(2)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.project = nn.ModuleDict({m: nn.Linear(d, out_dim) for m, d in self.dims.items()})
         self.gate = nn.Linear(sum(self.dims.values()), len(self.dims) * out_dim)
 
@@ -212,9 +212,7 @@ class GatedAdditionFusion(VectorFusion):
         self.added = nn.ModuleDict(
             {pair: nn.Linear(out_dim, out_dim, bias=False) for pair in self.ordered_pairs}
         )
-        self.layers = nn.Sequential(
-            nn.ReLU(), nn.Dropout(dropout), nn.Linear(len(self.dims) * out_dim, out_dim)
-        )
+        self.layers = nn.Sequential(nn.ReLU(), Dropout(dropout), nn.Linear(len(self.dims) * out_dim, out_dim))
 
     def combine(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> Tensor:
         h = {m: self.project[m](v) * present[m].unsqueeze(-1) for m, v in vectors.items()}
@@ -264,7 +262,7 @@ class ModulationFusion(VectorFusion):
                 for pair, (source, _) in self.ordered_pairs.items()
             }
         )
-        self.layers = nn.Sequential(nn.ReLU(), nn.Dropout(dropout), nn.Linear(out_dim, out_dim))
+        self.layers = nn.Sequential(nn.ReLU(), Dropout(dropout), nn.Linear(out_dim, out_dim))
 
     def combine(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> Tensor:
         there = {m: p.unsqueeze(-1) for m, p in present.items()}

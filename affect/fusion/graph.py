@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable, Mapping
 from typing import ClassVar, TypeAlias
 
 import torch
@@ -12,7 +13,7 @@ from torch.nn import functional as F
 
 from affect.errors import ConfigError
 from affect.fusion.base import Extras, Fusion, VectorFusion
-from affect.layers import check_heads, feedforward, perceptron, softmax_over
+from affect.layers import Dropout, check_heads, feedforward, perceptron, softmax_over
 from affect.pooling import Pooling
 from affect.sequences import Sequence, join, place
 
@@ -72,7 +73,7 @@ class _Layer(nn.Module):
         self.norm = nn.LayerNorm(dim)
         self.attention = GraphAttention(dim, heads, kinds)
         self.feedforward = feedforward(dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, nodes: Tensor, index: Tensor, kind: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         found, weights = self.attention(self.norm(nodes), index, kind, mask)
@@ -323,35 +324,92 @@ class DynamicGraphFusion(VectorFusion):
         pooling: Pooling | None = None,
     ) -> None:
         super().__init__(dims, out_dim, pooling)
-        self.require(2)
-        if len(self.dims) > 6:
-            raise ConfigError(
-                f"DynamicGraphFusion: needs 2 to 6 modalities, got {len(self.dims)}, which would make "
-                f"{2 ** len(self.dims) - 1} vertices"
-            )
-        names = list(self.dims)
-        sizes = range(1, len(names) + 1)
-        self.vertices = [part for size in sizes for part in itertools.combinations(names, size)]
-        self.parts = {v: [u for u in self.vertices if set(u) < set(v)] for v in self.vertices[len(names) :]}
+        check_vertices(self)
         self.project = nn.ModuleDict({m: nn.Linear(d, width) for m, d in self.dims.items()})
-        self.networks = nn.ModuleDict(
-            {str(v): perceptron(len(parts) * width, width, 1, dropout) for v, parts in self.parts.items()}
-        )
-        edges = sum(len(parts) for parts in self.parts.values()) + len(self.vertices)
-        self.efficacy = perceptron(len(names) * width, edges, 1, dropout)
-        self.out = nn.Linear(len(self.vertices) * width, out_dim)
+        self.networks, self.efficacy = graph_networks(self.dims, width, dropout)
+        self.out = nn.Linear(len(vertices_of(self.dims)) * width, out_dim)
 
     def combine(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> tuple[Tensor, Extras]:
-        there = {v: torch.stack([present[m] for m in v]).all(0).unsqueeze(-1) for v in self.vertices}
-        value: dict[Set, Tensor] = {(m,): self.project[m](x) * there[m,] for m, x in vectors.items()}
-        efficacies = list(self.efficacy(torch.cat(list(value.values()), -1)).sigmoid().split(1, -1))
-        used: list[Tensor] = []
+        singles = {m: self.project[m](x) for m, x in vectors.items()}
+        vertices, efficacies = grown(singles, present, self.networks, self.efficacy)
+        return self.out(vertices), {"efficacies": efficacies}
 
-        def weighted(parts: list[Set]) -> Tensor:
-            own = [efficacies[len(used) + i] * there[u] for i, u in enumerate(parts)]
-            used.extend(own)
-            return torch.cat([share * value[u] for share, u in zip(own, parts, strict=True)], -1)
 
-        for v, parts in self.parts.items():
-            value[v] = self.networks[str(v)](weighted(parts))
-        return self.out(weighted(self.vertices)), {"efficacies": torch.cat(used, -1)}
+def check_vertices(fusion: Fusion) -> None:
+    """Refuse a single modality, or more than six, to a fusion with a vertex for every set of them.
+
+    Raises:
+        ConfigError: the fusion has fewer than two modalities or more than six.
+    """
+    fusion.require(2)
+    if len(fusion.dims) > 6:
+        raise ConfigError(
+            f"{type(fusion).__name__}: needs 2 to 6 modalities, got {len(fusion.dims)}, which would make "
+            f"{2 ** len(fusion.dims) - 1} vertices"
+        )
+
+
+def vertices_of(names: Iterable[str]) -> list[Set]:
+    """Every set of modalities but the empty one, the small ones first.
+
+    Example:
+        >>> vertices_of("ab")
+        [('a',), ('b',), ('a', 'b')]
+    """
+    names = list(names)
+    return [part for size in range(1, len(names) + 1) for part in itertools.combinations(names, size)]
+
+
+def parts_of(names: Iterable[str]) -> dict[Set, list[Set]]:
+    """The proper subsets of every set of two modalities or more.
+
+    Example:
+        >>> parts_of("ab")
+        {('a', 'b'): [('a',), ('b',)]}
+    """
+    vertices = vertices_of(names)
+    return {v: [u for u in vertices if set(u) < set(v)] for v in vertices if len(v) > 1}
+
+
+def graph_networks(names: Iterable[str], width: int, dropout: float) -> tuple[nn.ModuleDict, nn.Sequential]:
+    """A network for every vertex of two modalities or more, by its name; and the one of the efficacies."""
+    names = list(names)
+    parts = parts_of(names)
+    networks = {str(v): perceptron(len(own) * width, width, 1, dropout) for v, own in parts.items()}
+    edges = sum(len(own) for own in parts.values()) + len(vertices_of(names))
+    return nn.ModuleDict(networks), perceptron(len(names) * width, edges, 1, dropout)
+
+
+def grown(
+    singles: Mapping[str, Tensor], present: Mapping[str, Tensor], networks: nn.ModuleDict, efficacy: nn.Module
+) -> tuple[Tensor, Tensor]:
+    """All vertices of the dynamic fusion graph, each times its efficacy; and the efficacies.
+
+    Args:
+        singles: the vertices of single modalities.
+        present: which of them are there; nothing comes from a vertex with another in its set.
+        networks: for every vertex of two modalities or more, by its name (`graph_networks`).
+        efficacy: draws the efficacies from the vertices of single modalities.
+    Shapes:
+        singles[m]: (..., width), present[m]: (...) bool -> (..., vertices * width), (..., edge)
+    Example:
+        >>> networks, efficacy = graph_networks("ab", 4, dropout=0.0)
+        >>> singles = {m: torch.ones(2, 7, 4) for m in "ab"}
+        >>> present = {m: torch.ones(2, 7, dtype=torch.bool) for m in "ab"}
+        >>> [x.shape for x in grown(singles, present, networks, efficacy)]
+        [torch.Size([2, 7, 12]), torch.Size([2, 7, 5])]
+    """
+    vertices = vertices_of(singles)
+    there = {v: torch.stack([present[m] for m in v]).all(0).unsqueeze(-1) for v in vertices}
+    value: dict[Set, Tensor] = {(m,): x * there[m,] for m, x in singles.items()}
+    efficacies = efficacy(torch.cat(list(value.values()), -1)).sigmoid().split(1, -1)
+    used: list[Tensor] = []
+
+    def weighted(parts: list[Set]) -> Tensor:
+        own = [efficacies[len(used) + i] * there[u] for i, u in enumerate(parts)]
+        used.extend(own)
+        return torch.cat([share * value[u] for share, u in zip(own, parts, strict=True)], -1)
+
+    for v, parts in parts_of(singles).items():
+        value[v] = networks[str(v)](weighted(parts))
+    return weighted(vertices), torch.cat(used, -1)

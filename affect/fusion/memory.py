@@ -2,23 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import ClassVar, cast
 
 import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from affect.errors import ConfigError
-from affect.fusion.base import Fusion
+from affect.fusion.base import Extras, Fusion
+from affect.fusion.graph import check_vertices, graph_networks, grown, vertices_of
 from affect.layers import perceptron
+from affect.recurrence import before, gated_memory, lstm
 from affect.sequences import Sequence
 
-State: TypeAlias = tuple[Tensor, Tensor]
-"""Hidden and cell state of a recurrent cell, (batch, width) each."""
+
+class _GatedMemoryFusion(Fusion):
+    """A recurrent network per modality, and a gated memory that reads their states.
+
+    Write `read`, and make what it needs between the constructor and `remember`.
+    """
+
+    needs_alignment: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        dims: dict[str, int],
+        out_dim: int,
+        width: int | dict[str, int],
+        memory: int,
+        steps: bool,
+        hidden: int | None,
+    ) -> None:
+        super().__init__(dims, out_dim)
+        self.widths = widths_of(self, width)
+        if min(memory, *self.widths.values(), 1 if hidden is None else hidden) < 1:
+            raise ConfigError(
+                f"{type(self).__name__}: sizes must be at least 1, got width={width}, memory={memory}, "
+                f"hidden={hidden}"
+            )
+        self.hidden = hidden
+        self.memory, self.steps = memory, steps
+        self.cells = nn.ModuleDict({m: nn.LSTMCell(d, self.widths[m]) for m, d in self.dims.items()})
+
+    def remember(self, reading: int, dropout: float) -> None:
+        """Make the networks of a memory that reads so many values, and what brings all to `out_dim`."""
+        self.new = perceptron(reading, self.memory, 1, dropout, self.hidden)
+        self.gates = perceptron(reading + self.memory, 2 * self.memory, 1, dropout, self.hidden)
+        self.out = nn.Linear(sum(self.widths.values()) + self.memory, self.out_dim)
+
+    def read(
+        self, hidden: list[Tensor], cell: list[Tensor], masks: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Extras]:
+        """What the memory reads at every step, (time, batch, reading), and extras.
+
+        Args:
+            hidden: of each modality after every step, (time, batch, width).
+            cell: the same of the cell states.
+            masks: where it was observed, (time, batch).
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define read")
+
+    def fuse(self, inputs: dict[str, Sequence]) -> tuple[Sequence, Extras]:
+        masks = {m: x.mask.t() for m, x in inputs.items()}
+        states = [
+            lstm(x.values, x.mask, c.weight_ih, c.weight_hh, c.bias_ih, c.bias_hh)
+            for c, x in zip(_cells(self.cells.values()), inputs.values(), strict=True)
+        ]
+        hidden, cell = ([part.transpose(0, 1) for part in parts] for parts in zip(*states, strict=True))
+        read, extras = self.read(hidden, cell, masks)
+        observed = torch.stack(list(masks.values())).any(0)
+        found = torch.cat([*hidden, self._memories(read, observed)], -1)  # (time, batch, widths + memory)
+        return _said(self.out, found.transpose(0, 1), observed.t(), self.steps), extras
+
+    def _memories(self, read: Tensor, observed: Tensor) -> Tensor:
+        """The memory after every step, (time, batch, memory); only what reads the memory waits for it."""
+        inner, dropout, last = _layers(self.gates)
+        now, past = torch.split(inner.weight, [read.shape[-1], self.memory], 1)
+        part = F.linear(read, now, inner.bias)
+        kept = dropout(torch.ones_like(part)) if self.training else None
+        return gated_memory(part, self.new(read).tanh(), observed, past, last.weight, last.bias, kept)
 
 
-class MemoryFusion(Fusion):
+class MemoryFusion(_GatedMemoryFusion):
     """A recurrent network per modality, and a gated memory of what changed between two steps in all of them.
 
     At step t the cell states c of all modalities, of this step and the one before, are weighted by a softmax
@@ -29,17 +96,18 @@ class MemoryFusion(Fusion):
     Args:
         dims: feature size of each modality.
         out_dim: feature size of what comes out.
-        width: size of each modality's state.
+        width: size of each modality's state, one for all or one for each by name.
         memory: size of the memory.
         steps: whether the state after every step comes out, for targets per step; else the last.
         dropout: rate at which values are dropped in the networks.
+        hidden: size of the hidden layer of each network; that of its output by default.
     Shapes:
         inputs[m]: (batch, time, dims[m]) -> (batch, 1, out_dim), or (batch, time, out_dim) with `steps`
     Missing:
         where a modality is unobserved its state stays; where all are, the memory stays too. With `steps`,
         such a step is unobserved.
     Raises:
-        ConfigError: a size below one.
+        ConfigError: a size below one; sizes for some modalities, or for unknown ones.
         ShapeError: the sequences differ in their steps.
     Reference:
         Zadeh et al., Memory Fusion Network for Multi-view Sequential Learning, AAAI 2018, eq. 1-10.
@@ -50,7 +118,6 @@ class MemoryFusion(Fusion):
         torch.Size([5, 1, 4])
     """
 
-    needs_alignment: ClassVar[bool] = True
     search_space: ClassVar[dict[str, BaseDistribution]] = {
         "width": CategoricalDistribution((16, 32, 64)),
         "memory": CategoricalDistribution((16, 32, 64, 128)),
@@ -61,36 +128,99 @@ class MemoryFusion(Fusion):
         self,
         dims: dict[str, int],
         out_dim: int,
-        width: int = 32,
+        width: int | dict[str, int] = 32,
         memory: int = 32,
         steps: bool = False,
         dropout: float = 0.1,
+        hidden: int | None = None,
     ) -> None:
-        super().__init__(dims, out_dim)
-        if width < 1 or memory < 1:
-            raise ConfigError(f"MemoryFusion: sizes must be at least 1, got width={width}, memory={memory}")
-        self.width, self.memory, self.steps = width, memory, steps
-        self.cells = nn.ModuleDict({m: nn.LSTMCell(d, width) for m, d in self.dims.items()})
-        both = 2 * len(self.dims) * width
-        self.attention = perceptron(both, both, 1, dropout)
-        self.new = perceptron(both, memory, 1, dropout)
-        self.gates = perceptron(both + memory, 2 * memory, 1, dropout)
-        self.out = nn.Linear(len(self.dims) * width + memory, out_dim)
+        super().__init__(dims, out_dim, width, memory, steps, hidden)
+        both = 2 * sum(self.widths.values())
+        self.attention = perceptron(both, both, 1, dropout, hidden)
+        self.remember(both, dropout)
 
-    def fuse(self, inputs: dict[str, Sequence]) -> Sequence:
-        observed = torch.stack([x.mask for x in inputs.values()]).any(0)
-        states = _begin(inputs, self.width)
-        memory = observed.new_zeros(len(observed), self.memory, dtype=states[0][0].dtype)
-        found = []
-        for step in range(observed.shape[1]):
-            before, states = states, _advance(self.cells, _at(inputs, step), states)
-            cells = torch.cat([cell for _, cell in (*before, *states)], -1)
-            attended = self.attention(cells).softmax(-1) * cells
-            keep, come = self.gates(torch.cat([attended, memory], -1)).sigmoid().chunk(2, -1)
-            changed = keep * memory + come * self.new(attended).tanh()
-            memory = torch.where(observed[:, step : step + 1], changed, memory)
-            found.append(torch.cat([*(hidden for hidden, _ in states), memory], -1))
-        return _read(self.out, found, observed, self.steps)
+    def read(
+        self, hidden: list[Tensor], cell: list[Tensor], masks: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Extras]:
+        cells = torch.cat(cell, -1)
+        cells = torch.cat([before(cells), cells], -1)
+        return self.attention(cells).softmax(-1) * cells, {}
+
+
+class GraphMemoryFusion(_GatedMemoryFusion):
+    """A recurrent network per modality, and a gated memory that reads a dynamic fusion graph of them.
+
+    At step t the vertex of a modality is a projection of its hidden states of this step and the one before;
+    the graph of `DynamicGraphFusion` grows from these vertices, and a linear layer makes its summary of them
+    all. The summary says what is new to the memory (tanh), how much of it is kept and how much comes in (two
+    sigmoid gates): u_t = keep * u_(t-1) + come * new. The last hidden states and the last memory are read.
+
+    Args:
+        dims: feature size of each modality, six modalities at most: there are 2^modalities - 1 vertices.
+        out_dim: feature size of what comes out.
+        width: size of each modality's state, one for all or one for each by name.
+        memory: size of the memory.
+        vertex: size of a vertex, and of the graph's summary.
+        steps: whether the state after every step comes out, for targets per step; else the last.
+        dropout: rate at which values are dropped in the networks.
+        hidden: size of the hidden layer of each network; that of its output by default.
+    Shapes:
+        inputs[m]: (batch, time, dims[m]) -> (batch, 1, out_dim), or (batch, time, out_dim) with `steps`
+        extras["efficacies"]: (batch, time, edge), by the sets that edges go to, the summary last
+    Missing:
+        where a modality is unobserved its state stays; where all are, the memory stays too. With `steps`,
+        such a step is unobserved. A modality's vertex is there from its first observed step on; before, and
+        where it is absent, nothing comes from a vertex that has it in its set: its efficacies are zero.
+    Raises:
+        ConfigError: a single modality, or more than six; a size below one; sizes for some modalities, or for
+            unknown ones.
+        ShapeError: the sequences differ in their steps.
+    Reference:
+        Zadeh et al., Multimodal Language Analysis in the Wild: CMU-MOSEI Dataset and Interpretable Dynamic
+        Fusion Graph, ACL 2018, section 4 (Graph-MFN).
+        Differs: the gates see the memory too, as in `MemoryFusion`.
+    Example:
+        >>> fusion = GraphMemoryFusion({"text": 3, "visual": 2}, out_dim=4)
+        >>> fusion({m: Sequence.full(torch.ones(5, 7, d)) for m, d in fusion.dims.items()}).values.shape
+        torch.Size([5, 1, 4])
+    """
+
+    search_space: ClassVar[dict[str, BaseDistribution]] = {
+        "width": CategoricalDistribution((16, 32, 64)),
+        "memory": CategoricalDistribution((16, 32, 64, 128)),
+        "vertex": CategoricalDistribution((16, 32, 64)),
+        "dropout": FloatDistribution(0.0, 0.5),
+    }
+
+    def __init__(
+        self,
+        dims: dict[str, int],
+        out_dim: int,
+        width: int | dict[str, int] = 32,
+        memory: int = 32,
+        vertex: int = 32,
+        steps: bool = False,
+        dropout: float = 0.1,
+        hidden: int | None = None,
+    ) -> None:
+        super().__init__(dims, out_dim, width, memory, steps, hidden)
+        check_vertices(self)
+        if vertex < 1:
+            raise ConfigError(f"GraphMemoryFusion: sizes must be at least 1, got vertex={vertex}")
+        self.project = nn.ModuleDict({m: nn.Linear(2 * w, vertex) for m, w in self.widths.items()})
+        self.networks, self.efficacy = graph_networks(self.dims, vertex, dropout)
+        self.summary = nn.Linear(len(vertices_of(self.dims)) * vertex, vertex)
+        self.remember(vertex, dropout)
+
+    def read(
+        self, hidden: list[Tensor], cell: list[Tensor], masks: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Extras]:
+        singles = {
+            m: self.project[m](torch.cat([before(h), h], -1)) for m, h in zip(self.dims, hidden, strict=True)
+        }
+        met = {m: mask.cumsum(0) > 0 for m, mask in masks.items()}
+        vertices, efficacies = grown(singles, met, self.networks, self.efficacy)
+        return self.summary(vertices), {"efficacies": efficacies.transpose(0, 1)}
 
 
 class HybridMemoryFusion(Fusion):
@@ -103,7 +233,7 @@ class HybridMemoryFusion(Fusion):
     Args:
         dims: feature size of each modality.
         out_dim: feature size of what comes out.
-        width: size of each modality's state.
+        width: size of each modality's state, one for all or one for each by name.
         code: size of the code z, and of what each modality is reduced to.
         attentions: how many.
         steps: whether the state after every step comes out, for targets per step; else the last.
@@ -114,7 +244,7 @@ class HybridMemoryFusion(Fusion):
         where a modality is unobserved its state stays; where all are, the code stays too. With `steps`, such
         a step is unobserved.
     Raises:
-        ConfigError: a size below one.
+        ConfigError: a size below one; sizes for some modalities, or for unknown ones.
         ShapeError: the sequences differ in their steps.
     Reference:
         Zadeh et al., Multi-attention Recurrent Network for Human Communication Comprehension, AAAI 2018, eq.
@@ -137,65 +267,139 @@ class HybridMemoryFusion(Fusion):
         self,
         dims: dict[str, int],
         out_dim: int,
-        width: int = 32,
+        width: int | dict[str, int] = 32,
         code: int = 16,
         attentions: int = 4,
         steps: bool = False,
         dropout: float = 0.1,
     ) -> None:
         super().__init__(dims, out_dim)
-        if width < 1 or code < 1 or attentions < 1:
+        self.widths = widths_of(self, width)
+        if min(code, attentions, *self.widths.values()) < 1:
             raise ConfigError(
                 f"HybridMemoryFusion: sizes must be at least 1, got width={width}, code={code}, "
                 f"attentions={attentions}"
             )
-        self.width, self.code, self.attentions, self.steps = width, code, attentions, steps
-        self.cells = nn.ModuleDict({m: nn.LSTMCell(d + code, width) for m, d in self.dims.items()})
-        total = len(self.dims) * width
+        self.code, self.attentions, self.steps = code, attentions, steps
+        self.cells = nn.ModuleDict({m: nn.LSTMCell(d + code, self.widths[m]) for m, d in self.dims.items()})
+        total = sum(self.widths.values())
         self.attend = perceptron(total, attentions * total, 1, dropout)
-        self.reduce = nn.ModuleDict({m: perceptron(attentions * width, code, 1, dropout) for m in self.dims})
+        self.reduce = nn.ModuleDict(
+            {m: perceptron(attentions * w, code, 1, dropout) for m, w in self.widths.items()}
+        )
         self.encode = perceptron(len(self.dims) * code, code, 1, dropout)
         self.out = nn.Linear(total + code, out_dim)
 
     def fuse(self, inputs: dict[str, Sequence]) -> Sequence:
         observed = torch.stack([x.mask for x in inputs.values()]).any(0)
-        states = _begin(inputs, self.width)
-        code = observed.new_zeros(len(observed), self.code, dtype=states[0][0].dtype)
+        first = next(iter(inputs.values())).values
+        code = first.new_zeros(len(observed), self.code)
+        groups = [_Group(self, names, inputs) for names in _by_width(self.widths)]
         found = []
-        for step in range(observed.shape[1]):
-            seen = {m: (torch.cat([x, code], -1), there) for m, (x, there) in _at(inputs, step).items()}
-            states = _advance(self.cells, seen, states)
-            hidden = torch.cat([hidden for hidden, _ in states], -1)
+        for step, seen in enumerate(observed.t().unsqueeze(-1).to(first.dtype).unbind(0)):
+            states = self._by_name([group.advance(step, code) for group in groups])
+            hidden = torch.cat(states, -1)
             weights = self.attend(hidden).view(len(hidden), self.attentions, -1).softmax(-1)
-            parts = (weights * hidden.unsqueeze(1)).split(self.width, -1)  # (batch, attentions, width) each
-            reduced = [self.reduce[m](part.flatten(1)) for m, part in zip(self.dims, parts, strict=True)]
+            parts = (weights * hidden.unsqueeze(1)).split(list(self.widths.values()), -1)
+            reduced = self._by_name(
+                [group.reduce(dict(zip(self.dims, parts, strict=True))) for group in groups]
+            )
             changed = self.encode(torch.cat(reduced, -1))
-            code = torch.where(observed[:, step : step + 1], changed, code)
+            code = torch.lerp(code, changed.to(code.dtype), seen)
             found.append(torch.cat([hidden, code], -1))
-        return _read(self.out, found, observed, self.steps)
+        return _said(self.out, torch.stack(found, 1), observed, self.steps)
+
+    def _by_name(self, found: list[dict[str, Tensor]]) -> list[Tensor]:
+        """What groups found for each modality, in the order of names."""
+        every = {m: x for part in found for m, x in part.items()}
+        return [every[m] for m in self.dims]
 
 
-def _begin(inputs: Mapping[str, Sequence], width: int) -> list[State]:
-    """Zeros, as every recurrence begins."""
-    return [(x.values.new_zeros(len(x.mask), width),) * 2 for x in inputs.values()]
+class _Group:
+    """The cells of a `HybridMemoryFusion` that have one width, run as one; and their states.
+
+    What they read of the inputs is computed for all steps when it is made.
+    """
+
+    def __init__(self, fusion: HybridMemoryFusion, names: list[str], inputs: Mapping[str, Sequence]) -> None:
+        self.names = names
+        cells = _cells(fusion.cells[m] for m in names)
+        inner, dropouts, last = zip(*(_layers(fusion.reduce[m]) for m in names), strict=True)
+        read = []
+        for m, cell in zip(names, cells, strict=True):
+            weight, bias = cell.weight_ih[:, : fusion.dims[m]], cell.bias_ih + cell.bias_hh
+            read.append(F.linear(inputs[m].values.transpose(0, 1), weight, bias))
+        # at each step (modality, batch, 4 width), and (modality, batch, 1)
+        self.read = torch.stack(read, 1).unbind(0)
+        recurrent = [torch.cat([cell.weight_ih[:, -fusion.code :], cell.weight_hh], 1) for cell in cells]
+        self.recurrent = torch.stack(recurrent).transpose(1, 2)
+        seen = torch.stack([inputs[m].mask.t() for m in names], 1).unsqueeze(-1)
+        self.seen = seen.to(inputs[names[0]].values.dtype).unbind(0)
+        self.hidden = self.cell = self.seen[0].new_zeros(*seen.shape[1:3], fusion.widths[names[0]])
+        self.inner, self.last, self.dropout = _stacked(inner), _stacked(last), dropouts[0]
+
+    def advance(self, step: int, code: Tensor) -> dict[str, Tensor]:
+        """The next hidden states; where a modality is unobserved its state stays."""
+        read = torch.cat([code.expand(len(self.names), -1, -1), self.hidden], -1)
+        gates = torch.baddbmm(self.read[step], read, self.recurrent).to(self.cell.dtype)
+        enter, forget, _, out = gates.sigmoid().chunk(4, -1)
+        new = gates.chunk(4, -1)[2].tanh()
+        self.cell = torch.lerp(self.cell, forget * self.cell + enter * new, self.seen[step])
+        self.hidden = torch.lerp(self.hidden, out * self.cell.tanh(), self.seen[step])
+        return dict(zip(self.names, self.hidden.unbind(0), strict=True))
+
+    def reduce(self, parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What each modality's network makes of its weighted states, (batch, attentions, width)."""
+        values = torch.stack([parts[m].flatten(1) for m in self.names])
+        values = self.dropout(F.gelu(torch.baddbmm(self.inner[1], values, self.inner[0])))
+        found = torch.baddbmm(self.last[1], values, self.last[0])
+        return dict(zip(self.names, found.unbind(0), strict=True))
 
 
-def _at(inputs: Mapping[str, Sequence], step: int) -> dict[str, tuple[Tensor, Tensor]]:
-    """Values and presence of each modality at a step, (batch, dims[m]) and (batch, 1)."""
-    return {m: (x.values[:, step], x.mask[:, step : step + 1]) for m, x in inputs.items()}
+def widths_of(fusion: Fusion, width: int | Mapping[str, int]) -> dict[str, int]:
+    """A size for each modality of a fusion, from one for all or one for each by name.
+
+    Raises:
+        ConfigError: a modality is unknown, or has none.
+    """
+    if isinstance(width, int):
+        return dict.fromkeys(fusion.dims, width)
+    for name in width:
+        fusion.named(name)
+    for name in fusion.dims:
+        if name not in width:
+            raise ConfigError(
+                f"{type(fusion).__name__}: width: modality '{name}' has none; given for: "
+                f"{', '.join(sorted(width)) or 'none'}"
+            )
+    return {name: width[name] for name in fusion.dims}
 
 
-def _advance(
-    cells: nn.ModuleDict, seen: Mapping[str, tuple[Tensor, Tensor]], states: list[State]
-) -> list[State]:
-    """The next states; where a modality is unobserved its state stays."""
-    advanced = []
-    for (m, (x, there)), state in zip(seen.items(), states, strict=True):
-        hidden, cell = cells[m](x, state)
-        advanced.append((torch.where(there, hidden, state[0]), torch.where(there, cell, state[1])))
-    return advanced
+def _cells(cells: Iterable[nn.Module]) -> list[nn.LSTMCell]:
+    return [cast(nn.LSTMCell, cell) for cell in cells]
 
 
-def _read(out: nn.Linear, found: list[Tensor], observed: Tensor, steps: bool) -> Sequence:
-    """The states of all steps, or the last one: states do not change where nothing is observed."""
-    return Sequence(out(torch.stack(found, 1)), observed) if steps else Sequence.vector(out(found[-1]))
+def _layers(network: nn.Module) -> tuple[nn.Linear, nn.Module, nn.Linear]:
+    """What a perceptron with one hidden layer is made of: hidden layer, dropout, last layer."""
+    inner, _, dropout, last = cast(nn.Sequential, network)
+    return cast(nn.Linear, inner), dropout, cast(nn.Linear, last)
+
+
+def _stacked(layers: Iterable[nn.Linear]) -> tuple[Tensor, Tensor]:
+    """Weights, (modality, in, out), and biases, (modality, 1, out), of layers that are run as one."""
+    layers = list(layers)
+    weight, bias = (
+        torch.stack([layer.weight for layer in layers]),
+        torch.stack([layer.bias for layer in layers]),
+    )
+    return weight.transpose(1, 2), bias.unsqueeze(1)
+
+
+def _by_width(widths: Mapping[str, int]) -> list[list[str]]:
+    """The modalities that share a width, together."""
+    return [[m for m, own in widths.items() if own == width] for width in dict.fromkeys(widths.values())]
+
+
+def _said(out: nn.Linear, found: Tensor, observed: Tensor, steps: bool) -> Sequence:
+    """Every step of (batch, time, states), or the last: states do not change where nothing is observed."""
+    return Sequence(out(found), observed) if steps else Sequence.vector(out(found[:, -1]))

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from affect.errors import ConfigError
 from affect.fusion.base import VectorFusion
+from affect.layers import Dropout
 from affect.pooling import Pooling
 
 
@@ -53,22 +54,40 @@ class TensorFusion(VectorFusion):
         pooling: Pooling | None = None,
     ) -> None:
         super().__init__(dims, out_dim, pooling)
-        size = math.prod(d + 1 for d in self.dims.values())
+        sizes = [d + 1 for d in self.dims.values()]
+        size = math.prod(sizes)
         if size > limit:
             raise ConfigError(
                 f"TensorFusion: the outer product of {self.dims} has {size:,} entries, "
                 f"the limit is {limit:,}; make the encoders narrower, raise the limit, or use LowRankFusion"
             )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.project = nn.Linear(size, out_dim)
+        self.cut = _cut(sizes, out_dim)
 
     def combine(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> Tensor:
         factors = [F.pad(self.dropout(v), (1, 0), value=1.0) for v in vectors.values()]
-        product = factors[0]
-        for factor in factors[1:]:
-            product = torch.einsum("bi,bj->bij", product, factor).flatten(1)  # (batch, entries so far)
-        fused: Tensor = self.project(product)
-        return fused
+        if len(factors) == 1:
+            return self.project(factors[0])  # type: ignore[no-any-return]
+        # the product is never whole: the weights meet that of the last factors first, then that of the others
+        first, last = _product(factors[: self.cut]), _product(factors[self.cut :])
+        met = self.project.weight.view(-1, last.shape[1]) @ last.T
+        met = met.view(self.out_dim, first.shape[1], -1)  # (out_dim, entries of the first product, batch)
+        return torch.einsum("oeb,be->bo", met, first) + self.project.bias
+
+
+def _cut(sizes: list[int], out_dim: int) -> int:
+    """How many factors make up the first product, so that least is held besides the weights."""
+    held = {n: (out_dim + 1) * math.prod(sizes[:n]) + math.prod(sizes[n:]) for n in range(1, len(sizes))}
+    return min(held, key=held.__getitem__, default=1)
+
+
+def _product(factors: list[Tensor]) -> Tensor:
+    """The outer product of (batch, size) tensors, laid out as (batch, entries)."""
+    product = factors[0]
+    for factor in factors[1:]:
+        product = torch.einsum("bi,bj->bij", product, factor).flatten(1)
+    return product
 
 
 class LowRankFusion(VectorFusion):
@@ -111,7 +130,7 @@ class LowRankFusion(VectorFusion):
         super().__init__(dims, out_dim, pooling)
         if rank < 1:
             raise ConfigError(f"LowRankFusion: rank must be at least 1, got {rank}")
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.factors = nn.ParameterDict(
             {
                 m: nn.Parameter(torch.randn(rank, d + 1, out_dim) * (d + 1) ** -0.5)

@@ -12,10 +12,11 @@ from torch.nn.functional import pad
 
 from affect.data.alignment.aligners import AlignerFactory
 from affect.data.targets import Regression, Target
+from affect.encoders import EncoderFactory
 from affect.errors import BrokenLawError
 from affect.fusion import FusionFactory
 from affect.imputation import ImputerFactory
-from affect.model import EncoderFactory, HeadFactory
+from affect.model import HeadFactory
 from affect.objectives import Objective
 from affect.outputs import Output
 from affect.sequences import Sequence

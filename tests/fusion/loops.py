@@ -4,6 +4,8 @@ import math
 
 from torch import nn
 
+from affect.layers import Dropout
+
 
 def linear(layer, x):
     weight = layer.weight.tolist()
@@ -27,7 +29,7 @@ ONE_BY_ONE = {
     nn.ReLU: lambda v: max(v, 0.0),
     nn.Sigmoid: sigmoid,
     nn.GELU: lambda v: v / 2 * (1 + math.erf(v / math.sqrt(2))),
-    nn.Dropout: lambda v: v,
+    Dropout: lambda v: v,
 }
 
 
@@ -136,3 +138,26 @@ def projected(fusion, inputs):
         ]
         for m, x in inputs.items()
     }
+
+
+def lstm(parameters, x, state):
+    """One step of long short-term memory: hidden and cell state."""
+    hidden, memory = state
+    width = len(hidden)
+    gates = [
+        sum(w * v for w, v in zip(row, x, strict=True))
+        + sum(u * h for u, h in zip(recurrent, hidden, strict=True))
+        + b
+        + c
+        for row, recurrent, b, c in zip(*(p.tolist() for p in parameters), strict=True)
+    ]
+    enter, forget = ([sigmoid(v) for v in gates[i * width : (i + 1) * width]] for i in (0, 1))
+    new, out = [math.tanh(v) for v in gates[2 * width : 3 * width]], [sigmoid(v) for v in gates[3 * width :]]
+    memory = add(times(forget, memory), times(enter, new))
+    return times(out, [math.tanh(v) for v in memory]), memory
+
+
+def moments(aligned):
+    """At each step, what is observed of each modality."""
+    for step in range(next(iter(aligned.values())).time):
+        yield {m: x.values[0, step].tolist() for m, x in aligned.items() if x.mask[0, step]}

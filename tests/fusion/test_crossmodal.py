@@ -57,19 +57,20 @@ def test_a_local_head_leans_to_the_same_moment():
         attention.sharpness.fill_(50.0)
     x, context = Sequence.full(torch.zeros(1, 3, 4)), Sequence.full(torch.randn(1, 9, 4))
     offset = attention.value.bias + attention.out.bias
-    assert torch.allclose(attention(x, context), context.values[:, [0, 4, 8]] + offset, atol=1e-5)
+    found = attention(x.values, x.mask, context.values, context.mask)
+    assert torch.allclose(found, context.values[:, [0, 4, 8]] + offset, atol=1e-5)
 
 
 def test_key_dropout_loses_whole_steps_in_training_and_leaves_one():
     torch.manual_seed(0)
     attention = Attention(4, heads=2, dropout=0.9)
-    x = Sequence.full(torch.randn(64, 3, 4))
-    context = Sequence.full(torch.randn(64, 2, 4))
+    x, context = torch.randn(64, 3, 4), torch.randn(64, 2, 4)
+    every = torch.ones(64, 3, dtype=torch.bool)
     first, second = (
-        attention.eval()(x, Sequence(context.values, torch.eye(2, dtype=torch.bool)[[i] * 64]))
-        for i in (0, 1)
+        attention.eval()(x, every, context, torch.eye(2, dtype=torch.bool)[[i] * 64]) for i in (0, 1)
     )
-    both, found = attention(x, context), attention.train()(x, context)
+    both = attention(x, every, context, every[:, :2])
+    found = attention.train()(x, every, context, every[:, :2])
     alike = [
         torch.isclose(found, one, atol=1e-6).all(-1).all(-1)  # all queries and heads of a sample alike
         for one in (first, second, both)

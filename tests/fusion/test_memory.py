@@ -1,41 +1,41 @@
 """Memories against loops over steps, and what stays where nothing is observed."""
 
+import itertools
 import math
 import re
 
 import pytest
 import torch
-from loops import add, apply, linear, sigmoid, softmax, times
+from loops import add, apply, linear, lstm, moments, scaled, sigmoid, softmax, times
 
 from affect.errors import ConfigError, ShapeError
-from affect.fusion import HybridMemoryFusion, MemoryFusion
+from affect.fusion import GraphMemoryFusion, HybridMemoryFusion, MemoryFusion
 from affect.sequences import Sequence
 
 DIMS = {"a": 2, "b": 3, "c": 4}
+WIDTHS = [3, {"a": 2, "b": 3, "c": 2}]
+MEMORIES = [MemoryFusion, GraphMemoryFusion, HybridMemoryFusion]
 
 
-def lstm(cell, x, state):
-    hidden, memory = state
-    width = len(hidden)
-    gates = [
-        sum(w * v for w, v in zip(row, x, strict=True))
-        + sum(u * h for u, h in zip(recurrent, hidden, strict=True))
-        + b
-        + c
-        for row, recurrent, b, c in zip(
-            *(p.tolist() for p in (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)), strict=True
-        )
-    ]
-    enter, forget = ([sigmoid(v) for v in gates[i * width : (i + 1) * width]] for i in (0, 1))
-    new, out = [math.tanh(v) for v in gates[2 * width : 3 * width]], [sigmoid(v) for v in gates[3 * width :]]
-    memory = add(times(forget, memory), times(enter, new))
-    return times(out, [math.tanh(v) for v in memory]), memory
+def begun(module):
+    return {m: ([0.0] * w, [0.0] * w) for m, w in module.widths.items()}
 
 
-def moments(aligned):
-    """At each step, what is observed of each modality."""
-    for step in range(6):
-        yield {m: x.values[0, step].tolist() for m, x in aligned.items() if x.mask[0, step]}
+def states_of(states, which):
+    return [v for m in DIMS for v in states[m][which]]
+
+
+def remembered(module, read, memory):
+    """The next gated memory."""
+    new = [math.tanh(v) for v in apply(module.new, read)]
+    gates = [sigmoid(v) for v in apply(module.gates, read + memory)]
+    return add(times(gates[: len(memory)], memory), times(gates[len(memory) :], new))
+
+
+def advanced(module, states, now):
+    """The next states; those of a modality without a value stay."""
+    own = {m: list(module.cells[m].parameters()) for m in now}
+    return states | {m: lstm(own[m], x, states[m]) for m, x in now.items()}
 
 
 def agrees(module, aligned, found):
@@ -51,50 +51,135 @@ def agrees(module, aligned, found):
         assert out.values[0, 0].tolist() == pytest.approx(linear(module.out, found[-1]), abs=1e-9)
 
 
+@pytest.mark.parametrize("width", WIDTHS, ids=["one", "each"])
 @pytest.mark.parametrize("steps", [False, True])
-def test_memory_fusion_is_the_paper_s(built, aligned, steps):
-    width, size = 3, 4
-    module = built(MemoryFusion, width=width, memory=size, steps=steps)
-    states = {m: ([0.0] * width, [0.0] * width) for m in DIMS}
-    memory, found = [0.0] * size, []
+def test_memory_fusion_is_the_paper_s(built, aligned, steps, width):
+    module = built(MemoryFusion, width=width, memory=4, steps=steps)
+    states, memory, found = begun(module), [0.0] * 4, []
     for now in moments(aligned):
-        before = [v for m in DIMS for v in states[m][1]]
-        states |= {m: lstm(module.cells[m], x, states[m]) for m, x in now.items()}
+        cells = states_of(states, 1)
+        states = advanced(module, states, now)
         if now:
-            cells = before + [v for m in DIMS for v in states[m][1]]
-            attended = times(softmax(apply(module.attention, cells)), cells)
-            new = [math.tanh(v) for v in apply(module.new, attended)]
-            gates = [sigmoid(v) for v in apply(module.gates, attended + memory)]
-            memory = add(times(gates[:size], memory), times(gates[size:], new))
-        found.append([v for m in DIMS for v in states[m][0]] + memory)
+            cells += states_of(states, 1)
+            memory = remembered(module, times(softmax(apply(module.attention, cells)), cells), memory)
+        found.append(states_of(states, 0) + memory)
     agrees(module, aligned, found)
 
 
+@pytest.mark.parametrize("width", WIDTHS, ids=["one", "each"])
 @pytest.mark.parametrize("steps", [False, True])
-def test_hybrid_memory_fusion_is_the_paper_s(built, aligned, steps):
-    width, size, attentions = 3, 4, 2
-    module = built(HybridMemoryFusion, width=width, code=size, attentions=attentions, steps=steps)
-    states = {m: ([0.0] * width, [0.0] * width) for m in DIMS}
-    code, found = [0.0] * size, []
-    for now in moments(aligned):
-        states |= {m: lstm(module.cells[m], x + code, states[m]) for m, x in now.items()}
-        hidden = [v for m in DIMS for v in states[m][0]]
+def test_graph_memory_fusion_is_the_paper_s(built, aligned, steps, width):
+    module = built(GraphMemoryFusion, width=width, memory=4, vertex=3, steps=steps)
+    states, memory, found, met = begun(module), [0.0] * 4, [], set()
+    sets = [s for size in (1, 2, 3) for s in itertools.combinations(DIMS, size)]
+    for step, now in enumerate(moments(aligned)):
+        before, states = states, advanced(module, states, now)
+        met |= set(now)
+        value = {
+            (m,): linear(module.project[m], before[m][0] + states[m][0]) if m in met else [0.0] * 3
+            for m in DIMS
+        }
+        drawn = apply(module.efficacy, [v for m in DIMS for v in value[m,]])
+        efficacies = [sigmoid(v) for v in drawn]
+        places = iter(range(len(efficacies)))
+
+        def come(parts, value=value, efficacies=efficacies, places=places, there=frozenset(met)):
+            coming = []
+            for u in parts:
+                place = next(places)
+                efficacies[place] *= set(u) <= there
+                coming += scaled(efficacies[place], value[u])
+            return coming
+
+        for v in sets[3:]:
+            value[v] = apply(module.networks[str(v)], come([u for u in sets if set(u) < set(v)]))
+        summary = linear(module.summary, come(sets))
         if now:
-            scores, reduced = apply(module.attend, hidden), []
+            memory = remembered(module, summary, memory)
+        found.append(states_of(states, 0) + memory)
+        extras = module.with_extras(aligned)[1]["efficacies"]
+        assert extras[0, step].tolist() == pytest.approx(efficacies, abs=1e-9)
+    agrees(module, aligned, found)
+
+
+@pytest.mark.parametrize("width", WIDTHS, ids=["one", "each"])
+@pytest.mark.parametrize("steps", [False, True])
+def test_hybrid_memory_fusion_is_the_paper_s(built, aligned, steps, width):
+    size, attentions = 4, 2
+    module = built(HybridMemoryFusion, width=width, code=size, attentions=attentions, steps=steps)
+    states, code, found = begun(module), [0.0] * size, []
+    for now in moments(aligned):
+        states = advanced(module, states, {m: x + code for m, x in now.items()})
+        hidden = states_of(states, 0)
+        if now:
+            scores, reduced, at = apply(module.attend, hidden), [], 0
             views = [
                 times(softmax(scores[k * len(hidden) : (k + 1) * len(hidden)]), hidden)
                 for k in range(attentions)
             ]
-            for i, m in enumerate(DIMS):
-                reduced += apply(
-                    module.reduce[m], [v for view in views for v in view[i * width : (i + 1) * width]]
-                )
+            for m, own in module.widths.items():
+                reduced += apply(module.reduce[m], [v for view in views for v in view[at : at + own]])
+                at += own
             code = apply(module.encode, reduced)
         found.append(hidden + code)
     agrees(module, aligned, found)
 
 
-@pytest.mark.parametrize("fusion", [MemoryFusion, HybridMemoryFusion])
+@pytest.mark.parametrize("fusion", MEMORIES)
+def test_dropout_is_drawn_anew_in_training(built, fusion):
+    module = built(fusion, dropout=0.5).train()
+    inputs = {m: Sequence.full(torch.ones(2, 4, d, dtype=torch.float64)) for m, d in DIMS.items()}
+    one, two = module(inputs).values, module(inputs).values
+    assert not torch.allclose(one, two)
+    assert not torch.allclose(one[0], one[1])
+
+
+def test_an_absent_modality_gets_no_gradient_and_a_late_one_does(built):
+    module = built(GraphMemoryFusion)
+    inputs = {m: Sequence.full(torch.ones(1, 4, d, dtype=torch.float64)) for m, d in DIMS.items()}
+    inputs["a"] = inputs["a"].keep(torch.tensor([[False, False, True, False]]))
+    inputs["b"] = inputs["b"].keep(torch.tensor(False))
+    leaves = {m: x.values.clone().requires_grad_() for m, x in inputs.items()}
+    out = module({m: inputs[m].with_values(leaf) for m, leaf in leaves.items()}).values
+    out.sum().backward()
+    assert not leaves["b"].grad.any()
+    assert leaves["a"].grad.any(-1).tolist() == [[False, False, True, False]]
+    assert leaves["c"].grad.any(-1).all()
+
+
+@pytest.mark.parametrize("width", WIDTHS, ids=["one", "each"])
+@pytest.mark.parametrize("fusion", MEMORIES)
+def test_many_sets_of_parameters_run_as_one(aligned, fusion, width):
+    from torch.func import functional_call, grad, stack_module_state, vmap
+
+    modules = [fusion(DIMS, 5, width=width).double().eval() for _ in range(3)]
+    parameters, buffers = stack_module_state(modules)
+
+    def loss(own, held):
+        return functional_call(modules[0], (own, held), (aligned,)).values.square().sum()
+
+    gradients = vmap(grad(loss))(parameters, buffers)
+    for i, module in enumerate(modules):
+        module(aligned).values.square().sum().backward()
+        for name, parameter in module.named_parameters():
+            assert torch.allclose(gradients[name][i], parameter.grad, atol=1e-12), name
+
+
+@pytest.mark.parametrize("fusion", MEMORIES)
+def test_compiled_for_training_it_learns_the_same(built, fusion):
+    module = built(fusion, dropout=0.0).train()
+    masks = torch.tensor([[True, False, True], [True, True, False]])
+    inputs = {m: Sequence(torch.ones(2, 3, d, dtype=torch.float64), masks) for m, d in DIMS.items()}
+    torch.compiler.reset()
+    for call in (module, torch.compile(module, backend="eager", fullgraph=True)):
+        call(inputs).values.square().sum().backward()
+    own = torch.cat([p.grad.flatten() for p in module.parameters()])
+    module.zero_grad()
+    module(inputs).values.square().sum().backward()
+    assert torch.allclose(own, 2 * torch.cat([p.grad.flatten() for p in module.parameters()]))
+
+
+@pytest.mark.parametrize("fusion", MEMORIES)
 def test_the_last_step_is_the_vector(built, aligned, fusion):
     whole, last = built(fusion, steps=True), built(fusion)
     seen = torch.stack([x.mask for x in aligned.values()]).any(0)[0]
@@ -109,7 +194,42 @@ def test_the_last_step_is_the_vector(built, aligned, fusion):
         (
             lambda: MemoryFusion(DIMS, 4, memory=0),
             ConfigError,
-            "MemoryFusion: sizes must be at least 1, got width=32, memory=0",
+            "MemoryFusion: sizes must be at least 1, got width=32, memory=0, hidden=None",
+        ),
+        (
+            lambda: MemoryFusion(DIMS, 4, width={"a": 3, "b": 0, "c": 3}),
+            ConfigError,
+            "MemoryFusion: sizes must be at least 1, got width={'a': 3, 'b': 0, 'c': 3}, memory=32, hidden=None",
+        ),
+        (
+            lambda: MemoryFusion(DIMS, 4, width={"a": 3, "bb": 3, "c": 3}),
+            ConfigError,
+            "MemoryFusion: no modality 'bb'; did you mean 'b'? known: a, b, c",
+        ),
+        (
+            lambda: HybridMemoryFusion(DIMS, 4, width={"c": 3, "a": 3}),
+            ConfigError,
+            "HybridMemoryFusion: width: modality 'b' has none; given for: a, c",
+        ),
+        (
+            lambda: GraphMemoryFusion(DIMS, 4, width={}),
+            ConfigError,
+            "GraphMemoryFusion: width: modality 'a' has none; given for: none",
+        ),
+        (
+            lambda: GraphMemoryFusion(DIMS, 4, vertex=0),
+            ConfigError,
+            "GraphMemoryFusion: sizes must be at least 1, got vertex=0",
+        ),
+        (
+            lambda: GraphMemoryFusion({"a": 2}, 4),
+            ConfigError,
+            "GraphMemoryFusion: needs 2 modalities or more, got a",
+        ),
+        (
+            lambda: GraphMemoryFusion(dict.fromkeys("abcdefg", 1), 4),
+            ConfigError,
+            "GraphMemoryFusion: needs 2 to 6 modalities, got 7, which would make 127 vertices",
         ),
         (
             lambda: HybridMemoryFusion(DIMS, 4, attentions=0),

@@ -1,0 +1,302 @@
+"""Recurrences over all steps: what does not depend on the step before is computed outside of them.
+
+Each is one node of the autograd graph. Its backward pass walks the steps for what is recurrent alone; the
+gradient of a weight is one product over all steps. It is made of differentiable operations, so that second
+derivatives, `torch.func.vmap` and `torch.func.grad` work too; forward-mode differentiation does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.nn import functional as F
+
+
+def lstm(
+    x: Tensor, observed: Tensor, weight_in: Tensor, weight: Tensor, bias_in: Tensor, bias: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Hidden and cell states of long short-term memory after every step; they stay where nothing is observed.
+
+    Weights and biases are those of `torch.nn.LSTMCell`, in its order; the states begin at zero.
+
+    Shapes:
+        x: (batch, time, in_dim), observed: (batch, time) bool -> twice (batch, time, width)
+    Example:
+        >>> cell = torch.nn.LSTMCell(3, 4)
+        >>> hidden, _ = lstm(torch.ones(2, 7, 3), torch.ones(2, 7, dtype=torch.bool), *cell.parameters())
+        >>> torch.allclose(hidden[:, 0], cell(torch.ones(2, 3))[0], atol=1e-6)
+        True
+    """
+    hidden, cell = _read([F.linear(x, weight_in, bias_in + bias)], [observed], weight.unsqueeze(0))
+    return hidden[:, 0].transpose(0, 1), cell[:, 0].transpose(0, 1)
+
+
+def both_ways(x: Tensor, observed: Tensor, *cells: Iterable[Tensor]) -> Tensor:
+    """Hidden states of two networks over the steps of `x`, one of which reads from the last to the first.
+
+    Args:
+        x: what is read.
+        observed: where; the states stay elsewhere.
+        cells: weights and biases of each, as in `lstm`.
+    Shapes:
+        x: (batch, time, in_dim), observed: (batch, time) bool -> (batch, time, 2 width)
+    Example:
+        >>> cells = [torch.nn.LSTMCell(3, 4).parameters() for _ in range(2)]
+        >>> both_ways(torch.ones(2, 7, 3), torch.ones(2, 7, dtype=torch.bool), *cells).shape
+        torch.Size([2, 7, 8])
+    """
+    (weight_in, weight, bias_in, bias), (back_in, back, back_bias_in, back_bias) = cells
+    forwards = F.linear(x, weight_in, bias_in + bias)
+    backwards = F.linear(x, back_in, back_bias_in + back_bias).flip(1)
+    hidden, _ = _read([forwards, backwards], [observed, observed.flip(1)], torch.stack([weight, back]))
+    return torch.cat([hidden[:, 0], hidden[:, 1].flip(0)], -1).transpose(0, 1)
+
+
+def _read(projected: list[Tensor], observed: list[Tensor], weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Hidden and cell states, (time, network, batch, width), of networks that are run as one.
+
+    Args:
+        projected: what the gates have of every step, (batch, time, 4 width) for each network.
+        observed: (batch, time) for each network.
+        weight: (network, 4 width, width).
+    """
+    low = projected[0].dtype
+    steps = _beside(projected).permute(2, 0, 1, 3)
+    there = _beside(observed).permute(2, 0, 1).unsqueeze(-1).to(_wide(low))
+    hidden, cell, _ = _run(_LSTM, steps, weight, there)
+    return hidden.to(weight.dtype), cell.to(weight.dtype)
+
+
+def gated_memory(
+    read: Tensor,
+    new: Tensor,
+    observed: Tensor,
+    weight: Tensor,
+    weight_out: Tensor,
+    bias_out: Tensor,
+    kept: Tensor | None = None,
+) -> Tensor:
+    """A memory after every step: u_t = keep * u_(t-1) + come * new_t; it stays where nothing is observed.
+
+    A network with one hidden layer draws the gates from what is read and from the memory before:
+    keep, come = sigmoid(weight_out (kept * gelu(read_t + weight u_(t-1))) + bias_out). It begins at zero.
+
+    Args:
+        read: what the hidden layer has of each step, its bias included.
+        new: what may come into the memory.
+        observed: where it changes.
+        weight: from the memory to the hidden layer.
+        weight_out: from the hidden layer to both gates.
+        bias_out: of both gates.
+        kept: factors of the hidden values, as dropout draws them; none leaves them alone.
+    Shapes:
+        read, kept: (time, batch, width), new: (time, batch, memory), observed: (time, batch) bool,
+        weight: (width, memory), weight_out: (2 memory, width) -> (time, batch, memory)
+    Example:
+        >>> new, always = torch.ones(3, 1, 1), torch.ones(3, 1, dtype=torch.bool)
+        >>> half_open = torch.zeros(4, 1), torch.zeros(2, 4), torch.zeros(2)
+        >>> gated_memory(torch.ones(3, 1, 4), new, always, *half_open).flatten().tolist()
+        [0.5, 0.75, 0.875]
+    """
+    there = observed.unsqueeze(-1).to(_wide(read.dtype))
+    memory, _, _ = _run(_GatedMemory, read, new, there, weight, weight_out, bias_out, kept)
+    return memory.to(weight.dtype)
+
+
+def before(states: Tensor) -> Tensor:
+    """What stood one step earlier, (time, ...); zeros at the first.
+
+    Example:
+        >>> before(torch.tensor([1.0, 2.0, 3.0]))
+        tensor([0., 1., 2.])
+    """
+    return torch.cat([torch.zeros_like(states[:1]), states[:-1]])
+
+
+class _LSTM(Function):
+    """(projected, weight, there) -> hidden, cell, and the gates, which the backward pass reads.
+
+    All have the axes (time, network, batch, feature). Gates are sigmoids all four: that of the new value is
+    of twice its argument, and so (tanh + 1) / 2.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(projected: Tensor, weight: Tensor, there: Tensor) -> tuple[Tensor, ...]:
+        low, twice = projected.dtype, _twice(weight)
+        recurrent = (weight * twice.unsqueeze(-1)).to(low).mT
+        hidden = cell = there.new_zeros(*projected.shape[1:3], weight.shape[-1])
+        found = []
+        for step, seen in _steps(projected * twice.unsqueeze(1).to(low), there):
+            gates = torch.baddbmm(step, hidden.to(low), recurrent).to(there.dtype).sigmoid()
+            enter, forget, new, out = gates.chunk(4, -1)
+            cell = torch.lerp(cell, torch.addcmul(forget * cell - enter, enter, new, value=2), seen)
+            hidden = torch.lerp(hidden, out * cell.tanh(), seen)
+            found.append((hidden, cell, gates))
+        return _stacked(found)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.save_for_backward(*inputs[1:], *output)
+        ctx.set_materialize_grads(False)
+        ctx.low = inputs[0].dtype
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        # small tensors of one step stay in the cache: whole ones for what all steps share take twice as long
+        weight, there, hiddens, cells, gates = ctx.saved_tensors
+        low, recurrent = ctx.low, weight.to(ctx.low)
+        of_gates = None if grads[2] is None else grads[2] * _twice(weight).unsqueeze(1)
+        on_hidden = on_cell = torch.zeros_like(hiddens[0])
+        found = []
+        for of_hidden, of_cell, of_gate, gate, cell, earlier, seen in reversed(
+            _steps(_known(grads[0], hiddens), grads[1], of_gates, gates, cells, before(cells), there)
+        ):
+            enter, forget, new, out = gate.chunk(4, -1)
+            on_hidden, squashed = of_hidden + on_hidden, cell.tanh()
+            written = on_hidden * seen
+            through = written * out
+            on_cell = on_cell if of_cell is None else of_cell + on_cell
+            on_cell = torch.addcmul(on_cell + through, through * squashed, squashed, value=-1)
+            changed = on_cell * seen
+            on_gate = torch.cat(
+                [changed * (2 * new - 1), changed * earlier, 4 * changed * enter, written * squashed], -1
+            )
+            on_gate = on_gate if of_gate is None else on_gate + of_gate
+            found.append(on_gate * torch.addcmul(gate, gate, gate, value=-1))
+            on_hidden = on_hidden - written + (found[-1].to(low) @ recurrent).to(cell.dtype)
+            on_cell = torch.addcmul(on_cell - changed, changed, forget)
+        change = torch.stack(found[::-1])
+        earlier = before(hiddens)
+        of_weight = torch.stack(
+            [_product(*pair) for pair in zip(change.unbind(1), earlier.unbind(1), strict=True)]
+        )
+        return change.to(low), of_weight.to(weight.dtype), None
+
+
+class _GatedMemory(Function):
+    """(read, new, there, weights, kept) -> memory; and hidden values and gates, for the backward pass."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(
+        read: Tensor,
+        new: Tensor,
+        there: Tensor,
+        weight: Tensor,
+        weight_out: Tensor,
+        bias_out: Tensor,
+        kept: Tensor | None,
+    ) -> tuple[Tensor, ...]:
+        low = read.dtype
+        recurrent, out, bias = weight.to(low).t(), weight_out.to(low).t(), bias_out.to(low)
+        memory = there.new_zeros(read.shape[1], weight.shape[1])
+        found = []
+        for step, come, seen, factor in _steps(read, new.to(there.dtype), there, kept):
+            values = torch.addmm(step, memory.to(low), recurrent)
+            hidden = F.gelu(values) if factor is None else F.gelu(values) * factor
+            gates = torch.addmm(bias, hidden.to(low), out).to(there.dtype).sigmoid()
+            keep, enter = gates.chunk(2, -1)
+            memory = torch.lerp(memory, torch.addcmul(keep * memory, enter, come), seen)
+            found.append((memory, values, gates))
+        return _stacked(found)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.save_for_backward(*inputs[1:], *output)
+        ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        new, there, weight, weight_out, bias_out, kept, memories, values, gates = ctx.saved_tensors
+        low, earlier = values.dtype, before(memories)
+        recurrent, out = weight.to(low), weight_out.to(low)
+        on_memory = torch.zeros_like(memories[0])
+        found = []
+        for of_memory, of_value, of_gate, value, gate, come, memory, seen, factor in reversed(
+            _steps(
+                _known(grads[0], memories),
+                *grads[1:],
+                values,
+                gates,
+                new.to(there.dtype),
+                earlier,
+                there,
+                kept,
+            )
+        ):
+            keep, enter = gate.chunk(2, -1)
+            on_memory = of_memory + on_memory
+            changed = on_memory * seen
+            on_gate = torch.cat([changed * memory, changed * come], -1)
+            on_gate = on_gate if of_gate is None else on_gate + of_gate
+            on_gate = on_gate * torch.addcmul(gate, gate, gate, value=-1)
+            on_hidden = on_gate.to(low) @ out
+            on_hidden = on_hidden if factor is None else (on_hidden * factor).to(low)
+            on_value = torch.ops.aten.gelu_backward(on_hidden, value)
+            on_value = on_value if of_value is None else on_value + of_value
+            found.append((on_value, changed * enter, on_gate))
+            on_memory = torch.addcmul(on_memory - changed, changed, keep) + (on_value @ recurrent).to(
+                gate.dtype
+            )
+        on_values, on_new, on_gates = _stacked(found[::-1])
+        hidden = F.gelu(values) if kept is None else F.gelu(values) * kept
+        return (
+            on_values,
+            on_new.to(new.dtype),
+            None,
+            _product(on_values.to(there.dtype), earlier).to(weight.dtype),
+            _product(on_gates, hidden.to(there.dtype)).to(weight.dtype),
+            on_gates.sum((0, 1)).to(bias_out.dtype),
+            None,
+        )
+
+
+def _run(function: Any, *given: Tensor | None) -> tuple[Tensor, ...]:
+    """What a recurrence gives; a compiler gets its steps, which it differentiates as a whole by itself."""
+    compiled = torch.compiler.is_compiling()
+    found: tuple[Tensor, ...] = function.forward(*given) if compiled else function.apply(*given)
+    return found
+
+
+def _wide(dtype: torch.dtype) -> torch.dtype:
+    """What states are kept in: products may be of half precision, sums over time are not."""
+    return torch.promote_types(dtype, torch.float32)
+
+
+def _twice(weight: Tensor) -> Tensor:
+    """Two for the third of four gates, one for the others, (network, 4 width)."""
+    return torch.cat(
+        [weight.new_full((len(weight), weight.shape[-1]), factor) for factor in (1, 1, 2, 1)], -1
+    )
+
+
+def _steps(*parts: Tensor | None) -> list[tuple[Any, ...]]:
+    """The steps of several tensors, together; where there is no tensor, there is none at any step."""
+    time = max(len(part) for part in parts if part is not None)
+    return list(zip(*([None] * time if part is None else part.unbind(0) for part in parts), strict=True))
+
+
+def _stacked(found: Iterable[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+    """One tensor over time for each of what was found at every step."""
+    return tuple(torch.stack(part) for part in zip(*found, strict=True))
+
+
+def _beside(parts: list[Tensor]) -> Tensor:
+    """All along a new first axis; a single one is not copied."""
+    return torch.stack(parts) if len(parts) > 1 else parts[0].unsqueeze(0)
+
+
+def _known(gradient: Tensor | None, of: Tensor) -> Tensor:
+    return torch.zeros_like(of) if gradient is None else gradient
+
+
+def _product(one: Tensor, other: Tensor) -> Tensor:
+    """The sum over time and batch of outer products, (feature of one, feature of other)."""
+    return one.flatten(0, 1).t() @ other.flatten(0, 1)

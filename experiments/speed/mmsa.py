@@ -1,0 +1,271 @@
+"""Training epochs of seven models, beside MMSA's own at the same shapes, widths and batch sizes.
+
+python -m experiments.speed.mmsa --mmsa PYTHON [--lengths mosi full] [--models tfn lmf ...] [--repeats 3]
+python -m experiments.speed.mmsa --mmsa PYTHON --quality [--seeds 3] [--epochs 10]
+
+PYTHON is that of an environment with MMSA 2.2.1 and the same PyTorch:
+
+    python -m venv mmsa && mmsa/bin/pip install -c constraints.txt torch==2.13.0 MMSA==2.2.1
+
+Both read the same generated pickles in CMU-MOSI's shape (`experiments.speed.shaped`); affect converts its own
+to its native file before. Each model of each side has a process; they train epoch by epoch in turn, with
+their validation, and the other one waits. The first epoch does not count. Of the cross-modal transformer the
+median training batch stands for the epoch where all are alike: MMSA's always, affect's at full length.
+
+--quality: mean absolute error on the validation split after as many epochs, over seeds. The cross-modal
+transformer is given fewer frames there, or MMSA would take a day.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from affect.data import native
+from affect.data.export.mmsa import to_mmsa
+from experiments.speed.shaped import FRAMES, SIZES, shaped
+
+SHORT = {"text": 50, "acoustic": 60, "visual": 80}
+MODELS = ("tfn", "lmf", "ef_lstm", "lf_dnn", "mfn", "graph_mfn", "mult")
+ALIGNED = ("ef_lstm", "mfn", "graph_mfn")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """MMSA's settings of a model on CMU-MOSI, and affect's model of the same widths."""
+
+    batch_size: int
+    learning_rate: float
+    encoder: dict[str, Callable[[int, int], Any]]
+    fusion: Callable[[dict[str, int], int], Any]
+    out_dim: int
+
+
+def settings() -> dict[str, Setting]:
+    """By MMSA's names."""
+    from affect.encoders import LSTMEncoder, PassEncoder, PooledEncoder
+    from affect.fusion import (
+        ConcatenationFusion,
+        CrossModalTransformer,
+        EarlyFusion,
+        GraphMemoryFusion,
+        LowRankFusion,
+        MemoryFusion,
+        TensorFusion,
+    )
+    from affect.pooling import LastPooling
+
+    def late(text: int, acoustic: int, visual: int, dropout: float) -> dict[str, Callable[[int, int], Any]]:
+        """The last state of a network over words, and perceptrons of three layers over mean frames."""
+        return {
+            "text": lambda in_dim, _: LSTMEncoder(in_dim, text, width=128, bidirectional=False, dropout=0.0),
+            "acoustic": lambda in_dim, _: PooledEncoder(in_dim, acoustic, layers=2, dropout=dropout),
+            "visual": lambda in_dim, _: PooledEncoder(in_dim, visual, layers=2, dropout=dropout),
+        }
+
+    last = {"pooling": LastPooling()}
+    read = dict.fromkeys(FRAMES, PassEncoder)
+    widths = {"text": 256, "acoustic": 32, "visual": 256}
+    recurrent = partial(LSTMEncoder, layers=4, bidirectional=False, dropout=0.5)
+    tensor, low_rank = partial(TensorFusion, dropout=0.5, **last), partial(LowRankFusion, rank=3, **last)
+    concatenation, early = (
+        partial(ConcatenationFusion, layers=1, **last),
+        partial(EarlyFusion, encoder=recurrent, **last),
+    )
+    # MMSA's networks have hidden layers of several sizes; one of these sizes makes as many weights
+    memory = partial(MemoryFusion, width=widths, memory=400, hidden=128)
+    graph = partial(GraphMemoryFusion, width=widths, memory=300, vertex=128, hidden=192)
+    attention = partial(
+        CrossModalTransformer, width=50, heads=10, layers=4, own_layers=4, dropout=0.0, key_dropout=0.2
+    )
+    return {
+        "tfn": Setting(32, 1e-3, late(32, 32, 128, 0.3), tensor, 64),
+        "lmf": Setting(64, 1e-3, late(64, 16, 128, 0.3), low_rank, 64),
+        "ef_lstm": Setting(32, 1e-3, read, early, 128),
+        "lf_dnn": Setting(128, 1e-3, late(256, 16, 128, 0.2), concatenation, 128),
+        "mfn": Setting(128, 2e-3, read, memory, 128),
+        "graph_mfn": Setting(32, 2e-3, read, graph, 256),
+        "mult": Setting(16, 2e-3, read, attention, 50),
+    }
+
+
+def train(model: str, corpus: Path, seed: int, threads: int, batches: bool) -> None:
+    """Train as `mmsa_worker` does, as long as there are lines."""
+    import torch
+    from lightning.pytorch.callbacks import Callback
+
+    import affect
+    from affect.training import Training, seeded
+    from experiments.speed.mmsa_worker import Pace
+
+    pace = Pace()
+    torch.set_num_threads(threads)
+    setting, shaped_corpus = settings()[model], affect.load(corpus)
+
+    class Paced(Callback):
+        def on_validation_end(self, trainer: Any, module: Any) -> None:
+            pace(mae=module.history[-1]["mae"])
+
+    class PacedBatches(Callback):
+        def on_train_batch_end(self, *_: Any) -> None:
+            pace()
+
+    with seeded(seed):
+        built = affect.FusionModel.for_corpus(
+            shaped_corpus, encoder=setting.encoder, fusion=setting.fusion, out_dim=setting.out_dim
+        )
+    options = Training(
+        epochs=10**6, patience=10**6, batch_size=setting.batch_size, learning_rate=setting.learning_rate
+    )
+    pace()
+    callbacks = [PacedBatches() if batches else Paced()]
+    affect.fit(built, shaped_corpus, seed, training=options, callbacks=callbacks)
+
+
+class Worker:
+    """A process that trains a model at the pace that it is told."""
+
+    def __init__(self, command: list[str]) -> None:
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+
+    def go(self) -> dict[str, float]:
+        """One epoch, or one batch."""
+        print(file=self.process.stdin, flush=True)
+        return self._said()
+
+    def end(self) -> float:
+        """Peak memory in bytes."""
+        self.process.stdin.close()
+        peak = self._said()["peak"]
+        self.process.wait()
+        return peak
+
+    def _said(self) -> dict[str, float]:
+        if not (line := self.process.stdout.readline()):
+            raise SystemExit(f"{' '.join(map(str, self.process.args))}: ended early; run it by hand")
+        return json.loads(line)
+
+
+class Sides:
+    """How both sides are begun."""
+
+    def __init__(self, python: Path, folder: Path, threads: int) -> None:
+        self.python, self.folder, self.threads = python, folder, threads
+
+    def write(self, lengths: str, aligned: bool, frames: dict[str, int] = FRAMES) -> str:
+        """The name of a corpus that is there, as a pickle and as a native file."""
+        name = f"{lengths}_{'aligned' if aligned else 'x'.join(map(str, frames.values()))}"
+        if not (self.folder / f"{name}.safetensors").exists():
+            corpus = shaped(lengths, aligned, frames)
+            to_mmsa(corpus, self.folder / f"{name}.pkl")
+            native.save(corpus, self.folder / f"{name}.safetensors")
+        return name
+
+    def begin(self, side: str, model: str, corpus: str, seed: int = 0, batches: bool = False) -> Worker:
+        """A process that waits."""
+        options = ["--seed", str(seed), "--threads", str(self.threads), *["--batches"] * batches]
+        if side == "MMSA":
+            worker = Path(__file__).with_name("mmsa_worker.py")
+            return Worker([str(self.python), str(worker), model, f"{self.folder / corpus}.pkl", *options])
+        command = [sys.executable, "-m", "experiments.speed.mmsa", "--train", model]
+        return Worker([*command, "--corpus", f"{self.folder / corpus}.safetensors", *options])
+
+
+def times(sides: Sides, lengths: str, models: list[str], repeats: int) -> None:
+    """Seconds of an epoch, and peak memory, as a table."""
+    print(f"\n### {lengths} lengths\n", flush=True)
+    print(
+        "| model | affect, s | MMSA, s | ratio | affect, MB | MMSA, MB |\n|---|---|---|---|---|---|",
+        flush=True,
+    )
+    ratios = []
+    for model in models:
+        corpus = sides.write(lengths, model in ALIGNED)
+        slow = model == "mult"
+        batches = {"affect": slow and lengths == "full", "MMSA": slow}
+        workers = {side: sides.begin(side, model, corpus, batches=each) for side, each in batches.items()}
+        seconds = {side: [worker.go()["seconds"]] for side, worker in workers.items()}
+        for _ in range(repeats):
+            for side, worker in workers.items():
+                seconds[side].append(worker.go()["seconds"])
+        peak = {side: worker.end() / 1e6 for side, worker in workers.items()}
+        steps = -(-SIZES["train"] // settings()[model].batch_size)
+        epoch = {
+            side: statistics.median(found[1:]) * (steps if batches[side] else 1)
+            for side, found in seconds.items()
+        }
+        ratios.append(epoch["MMSA"] / epoch["affect"])
+        print(
+            f"| {model} | {epoch['affect']:.2f} | {epoch['MMSA']:.2f} | {ratios[-1]:.2f} "
+            f"| {peak['affect']:.0f} | {peak['MMSA']:.0f} |",
+            flush=True,
+        )
+    print(f"\ngeometric mean of the ratios: {statistics.geometric_mean(ratios):.2f}", flush=True)
+
+
+def quality(sides: Sides, models: list[str], seeds: int, epochs: int) -> None:
+    """The validation error after as many epochs, as a table."""
+    print("\n| model | affect | MMSA | difference | standard error |\n|---|---|---|---|---|", flush=True)
+    for model in models:
+        corpus = sides.write("mosi", model in ALIGNED, SHORT if model == "mult" else FRAMES)
+        errors: dict[str, list[float]] = {"affect": [], "MMSA": []}
+        for seed in range(seeds):
+            for side, found in errors.items():
+                worker = sides.begin(side, model, corpus, seed)
+                found.append([worker.go()["mae"] for _ in range(epochs)][-1])
+                worker.end()
+        mean = {side: statistics.mean(found) for side, found in errors.items()}
+        noise = (sum(statistics.variance(found) / seeds for found in errors.values())) ** 0.5
+        said = [f"{mean[side]:.3f} ± {statistics.stdev(found):.3f}" for side, found in errors.items()]
+        print(
+            f"| {model} | {' | '.join(said)} | {mean['affect'] - mean['MMSA']:+.3f} | {noise:.3f} |",
+            flush=True,
+        )
+
+
+def main() -> None:
+    """Times, or quality."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--mmsa", type=Path, help="Python of an environment with MMSA")
+    parser.add_argument("--lengths", nargs="+", choices=("mosi", "full"), default=["mosi", "full"])
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--quality", action="store_true")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--folder", type=Path, help="keeps the generated corpora")
+    for hidden in ("--train", "--corpus", "--seed"):
+        parser.add_argument(hidden, help=argparse.SUPPRESS)
+    parser.add_argument("--batches", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.train:
+        train(args.train, Path(args.corpus), int(args.seed), args.threads, args.batches)
+        return
+    if args.mmsa is None:
+        parser.error("--mmsa: expected the Python of an environment with MMSA")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = args.folder or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        sides = Sides(Path(os.path.abspath(args.mmsa)), folder, args.threads)
+        if args.quality:
+            quality(sides, args.models, args.seeds, args.epochs)
+            return
+        for lengths in args.lengths:
+            times(sides, lengths, args.models, args.repeats)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""Trains a model of MMSA 2.2.1, epoch by epoch as it is told. Runs in MMSA's environment, without affect.
+
+python mmsa_worker.py MODEL PICKLE --seed 0 --threads 2 [--batches]
+
+Every line on standard input lets it train for an epoch and its validation (`--batches`: one batch of
+training), after which it prints the seconds as JSON; the end of the input ends it, with its peak memory. Two
+calls of MMSA do not work with PyTorch 2.13 on a CPU, and are replaced: `torch.cuda.set_device`, and the
+argument `verbose` of `ReduceLROnPlateau`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+class Pace:
+    """Waits for a line, and tells how long it took until the next wait."""
+
+    def __init__(self) -> None:
+        self.out = os.fdopen(os.dup(1), "w")  # what is trained may print what it likes
+        os.dup2(2, 1)
+        self.begin: float | None = None
+
+    def __call__(self, **figures: Any) -> None:
+        """Tell, and wait."""
+        if self.begin is not None:
+            self.say(seconds=time.perf_counter() - self.begin, **figures)
+        if not sys.stdin.readline():
+            lines = Path("/proc/self/status").read_text().splitlines()
+            self.say(peak=next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")))
+            os._exit(0)
+        self.begin = time.perf_counter()
+
+    def say(self, **figures: Any) -> None:
+        """One line of JSON."""
+        print(json.dumps(figures), file=self.out, flush=True)
+
+
+def main() -> None:
+    """Train as long as there are lines."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model")
+    parser.add_argument("pickle", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batches", action="store_true")
+    args = parser.parse_args()
+    pace = Pace()
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    torch.set_num_threads(args.threads)
+    torch.cuda.set_device = lambda *_: None
+    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau
+    init = scheduler.__init__
+    scheduler.__init__ = lambda self, *known, verbose=None, **named: init(self, *known, **named)
+
+    from MMSA.config import get_config_regression
+    from MMSA.run import MMSA_run
+    from MMSA.trains import ATIO
+
+    make = ATIO.getTrain
+
+    def paced(self: Any, config: Any) -> Any:
+        trainer = make(self, config)
+        test = trainer.do_test
+
+        def do_test(model: Any, loader: Any, mode: str = "VAL", **named: Any) -> Any:
+            found = test(model, loader, mode=mode, **named)
+            pace(mae=float(found["MAE"]))
+            return found
+
+        trainer.do_test = do_test
+        return trainer
+
+    backward = torch.Tensor.backward
+
+    def one_batch(*known: Any, **named: Any) -> None:
+        backward(*known, **named)
+        pace()
+
+    if args.batches:
+        torch.Tensor.backward = one_batch
+    else:
+        ATIO.getTrain = paced
+    config = get_config_regression(args.model, "mosi")
+    config["featurePath"], config["use_bert"], config["early_stop"] = str(args.pickle.resolve()), False, 10**6
+    pace()
+    with tempfile.TemporaryDirectory() as folder:
+        MMSA_run(
+            args.model, "mosi", config=config, seeds=[args.seed], gpu_ids=[], num_workers=0, verbose_level=0,
+            model_save_dir=folder, res_save_dir=folder, log_dir=folder,
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
