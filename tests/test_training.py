@@ -18,13 +18,14 @@ from affect.data.targets import Binary, MultiClass, MultiLabel, Regression
 from affect.encoders import LSTMEncoder, PooledEncoder, StepEncoder
 from affect.errors import ConfigError, ShapeError
 from affect.fusion import ConcatenationFusion, PerStep, TensorFusion, WeightedSumFusion
-from affect.heads import BinaryHead, head_for
+from affect.heads import BinaryHead, RegressionHead, head_for
 from affect.objectives import AbsoluteError, BinaryCrossEntropy, CrossEntropy, SquaredError, disagreement
 from affect.outputs import Output
 from affect.sequences import Sequence
 from affect.training import Learner, Training, seeded
 
 linear = partial(PooledEncoder, layers=0)
+exact = partial(PooledEncoder, dropout=0.0)
 TINY = {"train": 48, "valid": 24, "test": 24}
 
 
@@ -199,6 +200,45 @@ def test_a_label_that_is_missing_does_not_count():
     assert SquaredError(Regression("y"))(output, truth).tolist() == [1.0]
 
 
+def test_predictions_stand_in_the_split_s_order(tiny):
+    said = affect.training.predict(model_of(tiny), tiny["test"], batch_size=5)
+    assert tuple(said["id"]) == tiny["test"].ids
+
+
+def test_bfloat16_is_near(tiny):
+    runs = [
+        affect.fit(
+            model_of(tiny, fusion=TensorFusion), tiny, training=Training(epochs=3, precision=precision)
+        )
+        for precision in ("float32", "bfloat16")
+    ]
+    one, other = (run.predictions["prediction"].to_numpy() for run in runs)
+    assert runs[1].predictions["prediction"].dtype == np.float64
+    assert not np.array_equal(one, other)
+    assert np.abs(one - other).max() < 0.05
+
+
+def test_a_compiled_model_trains_to_the_same_weights(tiny, monkeypatch):
+    compiler, seen = torch.compile, []
+
+    def eager(function, **options):
+        seen.append(options)
+        return compiler(function, backend="eager", **options)
+
+    monkeypatch.setattr(torch, "compile", eager)
+    runs = [
+        affect.fit(
+            model_of(tiny, encoder=exact, head=partial(RegressionHead, dropout=0.0)),
+            tiny,
+            training=Training(epochs=2, compile=compiled),
+        )
+        for compiled in (False, True)
+    ]
+    assert seen == [{"dynamic": True}]
+    one, other = (run.predictions["prediction"].to_numpy() for run in runs)
+    assert np.abs(one - other).max() < 1e-5
+
+
 def test_an_absent_modality_s_encoder_gets_no_gradient(tiny):
     for fusion in (ConcatenationFusion, TensorFusion, WeightedSumFusion):
         model = model_of(tiny, fusion=fusion)
@@ -353,6 +393,16 @@ def test_disagreement_over_classes_is_the_divergence():
             ConfigError,
             "PerStep: needs aligned sequences, and the corpus is not aligned; put an aligner before it "
             "(ResamplingAligner, WarpingAligner or AttentionAligner) or choose a fusion that reads unaligned ones",
+        ),
+        (
+            lambda c: Training(precision="float16"),
+            ConfigError,
+            "training: no precision 'float16'; did you mean 'bfloat16'? known: bfloat16, float32",
+        ),
+        (
+            lambda c: model_of(c, encoder=partial(LSTMEncoder, width=0)),
+            ConfigError,
+            "LSTMEncoder: width must be at least 1, got 0",
         ),
         (
             lambda c: model_of(c, encoder={"txt": PooledEncoder}),

@@ -15,7 +15,7 @@ from affect.recurrence import both_ways, lstm
 from affect.sequences import Sequence
 
 
-class OneLSTM(nn.Module):
+class _OneLSTM(nn.Module):
     """What `torch.nn.LSTM` of one layer computes, by its names of parameters, over steps without holes.
 
     Compilers refuse a model that has a `torch.nn.LSTM`, also where they need not run it.
@@ -50,7 +50,7 @@ class _Recurrent(Encoder):
     Write `read`. The backward direction begins with the last observed step and not with padding.
     """
 
-    layer: ClassVar[type[OneLSTM | nn.GRU]]
+    layer: ClassVar[type[_OneLSTM | nn.GRU]]
     search_space: ClassVar[dict[str, BaseDistribution]] = {
         "layers": IntDistribution(1, 2),
         "bidirectional": CategoricalDistribution((False, True)),
@@ -101,9 +101,8 @@ class _Recurrent(Encoder):
 def _pick(values: Tensor, index: Tensor) -> Tensor:
     """Steps `index`, (batch, time), of `values`, (batch, time, feature)."""
     batch, time = index.shape
-    rows = index + time * torch.arange(batch, device=index.device).unsqueeze(
-        1
-    )  # whole rows: faster than gather
+    # whole rows of one long list: much faster than to gather value by value
+    rows = index + time * torch.arange(batch, device=index.device).unsqueeze(1)
     return values.flatten(0, 1).index_select(0, rows.flatten()).view(batch, time, -1)
 
 
@@ -131,14 +130,13 @@ class LSTMEncoder(_Recurrent):
         torch.Size([2, 7, 4])
     """
 
-    layer = OneLSTM
+    layer = _OneLSTM
 
     def read(self, h: Tensor, mask: Tensor, layer: int) -> Tensor:
         cells = [list(own[layer].parameters()) for own in (self.forwards, self.backwards) if len(own)]
         # PyTorch's own is faster where little comes in, and knows neither compilers nor `torch.func`
-        if h.shape[-1] < 2 * cells[0][1].shape[1] and not (
-            torch.compiler.is_compiling() or _is_mapped(h, cells[0][0])
-        ):
+        faster = h.device.type != "cpu" or h.shape[-1] < 2 * cells[0][1].shape[1]
+        if faster and not (torch.compiler.is_compiling() or _is_mapped(h, cells[0][0])):
             return super().read(h, mask, layer)
         return both_ways(h, mask, *cells) if len(cells) == 2 else lstm(h, mask, *cells[0])[0]
 

@@ -267,6 +267,14 @@ def test_batches_cover_a_split_once_in_a_seeded_order():
     assert tuple(plain) == split.ids
 
 
+def test_batches_by_length_begin_with_the_longest():
+    split = affect.load("synthetic")["valid"]
+    loader = affect.batches(split, "sentiment", 16, by_length=True)
+    times = [max(x.time for x in batch.inputs.values()) for batch in loader]
+    assert times == sorted(times, reverse=True)
+    assert sorted(i for batch in loader for i in batch.ids) == sorted(split.ids)
+
+
 def test_every_epoch_has_an_order_of_its_own():
     loader = affect.batches(affect.load("synthetic")["valid"], "sentiment", 16, seed=0)
     first = [batch.ids for batch in loader]

@@ -28,8 +28,22 @@ def test_columns_are_counted_over_observed_steps():
     assert np.array_equal(found.high, np.nanmax(finite, 0))
 
 
+def test_mean_and_spread_are_those_of_all_blocks_together():
+    dim = 2**17  # two steps to a block
+    values = RNG.normal(size=(7, dim)) * 3 + 1e4
+    values[0, :5], values[1:, 1], values[:, 2] = np.inf, np.nan, np.nan
+    found = Columns.of(Ragged.from_rows([values[:3], values[3:]], dim))
+    finite = np.where(np.isfinite(values), values, np.nan).astype(np.float32).astype(np.float64)
+    some = np.isfinite(finite).any(0)
+    assert not found.mean[~some].any()
+    assert not found.spread[~some].any()
+    assert np.allclose(found.mean[some], np.nanmean(finite[:, some], 0), rtol=1e-12)
+    assert np.allclose(found.spread[some], np.nanstd(finite[:, some], 0), rtol=1e-9, atol=1e-9)
+
+
 def test_a_modality_without_steps():
     found = Columns.of(Ragged.from_rows([None, None], 2))
+    assert found.mean.tolist() == found.spread.tolist() == [0, 0]
     assert not found.nan.any()
     assert not found.constant.any()
 
