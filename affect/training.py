@@ -218,7 +218,7 @@ def fit(
         trainer.fit(
             learner,
             batches(development["train"], target.name, training.batch_size, seed, corpus.aligned),
-            batches(development["valid"], target.name, EVALUATED, None, corpus.aligned, True),
+            batches(development["valid"], target.name, EVALUATED, aligned=corpus.aligned, by_length=True),
             ckpt_path=last if last.exists() else None,
             weights_only=True,
         )

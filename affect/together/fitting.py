@@ -98,7 +98,7 @@ def _train(learners: list[Seed], development: Corpus, training: Training, device
         learner: batches(split, target, training.batch_size, learner.seed, development.aligned)
         for learner in learners
     }
-    valid = batches(development["valid"], target, EVALUATED, None, development.aligned, True)
+    valid = batches(development["valid"], target, EVALUATED, aligned=development.aligned, by_length=True)
     stack = Stack(learners, training, device)
     for epoch in range(training.epochs):
         begin, going = time.perf_counter(), stack.learners

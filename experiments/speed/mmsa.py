@@ -31,8 +31,27 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+from lightning.pytorch.callbacks import Callback
+
+import affect
 from affect.data import native
+from affect.data.corpus import Corpus
 from affect.data.export.mmsa import to_mmsa
+from affect.encoders import LSTMEncoder, PassEncoder, PooledEncoder
+from affect.fusion import (
+    ConcatenationFusion,
+    CrossModalTransformer,
+    EarlyFusion,
+    GraphMemoryFusion,
+    LowRankFusion,
+    MemoryFusion,
+    TensorFusion,
+)
+from affect.model import FusionModel
+from affect.pooling import LastPooling
+from affect.training import Training, seeded
+from experiments.speed.mmsa_worker import Pace
 from experiments.speed.shaped import FRAMES, SIZES, shaped
 
 SHORT = {"text": 50, "acoustic": 60, "visual": 80}
@@ -50,20 +69,20 @@ class Setting:
     fusion: Callable[[dict[str, int], int], Any]
     out_dim: int
 
+    def build(self, corpus: Corpus, seed: int) -> FusionModel:
+        """The model, with weights drawn from a seed."""
+        with seeded(seed):
+            return FusionModel.for_corpus(
+                corpus, encoder=self.encoder, fusion=self.fusion, out_dim=self.out_dim
+            )
+
+    def training(self, **options: Any) -> Training:
+        """How it is trained."""
+        return Training(batch_size=self.batch_size, learning_rate=self.learning_rate, **options)
+
 
 def settings() -> dict[str, Setting]:
     """By MMSA's names."""
-    from affect.encoders import LSTMEncoder, PassEncoder, PooledEncoder
-    from affect.fusion import (
-        ConcatenationFusion,
-        CrossModalTransformer,
-        EarlyFusion,
-        GraphMemoryFusion,
-        LowRankFusion,
-        MemoryFusion,
-        TensorFusion,
-    )
-    from affect.pooling import LastPooling
 
     def late(text: int, acoustic: int, visual: int, dropout: float) -> dict[str, Callable[[int, int], Any]]:
         """The last state of a network over words, and perceptrons of three layers over mean frames."""
@@ -77,11 +96,10 @@ def settings() -> dict[str, Setting]:
     read = dict.fromkeys(FRAMES, PassEncoder)
     widths = {"text": 256, "acoustic": 32, "visual": 256}
     recurrent = partial(LSTMEncoder, layers=4, bidirectional=False, dropout=0.5)
-    tensor, low_rank = partial(TensorFusion, dropout=0.5, **last), partial(LowRankFusion, rank=3, **last)
-    concatenation, early = (
-        partial(ConcatenationFusion, layers=1, **last),
-        partial(EarlyFusion, encoder=recurrent, **last),
-    )
+    tensor = partial(TensorFusion, dropout=0.5, **last)
+    low_rank = partial(LowRankFusion, rank=3, **last)
+    concatenation = partial(ConcatenationFusion, layers=1, **last)
+    early = partial(EarlyFusion, encoder=recurrent, **last)
     # MMSA's networks have hidden layers of several sizes; one of these sizes makes as many weights
     memory = partial(MemoryFusion, width=widths, memory=400, hidden=128)
     graph = partial(GraphMemoryFusion, width=widths, memory=300, vertex=128, hidden=192)
@@ -101,13 +119,6 @@ def settings() -> dict[str, Setting]:
 
 def train(model: str, corpus: Path, seed: int, threads: int, batches: bool) -> None:
     """Train as `mmsa_worker` does, as long as there are lines."""
-    import torch
-    from lightning.pytorch.callbacks import Callback
-
-    import affect
-    from affect.training import Training, seeded
-    from experiments.speed.mmsa_worker import Pace
-
     pace = Pace()
     torch.set_num_threads(threads)
     setting, shaped_corpus = settings()[model], affect.load(corpus)
@@ -120,13 +131,7 @@ def train(model: str, corpus: Path, seed: int, threads: int, batches: bool) -> N
         def on_train_batch_end(self, *_: Any) -> None:
             pace()
 
-    with seeded(seed):
-        built = affect.FusionModel.for_corpus(
-            shaped_corpus, encoder=setting.encoder, fusion=setting.fusion, out_dim=setting.out_dim
-        )
-    options = Training(
-        epochs=10**6, patience=10**6, batch_size=setting.batch_size, learning_rate=setting.learning_rate
-    )
+    built, options = setting.build(shaped_corpus, seed), setting.training(epochs=10**6, patience=10**6)
     pace()
     callbacks = [PacedBatches() if batches else Paced()]
     affect.fit(built, shaped_corpus, seed, training=options, callbacks=callbacks)
@@ -177,8 +182,8 @@ class Sides:
         """A process that waits."""
         options = ["--seed", str(seed), "--threads", str(self.threads), *["--batches"] * batches]
         if side == "MMSA":
-            worker = Path(__file__).with_name("mmsa_worker.py")
-            return Worker([str(self.python), str(worker), model, f"{self.folder / corpus}.pkl", *options])
+            command = [str(self.python), "-m", "experiments.speed.mmsa_worker", model]
+            return Worker([*command, f"{self.folder / corpus}.pkl", *options])
         command = [sys.executable, "-m", "experiments.speed.mmsa", "--train", model]
         return Worker([*command, "--corpus", f"{self.folder / corpus}.safetensors", *options])
 

@@ -1,6 +1,6 @@
 """Trains a model of MMSA 2.2.1, epoch by epoch as it is told. Runs in MMSA's environment, without affect.
 
-python mmsa_worker.py MODEL PICKLE --seed 0 --threads 2 [--batches]
+python -m experiments.speed.mmsa_worker MODEL PICKLE --seed 0 --threads 2 [--batches]
 
 Every line on standard input lets it train for an epoch and its validation (`--batches`: one batch of
 training), after which it prints the seconds as JSON; the end of the input ends it, with its peak memory. Two
@@ -21,6 +21,8 @@ from typing import Any
 
 import torch
 
+from experiments.speed.memory import peak
+
 
 class Pace:
     """Waits for a line, and tells how long it took until the next wait."""
@@ -35,8 +37,7 @@ class Pace:
         if self.begin is not None:
             self.say(seconds=time.perf_counter() - self.begin, **figures)
         if not sys.stdin.readline():
-            lines = Path("/proc/self/status").read_text().splitlines()
-            self.say(peak=next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")))
+            self.say(peak=peak())
             os._exit(0)
         self.begin = time.perf_counter()
 

@@ -18,10 +18,9 @@ from collections.abc import Callable
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-import affect
 from affect.data.loading import batches
 from affect.objectives import AbsoluteError
-from affect.training import Learner, Training
+from affect.training import Learner
 from experiments.speed.mmsa import ALIGNED, MODELS, settings
 from experiments.speed.shaped import Lengths, shaped
 
@@ -49,11 +48,7 @@ def machine() -> tuple[float, float]:
 def epochs(name: str, lengths: Lengths, repeats: int) -> tuple[dict[str, float], dict[str, float]]:
     """Seconds of an epoch's parts; and bytes of its batches, operations, and weights that it changes."""
     setting, corpus = settings()[name], shaped(lengths, name in ALIGNED)
-    torch.manual_seed(0)
-    model = affect.FusionModel.for_corpus(
-        corpus, encoder=setting.encoder, fusion=setting.fusion, out_dim=setting.out_dim
-    )
-    options = Training(batch_size=setting.batch_size, learning_rate=setting.learning_rate)
+    model, options = setting.build(corpus, seed=0), setting.training()
     learner = Learner(model, AbsoluteError(model.head.target), options, seed=0)
     optimizer = learner.configure_optimizers()
     loader = batches(corpus["train"], "sentiment", setting.batch_size, 0, corpus.aligned)
