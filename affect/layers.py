@@ -211,16 +211,20 @@ class Attention(nn.Module):
             for part in self._project(values, context)
         )  # (batch, heads, time, dim / heads)
         size = query.shape[-1]
-        query = query * size**-0.5
+        asked: list[Tensor] = []
+        offered: list[Tensor] = []
         places = places or self.places(mask, context_mask, values.dtype)
         if self.sharpness is not None and places is not None:
             # -(s (p - q))^2 is 2 s^2 p q - s^2 q^2 and a term that all scores of a query share: two features
-            square = self.sharpness.square()[:, None, None]
+            square = self.sharpness.square()[:, None, None] * size**0.5  # scores are divided by the root
             here, there = (where[:, None, :, None] for where in places)
-            query = _beside(query, 2 * square * here, -square)
-            key = _beside(key, there, there.square())
-        query, key, value = (_whole(part, query.shape[-1]) for part in (query, key, value))
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=seen[:, None, None, :], scale=1.0)
+            asked, offered = [2 * square * here, -square], [there, there.square()]
+        whole = size + len(asked)
+        whole += -whole % 16  # PyTorch's kernel is twice as fast at multiples of 16
+        mixed = F.scaled_dot_product_attention(
+            _beside(query, asked, whole), _beside(key, offered, whole), _beside(value, [], whole),
+            attn_mask=seen[:, None, None, :], scale=size**-0.5,
+        )  # fmt: skip
         out: Tensor = self.out(mixed[..., :size].transpose(1, 2).flatten(2))
         return out * present.unsqueeze(-1)
 
@@ -235,14 +239,13 @@ class Attention(nn.Module):
         return self.query(values), *both.chunk(2, -1)
 
 
-def _beside(values: Tensor, *features: Tensor) -> Tensor:
-    """More features beside those of `values`, each broadcast to all heads and steps."""
-    return torch.cat([values, *(f.to(values.dtype).expand(*values.shape[:-1], 1) for f in features)], -1)
-
-
-def _whole(values: Tensor, size: int) -> Tensor:
-    """Zeros behind, up to the multiple of 16 from `size` on: PyTorch's kernel is twice as fast at those."""
-    return F.pad(values, (0, size + -size % 16 - values.shape[-1]))
+def _beside(values: Tensor, features: list[Tensor], size: int) -> Tensor:
+    """More features beside those of `values`, each alike for all heads or steps, then zeros up to `size`."""
+    lacking = size - values.shape[-1] - len(features)
+    if not (features or lacking):
+        return values
+    parts = [f.to(values.dtype).expand(*values.shape[:-1], 1) for f in features]
+    return torch.cat([values, *parts, values.new_zeros(()).expand(*values.shape[:-1], lacking)], -1)
 
 
 class TransformerLayer(nn.Module):
@@ -287,12 +290,23 @@ class TransformerLayer(nn.Module):
         self, x: Sequence, context: Sequence | None = None, places: tuple[Tensor, Tensor] | None = None
     ) -> Sequence:
         """Attend to `context` if the layer is crossed, else to `x` itself; `places` as in attention."""
-        normed, mask = self.norm(x.values), x.mask
+        return x.with_values(self.change(x.values, x.mask, context, places))
+
+    def change(
+        self,
+        values: Tensor,
+        mask: Tensor,
+        context: Sequence | None = None,
+        places: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
+        """`forward` on bare values, which unobserved steps need not have at zero, before or afterwards."""
+        normed = self.norm(values)
         read, read_mask = normed, mask
         if self.context_norm is not None and context is not None:
             read, read_mask = self.context_norm(context.values), context.mask
-        h = x.values + self.dropout(self.attention(normed, mask, read, read_mask, places))
-        return x.with_values(h + self.dropout(self.feedforward(h)))
+        h = values + self.dropout(self.attention(normed, mask, read, read_mask, places))
+        changed: Tensor = h + self.dropout(self.feedforward(h))
+        return changed
 
 
 class TransformerStack(nn.Module):
@@ -337,6 +351,7 @@ class TransformerStack(nn.Module):
         read = x if context is None else context
         layers = cast("list[TransformerLayer]", list(self.layers))
         places = layers[0].attention.places(x.mask, read.mask, x.values.dtype) if layers else None
+        h = x.values
         for layer in layers:
-            x = layer(x, context, places)
-        return x.with_values(self.norm(x.values))
+            h = layer.change(h, x.mask, context, places)
+        return x.with_values(self.norm(h))

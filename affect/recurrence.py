@@ -31,7 +31,8 @@ def lstm(
         >>> torch.allclose(hidden[:, 0], cell(torch.ones(2, 3))[0], atol=1e-6)
         True
     """
-    hidden, cell = _read([F.linear(x, weight_in, bias_in + bias)], [observed], weight.unsqueeze(0))
+    projected = F.linear(x, _doubled(weight_in), _doubled(bias_in + bias))
+    hidden, cell = _read([projected], [observed], _doubled(weight).unsqueeze(0))
     return hidden[:, 0].transpose(0, 1), cell[:, 0].transpose(0, 1)
 
 
@@ -50,9 +51,10 @@ def both_ways(x: Tensor, observed: Tensor, *cells: Iterable[Tensor]) -> Tensor:
         torch.Size([2, 7, 8])
     """
     (weight_in, weight, bias_in, bias), (back_in, back, back_bias_in, back_bias) = cells
-    forwards = F.linear(x, weight_in, bias_in + bias)
-    backwards = F.linear(x, back_in, back_bias_in + back_bias).flip(1)
-    hidden, _ = _read([forwards, backwards], [observed, observed.flip(1)], torch.stack([weight, back]))
+    forwards = F.linear(x, _doubled(weight_in), _doubled(bias_in + bias))
+    backwards = F.linear(x, _doubled(back_in), _doubled(back_bias_in + back_bias)).flip(1)
+    weights = torch.stack([_doubled(weight), _doubled(back)])
+    hidden, _ = _read([forwards, backwards], [observed, observed.flip(1)], weights)
     return torch.cat([hidden[:, 0], hidden[:, 1].flip(0)], -1).transpose(0, 1)
 
 
@@ -63,6 +65,8 @@ def _read(projected: list[Tensor], observed: list[Tensor], weight: Tensor) -> tu
         projected: what the gates have of every step, (batch, time, 4 width) for each network.
         observed: (batch, time) for each network.
         weight: (network, 4 width, width).
+
+    Both are doubled for the third gate.
     """
     low = projected[0].dtype
     steps = _beside(projected).permute(2, 0, 1, 3)
@@ -120,19 +124,18 @@ def before(states: Tensor) -> Tensor:
 class _LSTM(Function):
     """(projected, weight, there) -> hidden, cell, and the gates, which the backward pass reads.
 
-    All have the axes (time, network, batch, feature). Gates are sigmoids all four: that of the new value is
-    of twice its argument, and so (tanh + 1) / 2.
+    All have the axes (time, network, batch, feature). Gates are sigmoids, all four: what the third reads is
+    doubled, and so it is (tanh + 1) / 2.
     """
 
     generate_vmap_rule = True
 
     @staticmethod
     def forward(projected: Tensor, weight: Tensor, there: Tensor) -> tuple[Tensor, ...]:
-        low, twice = projected.dtype, _twice(weight)
-        recurrent = (weight * twice.unsqueeze(-1)).to(low).mT
+        low, recurrent = projected.dtype, weight.to(projected.dtype).mT
         hidden = cell = there.new_zeros(*projected.shape[1:3], weight.shape[-1])
         found = []
-        for step, seen in _steps(projected * twice.unsqueeze(1).to(low), there):
+        for step, seen in _steps(projected, there):
             gates = torch.baddbmm(step, hidden.to(low), recurrent).to(there.dtype).sigmoid()
             enter, forget, new, out = gates.chunk(4, -1)
             cell = torch.lerp(cell, torch.addcmul(forget * cell - enter, enter, new, value=2), seen)
@@ -151,11 +154,10 @@ class _LSTM(Function):
         # small tensors of one step stay in the cache: whole ones for what all steps share take twice as long
         weight, there, hiddens, cells, gates = ctx.saved_tensors
         low, recurrent = ctx.low, weight.to(ctx.low)
-        of_gates = None if grads[2] is None else grads[2] * _twice(weight).unsqueeze(1)
         on_hidden = on_cell = torch.zeros_like(hiddens[0])
         found = []
         for of_hidden, of_cell, of_gate, gate, cell, earlier, seen in reversed(
-            _steps(_known(grads[0], hiddens), grads[1], of_gates, gates, cells, before(cells), there)
+            _steps(_known(grads[0], hiddens), *grads[1:], gates, cells, before(cells), there)
         ):
             enter, forget, new, out = gate.chunk(4, -1)
             on_hidden, squashed = of_hidden + on_hidden, cell.tanh()
@@ -165,7 +167,7 @@ class _LSTM(Function):
             on_cell = torch.addcmul(on_cell + through, through * squashed, squashed, value=-1)
             changed = on_cell * seen
             on_gate = torch.cat(
-                [changed * (2 * new - 1), changed * earlier, 4 * changed * enter, written * squashed], -1
+                [changed * (2 * new - 1), changed * earlier, 2 * changed * enter, written * squashed], -1
             )
             on_gate = on_gate if of_gate is None else on_gate + of_gate
             found.append(on_gate * torch.addcmul(gate, gate, gate, value=-1))
@@ -270,11 +272,10 @@ def _wide(dtype: torch.dtype) -> torch.dtype:
     return torch.promote_types(dtype, torch.float32)
 
 
-def _twice(weight: Tensor) -> Tensor:
-    """Two for the third of four gates, one for the others, (network, 4 width)."""
-    return torch.cat(
-        [weight.new_full((len(weight), weight.shape[-1]), factor) for factor in (1, 1, 2, 1)], -1
-    )
+def _doubled(gates: Tensor) -> Tensor:
+    """With the third of four blocks of rows doubled: tanh(x) is 2 sigmoid(2 x) - 1."""
+    enter, forget, new, out = gates.chunk(4)
+    return torch.cat([enter, forget, 2 * new, out])
 
 
 def _steps(*parts: Tensor | None) -> list[tuple[Any, ...]]:

@@ -23,6 +23,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import Optimizer
 
 from affect import metrics
+from affect.allocation import keep_freed_memory
 from affect.corruption import Corruption
 from affect.data.corpus import Corpus, Split
 from affect.data.loading import batches, by_lengths
@@ -185,6 +186,7 @@ def fit(
         >>> sorted(run.results["split"].unique())
         ['test', 'valid']
     """
+    keep_freed_memory()
     target = model.head.target
     development, training = prepared(model, corpus, training or Training(), teacher)
     make = objective_for(target) if objective is None else objective

@@ -77,7 +77,7 @@ def work(calls: Iterable[Any], progress: Callable[[int], None] | None = None) ->
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Within the block torch has one thread: how many work side by side must not change how sums are rounded.
+    """Within the block torch and linear algebra have one thread: how many there are must not change a sum.
 
     Example:
         >>> with one_thread():
@@ -85,11 +85,13 @@ def one_thread() -> Iterator[None]:
         1
     """
     import torch
+    from threadpoolctl import threadpool_limits
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with threadpool_limits(1):
+            yield
     finally:
         torch.set_num_threads(threads)
 

@@ -12,7 +12,7 @@ import affect
 
 ROOT = Path(affect.__file__).parent
 ORDER = [
-    {"errors", "files", "workers", "studies"},
+    {"allocation", "errors", "files", "workers", "studies"},
     {"sequences"},
     {"pooling", "layers", "recurrence"},
     {"metrics", "data"},

@@ -88,8 +88,8 @@ def test_a_sweep_says_what_the_model_says_of_damaged_inputs(corpus, model):
 
 def test_clean_rows_are_those_of_evaluation(corpus, model):
     found = sweep(model, corpus["test"], modality_subsets()).results.query("condition == 'clean'")
-    plain, _ = evaluate(model, corpus, "test")
-    assert found["value"].tolist() == pytest.approx(plain["value"].tolist(), abs=1e-6)
+    plain, _ = evaluate(model, corpus, "test", batch_size=128)
+    assert found["value"].tolist() == pytest.approx(plain["value"].tolist(), abs=1e-9)
     assert found["count"].tolist() == plain["count"].tolist()
 
 

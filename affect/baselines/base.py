@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -23,6 +22,7 @@ from affect.errors import ConfigError, ShapeError, did_you_mean
 from affect.metrics import Array
 from affect.sequences import Sequence
 from affect.training import columns, tidy
+from affect.workers import one_thread
 
 
 class Baseline:
@@ -132,7 +132,7 @@ class Baseline:
         train, valid = self._own(corpus["train"]), self._own(corpus["valid"])
         self.scaler = Scaler.fit(train, scaling, nonfinite)
         train, valid = (self._samples(s, _places(s.targets[self.target.name])) for s in (train, valid))
-        with _one_core():
+        with one_thread():
             self.chosen = self.learn(train, valid, seed) or {}
         return self
 
@@ -183,7 +183,7 @@ class Baseline:
         )
 
     def _say(self, split: Split, places: NDArray[np.int64]) -> pd.DataFrame:
-        with _one_core():
+        with one_thread():
             said = np.asarray(self.decide(self._samples(replace(split, targets={}), places)))
         expected = (len(places), self.target.outputs)
         if said.shape != expected:
@@ -233,8 +233,3 @@ def _steps(rows: Ragged, places: NDArray[np.int64]) -> Ragged:
     there = step < rows.lengths[row]
     starts = np.where(there, rows.starts[row] + step, 0)
     return Ragged(starts, there.astype(np.int64), rows.values, rows.observed)
-
-
-def _one_core() -> Any:
-    """Linear algebra on one core: how sums are rounded must not depend on the machine's count."""
-    return importlib.import_module("threadpoolctl").threadpool_limits(1)

@@ -138,11 +138,11 @@ def tables_of(
         corpus=done[0].facts["corpus"]["name"], target=figures["target"].replace("", only)
     )
     lost = Counter((str(job.content.get("target") or only), job.name) for job in failed)
-    answers = gather(done)
-    summary = summarise(answers, wanted, lost)
+    with one_thread():
+        answers = gather(done)
+        summary, pairs = summarise(answers, wanted, lost), compare(answers, wanted[:1])
     plain = figures[~figures["metric"].str.contains(":")]  # those of sweeps stand beside sweeps
     summary = pd.concat([summary, plain], ignore_index=True)
-    pairs = compare(answers, wanted[:1])
     _write(out, done, summary, pairs, notes)
     return Made(answers, summary, pairs, figures)
 

@@ -106,13 +106,18 @@ class Scaler(nn.Module):
         return {name: self._scale(name, x) if name in self.dims else x for name, x in inputs.items()}
 
     def _scale(self, name: str, x: Sequence) -> Sequence:
-        finite = x.values - x.values == 0  # twice as fast as isfinite
         if self.nonfinite == "mask":
-            x = x.keep(finite.all(-1))
-        values = torch.where(finite, x.values, self.get_buffer(f"fill_{name}"))
-        # each pass over the values costs as much as a layer that reads them: the rest is done in place
-        values = values.sub_(self.get_buffer(f"centre_{name}")).div_(self.scale_of(name))
-        if self.scaling != "none":
+            x = x.keep(x.values.isfinite().all(-1))
+        centre, fill = self.get_buffer(f"centre_{name}"), self.get_buffer(f"fill_{name}")
+        # each pass over the values costs as much as a layer that reads them: what can is done in place, and
+        # what replaces values that are not finite is made zero, which takes a fifth of `where`
+        if self.scaling == "none":
+            values = torch.where(x.values.isfinite(), x.values, fill)
+        else:
+            values = (x.values - fill).nan_to_num_(0.0, 0.0, 0.0)
+            if self.scaling == "robust":
+                values += fill - centre
+            values = values.div_(self.scale_of(name))
             values = values.clamp(-self.clip, self.clip)  # in place it has no rule for vmap
         return Sequence(values.mul_(x.mask.unsqueeze(-1)), x.mask, zeroed=True)
 

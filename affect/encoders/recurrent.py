@@ -47,7 +47,7 @@ class _OneLSTM(nn.Module):
 class _Recurrent(Encoder):
     """Layers of a recurrent cell, read over the observed steps alone.
 
-    Write `read`. The backward direction begins with the last observed step and not with padding.
+    The backward direction begins with the last observed step and not with padding.
     """
 
     layer: ClassVar[type[_OneLSTM | nn.GRU]]
@@ -79,23 +79,23 @@ class _Recurrent(Encoder):
         self.project = nn.Linear(width * (1 + bidirectional), out_dim)
 
     def encode(self, x: Sequence) -> Sequence:
-        h = x.values
-        for layer in range(len(self.forwards)):
-            h = self.read(self.dropout(h), x.mask, layer)
+        h, mask = x.values, x.mask
+        # observed steps are moved to the front, so that the recurrence never meets a hole; only a processor
+        # is asked whether there are any, as the answer of another device would have to be waited for
+        holes = h.device.type != "cpu" or bool((mask[:, 1:] & ~mask[:, :-1]).any())
+        if holes:
+            h = _pick(h, torch.argsort((~mask).to(torch.int8), dim=1, stable=True))
+        steps = torch.arange(mask.shape[1], device=mask.device)
+        back = (mask.sum(1, keepdim=True) - 1 - steps).remainder(mask.shape[1])  # observed ones turned round
+        for layer, forwards in enumerate(self.forwards):
+            h = self.dropout(h)
+            states = [forwards(h)[0]]
+            if self.backwards:
+                states.append(_pick(self.backwards[layer](_pick(h, back))[0], back))
+            h = torch.cat(states, -1)
+        if holes:
+            h = _pick(h, (mask.cumsum(1) - 1).clamp(min=0))  # place of an observed step among such
         return x.with_values(self.project(h))
-
-    def read(self, h: Tensor, mask: Tensor, layer: int) -> Tensor:
-        """The states of one layer after the observed steps of `h`, (batch, time, feature)."""
-        # observed steps are moved to the front, so that the recurrence never meets a hole
-        order = torch.argsort((~mask).to(torch.int8), dim=1, stable=True)
-        rank = (mask.cumsum(1) - 1).clamp(min=0)  # place of an observed step among the observed ones
-        h = _pick(h, order)
-        states = [self.forwards[layer](h)[0]]
-        if self.backwards:
-            steps = torch.arange(mask.shape[1], device=mask.device)
-            back = (mask.sum(1, keepdim=True) - 1 - steps).remainder(mask.shape[1])  # turned round
-            states.append(_pick(self.backwards[layer](_pick(h, back))[0], back))
-        return _pick(torch.cat(states, -1), rank)
 
 
 def _pick(values: Tensor, index: Tensor) -> Tensor:
@@ -132,13 +132,17 @@ class LSTMEncoder(_Recurrent):
 
     layer = _OneLSTM
 
-    def read(self, h: Tensor, mask: Tensor, layer: int) -> Tensor:
-        cells = [list(own[layer].parameters()) for own in (self.forwards, self.backwards) if len(own)]
-        # PyTorch's own is faster where little comes in, and knows neither compilers nor `torch.func`
-        faster = h.device.type != "cpu" or h.shape[-1] < 2 * cells[0][1].shape[1]
-        if faster and not (torch.compiler.is_compiling() or _is_mapped(h, cells[0][0])):
-            return super().read(h, mask, layer)
-        return both_ways(h, mask, *cells) if len(cells) == 2 else lstm(h, mask, *cells[0])[0]
+    def encode(self, x: Sequence) -> Sequence:
+        own = [layers for layers in (self.forwards, self.backwards) if len(layers)]
+        h = x.values
+        # PyTorch's own layers know neither compilers nor `torch.func`
+        if not (torch.compiler.is_compiling() or _is_mapped(h, self.project.weight)):
+            return super().encode(x)
+        for cells in zip(*own, strict=True):
+            h = self.dropout(h)
+            weights = [list(cell.parameters()) for cell in cells]
+            h = both_ways(h, x.mask, *weights) if self.backwards else lstm(h, x.mask, *weights[0])[0]
+        return x.with_values(self.project(h))
 
 
 def _is_mapped(*tensors: Tensor) -> bool:

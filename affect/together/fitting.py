@@ -10,6 +10,7 @@ from typing import Any
 import lightning
 import torch
 
+from affect.allocation import keep_freed_memory
 from affect.data.corpus import Corpus
 from affect.data.loading import batches
 from affect.errors import ConfigError
@@ -72,6 +73,7 @@ def fit_together(
     """
     models, seeds, training = list(models), list(seeds), training or Training()
     _check_alike(models, seeds)
+    keep_freed_memory()
     if training.compile or training.precision != "float32":
         raise ConfigError(
             "fit_together: a stack is trained in float32 and not compiled, got "

@@ -1,6 +1,7 @@
 """Training epochs of seven models, beside MMSA's own at the same shapes, widths and batch sizes.
 
 python -m experiments.speed.mmsa --mmsa PYTHON [--lengths mosi full] [--models tfn lmf ...] [--repeats 3]
+                                 [--precision bfloat16]
 python -m experiments.speed.mmsa --mmsa PYTHON --quality [--seeds 3] [--epochs 10]
 
 PYTHON is that of an environment with MMSA 2.2.1 and the same PyTorch:
@@ -29,7 +30,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from lightning.pytorch.callbacks import Callback
@@ -50,7 +51,7 @@ from affect.fusion import (
 )
 from affect.model import FusionModel
 from affect.pooling import LastPooling
-from affect.training import Training, seeded
+from affect.training import Precision, Training, seeded
 from experiments.speed.mmsa_worker import Pace
 from experiments.speed.shaped import FRAMES, SIZES, shaped
 
@@ -117,7 +118,7 @@ def settings() -> dict[str, Setting]:
     }
 
 
-def train(model: str, corpus: Path, seed: int, threads: int, batches: bool) -> None:
+def train(model: str, corpus: Path, seed: int, threads: int, batches: bool, precision: Precision) -> None:
     """Train as `mmsa_worker` does, as long as there are lines."""
     pace = Pace()
     torch.set_num_threads(threads)
@@ -131,7 +132,8 @@ def train(model: str, corpus: Path, seed: int, threads: int, batches: bool) -> N
         def on_train_batch_end(self, *_: Any) -> None:
             pace()
 
-    built, options = setting.build(shaped_corpus, seed), setting.training(epochs=10**6, patience=10**6)
+    built = setting.build(shaped_corpus, seed)
+    options = setting.training(epochs=10**6, patience=10**6, precision=precision)
     pace()
     callbacks = [PacedBatches() if batches else Paced()]
     affect.fit(built, shaped_corpus, seed, training=options, callbacks=callbacks)
@@ -166,8 +168,8 @@ class Worker:
 class Sides:
     """How both sides are begun."""
 
-    def __init__(self, python: Path, folder: Path, threads: int) -> None:
-        self.python, self.folder, self.threads = python, folder, threads
+    def __init__(self, python: Path, folder: Path, threads: int, precision: Precision) -> None:
+        self.python, self.folder, self.threads, self.precision = python, folder, threads, precision
 
     def write(self, lengths: str, aligned: bool, frames: dict[str, int] = FRAMES) -> str:
         """The name of a corpus that is there, as a pickle and as a native file."""
@@ -185,7 +187,8 @@ class Sides:
             command = [str(self.python), "-m", "experiments.speed.mmsa_worker", model]
             return Worker([*command, f"{self.folder / corpus}.pkl", *options])
         command = [sys.executable, "-m", "experiments.speed.mmsa", "--train", model]
-        return Worker([*command, "--corpus", f"{self.folder / corpus}.safetensors", *options])
+        options += ["--corpus", f"{self.folder / corpus}.safetensors", "--precision", self.precision]
+        return Worker([*command, *options])
 
 
 def times(sides: Sides, lengths: str, models: list[str], repeats: int) -> None:
@@ -248,6 +251,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--precision", choices=get_args(Precision), default="float32", help="of affect")
     parser.add_argument("--quality", action="store_true")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=10)
@@ -257,14 +261,14 @@ def main() -> None:
     parser.add_argument("--batches", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.train:
-        train(args.train, Path(args.corpus), int(args.seed), args.threads, args.batches)
+        train(args.train, Path(args.corpus), int(args.seed), args.threads, args.batches, args.precision)
         return
     if args.mmsa is None:
         parser.error("--mmsa: expected the Python of an environment with MMSA")
     with tempfile.TemporaryDirectory() as scratch:
         folder = args.folder or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        sides = Sides(Path(os.path.abspath(args.mmsa)), folder, args.threads)
+        sides = Sides(Path(os.path.abspath(args.mmsa)), folder, args.threads, args.precision)
         if args.quality:
             quality(sides, args.models, args.seeds, args.epochs)
             return
