@@ -152,9 +152,9 @@ def check_heads(who: str, width: int, heads: int) -> None:
 class Attention(nn.Module):
     """Multi-head attention of steps to the observed steps of a context.
 
-    The weights are never materialised: memory grows with the steps, not with their product. Dropout of single
-    weights would cost that (and, on a CPU, 10 times the time), so whole steps of the context are dropped
-    instead, alike for all heads and queries.
+    Memory grows with the steps, not with their product: weights are held only where one side has few steps.
+    Dropout of single weights would cost that everywhere (and, on a CPU, 10 times the time), so whole steps of
+    the context are dropped instead, alike for all heads and queries.
 
     Args:
         dim: feature size of the queries and of what comes out; divisible by `heads`.
@@ -219,12 +219,14 @@ class Attention(nn.Module):
             square = self.sharpness.square()[:, None, None] * size**0.5  # scores are divided by the root
             here, there = (where[:, None, :, None] for where in places)
             asked, offered = [2 * square * here, -square], [there, there.square()]
-        whole = size + len(asked)
-        whole += -whole % 16  # PyTorch's kernel is twice as fast at multiples of 16
-        mixed = F.scaled_dot_product_attention(
-            _beside(query, asked, whole), _beside(key, offered, whole), _beside(value, [], whole),
-            attn_mask=seen[:, None, None, :], scale=size**-0.5,
-        )  # fmt: skip
+        query, key = _beside(query, asked), _beside(key, offered)
+        seen, scale = seen[:, None, None, :], size**-0.5
+        if _few(query, key):
+            scores = ((query * scale) @ key.mT).masked_fill(~seen, -torch.inf)
+            mixed = scores.softmax(-1) @ value
+        else:
+            query, key, value = (_whole(part, query.shape[-1]) for part in (query, key, value))
+            mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=seen, scale=scale)
         out: Tensor = self.out(mixed[..., :size].transpose(1, 2).flatten(2))
         return out * present.unsqueeze(-1)
 
@@ -239,13 +241,23 @@ class Attention(nn.Module):
         return self.query(values), *both.chunk(2, -1)
 
 
-def _beside(values: Tensor, features: list[Tensor], size: int) -> Tensor:
-    """More features beside those of `values`, each alike for all heads or steps, then zeros up to `size`."""
-    lacking = size - values.shape[-1] - len(features)
-    if not (features or lacking):
+def _few(query: Tensor, key: Tensor) -> bool:
+    """Whether the weights are no more than the values, and held sooner than PyTorch's kernel begins."""
+    if query.device.type != "cpu" or torch.compiler.is_compiling():
+        return False
+    return min(query.shape[2], key.shape[2]) <= 32
+
+
+def _beside(values: Tensor, features: list[Tensor]) -> Tensor:
+    """More features beside those of `values`, each broadcast to all heads and steps."""
+    if not features:
         return values
-    parts = [f.to(values.dtype).expand(*values.shape[:-1], 1) for f in features]
-    return torch.cat([values, *parts, values.new_zeros(()).expand(*values.shape[:-1], lacking)], -1)
+    return torch.cat([values, *(f.to(values.dtype).expand(*values.shape[:-1], 1) for f in features)], -1)
+
+
+def _whole(values: Tensor, size: int) -> Tensor:
+    """Zeros behind, up to the multiple of 16 from `size` on: PyTorch's kernel is twice as fast at those."""
+    return F.pad(values, (0, size + -size % 16 - values.shape[-1]))
 
 
 class TransformerLayer(nn.Module):
