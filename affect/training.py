@@ -161,7 +161,8 @@ def fit(
     """Train on the split `train`, choose the epoch on `valid`, then measure `valid` and `test`.
 
     Training is given the corpus without its test split, which `evaluate` alone is handed, afterwards. The
-    same seed gives the same run, also when it was interrupted and resumed.
+    same seed gives the same run, also when it was interrupted and resumed. On Linux the process keeps memory
+    that it frees from then on (`affect.allocation`).
 
     Args:
         model: is trained in place.
