@@ -34,8 +34,8 @@ def faults(first, **variables):
 
 
 def test_freed_memory_is_used_again():
-    assert faults("keep_freed_memory()") < 100 < faults("")
+    assert faults("keep_freed_memory()") < faults("") / 2
 
 
 def test_what_the_user_chose_stays():
-    assert faults("keep_freed_memory()", MALLOC_MMAP_THRESHOLD_="131072") > 100
+    assert faults("keep_freed_memory()", MALLOC_MMAP_THRESHOLD_="131072") > faults("") / 2
