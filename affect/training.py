@@ -26,7 +26,7 @@ from affect import metrics
 from affect.allocation import keep_freed_memory
 from affect.corruption import Corruption
 from affect.data.corpus import Corpus, Split
-from affect.data.loading import batches, by_lengths
+from affect.data.loading import batches
 from affect.data.targets import Target
 from affect.errors import ConfigError, did_you_mean
 from affect.metrics import Array
@@ -364,9 +364,9 @@ def _predict(
     model.eval()
     device = next(model.parameters()).device
     rows: list[pd.DataFrame] = []
-    order = by_lengths(split)
+    loader = batches(split, labels, batch_size, aligned=aligned, by_length=True)
     with torch.inference_mode():
-        for batch in batches(split, labels, batch_size, aligned=aligned, by_length=True):
+        for own, batch in zip(loader.batch_sampler or (), loader, strict=True):
             output = model(batch.to(device).inputs)
             said = model.head.decide(output.prediction).double().cpu()
             wanted = torch.ones(said.shape[:2], dtype=torch.bool)
@@ -378,8 +378,7 @@ def _predict(
             frame = pd.DataFrame(said[wanted].numpy(), columns=columns("prediction", target, target.outputs))
             frame.insert(0, "id", [batch.ids[i] for i in row.tolist()])
             frame.insert(1, "step", step.numpy())
-            frame.index = pd.Index(order[: len(batch)][row.numpy()])
-            order = order[len(batch) :]
+            frame.index = pd.Index([own[i] for i in row.tolist()])
             rows.append(frame)
     return pd.concat(rows).sort_index(kind="stable").reset_index(drop=True)
 

@@ -106,23 +106,11 @@ def batches(
     samples = _Samples(split, target, aligned)
     order: Sampler[list[int]] | list[list[int]]
     if seed is None:
-        rows = by_lengths(split) if by_length else np.arange(len(split))
+        rows = np.argsort(-_lengths(split), kind="stable") if by_length else np.arange(len(split))
         order = [rows[at : at + batch_size].tolist() for at in range(0, len(split), batch_size)]
     else:
         order = Buckets(_lengths(split), batch_size, Shuffle(len(split), seed))
     return DataLoader(samples, batch_sampler=order, collate_fn=_as_it_is, generator=torch.Generator())
-
-
-def by_lengths(split: Split) -> Rows:
-    """The rows of `split`, those of the longest samples first.
-
-    Example:
-        >>> split = affect.load("synthetic")["valid"]
-        >>> sorted(by_lengths(split).tolist()) == list(range(len(split)))
-        True
-    """
-    rows: Rows = np.argsort(-_lengths(split), kind="stable")
-    return rows
 
 
 def _lengths(split: Split) -> Rows:

@@ -18,7 +18,7 @@ from affect import metrics
 from affect.corruption import Corruption, RandomSubset, subsets_of
 from affect.corruption.base import Becomes, Inputs
 from affect.data.corpus import Split
-from affect.data.loading import batches, by_lengths
+from affect.data.loading import batches
 from affect.data.targets import Target
 from affect.files import writing
 from affect.metrics import Array
@@ -175,25 +175,23 @@ def sweep(
     conditions = [*_drawn(grid(model), model, split)]
     aligned = model.needs_alignment if aligned is None else aligned
     loader = batches(split, target.name, batch_size, aligned=aligned, by_length=True)
-    order, places = by_lengths(split), []
     said: list[list[Tensor]] = [[] for _ in range(len(conditions) + 1)]
-    truth, samples = [], []
+    truth, samples, places = [], [], []
     present: dict[str, list[NDArray[np.bool_]]] = {name: [] for name in sorted(split.modalities)}
     device = next(model.parameters()).device
     with torch.inference_mode():
-        for done, batch in enumerate(loader):
+        for done, (own, batch) in enumerate(zip(loader.batch_sampler or (), loader, strict=True), 1):
             batch = batch.to(device)
             for place, prediction in enumerate(_predictions(model, batch, conditions)):
                 said[place].append(prediction[batch.target.mask].double().cpu())
             truth.append(batch.target.values[batch.target.mask].double().cpu())
             rows = batch.target.mask.nonzero()[:, 0].cpu()
-            places.append(order[: len(batch)][rows.numpy()])
-            order = order[len(batch) :]
+            places += [own[row] for row in rows.tolist()]
             samples += [batch.ids[row] for row in rows.tolist()]
             for modality, x in batch.inputs.items():
                 present[modality].append(x.present.cpu()[rows].numpy())
             if progress is not None:
-                progress(done + 1, len(loader))
+                progress(done, len(loader))
     points = [{"condition": "clean", "level": 0.0, "draw": 0}]
     points += [{"condition": c.name, "level": c.level, "draw": draw} for c, draw in conditions]
     found = Sweep(
@@ -206,7 +204,7 @@ def sweep(
         where={"corpus": corpus, "model": name or type(model.fusion).__name__, "seed": seed, "fold": fold,
                "split": split_name},
     )  # fmt: skip
-    return found.take(np.argsort(np.concatenate(places), kind="stable"))  # in the split's order
+    return found.take(np.argsort(places, kind="stable"))  # in the split's order
 
 
 def modality_subsets(becomes: Becomes = "missing") -> Grid:
