@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
+from affect.attention import attend, by_hand
 from affect.errors import ConfigError
-from affect.sequences import Sequence, place
+from affect.sequences import Sequence, observed_first, pick, place
 
 
 def dropout(x: Tensor, rate: float, training: bool = True) -> Tensor:
@@ -152,9 +153,9 @@ def check_heads(who: str, width: int, heads: int) -> None:
 class Attention(nn.Module):
     """Multi-head attention of steps to the observed steps of a context.
 
-    Memory grows with the steps, not with their product: weights are held only where one side has few steps.
-    Dropout of single weights would cost that everywhere (and, on a CPU, 10 times the time), so whole steps of
-    the context are dropped instead, alike for all heads and queries.
+    Memory grows with the steps, not with their product: weights are held only where they are few. Dropout of
+    single weights would cost that everywhere (and, on a CPU, 10 times the time), so whole steps of the
+    context are dropped instead, alike for all heads and queries.
 
     Args:
         dim: feature size of the queries and of what comes out; divisible by `heads`.
@@ -201,63 +202,41 @@ class Attention(nn.Module):
     ) -> Tensor:
         """Attend from every step of `values`, observed or not; `places` are found where none are given."""
         present = context_mask.any(1, keepdim=True)
+        places = places or self.places(mask, context_mask, values.dtype)
         seen = context_mask
         if self.training and self.dropout:
             kept = seen & (torch.rand(seen.shape, device=seen.device) >= self.dropout)
             seen = torch.where(kept.any(1, keepdim=True), kept, seen)
-        seen = seen | ~present  # a softmax over nothing would be NaN
+            if by_hand(values, context, self.out.weight):
+                # what is lost costs nothing; how much is left, another device would have to be waited for
+                left = observed_first(seen)[:, : int(seen.sum(1).amax())]
+                context, seen = pick(context, left), seen.gather(1, left)
+                places = places and (places[0], places[1].gather(1, left))
+        asked: list[Tensor] = []
+        offered: list[Tensor] = []
+        if self.sharpness is not None and places is not None:
+            # -(s (p - q))^2 is 2 s^2 p q - s^2 q^2 and a term that all scores of a query share: two features
+            square = self.sharpness.square()[:, None, None]
+            here, there = (where[:, None, :, None] for where in places)
+            asked, offered = [2 * square * here, -square], [there, there.square()]
         query, key, value = (
             part.view(*part.shape[:2], self.heads, -1).transpose(1, 2)
             for part in self._project(values, context)
         )  # (batch, heads, time, dim / heads)
-        size = query.shape[-1]
-        asked: list[Tensor] = []
-        offered: list[Tensor] = []
-        places = places or self.places(mask, context_mask, values.dtype)
-        if self.sharpness is not None and places is not None:
-            # -(s (p - q))^2 is 2 s^2 p q - s^2 q^2 and a term that all scores of a query share: two features
-            square = self.sharpness.square()[:, None, None] * size**0.5  # scores are divided by the root
-            here, there = (where[:, None, :, None] for where in places)
-            asked, offered = [2 * square * here, -square], [there, there.square()]
-        query, key = _beside(query, asked), _beside(key, offered)
-        seen, scale = seen[:, None, None, :], size**-0.5
-        if _few(query, key):
-            scores = ((query * scale) @ key.mT).masked_fill(~seen, -torch.inf)
-            mixed = scores.softmax(-1) @ value
-        else:
-            query, key, value = (_whole(part, query.shape[-1]) for part in (query, key, value))
-            mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=seen, scale=scale)
-        out: Tensor = self.out(mixed[..., :size].transpose(1, 2).flatten(2))
+        mixed = attend(query, key, value, seen, asked, offered)
+        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return out * present.unsqueeze(-1)
 
     def _project(self, values: Tensor, context: Tensor) -> tuple[Tensor, ...]:
         """Query, key and value, with one product of matrices for all that read the same."""
         key = self.key.weight
-        weights = [self.query.weight, key, self.value.weight]
-        biases = [self.query.bias, key.new_zeros(len(key)), self.value.bias]
+        scale = (len(key) // self.heads) ** -0.5
+        weights = [self.query.weight * scale, key, self.value.weight]
+        biases = [self.query.bias * scale, key.new_zeros(len(key)), self.value.bias]
         if context is values:
             return F.linear(values, torch.cat(weights), torch.cat(biases)).chunk(3, -1)
         both = F.linear(context, torch.cat(weights[1:]), torch.cat(biases[1:]))
-        return self.query(values), *both.chunk(2, -1)
-
-
-def _few(query: Tensor, key: Tensor) -> bool:
-    """Whether the weights are no more than the values, and held sooner than PyTorch's kernel begins."""
-    if query.device.type != "cpu" or torch.compiler.is_compiling():
-        return False
-    return min(query.shape[2], key.shape[2]) <= 32
-
-
-def _beside(values: Tensor, features: list[Tensor]) -> Tensor:
-    """More features beside those of `values`, each broadcast to all heads and steps."""
-    if not features:
-        return values
-    return torch.cat([values, *(f.to(values.dtype).expand(*values.shape[:-1], 1) for f in features)], -1)
-
-
-def _whole(values: Tensor, size: int) -> Tensor:
-    """Zeros behind, up to the multiple of 16 from `size` on: PyTorch's kernel is twice as fast at those."""
-    return F.pad(values, (0, size + -size % 16 - values.shape[-1]))
+        return F.linear(values, weights[0], biases[0]), *both.chunk(2, -1)
 
 
 class TransformerLayer(nn.Module):

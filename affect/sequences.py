@@ -155,6 +155,30 @@ def place(mask: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.where(span > 0, steps.to(dtype) / span.clamp(min=1), 0.5)
 
 
+def observed_first(mask: Tensor) -> Tensor:
+    """Which step comes where, if the observed ones move to the front in their order, (batch, time).
+
+    Example:
+        >>> observed_first(torch.tensor([[False, True, False, True]]))
+        tensor([[1, 3, 0, 2]])
+    """
+    return torch.argsort((~mask).to(torch.int8), dim=1, stable=True)
+
+
+def pick(values: Tensor, index: Tensor) -> Tensor:
+    """Steps `index`, (batch, any time), of `values`, (batch, time, feature).
+
+    Example:
+        >>> pick(torch.tensor([[[1.0], [3.0], [9.0]]]), torch.tensor([[2, 0]]))
+        tensor([[[9.],
+                 [1.]]])
+    """
+    batch, time = values.shape[:2]
+    # whole rows of one long list: much faster than to gather value by value
+    rows = index + time * torch.arange(batch, device=index.device).unsqueeze(1)
+    return values.flatten(0, 1).index_select(0, rows.flatten()).view(*index.shape, -1)
+
+
 @dataclass(frozen=True, eq=False)
 class Batch:
     """Some samples of one split.

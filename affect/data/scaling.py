@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from affect.data.corpus import Split
 from affect.data.quality import Columns
@@ -118,7 +119,7 @@ class Scaler(nn.Module):
             if self.scaling == "robust":
                 values += fill - centre
             values = values.div_(self.scale_of(name))
-            values = values.clamp(-self.clip, self.clip)  # in place it has no rule for vmap
+            values = F.hardtanh_(values, -self.clip, self.clip)  # `clamp_` has no rule for vmap
         return Sequence(values.mul_(x.mask.unsqueeze(-1)), x.mask, zeroed=True)
 
 

@@ -12,7 +12,8 @@ from affect.encoders.base import Encoder
 from affect.errors import ConfigError
 from affect.layers import Dropout
 from affect.recurrence import both_ways, lstm
-from affect.sequences import Sequence
+from affect.sequences import Sequence, observed_first, pick
+from affect.tracing import is_traced
 
 
 class _OneLSTM(nn.Module):
@@ -84,26 +85,18 @@ class _Recurrent(Encoder):
         # is asked whether there are any, as the answer of another device would have to be waited for
         holes = h.device.type != "cpu" or bool((mask[:, 1:] & ~mask[:, :-1]).any())
         if holes:
-            h = _pick(h, torch.argsort((~mask).to(torch.int8), dim=1, stable=True))
+            h = pick(h, observed_first(mask))
         steps = torch.arange(mask.shape[1], device=mask.device)
         back = (mask.sum(1, keepdim=True) - 1 - steps).remainder(mask.shape[1])  # observed ones turned round
         for layer, forwards in enumerate(self.forwards):
             h = self.dropout(h)
             states = [forwards(h)[0]]
             if self.backwards:
-                states.append(_pick(self.backwards[layer](_pick(h, back))[0], back))
+                states.append(pick(self.backwards[layer](pick(h, back))[0], back))
             h = torch.cat(states, -1)
         if holes:
-            h = _pick(h, (mask.cumsum(1) - 1).clamp(min=0))  # place of an observed step among such
+            h = pick(h, (mask.cumsum(1) - 1).clamp(min=0))  # place of an observed step among such
         return x.with_values(self.project(h))
-
-
-def _pick(values: Tensor, index: Tensor) -> Tensor:
-    """Steps `index`, (batch, time), of `values`, (batch, time, feature)."""
-    batch, time = index.shape
-    # whole rows of one long list: much faster than to gather value by value
-    rows = index + time * torch.arange(batch, device=index.device).unsqueeze(1)
-    return values.flatten(0, 1).index_select(0, rows.flatten()).view(batch, time, -1)
 
 
 class LSTMEncoder(_Recurrent):
@@ -136,18 +129,13 @@ class LSTMEncoder(_Recurrent):
         own = [layers for layers in (self.forwards, self.backwards) if len(layers)]
         h = x.values
         # PyTorch's own layers know neither compilers nor `torch.func`
-        if not (torch.compiler.is_compiling() or _is_mapped(h, self.project.weight)):
+        if not is_traced(h, self.project.weight):
             return super().encode(x)
         for cells in zip(*own, strict=True):
             h = self.dropout(h)
             weights = [list(cell.parameters()) for cell in cells]
             h = both_ways(h, x.mask, *weights) if self.backwards else lstm(h, x.mask, *weights[0])[0]
         return x.with_values(self.project(h))
-
-
-def _is_mapped(*tensors: Tensor) -> bool:
-    """Whether `torch.func.vmap` is at work."""
-    return any(torch._C._functorch.is_batchedtensor(x) for x in tensors)
 
 
 class GRUEncoder(_Recurrent):

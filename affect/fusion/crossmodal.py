@@ -18,7 +18,7 @@ class CrossModalTransformer(ProjectedFusion):
     """For every ordered pair of modalities, the steps of one attend to those of the other, layer upon layer.
 
     What a modality learned from each other one then stands side by side, attends to itself, and is pooled.
-    Needs no alignment, and no attention matrix is ever held.
+    Needs no alignment, and memory does not grow with the product of two modalities' steps.
 
     Args:
         dims: feature size of each modality.

@@ -1,0 +1,145 @@
+"""Attention of queries to keys: the weights of a few heads at a time, or PyTorch's kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.nn import functional as F
+
+from affect.tracing import is_traced
+
+HELD = 2**18
+"""Weights that a thread computes at a time: a megabyte, which stays in its cache."""
+KEPT = 2**21
+"""Weights that the backward pass may find: eight megabytes. It computes more of them once more."""
+NEVER = -1e30
+"""A score whose weight is zero; where all keys have it, the weights are equal and not NaN."""
+
+
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    seen: Tensor,
+    asked: Iterable[Tensor] = (),
+    offered: Iterable[Tensor] = (),
+) -> Tensor:
+    """The mean of the values of the keys that are seen, weighted by the softmax of products with a query.
+
+    On a processor the weights are computed for a few heads at a time, so that they do not leave its cache,
+    and where they are many once more in the backward pass; features lie in rows there, which its products
+    want. Heads with more weights, and other devices, are left to PyTorch's kernel.
+
+    Args:
+        query: of every head.
+        key: of every head.
+        value: of every head.
+        seen: which keys are.
+        asked: more features of the queries, of size one each.
+        offered: of the keys, as many.
+    Shapes:
+        query: (batch, heads, time, dim), key: (batch, heads, time of keys, dim),
+        value: (batch, heads, time of keys, any dim), seen: (batch, time of keys), asked and offered:
+        broadcast to (batch, heads, time, 1) -> (batch, heads, time, dim of the values)
+    Missing:
+        a key that is not seen has no weight; where none is, whatever comes out is finite.
+    Example:
+        >>> query, key = torch.zeros(1, 1, 1, 2), torch.zeros(1, 1, 3, 2)
+        >>> value, seen = torch.tensor([[[[1.0], [3.0], [9.0]]]]), torch.tensor([[True, True, False]])
+        >>> attend(query, key, value, seen)
+        tensor([[[[2.]]]])
+    """
+    if not by_hand(query, key, value) or query.shape[2] * key.shape[2] > HELD:
+        seen = seen | ~seen.any(1, keepdim=True)  # a softmax over nothing would be NaN
+        query, key = _beside(query, asked, -1), _beside(key, offered, -1)
+        size = max(query.shape[-1], value.shape[-1])
+        query, key, wide = (F.pad(x, (0, size + -size % 16 - x.shape[-1])) for x in (query, key, value))
+        mixed = F.scaled_dot_product_attention(query, key, wide, attn_mask=seen[:, None, None], scale=1.0)
+        return mixed[..., : value.shape[-1]]
+    dtype = torch.promote_types(query.dtype, torch.float32)
+    with torch.autocast("cpu", enabled=False):
+        parts = [part.to(dtype).mT for part in (query, key, value)]
+        hidden = torch.zeros_like(seen, dtype=dtype).masked_fill_(~seen, NEVER)
+        features = [*(part.mT for part in asked), hidden.new_ones(1, 1, 1, 1)]
+        parts[0] = _beside(parts[0], features, -2)
+        parts[1] = _beside(parts[1], [*(part.mT for part in offered), hidden[:, None, None]], -2)
+        rows = [part.flatten(0, 1).contiguous() for part in parts]
+        keep = torch.is_grad_enabled() and len(rows[0]) * query.shape[2] * key.shape[2] <= KEPT
+        found: Tensor = _Mixed.apply(*rows, keep)[0]  # type: ignore[no-untyped-call]  # torch's own
+    return found.view(*query.shape[:2], *found.shape[1:]).mT.to(query.dtype)
+
+
+def by_hand(*tensors: Tensor) -> bool:
+    """Whether these are on a processor, and nobody looks on.
+
+    Example:
+        >>> by_hand(torch.ones(2))
+        True
+    """
+    return all(x.device.type == "cpu" for x in tensors) and not is_traced(*tensors)
+
+
+class _Mixed(Function):
+    """(query, key, value) -> weighted values, and weights if they are kept; axes are (row, feature, time)."""
+
+    @staticmethod
+    def forward(query: Tensor, key: Tensor, value: Tensor, keep: bool) -> tuple[Tensor, Tensor]:
+        mixed = value.new_empty(*value.shape[:2], query.shape[2])
+        kept = query.new_empty(len(query) if keep else 0, query.shape[2], key.shape[2])
+        for rows, scores, weights in _pieces(query, key, kept):
+            torch.bmm(query[rows].mT, key[rows], out=scores)
+            torch.softmax(scores, -1, out=weights)
+            torch.bmm(value[rows], weights.mT, out=mixed[rows])
+        return mixed, kept
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.save_for_backward(*inputs[:-1], *output)
+        ctx.mark_non_differentiable(output[1])
+        ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
+        if grad is None:
+            return None, None, None, None
+        query, key, value, mixed, kept = ctx.saved_tensors
+        if torch.is_grad_enabled():  # for second derivatives
+            again = value @ (query.mT @ key).softmax(-1).mT
+            return *torch.autograd.grad(again, (query, key, value), grad, create_graph=True), None
+        of_query, of_key, of_value = map(torch.empty_like, (query, key, value))
+        grad = grad.contiguous()
+        # a softmax takes from the gradient of a row's weights their mean: one more feature
+        less = torch.cat([grad, -(grad * mixed).sum(1, keepdim=True)], 1)
+        more = torch.cat([value, torch.ones_like(value[:, :1])], 1)
+        for rows, change, weights in _pieces(query, key, kept):
+            if not len(kept):
+                torch.bmm(query[rows].mT, key[rows], out=change)
+                torch.softmax(change, -1, out=weights)
+            torch.bmm(grad[rows], weights, out=of_value[rows])
+            torch.bmm(less[rows].mT, more[rows], out=change).mul_(weights)
+            torch.bmm(key[rows], change.mT, out=of_query[rows])
+            torch.bmm(query[rows], change, out=of_key[rows])
+        return of_query, of_key, of_value, None
+
+
+def _pieces(query: Tensor, key: Tensor, kept: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Some rows, and twice memory of (row, time, time of keys) for them; the second in `kept`, if any is."""
+    shape = query.shape[2], key.shape[2]
+    at_once = min(len(query), max(1, torch.get_num_threads() * HELD // max(1, shape[0] * shape[1])))
+    scores = query.new_empty(at_once, *shape)
+    weights = scores if len(kept) else torch.empty_like(scores)
+    for start in range(0, len(query), at_once):
+        rows = slice(start, min(start + at_once, len(query)))
+        many = rows.stop - start
+        yield rows, scores[:many], kept[rows] if len(kept) else weights[:many]
+
+
+def _beside(values: Tensor, features: Iterable[Tensor], dim: int) -> Tensor:
+    """More features behind those of `values` along `dim`, each broadcast to all heads and steps."""
+    shape = list(values.shape)
+    shape[dim] = 1
+    return torch.cat([values, *(f.to(values.dtype).expand(shape) for f in features)], dim)

@@ -1,0 +1,114 @@
+"""Attention of queries to keys."""
+
+import pytest
+import torch
+from torch.autograd import gradcheck, gradgradcheck
+
+from affect import attention, layers
+from affect.attention import attend
+from affect.layers import Attention
+
+
+@pytest.fixture
+def given():
+    """Queries, keys and values of three heads, and which keys are seen: none of the third sample."""
+    torch.manual_seed(0)
+    shapes = (4, 3, 5, 2), (4, 3, 7, 2), (4, 3, 7, 6)
+    parts = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
+    seen = torch.rand(4, 7) < 0.6
+    seen[2], seen[3] = False, True
+    return *parts, seen
+
+
+def formula(query, key, value, seen):
+    return (query @ key.mT).masked_fill(~seen[:, None, None], -torch.inf).softmax(-1) @ value
+
+
+@pytest.mark.parametrize("way", ["hand", "hand, a head at a time", "hand, not kept", "PyTorch's kernel"])
+def test_attention_is_its_formula(given, way, monkeypatch):
+    if way == "hand, a head at a time":
+        monkeypatch.setattr(attention, "HELD", 35)
+        monkeypatch.setattr(torch, "get_num_threads", lambda: 5)  # of twelve heads: 5, 5 and 2
+    if way == "hand, not kept":
+        monkeypatch.setattr(attention, "KEPT", 0)
+    if way == "PyTorch's kernel":
+        monkeypatch.setattr(attention, "HELD", 0)
+    *parts, seen = given
+    some = seen.any(1)
+    found, expected = (f(*parts, seen)[some] for f in (attend, formula))
+    assert torch.allclose(found, expected)
+    weights = torch.randn_like(found)
+    gradients = [torch.autograd.grad((x * weights).sum(), parts) for x in (found, expected)]
+    for ours, theirs in zip(*gradients, strict=True):
+        assert torch.allclose(ours[some], theirs[some])
+
+
+def test_where_no_key_is_seen_all_is_finite(given):
+    *parts, seen = given
+    found = attend(*parts, seen & False)
+    gradients = torch.autograd.grad(found.square().sum(), parts)
+    assert all(x.isfinite().all() for x in (found, *gradients))
+
+
+def test_features_beside_are_multiplied_too(given):
+    query, key, value, seen = given
+    asked = torch.randn(3, 1, 1, dtype=torch.float64), torch.randn(4, 1, 5, 1, dtype=torch.float64)
+    offered = torch.randn(4, 1, 7, 1, dtype=torch.float64), torch.randn(3, 7, 1, dtype=torch.float64)
+    found = attend(query, key, value, seen, asked, offered)
+    scores = sum(a * o.mT for a, o in zip(asked, offered, strict=True)) + query @ key.mT
+    expected = scores.masked_fill(~seen[:, None, None], -torch.inf).softmax(-1) @ value
+    assert torch.allclose(found[seen.any(1)], expected[seen.any(1)])
+
+
+@pytest.mark.parametrize("kept", [0, 2**21])
+def test_its_derivatives_are_right_twice(given, kept, monkeypatch):
+    monkeypatch.setattr(attention, "KEPT", kept)
+    *parts, seen = given
+    seen[2] = True
+
+    def mixed(*parts):
+        return attend(*parts, seen)
+
+    assert gradcheck(mixed, parts)
+    assert gradgradcheck(mixed, parts)
+
+
+def test_half_precision_computes_scores_in_single():
+    query = torch.full((1, 1, 1, 1), 300.0, dtype=torch.bfloat16)
+    key = (
+        torch.tensor([1.0, 1.0078125]).bfloat16().view(1, 1, 2, 1)
+    )  # scores 300 and 302.34, which is no bfloat16
+    value = torch.tensor([0.0, 1.0]).bfloat16().view(1, 1, 2, 1)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = attend(query, key, value, torch.ones(1, 2, dtype=torch.bool))
+    assert found.dtype == torch.bfloat16
+    assert found.item() == pytest.approx(torch.tensor(300 * 0.0078125).sigmoid().item(), abs=2**-8)
+
+
+@pytest.mark.parametrize("local", [False, True])
+@pytest.mark.parametrize("own", [False, True])
+def test_lost_steps_are_not_computed(local, own, monkeypatch):
+    """What is lost in training is left out by hand, and masked elsewhere."""
+    torch.manual_seed(0)
+    layer = Attention(8, heads=2, dropout=0.5, local=local).double()
+    x = torch.randn(3, 20, 8, dtype=torch.float64)
+    mask = torch.rand(3, 20) < 0.7
+    mask[1] = False
+    context, context_mask = (x, mask) if own else (torch.randn(3, 9, 8, dtype=torch.float64), mask[:, 4:13])
+    sizes = []
+    monkeypatch.setattr(layers, "attend", lambda *given: sizes.append(given[1].shape[2]) or attend(*given))
+
+    def run():
+        torch.manual_seed(1)
+        layer.zero_grad()
+        found = layer(x, mask, context, context_mask)
+        found.square().sum().backward()
+        return found, [p.grad for p in layer.parameters()]
+
+    by_hand = run()
+    monkeypatch.setattr(layers, "by_hand", lambda *_: False)
+    masked = run()
+    assert torch.allclose(by_hand[0], masked[0])
+    for ours, theirs in zip(by_hand[1], masked[1], strict=True):
+        assert torch.allclose(ours, theirs)
+    assert sizes[0] < sizes[1] == context.shape[1]
