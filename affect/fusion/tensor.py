@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from torch import Tensor, nn
+from torch.autograd import Function
 from torch.nn import functional as F
 
 from affect.errors import ConfigError
@@ -71,8 +72,8 @@ class TensorFusion(VectorFusion):
             return self.project(factors[0])  # type: ignore[no-any-return]
         # the product is never whole: the weights meet that of the last factors first, then that of the others
         first, last = _product(factors[: self.cut]), _product(factors[self.cut :])
-        met = self.project.weight.view(-1, last.shape[1]) @ last.T
-        met = met.view(self.out_dim, first.shape[1], -1)  # (out_dim, entries of the first product, batch)
+        weight = self.project.weight.view(self.out_dim, first.shape[1], last.shape[1])
+        met: Tensor = _Met.apply(weight, last)  # type: ignore[no-untyped-call]  # torch's own
         return torch.einsum("oeb,be->bo", met, first) + self.project.bias
 
 
@@ -80,6 +81,30 @@ def _cut(sizes: list[int], out_dim: int) -> int:
     """How many factors make up the first product, so that least is held besides the weights."""
     held = {n: (out_dim + 1) * math.prod(sizes[:n]) + math.prod(sizes[n:]) for n in range(1, len(sizes))}
     return min(held, key=held.__getitem__, default=1)
+
+
+class _Met(Function):
+    """weight @ rows.T, (out_dim, entries, size) and (batch, size) -> (out_dim, entries, batch).
+
+    The gradient of the weights, as large as they are, is written in blocks: as one product it takes a
+    processor twice as long.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(weight: Tensor, rows: Tensor) -> Tensor:
+        return (weight.flatten(0, 1) @ rows.mT).view(*weight.shape[:2], len(rows))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+        weight, rows = ctx.saved_tensors
+        of_weight = torch.bmm(grad, rows.expand(len(grad), *rows.shape))
+        return of_weight, grad.flatten(0, 1).mT @ weight.flatten(0, 1)
 
 
 def _product(factors: list[Tensor]) -> Tensor:
