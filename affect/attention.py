@@ -55,6 +55,7 @@ def attend(
     """
     if not by_hand(query, key, value) or query.shape[2] * key.shape[2] > HELD:
         seen = seen | ~seen.any(1, keepdim=True)  # a softmax over nothing would be NaN
+        asked, offered = _in_parts(asked, offered, query.dtype)
         query, key = _beside(query, asked, -1), _beside(key, offered, -1)
         size = max(query.shape[-1], value.shape[-1])
         query, key, wide = (F.pad(x, (0, size + -size % 16 - x.shape[-1])) for x in (query, key, value))
@@ -71,6 +72,22 @@ def attend(
         keep = torch.is_grad_enabled() and len(rows[0]) * query.shape[2] * key.shape[2] <= KEPT
         found: Tensor = _Mixed.apply(*rows, keep)[0]  # type: ignore[no-untyped-call]  # torch's own
     return found.view(*query.shape[:2], *found.shape[1:]).mT.to(query.dtype)
+
+
+def _in_parts(
+    asked: Iterable[Tensor], offered: Iterable[Tensor], dtype: torch.dtype
+) -> tuple[Iterable[Tensor], Iterable[Tensor]]:
+    """The features; where `dtype` is of half precision, each as three whose products sum up to its own.
+
+    Such products may be large and cancel out: of what is rounded once, nothing would be left.
+    """
+    if torch.promote_types(dtype, torch.float32) == dtype:
+        return asked, offered
+    queries, keys = ([(x.to(dtype), x - x.to(dtype)) for x in features] for features in (asked, offered))
+    return (
+        [part for whole, rest in queries for part in (whole, whole, rest)],
+        [part for whole, rest in keys for part in (whole, rest, whole)],
+    )
 
 
 def by_hand(*tensors: Tensor) -> bool:

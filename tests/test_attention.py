@@ -112,3 +112,19 @@ def test_lost_steps_are_not_computed(local, own, monkeypatch):
     for ours, theirs in zip(by_hand[1], masked[1], strict=True):
         assert torch.allclose(ours, theirs)
     assert sizes[0] < sizes[1] == context.shape[1]
+
+
+@pytest.mark.parametrize("held", [0, 2**18])
+def test_half_precision_keeps_where_steps_stand(held, monkeypatch):
+    """Heads lean to the same moment by scores that are large and cancel out."""
+    monkeypatch.setattr(attention, "HELD", held)
+    torch.manual_seed(0)
+    layer, x, mask = (
+        Attention(8, heads=4, local=True),
+        torch.randn(3, 60, 8),
+        torch.ones(3, 60, dtype=torch.bool),
+    )
+    with torch.autocast("cpu", torch.bfloat16):
+        found = layer(x, mask, x, mask).double()
+    expected = layer.double()(x.double(), mask, x.double(), mask)
+    assert (found - expected).norm() < 0.02 * expected.norm()
