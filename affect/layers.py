@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
-from affect.attention import attend, by_hand
+from affect.attending import attend, by_hand
 from affect.errors import ConfigError
 from affect.sequences import Sequence, observed_first, pick, place
 

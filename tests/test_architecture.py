@@ -12,9 +12,9 @@ import affect
 
 ROOT = Path(affect.__file__).parent
 ORDER = [
-    {"allocation", "errors", "files", "workers", "studies"},
+    {"allocation", "errors", "files", "tracing", "workers", "studies"},
     {"sequences"},
-    {"pooling", "layers", "recurrence"},
+    {"attending", "pooling", "layers", "recurrence"},
     {"metrics", "data"},
     {"outputs", "corruption"},
     {"encoders", "imputation", "fusion", "heads", "objectives"},

@@ -10,8 +10,9 @@ PYTHON is that of an environment with MMSA 2.2.1 and the same PyTorch:
 
 Both read the same generated pickles in CMU-MOSI's shape (`experiments.speed.shaped`); affect converts its own
 to its native file before. Each model of each side has a process; they train epoch by epoch in turn, with
-their validation, and the other one waits. The first epoch does not count. Of the cross-modal transformer the
-median training batch stands for the epoch where all are alike: MMSA's always, affect's at full length.
+their validation, and the other one waits. The first epoch does not count. The cross-modal transformer's
+epochs are without validation on both sides, and its median batch stands for all where they are alike: MMSA's
+always, affect's at full length.
 
 --quality: mean absolute error on the validation split after as many epochs, over seeds. The cross-modal
 transformer is given fewer frames there, or MMSA would take a day.
@@ -132,6 +133,12 @@ def train(model: str, corpus: Path, seed: int, threads: int, batches: bool, prec
         def on_train_batch_end(self, *_: Any) -> None:
             pace()
 
+        def on_validation_start(self, *_: Any) -> None:
+            pace.stop()
+
+        def on_validation_end(self, *_: Any) -> None:
+            pace.start()
+
     built = setting.build(shaped_corpus, seed)
     options = setting.training(epochs=10**6, patience=10**6, precision=precision)
     pace()
@@ -202,16 +209,17 @@ def times(sides: Sides, lengths: str, models: list[str], repeats: int) -> None:
     for model in models:
         corpus = sides.write(lengths, model in ALIGNED)
         slow = model == "mult"
-        batches = {"affect": slow and lengths == "full", "MMSA": slow}
-        workers = {side: sides.begin(side, model, corpus, batches=each) for side, each in batches.items()}
-        seconds = {side: [worker.go()["seconds"]] for side, worker in workers.items()}
-        for _ in range(repeats):
-            for side, worker in workers.items():
-                seconds[side].append(worker.go()["seconds"])
-        peak = {side: worker.end() / 1e6 for side, worker in workers.items()}
         steps = -(-SIZES["train"] // settings()[model].batch_size)
+        alike = {"affect": lengths == "full", "MMSA": True}
+        workers = {side: sides.begin(side, model, corpus, batches=slow) for side in alike}
+        seconds: dict[str, list[float]] = {side: [] for side in alike}
+        for _ in range(1 + repeats):
+            for side, worker in workers.items():
+                at_once = steps if slow and not alike[side] else 1
+                seconds[side].append(sum(worker.go()["seconds"] for _ in range(at_once)))
+        peak = {side: worker.end() / 1e6 for side, worker in workers.items()}
         epoch = {
-            side: statistics.median(found[1:]) * (steps if batches[side] else 1)
+            side: statistics.median(found[1:]) * (steps if slow and alike[side] else 1)
             for side, found in seconds.items()
         }
         ratios.append(epoch["MMSA"] / epoch["affect"])

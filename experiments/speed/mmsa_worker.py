@@ -31,6 +31,7 @@ class Pace:
         self.out = os.fdopen(os.dup(1), "w")  # what is trained may print what it likes
         os.dup2(2, 1)
         self.begin: float | None = None
+        self.stopped = 0.0
 
     def __call__(self, **figures: Any) -> None:
         """Tell, and wait."""
@@ -40,6 +41,15 @@ class Pace:
             self.say(peak=peak())
             os._exit(0)
         self.begin = time.perf_counter()
+
+    def stop(self) -> None:
+        """What comes now does not count."""
+        self.stopped = time.perf_counter()
+
+    def start(self) -> None:
+        """Count again."""
+        if self.begin is not None:
+            self.begin += time.perf_counter() - self.stopped
 
     def say(self, **figures: Any) -> None:
         """One line of JSON."""

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
 
-from affect import attention, layers
-from affect.attention import attend
+from affect import attending, layers
+from affect.attending import attend
 from affect.layers import Attention
 
 
@@ -27,12 +27,12 @@ def formula(query, key, value, seen):
 @pytest.mark.parametrize("way", ["hand", "hand, a head at a time", "hand, not kept", "PyTorch's kernel"])
 def test_attention_is_its_formula(given, way, monkeypatch):
     if way == "hand, a head at a time":
-        monkeypatch.setattr(attention, "HELD", 35)
+        monkeypatch.setattr(attending, "HELD", 35)
         monkeypatch.setattr(torch, "get_num_threads", lambda: 5)  # of twelve heads: 5, 5 and 2
     if way == "hand, not kept":
-        monkeypatch.setattr(attention, "KEPT", 0)
+        monkeypatch.setattr(attending, "KEPT", 0)
     if way == "PyTorch's kernel":
-        monkeypatch.setattr(attention, "HELD", 0)
+        monkeypatch.setattr(attending, "HELD", 0)
     *parts, seen = given
     some = seen.any(1)
     found, expected = (f(*parts, seen)[some] for f in (attend, formula))
@@ -62,7 +62,7 @@ def test_features_beside_are_multiplied_too(given):
 
 @pytest.mark.parametrize("kept", [0, 2**21])
 def test_its_derivatives_are_right_twice(given, kept, monkeypatch):
-    monkeypatch.setattr(attention, "KEPT", kept)
+    monkeypatch.setattr(attending, "KEPT", kept)
     *parts, seen = given
     seen[2] = True
 
@@ -117,7 +117,7 @@ def test_lost_steps_are_not_computed(local, own, monkeypatch):
 @pytest.mark.parametrize("held", [0, 2**18])
 def test_half_precision_keeps_where_steps_stand(held, monkeypatch):
     """Heads lean to the same moment by scores that are large and cancel out."""
-    monkeypatch.setattr(attention, "HELD", held)
+    monkeypatch.setattr(attending, "HELD", held)
     torch.manual_seed(0)
     layer, x, mask = (
         Attention(8, heads=4, local=True),
