@@ -12,10 +12,10 @@ from torch.nn import functional as F
 
 from affect.tracing import is_traced
 
-HELD = 2**18
-"""Weights that a thread computes at a time: a megabyte, which stays in its cache."""
-KEPT = 2**21
-"""Weights that the backward pass may find: eight megabytes. It computes more of them once more."""
+HELD = 2**19
+"""Weights that a thread computes at a time: two megabytes, which stay in its cache."""
+KEPT = 2**23
+"""Weights that the backward pass may find: thirty-two megabytes. It computes more of them once more."""
 NEVER = -1e30
 """A score whose weight is zero; where all keys have it, the weights are equal and not NaN."""
 
