@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import affect
+import affect.baselines
+import affect.data.alignment
 
 ROOT = Path(affect.__file__).parent
 ORDER = [
