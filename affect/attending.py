@@ -126,7 +126,9 @@ class _Mixed(Function):
         query, key, value, mixed, kept = ctx.saved_tensors
         if torch.is_grad_enabled():  # for second derivatives
             again = value @ (query.mT @ key).softmax(-1).mT
-            return *torch.autograd.grad(again, (query, key, value), grad, create_graph=True), None
+            wanted = [x for x in (query, key, value) if x.requires_grad]
+            found = iter(torch.autograd.grad(again, wanted, grad, create_graph=True))
+            return *(next(found) if x.requires_grad else None for x in (query, key, value)), None
         of_query, of_key, of_value = map(torch.empty_like, (query, key, value))
         grad = grad.contiguous()
         # a softmax takes from the gradient of a row's weights their mean: one more feature
@@ -146,7 +148,7 @@ class _Mixed(Function):
 def _pieces(query: Tensor, key: Tensor, kept: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """Some rows, and twice memory of (row, time, time of keys) for them; the second in `kept`, if any is."""
     shape = query.shape[2], key.shape[2]
-    at_once = min(len(query), max(1, torch.get_num_threads() * HELD // max(1, shape[0] * shape[1])))
+    at_once = max(1, min(len(query), torch.get_num_threads() * HELD // max(1, shape[0] * shape[1])))
     scores = query.new_empty(at_once, *shape)
     weights = scores if len(kept) else torch.empty_like(scores)
     for start in range(0, len(query), at_once):

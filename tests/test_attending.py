@@ -73,6 +73,22 @@ def test_its_derivatives_are_right_twice(given, kept, monkeypatch):
     assert gradgradcheck(mixed, parts)
 
 
+def test_a_query_that_does_not_learn_has_no_derivatives(given):
+    query, *parts, seen = given
+    seen[2] = True
+    assert gradgradcheck(lambda *parts: attend(query.detach(), *parts, seen), parts)
+
+
+@pytest.mark.parametrize(("batch", "time", "keys"), [(0, 5, 7), (4, 0, 7), (4, 5, 0)])
+def test_nothing_to_attend_to_or_from(batch, time, keys):
+    query, key, value = (torch.ones(batch, 3, n, 2, requires_grad=True) for n in (time, keys, keys))
+    found = attend(query, key, value, torch.ones(batch, keys, dtype=torch.bool))
+    assert found.shape == (batch, 3, time, 2)
+    found.sum().backward()
+    assert not found.any()
+    assert not any(x.grad.any() for x in (query, key, value))
+
+
 def test_half_precision_computes_scores_in_single():
     query = torch.full((1, 1, 1, 1), 300.0, dtype=torch.bfloat16)
     key = (
