@@ -15,6 +15,7 @@ from affect.errors import ConfigError
 from affect.fusion.base import VectorFusion
 from affect.layers import Dropout
 from affect.pooling import Pooling
+from affect.tracing import is_traced
 
 
 class TensorFusion(VectorFusion):
@@ -73,7 +74,8 @@ class TensorFusion(VectorFusion):
         # the product is never whole: the weights meet that of the last factors first, then that of the others
         first, last = _product(factors[: self.cut]), _product(factors[self.cut :])
         weight = self.project.weight.view(self.out_dim, first.shape[1], last.shape[1])
-        met: Tensor = _Met.apply(weight, last)  # type: ignore[no-untyped-call]  # torch's own
+        plain = is_traced(weight, last) or torch.is_autocast_enabled(weight.device.type)
+        met = weight @ last.mT if plain else _Met.apply(weight, last)  # type: ignore[no-untyped-call]
         return torch.einsum("oeb,be->bo", met, first) + self.project.bias
 
 
@@ -89,8 +91,6 @@ class _Met(Function):
     The gradient of the weights, as large as they are, is written in blocks: as one product it takes a
     processor twice as long.
     """
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(weight: Tensor, rows: Tensor) -> Tensor:
