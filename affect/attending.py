@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional as F
 
-from affect.tracing import is_traced
+from affect.tracing import by_hand
 
 HELD = 2**19
 """Weights that a thread computes at a time: two megabytes, which stay in its cache."""
@@ -88,16 +88,6 @@ def _in_parts(
         [part for whole, rest in queries for part in (whole, whole, rest)],
         [part for whole, rest in keys for part in (whole, rest, whole)],
     )
-
-
-def by_hand(*tensors: Tensor) -> bool:
-    """Whether these are on a processor, and nobody looks on.
-
-    Example:
-        >>> by_hand(torch.ones(2))
-        True
-    """
-    return all(x.device.type == "cpu" for x in tensors) and not is_traced(*tensors)
 
 
 class _Mixed(Function):

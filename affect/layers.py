@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
-from affect.attending import attend, by_hand
+from affect.attending import attend
 from affect.errors import ConfigError
 from affect.sequences import Sequence, observed_first, pick, place
+from affect.tracing import by_hand
 
 
 def dropout(x: Tensor, rate: float, training: bool = True) -> Tensor:

@@ -14,3 +14,13 @@ def is_traced(*tensors: Tensor) -> bool:
         (False, 1.0)
     """
     return torch.compiler.is_compiling() or any(torch._C._functorch.is_batchedtensor(x) for x in tensors)
+
+
+def by_hand(*tensors: Tensor) -> bool:
+    """Whether these are on a processor, and nobody looks on.
+
+    Example:
+        >>> by_hand(torch.ones(2))
+        True
+    """
+    return all(x.device.type == "cpu" for x in tensors) and not is_traced(*tensors)

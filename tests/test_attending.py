@@ -24,9 +24,9 @@ def formula(query, key, value, seen):
     return (query @ key.mT).masked_fill(~seen[:, None, None], -torch.inf).softmax(-1) @ value
 
 
-@pytest.mark.parametrize("way", ["hand", "hand, a head at a time", "hand, not kept", "PyTorch's kernel"])
+@pytest.mark.parametrize("way", ["hand", "hand, in pieces", "hand, not kept", "PyTorch's kernel"])
 def test_attention_is_its_formula(given, way, monkeypatch):
-    if way == "hand, a head at a time":
+    if way == "hand, in pieces":
         monkeypatch.setattr(attending, "HELD", 35)
         monkeypatch.setattr(torch, "get_num_threads", lambda: 5)  # of twelve heads: 5, 5 and 2
     if way == "hand, not kept":
@@ -91,9 +91,8 @@ def test_nothing_to_attend_to_or_from(batch, time, keys):
 
 def test_half_precision_computes_scores_in_single():
     query = torch.full((1, 1, 1, 1), 300.0, dtype=torch.bfloat16)
-    key = (
-        torch.tensor([1.0, 1.0078125]).bfloat16().view(1, 1, 2, 1)
-    )  # scores 300 and 302.34, which is no bfloat16
+    # scores are 300 and 302.34, which is no bfloat16
+    key = torch.tensor([1.0, 1.0078125]).bfloat16().view(1, 1, 2, 1)
     value = torch.tensor([0.0, 1.0]).bfloat16().view(1, 1, 2, 1)
     with torch.autocast("cpu", torch.bfloat16):
         found = attend(query, key, value, torch.ones(1, 2, dtype=torch.bool))

@@ -15,7 +15,7 @@ from affect.errors import ConfigError
 from affect.fusion.base import VectorFusion
 from affect.layers import Dropout
 from affect.pooling import Pooling
-from affect.tracing import is_traced
+from affect.tracing import by_hand
 
 
 class TensorFusion(VectorFusion):
@@ -74,8 +74,8 @@ class TensorFusion(VectorFusion):
         # the product is never whole: the weights meet that of the last factors first, then that of the others
         first, last = _product(factors[: self.cut]), _product(factors[self.cut :])
         weight = self.project.weight.view(self.out_dim, first.shape[1], last.shape[1])
-        plain = is_traced(weight, last) or torch.is_autocast_enabled(weight.device.type)
-        met = weight @ last.mT if plain else _Met.apply(weight, last)  # type: ignore[no-untyped-call]
+        blocks = by_hand(weight, last) and not torch.is_autocast_enabled("cpu")
+        met = _Met.apply(weight, last) if blocks else weight @ last.mT  # type: ignore[no-untyped-call]
         return torch.einsum("oeb,be->bo", met, first) + self.project.bias
 
 
