@@ -210,7 +210,7 @@ class Attention(nn.Module):
             seen = torch.where(kept.any(1, keepdim=True), kept, seen)
             if by_hand(values, context, self.out.weight):
                 # what is lost costs nothing; how much is left, another device would have to be waited for
-                left = observed_first(seen)[:, : int(seen.sum(1).amax())]
+                left = observed_first(seen)[:, : max(seen.sum(1).tolist(), default=0)]
                 context, seen = pick(context, left), seen.gather(1, left)
                 places = places and (places[0], places[1].gather(1, left))
         asked: list[Tensor] = []
@@ -221,7 +221,7 @@ class Attention(nn.Module):
             here, there = (where[:, None, :, None] for where in places)
             asked, offered = [2 * square * here, -square], [there, there.square()]
         query, key, value = (
-            part.view(*part.shape[:2], self.heads, -1).transpose(1, 2)
+            part.view(*part.shape[:2], self.heads, part.shape[-1] // self.heads).transpose(1, 2)
             for part in self._project(values, context)
         )  # (batch, heads, time, dim / heads)
         mixed = attend(query, key, value, seen, asked, offered)

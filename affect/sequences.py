@@ -176,7 +176,7 @@ def pick(values: Tensor, index: Tensor) -> Tensor:
     batch, time = values.shape[:2]
     # whole rows of one long list: much faster than to gather value by value
     rows = index + time * torch.arange(batch, device=index.device).unsqueeze(1)
-    return values.flatten(0, 1).index_select(0, rows.flatten()).view(*index.shape, -1)
+    return values.flatten(0, 1).index_select(0, rows.flatten()).view(*index.shape, values.shape[-1])
 
 
 @dataclass(frozen=True, eq=False)

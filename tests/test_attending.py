@@ -129,6 +129,14 @@ def test_lost_steps_are_not_computed(local, own, monkeypatch):
     assert sizes[0] < sizes[1] == context.shape[1]
 
 
+@pytest.mark.parametrize("batch", [0, 3])
+def test_no_step_is_left_of_any_sample(batch):
+    layer, x = Attention(8, heads=2, dropout=0.5, local=True), torch.randn(batch, 5, 8)
+    found = layer(x, torch.ones(batch, 5, dtype=torch.bool), x + 1, torch.zeros(batch, 5, dtype=torch.bool))
+    found.sum().backward()
+    assert torch.equal(found, torch.zeros(batch, 5, 8))
+
+
 @pytest.mark.parametrize("held", [0, 2**18])
 def test_half_precision_keeps_where_steps_stand(held, monkeypatch):
     """Heads lean to the same moment by scores that are large and cancel out."""

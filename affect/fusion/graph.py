@@ -15,7 +15,7 @@ from affect.errors import ConfigError
 from affect.fusion.base import Extras, Fusion, VectorFusion
 from affect.layers import Dropout, check_heads, feedforward, perceptron, softmax_over
 from affect.pooling import Pooling
-from affect.sequences import Sequence, join, place
+from affect.sequences import Sequence, join, observed_first, place
 
 Set: TypeAlias = tuple[str, ...]
 """Modalities by name."""
@@ -188,7 +188,7 @@ class TemporalGraphFusion(Fusion):
             kind: list[Tensor] = []
             mask: list[Tensor] = []
             for b, other in enumerate(inputs.values()):
-                order = torch.argsort((~other.mask).to(torch.int8), dim=1, stable=True)  # observed ones first
+                order = observed_first(other.mask)
                 at = _nearest(x.mask, other.mask, order).unsqueeze(-1) + offset
                 there = (at >= 0) & (at < other.lengths[:, None, None]) & x.mask.unsqueeze(-1)
                 known = at.clamp(0, other.time - 1).flatten(1)

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from affect.errors import ConfigError, ShapeError, did_you_mean
-from affect.sequences import Sequence
+from affect.sequences import Sequence, observed_first, pick
 
 Distance: TypeAlias = Literal["euclidean", "cosine"]
 Band: TypeAlias = int | float | None
@@ -202,9 +202,9 @@ def check_band(band: Band, who: str) -> None:
 
 def _packed(x: Sequence) -> tuple[Tensor, Tensor, Tensor]:
     """Observed steps moved to the front, their number, 1 where there is none, and where they stood."""
-    steps = (~x.mask).to(torch.uint8).argsort(dim=1, stable=True)
+    steps = observed_first(x.mask)
     longest = max(int(x.lengths.max()), 1) if len(x.mask) else 1
-    values = x.values.take_along_dim(steps[:, :longest].unsqueeze(-1), 1)
+    values = pick(x.values, steps[:, :longest])
     return values.to(torch.promote_types(values.dtype, torch.float32)), x.lengths.clamp(min=1), steps
 
 
