@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional as F
 
-from affect.tracing import by_hand
+from affect.tracing import by_hand, differentiable
 
 HELD = 2**19
 """Weights that a thread computes at a time: two megabytes, which stay in its cache."""
@@ -114,11 +114,9 @@ class _Mixed(Function):
         if grad is None:
             return None, None, None, None
         query, key, value, mixed, kept = ctx.saved_tensors
-        if torch.is_grad_enabled():  # for second derivatives
+        if torch.is_grad_enabled():
             again = value @ (query.mT @ key).softmax(-1).mT
-            wanted = [x for x in (query, key, value) if x.requires_grad]
-            found = iter(torch.autograd.grad(again, wanted, grad, create_graph=True))
-            return *(next(found) if x.requires_grad else None for x in (query, key, value)), None
+            return *differentiable([again], (query, key, value), [grad]), None
         of_query, of_key, of_value = map(torch.empty_like, (query, key, value))
         grad = grad.contiguous()
         # a softmax takes from the gradient of a row's weights their mean: one more feature

@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from affect.sequences import Sequence
+from affect.sequences import Sequence, pick
 
 
 class Pooling(nn.Module):
@@ -19,6 +19,10 @@ class Pooling(nn.Module):
     def forward(self, x: Sequence) -> Tensor:
         """Pool `x` over its observed steps."""
         raise NotImplementedError(f"{type(self).__name__} must define forward")
+
+    def reads(self, mask: Tensor) -> Tensor | None:
+        """The steps that count, (batch, time) bool -> (batch, any time) int; None where all do."""
+        return None
 
 
 class MeanPooling(Pooling):
@@ -55,9 +59,11 @@ class LastPooling(Pooling):
     """
 
     def forward(self, x: Sequence) -> Tensor:
-        steps = torch.arange(1, x.time + 1, device=x.mask.device)
-        last = (steps * x.mask).argmax(1)  # 0 where nothing was observed: that step holds zeros
-        return x.values[torch.arange(len(last), device=last.device), last]
+        return pick(x.values, self.reads(x.mask)).squeeze(1)
+
+    def reads(self, mask: Tensor) -> Tensor:
+        steps = torch.arange(1, mask.shape[1] + 1, device=mask.device)
+        return (steps * mask).argmax(1, keepdim=True)  # 0 where nothing was observed: that step holds zeros
 
 
 class MeanStdPooling(Pooling):

@@ -15,6 +15,9 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional as F
 
+from affect.sequences import observed_first
+from affect.tracing import by_hand, differentiable
+
 
 def lstm(
     x: Tensor, observed: Tensor, weight_in: Tensor, weight: Tensor, bias_in: Tensor, bias: Tensor
@@ -31,9 +34,21 @@ def lstm(
         >>> torch.allclose(hidden[:, 0], cell(torch.ones(2, 3))[0], atol=1e-6)
         True
     """
-    projected = F.linear(x, _doubled(weight_in), _doubled(bias_in + bias))
-    hidden, cell = _read([projected], [observed], _doubled(weight).unsqueeze(0))
-    return hidden[:, 0].transpose(0, 1), cell[:, 0].transpose(0, 1)
+    weights = _doubled(weight_in), _doubled(weight), _doubled(bias_in + bias)
+    single = x.dtype == _wide(x.dtype) and not torch.is_autocast_enabled("cpu")
+    if single and by_hand(x, *weights):
+        hidden, cell, *_ = _Packed.apply(x, observed, *weights)  # type: ignore[no-untyped-call]
+    else:
+        hidden, cell = _one_way(x, observed, *weights)
+    return hidden.transpose(0, 1), cell.transpose(0, 1)
+
+
+def _one_way(
+    x: Tensor, observed: Tensor, weight_in: Tensor, weight: Tensor, bias: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Hidden and cell states, (time, batch, width), of weights that are doubled for the third gate."""
+    hidden, cell = _read([F.linear(x, weight_in, bias)], [observed], weight.unsqueeze(0))
+    return hidden[:, 0], cell[:, 0]
 
 
 def both_ways(x: Tensor, observed: Tensor, *cells: Iterable[Tensor]) -> Tensor:
@@ -179,6 +194,103 @@ class _LSTM(Function):
             [_product(*pair) for pair in zip(change.unbind(1), earlier.unbind(1), strict=True)]
         )
         return change.to(low), of_weight.to(weight.dtype), None
+
+
+class _Packed(Function):
+    """`_one_way` on a processor, over observed steps alone and without new tensors at every one of them.
+
+    Samples with many observed steps stand first, so that those which have an n-th one are rows that lie
+    together; these follow one another from the first step to the last.
+    """
+
+    @staticmethod
+    def forward(
+        x: Tensor, observed: Tensor, weight_in: Tensor, weight: Tensor, bias: Tensor
+    ) -> tuple[Tensor, ...]:
+        rows, where, sizes = _packing(observed)
+        read = x.flatten(0, 1).index_select(0, rows)
+        gates, recurrent = torch.addmm(bias, read, weight_in.mT), weight.mT
+        hiddens, cells, squashed = gates.new_empty(3, len(rows) + 1, weight.shape[1]).unbind()
+        hiddens[-1], cells[-1] = 0, 0
+        hidden = cell = gates.new_zeros(len(x), weight.shape[1])
+        minus = gates.new_full((), -1)
+        parts = (_at_steps(part, sizes) for part in (gates, hiddens, cells, squashed))
+        for gate, next_hidden, next_cell, through in zip(*parts, strict=True):
+            many = len(gate)
+            enter, forget, new, out = gate.addmm_(hidden[:many], recurrent).sigmoid_().chunk(4, -1)
+            torch.mul(cell[:many], forget, out=next_cell).addcmul_(enter, new, value=2).sub_(enter)
+            torch.add(minus, torch.add(next_cell, next_cell, out=through).sigmoid_(), alpha=2, out=through)
+            torch.mul(through, out, out=next_hidden)
+            hidden, cell = next_hidden, next_cell
+        shape = *where.shape, weight.shape[1]
+        found = (states.index_select(0, where.flatten()).view(shape) for states in (hiddens, cells))
+        return *found, read, rows, where, torch.tensor(sizes), gates, hiddens, cells, squashed
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.save_for_backward(*inputs, *output[2:])
+        ctx.mark_non_differentiable(*output[2:])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        given = x, _, weight_in, weight, _ = ctx.saved_tensors[:5]
+        if torch.is_grad_enabled():
+            return differentiable(_one_way(*given), given, grads[:2])
+        read, rows, where, many_rows, gates, hiddens, cells, squashed = ctx.saved_tensors[5:]
+        sizes: list[int] = many_rows.tolist()
+        of_hiddens, of_cells = (
+            torch.zeros_like(hiddens).index_add_(0, where.flatten(), grad.flatten(0, 1)) for grad in grads[:2]
+        )
+        change = torch.empty_like(gates)
+        nothing, *memory = gates.new_zeros(4, len(x), weight.shape[1]).unbind()
+        memory.append(gates.new_empty(len(x), gates.shape[1]))
+        before = [[nothing, *_at_steps(states, sizes)][:-1] for states in (hiddens, cells)]
+        parts = (_at_steps(part, sizes) for part in (gates, squashed, of_hiddens, of_cells, change))
+        for earlier, gate, through, of_hidden, of_cell, on_gate in reversed(
+            list(zip(before[1], *parts, strict=True))
+        ):
+            many = len(gate)
+            on_hidden, on_cell, written, slope = (part[:many] for part in memory)
+            enter, forget, new, out = gate.chunk(4, -1)
+            on_enter, on_forget, on_new, on_out = on_gate.chunk(4, -1)
+            on_hidden.add_(of_hidden)
+            torch.mul(on_hidden, through, out=on_out)
+            torch.mul(on_hidden, out, out=written)
+            on_cell.add_(of_cell).add_(written).addcmul_(written.mul_(through), through, value=-1)
+            torch.mul(on_cell, new, out=on_enter).mul_(2).sub_(on_cell)
+            torch.mul(on_cell, earlier[:many], out=on_forget)
+            torch.mul(on_cell, enter, out=on_new).mul_(2)
+            on_gate.mul_(torch.addcmul(gate, gate, gate, value=-1, out=slope))
+            on_cell.mul_(forget)
+            torch.mm(on_gate, weight, out=on_hidden)
+        earlier = torch.cat(
+            [nothing[:0], *(part[:many] for part, many in zip(before[0], sizes, strict=True))]
+        )
+        of_x = None
+        if ctx.needs_input_grad[0]:
+            of_x = torch.zeros_like(x).flatten(0, 1).index_copy_(0, rows, change @ weight_in).view_as(x)
+        return of_x, None, change.mT @ read, change.mT @ earlier, change.sum(0)
+
+
+def _at_steps(packed: Tensor, sizes: list[int]) -> tuple[Tensor, ...]:
+    """The rows of each step."""
+    return torch.split(packed[: sum(sizes)], sizes)
+
+
+def _packing(observed: Tensor) -> tuple[Tensor, Tensor, list[int]]:
+    """Which steps of a flat list are packed, where each step's state is then, and how many rows a step has.
+
+    A step before the first observed one has the state behind the last row.
+    """
+    batch, time = observed.shape
+    counts = observed.cumsum(1)
+    lengths, order = counts[:, -1].sort(descending=True, stable=True)
+    there = torch.arange(time).unsqueeze(1) < lengths
+    rows = (observed_first(observed)[order] + time * order.unsqueeze(1)).mT[there]
+    sizes = there.sum(1)
+    starts = sizes.cumsum(0) - sizes
+    place = starts[counts.mT - 1] + order.argsort()
+    return rows, torch.where(counts.mT > 0, place, len(rows)), [many for many in sizes.tolist() if many]
 
 
 class _GatedMemory(Function):

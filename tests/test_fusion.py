@@ -26,7 +26,7 @@ from affect.fusion import (
     WeightedSumFusion,
 )
 from affect.pooling import LastPooling, MaxPooling, MeanPooling, MeanStdPooling
-from affect.sequences import Sequence
+from affect.sequences import Sequence, pick
 
 DIMS = {"a": 2, "b": 3, "c": 4}
 
@@ -146,6 +146,16 @@ def test_poolings_read_observed_steps_alone():
     nothing = x.keep(torch.tensor(False))
     for pooling in (MeanPooling(), MaxPooling(), LastPooling(), MeanStdPooling()):
         assert pooling(nothing).eq(0).all()
+
+
+@pytest.mark.parametrize("pooling", [MeanPooling, MaxPooling, LastPooling, MeanStdPooling])
+def test_a_pooling_needs_no_step_but_those_it_reads(pooling):
+    mask = torch.tensor([[True, False, True, False], [False] * 4, [True] * 4])
+    x = Sequence(torch.randn(3, 4, 2), mask)
+    read = pooling().reads(mask)
+    assert (read is None) == (pooling is not LastPooling)
+    if read is not None:
+        assert torch.equal(pooling()(x), pooling()(Sequence(pick(x.values, read), mask.gather(1, read))))
 
 
 def test_a_recurrent_encoder_skips_holes_and_turns_round_at_the_last_observed_step():

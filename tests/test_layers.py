@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from affect.layers import Dropout, dropout, perceptron
+from affect.layers import Dropout, TransformerLayer, TransformerStack, dropout, perceptron
+from affect.sequences import Sequence, pick
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
@@ -60,3 +61,24 @@ def test_a_perceptron_s_hidden_layers_may_have_a_size_of_their_own():
         tuple(layer.weight.shape) for layer in perceptron(5, 2, 2, 0.1, hidden=7) if hasattr(layer, "weight")
     ]
     assert sizes == [(7, 5), (7, 7), (2, 7)]
+
+
+@pytest.mark.parametrize("layers", [0, 1, 3])
+@pytest.mark.parametrize("crossed", [False, True])
+@pytest.mark.parametrize("local", [False, True])
+def test_a_stack_s_last_layer_computes_what_is_wanted_alone(layers, crossed, local, monkeypatch):
+    torch.manual_seed(0)
+    stack = TransformerStack(8, heads=2, layers=layers, crossed=crossed, local=local).double().eval()
+    x, context = (Sequence(torch.randn(3, time, 8).double(), torch.rand(3, time) < 0.7) for time in (6, 4))
+    given, wanted = [x, *[context] * crossed], torch.tensor([[5, 0], [1, 1], [2, 3]])
+    steps, change = [], TransformerLayer.change
+
+    def counted(self, *args):
+        steps.append(change(self, *args))
+        return steps[-1]
+
+    monkeypatch.setattr(TransformerLayer, "change", counted)
+    every, some = stack(*given), stack(*given, wanted=wanted)
+    assert torch.allclose(some.values, pick(every.values, wanted))
+    assert torch.equal(some.mask, every.mask.gather(1, wanted))
+    assert [h.shape[1] for h in steps] == [*[6] * layers, *[6] * (layers - 1), *[2] * bool(layers)]

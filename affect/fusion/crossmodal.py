@@ -95,7 +95,10 @@ class CrossModalTransformer(ProjectedFusion):
         for pair, (source, to) in self.ordered_pairs.items():
             learned[to].append(self.directions[pair](projected[to], projected[source]).values)
         vectors = [
-            self.pooling(self.own[m](x.with_values(torch.cat(learned[m], -1)))) for m, x in projected.items()
+            self.pooling(
+                self.own[m](x.with_values(torch.cat(learned[m], -1)), wanted=self.pooling.reads(x.mask))
+            )
+            for m, x in projected.items()
         ]
         fused = torch.cat(vectors, -1)
         return Sequence.vector(self.out(fused + self.residual(fused)))

@@ -136,8 +136,9 @@ class MergedAttentionFusion(ProjectedFusion):
 
     def fuse(self, inputs: dict[str, Sequence]) -> Sequence:
         steps = join(self.project(inputs).values())
-        stream = self.layers(join([_repeated(self.token, steps), steps]))
-        return Sequence.vector(self.out(stream.values[:, 0]))
+        stream = join([_repeated(self.token, steps), steps])
+        token = torch.zeros_like(stream.mask[:, :1], dtype=torch.int64)
+        return Sequence.vector(self.out(self.layers(stream, wanted=token).values[:, 0]))
 
 
 class BottleneckFusion(ProjectedFusion):

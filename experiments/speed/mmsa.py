@@ -106,7 +106,14 @@ def settings() -> dict[str, Setting]:
     memory = partial(MemoryFusion, width=widths, memory=400, hidden=128)
     graph = partial(GraphMemoryFusion, width=widths, memory=300, vertex=128, hidden=192)
     attention = partial(
-        CrossModalTransformer, width=50, heads=10, layers=4, own_layers=4, dropout=0.0, key_dropout=0.2
+        CrossModalTransformer,
+        width=50,
+        heads=10,
+        layers=4,
+        own_layers=4,
+        dropout=0.0,
+        key_dropout=0.2,
+        **last,
     )
     return {
         "tfn": Setting(32, 1e-3, late(32, 32, 128, 0.3), tensor, 64),

@@ -61,6 +61,25 @@ def test_lstm_is_one_step_after_the_other():
             assert cell[row, step].tolist() == pytest.approx(state[1], abs=1e-9)
 
 
+@pytest.mark.parametrize(("batch", "time"), [(0, 4), (3, 4)])
+def test_lstm_of_nothing(batch, time):
+    _, *weights = of_lstm()
+    x = torch.randn(batch, time, 2, **NUMBERS)
+    hidden, cell = lstm(x, torch.zeros(batch, time, dtype=torch.bool), *weights)
+    assert hidden.eq(0).all()
+    assert hidden.shape == cell.shape == (batch, time, 2)
+    assert all(grad.eq(0).all() for grad in torch.autograd.grad((hidden + cell).sum(), [x, *weights]))
+
+
+def test_lstm_computes_observed_steps_alone():
+    x, *weights = of_lstm()
+    hidden, cell = lstm(x, OBSERVED.t(), *weights)
+    (of_x,) = torch.autograd.grad((hidden + cell).sum(), x)
+    assert torch.equal(of_x.ne(0).all(-1), OBSERVED.t())
+    hollow = torch.where(OBSERVED.t().unsqueeze(-1), x, torch.nan)
+    assert torch.equal(lstm(hollow, OBSERVED.t(), *weights)[0], hidden)
+
+
 def test_both_ways_is_two_networks_of_which_one_reads_backwards():
     x, *weights = of_lstm()
     _, *others = (w * 2 for w in of_lstm())
