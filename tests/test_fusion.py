@@ -9,6 +9,7 @@ import torch
 from affect.encoders import (
     ConvolutionalEncoder,
     EmbeddingEncoder,
+    GRUEncoder,
     LSTMEncoder,
     PooledEncoder,
     TransformerEncoder,
@@ -171,6 +172,23 @@ def test_a_recurrent_encoder_skips_holes_and_turns_round_at_the_last_observed_st
     forward, _ = encoder.forwards[1](both)
     backward, _ = encoder.backwards[1](both.flip(1))
     assert torch.allclose(packed, encoder.project(torch.cat([forward, backward.flip(1)], -1)))
+
+
+@pytest.mark.parametrize("encoder", [LSTMEncoder, GRUEncoder])
+@pytest.mark.parametrize("pooling", [MeanPooling, LastPooling, MeanStdPooling])
+@pytest.mark.parametrize("traced", [False, True])
+def test_a_recurrent_encoder_pools_its_states(encoder, pooling, traced, monkeypatch):
+    torch.manual_seed(0)
+    monkeypatch.setattr("affect.encoders.recurrent.is_traced", lambda *_: traced)
+    x = Sequence(torch.randn(3, 5, 2), torch.rand(3, 5) < torch.tensor([[0.7], [1.0], [0.0]]))
+    pooled, states = encoder(2, 4, pooling=pooling()).eval(), encoder(2, 8, width=4).eval()
+    as_they_are = {"project.weight": torch.eye(8), "project.bias": torch.zeros(8)}
+    states.load_state_dict(pooled.state_dict() | as_they_are)
+    out = pooled(x)
+    assert torch.allclose(
+        out.values[:, 0], pooled.project(pooling()(states(x))) * x.present.unsqueeze(1), atol=1e-6
+    )
+    assert out.mask.flatten().tolist() == x.present.tolist() == [True, True, False]
 
 
 def test_padding_in_front_does_not_move_a_transformer_s_positions():

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from affect.encoders.base import Encoder
 from affect.errors import ConfigError
 from affect.layers import Dropout
+from affect.pooling import Pooling
 from affect.recurrence import both_ways, lstm
 from affect.sequences import Sequence, observed_first, pick
 from affect.tracing import is_traced
@@ -66,6 +67,7 @@ class _Recurrent(Encoder):
         bidirectional: bool = True,
         dropout: float = 0.1,
         width: int | None = None,
+        pooling: Pooling | None = None,
     ) -> None:
         super().__init__(in_dim, out_dim)
         width = out_dim if width is None else width
@@ -77,7 +79,9 @@ class _Recurrent(Encoder):
             self.layer(size, width, batch_first=True) for size in sizes if bidirectional
         )
         self.dropout = Dropout(dropout)
-        self.project = nn.Linear(width * (1 + bidirectional), out_dim)
+        self.pooling = pooling
+        states = width * (1 + bidirectional) * (1 if pooling is None else pooling.factor)
+        self.project = nn.Linear(states, out_dim)
 
     def encode(self, x: Sequence) -> Sequence:
         h, mask = x.values, x.mask
@@ -96,7 +100,13 @@ class _Recurrent(Encoder):
             h = torch.cat(states, -1)
         if holes:
             h = pick(h, (mask.cumsum(1) - 1).clamp(min=0))  # place of an observed step among such
-        return x.with_values(self.project(h))
+        return self.said(x, h)
+
+    def said(self, x: Sequence, states: Tensor) -> Sequence:
+        """What comes out of the states, (batch, time, feature), after the steps of `x`."""
+        if self.pooling is None:
+            return x.with_values(self.project(states))
+        return Sequence.vector(self.project(self.pooling(x.with_values(states))), x.present)
 
 
 class LSTMEncoder(_Recurrent):
@@ -109,10 +119,12 @@ class LSTMEncoder(_Recurrent):
         bidirectional: whether a second reading runs from the last observed step to the first.
         dropout: rate at which the input of each layer is dropped.
         width: size of the state; `out_dim` by default.
+        pooling: how the states become one, before the linear layer; none leaves all.
     Shapes:
-        x: (batch, time, in_dim) -> (batch, time, out_dim)
+        x: (batch, time, in_dim) -> (batch, time, out_dim), or (batch, 1, out_dim) with `pooling`
     Missing:
-        unobserved steps are skipped: the state passes over them unchanged.
+        unobserved steps are skipped: the state passes over them unchanged. With `pooling`, a sample without
+        observed steps stays unobserved.
     Raises:
         ConfigError: a width below one.
     Reference:
@@ -135,7 +147,7 @@ class LSTMEncoder(_Recurrent):
             h = self.dropout(h)
             weights = [list(cell.parameters()) for cell in cells]
             h = both_ways(h, x.mask, *weights) if self.backwards else lstm(h, x.mask, *weights[0])[0]
-        return x.with_values(self.project(h))
+        return self.said(x, h)
 
 
 class GRUEncoder(_Recurrent):
@@ -148,10 +160,12 @@ class GRUEncoder(_Recurrent):
         bidirectional: whether a second reading runs from the last observed step to the first.
         dropout: rate at which the input of each layer is dropped.
         width: size of the state; `out_dim` by default.
+        pooling: how the states become one, before the linear layer; none leaves all.
     Shapes:
-        x: (batch, time, in_dim) -> (batch, time, out_dim)
+        x: (batch, time, in_dim) -> (batch, time, out_dim), or (batch, 1, out_dim) with `pooling`
     Missing:
-        unobserved steps are skipped: the state passes over them unchanged.
+        unobserved steps are skipped: the state passes over them unchanged. With `pooling`, a sample without
+        observed steps stays unobserved.
     Raises:
         ConfigError: a width below one.
     Reference:

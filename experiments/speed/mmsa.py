@@ -85,23 +85,25 @@ class Setting:
 
 def settings() -> dict[str, Setting]:
     """By MMSA's names."""
+    last = {"pooling": LastPooling()}
 
     def late(text: int, acoustic: int, visual: int, dropout: float) -> dict[str, Callable[[int, int], Any]]:
         """The last state of a network over words, and perceptrons of three layers over mean frames."""
         return {
-            "text": lambda in_dim, _: LSTMEncoder(in_dim, text, width=128, bidirectional=False, dropout=0.0),
+            "text": lambda in_dim, _: LSTMEncoder(
+                in_dim, text, width=128, bidirectional=False, dropout=0.0, **last
+            ),
             "acoustic": lambda in_dim, _: PooledEncoder(in_dim, acoustic, layers=2, dropout=dropout),
             "visual": lambda in_dim, _: PooledEncoder(in_dim, visual, layers=2, dropout=dropout),
         }
 
-    last = {"pooling": LastPooling()}
     read = dict.fromkeys(FRAMES, PassEncoder)
     widths = {"text": 256, "acoustic": 32, "visual": 256}
-    recurrent = partial(LSTMEncoder, layers=4, bidirectional=False, dropout=0.5)
-    tensor = partial(TensorFusion, dropout=0.5, **last)
-    low_rank = partial(LowRankFusion, rank=3, **last)
-    concatenation = partial(ConcatenationFusion, layers=1, **last)
-    early = partial(EarlyFusion, encoder=recurrent, **last)
+    recurrent = partial(LSTMEncoder, layers=4, bidirectional=False, dropout=0.5, **last)
+    tensor = partial(TensorFusion, dropout=0.5)
+    low_rank = partial(LowRankFusion, rank=3)
+    concatenation = partial(ConcatenationFusion, layers=1)
+    early = partial(EarlyFusion, encoder=recurrent)
     # MMSA's networks have hidden layers of several sizes; one of these sizes makes as many weights
     memory = partial(MemoryFusion, width=widths, memory=400, hidden=128)
     graph = partial(GraphMemoryFusion, width=widths, memory=300, vertex=128, hidden=192)
