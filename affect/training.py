@@ -62,6 +62,9 @@ class Training:
         learning_rate: of AdamW.
         weight_decay: of AdamW.
         gradient_clip: largest norm of the gradient; 0 does not clip.
+        accumulate: batches over which gradients are averaged for one step of the weights: as batches of so
+            many times the size, in the memory of one. The last step of an epoch may have fewer, and then a
+            gradient that is the smaller for it.
         patience: epochs without improvement after which training stops.
         monitor: what chooses the epoch, measured on the validation split: `loss` or the name of a metric.
         schedule: a torch scheduler class, or a partial of one, stepped once per epoch.
@@ -89,6 +92,7 @@ class Training:
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
     gradient_clip: float = 1.0
+    accumulate: int = 1
     patience: int = 10
     monitor: str = "loss"
     schedule: Callable[[Optimizer], LRScheduler] | None = None
@@ -102,7 +106,7 @@ class Training:
     distillation: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience"):
+        for name in ("epochs", "batch_size", "accumulate", "patience"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"training: {name} must be at least 1, got {getattr(self, name)}")
         if not self.learning_rate > 0:
@@ -208,6 +212,7 @@ def fit(
             devices=1,
             precision=_PRECISIONS[training.precision],
             gradient_clip_val=training.gradient_clip or None,
+            accumulate_grad_batches=training.accumulate,
             callbacks=[checkpoint, stopping, *callbacks],
             logger=logs or False,
             log_every_n_steps=1,

@@ -332,8 +332,13 @@ def taught_otherwise(corpus):
         ),
         (
             lambda c: ask(c, [partial(build, c)] * 2, training=Training(precision="bfloat16", compile=True)),
-            "fit_together: a stack is trained in float32 and not compiled, got precision=bfloat16, "
-            "compile=True; use fit for these",
+            "fit_together: a stack is trained in float32, not compiled, with a step for every batch, got "
+            "precision=bfloat16, compile=True, accumulate=1; use fit for these",
+        ),
+        (
+            lambda c: ask(c, [partial(build, c)] * 2, training=Training(accumulate=2)),
+            "fit_together: a stack is trained in float32, not compiled, with a step for every batch, got "
+            "precision=float32, compile=False, accumulate=2; use fit for these",
         ),
         (taught_otherwise, "fit: the teacher is for Binary"),
     ],

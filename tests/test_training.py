@@ -239,6 +239,16 @@ def test_a_compiled_model_trains_to_the_same_weights(tiny, monkeypatch):
     assert np.abs(one - other).max() < 1e-5
 
 
+def test_accumulated_batches_are_one(tiny):
+    batches_of, runs = ((48, 1), (24, 2), (24, 1)), []
+    for batch_size, accumulate in batches_of:
+        options = Training(epochs=3, batch_size=batch_size, accumulate=accumulate)
+        model = model_of(tiny, encoder=exact, head=partial(RegressionHead, dropout=0.0))
+        runs.append(affect.fit(model, tiny, training=options).predictions["prediction"].to_numpy())
+    assert np.abs(runs[0] - runs[1]).max() < 1e-4
+    assert np.abs(runs[0] - runs[2]).max() > 1e-3
+
+
 def test_an_absent_modality_s_encoder_gets_no_gradient(tiny):
     for fusion in (ConcatenationFusion, TensorFusion, WeightedSumFusion):
         model = model_of(tiny, fusion=fusion)
@@ -479,6 +489,7 @@ def test_disagreement_over_classes_is_the_divergence():
             "helpers: expected some modality that is there after training, got all of them",
         ),
         (lambda c: Training(epochs=0), ConfigError, "training: epochs must be at least 1, got 0"),
+        (lambda c: Training(accumulate=0), ConfigError, "training: accumulate must be at least 1, got 0"),
         (
             lambda c: Training(learning_rate=-1),
             ConfigError,

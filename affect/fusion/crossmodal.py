@@ -31,6 +31,7 @@ class CrossModalTransformer(ProjectedFusion):
         key_dropout: rate at which whole attended steps are lost in training. (Losing single attention weights
             would put attention on PyTorch's slow path, which holds the matrices.)
         pooling: how a modality's steps become a vector; the mean by default.
+        local: whether the heads of directions lean to the same moment (`affect.layers.Attention`).
     Shapes:
         inputs[m]: (batch, time of m, dims[m]) -> (batch, 1, out_dim)
     Missing:
@@ -41,8 +42,8 @@ class CrossModalTransformer(ProjectedFusion):
     Reference:
         Tsai et al., Multimodal Transformer for Unaligned Multimodal Language Sequences, ACL 2019, section 3.
         Differs: linear maps in place of convolutions (which encoders may be); the residual path is not
-        normed; the mean over steps by default (`LastPooling` is the paper's); key masks; dropout of keys,
-        not weights.
+        normed; by default the mean over steps, and heads that lean to a moment (`LastPooling` and
+        `local=False` are the paper's); key masks; dropout of keys, not weights.
     Example:
         >>> fusion = CrossModalTransformer({"text": 3, "visual": 2}, out_dim=4, width=8)
         >>> fusion({m: Sequence.full(torch.ones(5, 7 * d, d)) for m, d in fusion.dims.items()}).values.shape
@@ -69,6 +70,7 @@ class CrossModalTransformer(ProjectedFusion):
         dropout: float = 0.1,
         key_dropout: float = 0.0,
         pooling: Pooling | None = None,
+        local: bool = True,
     ) -> None:
         super().__init__(dims, out_dim, width, heads)
         self.require(2)
@@ -76,7 +78,7 @@ class CrossModalTransformer(ProjectedFusion):
         wide = (len(self.dims) - 1) * width
         self.directions = nn.ModuleDict(
             {
-                pair: TransformerStack(width, heads, layers, dropout, key_dropout, crossed=True, local=True)
+                pair: TransformerStack(width, heads, layers, dropout, key_dropout, crossed=True, local=local)
                 for pair in self.ordered_pairs
             }
         )

@@ -62,8 +62,8 @@ def fit_together(
         those of all runs add up.
     Raises:
         ConfigError: there is no seed for each model; two models are the same one, or differ in more than
-            their weights; a part does what cannot be done to a stack; another precision than float32, or
-            compiling; and what `fit` refuses.
+            their weights; a part does what cannot be done to a stack; another precision than float32,
+            compiling, or accumulating gradients; and what `fit` refuses.
     Example:
         >>> corpus = affect.load("synthetic")
         >>> models = [affect.FusionModel.for_corpus(corpus) for _ in range(2)]
@@ -74,10 +74,11 @@ def fit_together(
     models, seeds, training = list(models), list(seeds), training or Training()
     _check_alike(models, seeds)
     keep_freed_memory()
-    if training.compile or training.precision != "float32":
+    if training.compile or training.precision != "float32" or training.accumulate > 1:
         raise ConfigError(
-            "fit_together: a stack is trained in float32 and not compiled, got "
-            f"precision={training.precision}, compile={training.compile}; use fit for these"
+            "fit_together: a stack is trained in float32, not compiled, with a step for every batch, got "
+            f"precision={training.precision}, compile={training.compile}, accumulate={training.accumulate}; "
+            "use fit for these"
         )
     target = models[0].head.target
     development, training = prepared(models[0], corpus, training, teacher)

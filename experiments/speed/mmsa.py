@@ -2,7 +2,7 @@
 
 python -m experiments.speed.mmsa --mmsa PYTHON [--lengths mosi full] [--models tfn lmf ...] [--repeats 3]
                                  [--precision bfloat16]
-python -m experiments.speed.mmsa --mmsa PYTHON --quality [--seeds 3] [--epochs 10]
+python -m experiments.speed.mmsa --mmsa PYTHON --quality [--lengths mosi] [--seeds 3] [--epochs 10]
 
 PYTHON is that of an environment with MMSA 2.2.1 and the same PyTorch:
 
@@ -70,6 +70,7 @@ class Setting:
     encoder: dict[str, Callable[[int, int], Any]]
     fusion: Callable[[dict[str, int], int], Any]
     out_dim: int
+    accumulate: int = 1
 
     def build(self, corpus: Corpus, seed: int) -> FusionModel:
         """The model, with weights drawn from a seed."""
@@ -80,18 +81,23 @@ class Setting:
 
     def training(self, **options: Any) -> Training:
         """How it is trained."""
-        return Training(batch_size=self.batch_size, learning_rate=self.learning_rate, **options)
+        return Training(
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            accumulate=self.accumulate,
+            **options,
+        )
 
 
 def settings() -> dict[str, Setting]:
     """By MMSA's names."""
-    last = {"pooling": LastPooling()}
+    last = LastPooling()
 
     def late(text: int, acoustic: int, visual: int, dropout: float) -> dict[str, Callable[[int, int], Any]]:
         """The last state of a network over words, and perceptrons of three layers over mean frames."""
         return {
             "text": lambda in_dim, _: LSTMEncoder(
-                in_dim, text, width=128, bidirectional=False, dropout=0.0, **last
+                in_dim, text, width=128, bidirectional=False, dropout=0.0, pooling=last
             ),
             "acoustic": lambda in_dim, _: PooledEncoder(in_dim, acoustic, layers=2, dropout=dropout),
             "visual": lambda in_dim, _: PooledEncoder(in_dim, visual, layers=2, dropout=dropout),
@@ -99,7 +105,7 @@ def settings() -> dict[str, Setting]:
 
     read = dict.fromkeys(FRAMES, PassEncoder)
     widths = {"text": 256, "acoustic": 32, "visual": 256}
-    recurrent = partial(LSTMEncoder, layers=4, bidirectional=False, dropout=0.5, **last)
+    recurrent = partial(LSTMEncoder, layers=4, bidirectional=False, dropout=0.5, pooling=last)
     tensor = partial(TensorFusion, dropout=0.5)
     low_rank = partial(LowRankFusion, rank=3)
     concatenation = partial(ConcatenationFusion, layers=1)
@@ -115,7 +121,8 @@ def settings() -> dict[str, Setting]:
         own_layers=4,
         dropout=0.0,
         key_dropout=0.2,
-        **last,
+        local=False,
+        pooling=last,
     )
     return {
         "tfn": Setting(32, 1e-3, late(32, 32, 128, 0.3), tensor, 64),
@@ -124,7 +131,7 @@ def settings() -> dict[str, Setting]:
         "lf_dnn": Setting(128, 1e-3, late(256, 16, 128, 0.2), concatenation, 128),
         "mfn": Setting(128, 2e-3, read, memory, 128),
         "graph_mfn": Setting(32, 2e-3, read, graph, 256),
-        "mult": Setting(16, 2e-3, read, attention, 50),
+        "mult": Setting(16, 2e-3, read, attention, 50, accumulate=8),
     }
 
 
@@ -240,11 +247,12 @@ def times(sides: Sides, lengths: str, models: list[str], repeats: int) -> None:
     print(f"\ngeometric mean of the ratios: {statistics.geometric_mean(ratios):.2f}", flush=True)
 
 
-def quality(sides: Sides, models: list[str], seeds: int, epochs: int) -> None:
+def quality(sides: Sides, lengths: str, models: list[str], seeds: int, epochs: int) -> None:
     """The validation error after as many epochs, as a table."""
-    print("\n| model | affect | MMSA | difference | standard error |\n|---|---|---|---|---|", flush=True)
+    print(f"\n### {lengths} lengths\n", flush=True)
+    print("| model | affect | MMSA | difference | standard error |\n|---|---|---|---|---|", flush=True)
     for model in models:
-        corpus = sides.write("mosi", model in ALIGNED, SHORT if model == "mult" else FRAMES)
+        corpus = sides.write(lengths, model in ALIGNED, SHORT if model == "mult" else FRAMES)
         errors: dict[str, list[float]] = {"affect": [], "MMSA": []}
         for seed in range(seeds):
             for side, found in errors.items():
@@ -286,11 +294,11 @@ def main() -> None:
         folder = args.folder or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         sides = Sides(Path(os.path.abspath(args.mmsa)), folder, args.threads, args.precision)
-        if args.quality:
-            quality(sides, args.models, args.seeds, args.epochs)
-            return
         for lengths in args.lengths:
-            times(sides, lengths, args.models, args.repeats)
+            if args.quality:
+                quality(sides, lengths, args.models, args.seeds, args.epochs)
+            else:
+                times(sides, lengths, args.models, args.repeats)
 
 
 if __name__ == "__main__":

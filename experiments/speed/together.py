@@ -46,8 +46,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="*", choices=MODELS, default=list(MODELS))
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    sizes = {"train": args.samples, "valid": 229, "test": 32}
-    corpus = synthetic.additive(samples=sizes, dims=DIMS)
+    corpus = generated(args.samples)
     training = Training(epochs=args.epochs, patience=args.epochs, accelerator=args.device)
     own = f"{platform.processor() or platform.machine()}, {args.threads} threads"
     device = torch.cuda.get_device_name() if args.device == "cuda" else own
@@ -71,6 +70,11 @@ def main() -> None:
         one, turn, together = (statistics.median(times) for times in took.values())
         figures = (one, turn, together, together / one, together / turn)
         print(f"| {name} | " + " | ".join(f"{figure:.2f}" for figure in figures) + " |", flush=True)
+
+
+def generated(samples: int = 1284) -> affect.Corpus:
+    """The corpus that is trained on."""
+    return synthetic.additive(samples={"train": samples, "valid": 229, "test": 32}, dims=DIMS)
 
 
 def built(seed: int, corpus: affect.Corpus, parts: dict[str, object]) -> FusionModel:

@@ -3,9 +3,10 @@
 python -m experiments.speed.where [--lengths mosi full] [--models tfn lmf ...] [--repeats 3] [--threads 2]
 
 The seven models of `experiments.speed.mmsa`, on the same generated corpora. At best: the batches' bytes, read
-and written once, at the speed of copying memory (data); the products of matrices that PyTorch counts, at the
-speed of the fastest of them (forward and backward); seven numbers read or written for each weight
-(optimiser: the gradient, and weight and both moments in and out). Medians over epochs after the first.
+and written once, at the speed of copying memory (data); the products of matrices, those that are computed
+once more included, at the speed of the fastest of them (forward and backward); seven numbers read or written
+for each weight (optimiser: the gradient, and weight and both moments in and out). Medians over epochs after
+the first.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -25,6 +27,20 @@ from experiments.speed.mmsa import ALIGNED, MODELS, settings
 from experiments.speed.shaped import Lengths, shaped
 
 PHASES = ("data", "forward", "backward", "optimiser")
+
+
+def read_by_lstm(x: torch.Size, weight_in: torch.Size, weight: torch.Size, *_: Any, **__: Any) -> int:
+    """Operations of an LSTM over `x`, (time, batch, feature)."""
+    return 2 * x[0] * x[1] * (weight_in.numel() + weight.numel())
+
+
+# what PyTorch does not count by itself
+PRODUCTS = {
+    torch.ops.aten.addmm_: lambda _, a, b, **__: 2 * a.numel() * b[1],
+    torch.ops.aten.mkldnn_rnn_layer: read_by_lstm,
+    # the gradients of what is read and of the weights
+    torch.ops.aten.mkldnn_rnn_layer_backward: lambda *args, **more: 2 * read_by_lstm(*args, **more),
+}
 
 
 def best(run: Callable[[], object], repeats: int = 9) -> float:
@@ -65,22 +81,24 @@ def epochs(name: str, lengths: Lengths, repeats: int) -> tuple[dict[str, float],
             spent[phase] += now - clock
             clock = now
 
-        for batch in loader:
+        for number, batch in enumerate(loader, 1):
             tick("data")
+            steps = number % options.accumulate == 0 or number == len(loader)
             if not epoch:  # the one that does not count is the one that is counted
-                with FlopCounterMode(display=False) as counter:
+                with FlopCounterMode(display=False, custom_mapping=PRODUCTS) as counter:
                     learner.training_step(batch).backward()
                 counts["operations"] += counter.get_total_flops()
                 counts["bytes"] += sum(4 * x.values.numel() for x in batch.inputs.values())
-                counts["weights"] += weights
+                counts["weights"] += weights * steps
             else:
                 loss = learner.training_step(batch)
                 tick("forward")
                 loss.backward()
                 tick("backward")
-            torch.nn.utils.clip_grad_norm_(model.parameters(), options.gradient_clip)
-            optimizer.step()
-            optimizer.zero_grad()
+            if steps:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), options.gradient_clip)
+                optimizer.step()
+                optimizer.zero_grad()
             tick("optimiser")
         for phase, seconds in spent.items():
             took[phase].append(seconds)

@@ -104,6 +104,19 @@ def test_attention_matrices_are_never_held():
     assert float(run.stdout) < 128
 
 
+def test_heads_that_are_not_local_do_not_see_where_a_step_stands():
+    torch.manual_seed(0)
+    x, order = torch.randn(2, 5, 3), torch.randperm(5)
+    inputs = {"a": Sequence.full(torch.randn(2, 4, 3)), "b": Sequence.full(x)}
+    turned = inputs | {"b": Sequence.full(x[:, order])}
+    apart = {}
+    for local in (True, False):
+        fusion = CrossModalTransformer({"a": 3, "b": 3}, 4, width=8, local=local).eval()
+        with torch.no_grad():
+            apart[local] = (fusion(inputs).values - fusion(turned).values).abs().max().item()
+    assert apart[False] < 1e-5 < 1e-3 < apart[True]
+
+
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
