@@ -74,7 +74,7 @@ def opened(storage: BaseStorage, task: Task, resume: bool = False) -> tuple[optu
                     "or it was not begun: leave --resume out"
                 )
             study = load(storage, name)
-            _take_up(study)
+            take_up(study)
             return study, True
         try:
             study = optuna.create_study(
@@ -97,7 +97,7 @@ def opened(storage: BaseStorage, task: Task, resume: bool = False) -> tuple[optu
         return study, mine
 
 
-def _take_up(study: optuna.Study) -> None:
+def take_up(study: optuna.Study) -> None:
     """Trials that were running begin again."""
     again = RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
@@ -106,7 +106,9 @@ def _take_up(study: optuna.Study) -> None:
 
 
 def work_at(shift: Shift, workers: int | None, backend: str, address: str | None) -> None:
-    """Work until there are enough trials; workers that were killed are replaced while there is progress.
+    """Work until there are enough trials and none that was interrupted waits.
+
+    Workers that were killed are replaced while there is progress.
 
     Args:
         shift: what every worker must know.
@@ -154,7 +156,7 @@ def _worker(shift: Shift, place: int) -> None:
         while not shift.over:
             try:
                 missing = shift.trials - len(finished(study))
-                if missing <= 0:
+                if missing <= 0 and not _owed(study):
                     return
                 running = len(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
                 signs = isinstance(storage, RDBStorage)
@@ -173,6 +175,12 @@ def _worker(shift: Shift, place: int) -> None:
                     f"tune: the storage of '{shift.study}' failed: {why}; finished trials are kept, and the "
                     "same command goes on"
                 ) from None
+
+
+def _owed(study: optuna.Study) -> bool:
+    """Whether the next trial to begin is one whose worker was killed."""
+    waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+    return any("failed_trial" in trial.system_attrs for trial in waiting[:1])
 
 
 def _patience(study: optuna.Study, heartbeat: int) -> float:

@@ -25,6 +25,7 @@ from servers import until
 from affect.cli import main
 from affect.errors import ConfigError
 from affect.studies import finished, load, open_storage, quietly, sqlite
+from affect.tuning.working import take_up
 
 HELD = """
 import os, pathlib, time
@@ -345,6 +346,18 @@ def test_who_died_before_a_first_sign_of_life_is_not_waited_for(tmp_path):
         study.ask()
     Forked(path, "second", "--storage", url, "--trials", 2).chosen()
     assert [trial.state.name for trial in trials_of(url)] == ["COMPLETE", "RUNNING", "COMPLETE"]
+
+
+def test_what_was_interrupted_is_tried_again_though_there_are_enough_trials(tmp_path):
+    path, url = write(tmp_path), sqlite(tmp_path / "study.db")
+    Forked(path, "first", "--storage", url, "--trials", 1).chosen()
+    before = done(url)
+    with looked_at(url) as study, pytest.warns(UserWarning, match="Heartbeat of storage"):
+        study.ask()
+    with looked_at(url) as study, quietly():
+        take_up(study)
+    Forked(path, "second", "--storage", url, "--trials", 1).chosen()
+    check(url, before, [1])
 
 
 def test_a_server_that_is_stopped_loses_nothing(server, tmp_path):
