@@ -151,6 +151,43 @@ def check_heads(who: str, width: int, heads: int) -> None:
         raise ConfigError(f"{who}: width must be divisible by heads, got {width} and {heads}")
 
 
+class Convolution(nn.Conv1d):
+    """A convolution over time that gives as many steps as it reads.
+
+    Args:
+        in_dim: feature size of what it reads.
+        out_dim: feature size of what comes out.
+        kernel: steps that it spans, odd.
+        dilation: how far apart they stand.
+    Shapes:
+        x: (batch, time, in_dim) -> (batch, time, out_dim)
+    Example:
+        >>> Convolution(3, 4, kernel=5)(torch.ones(2, 7, 3)).shape
+        torch.Size([2, 7, 4])
+    """
+
+    def __init__(self, in_dim: int, out_dim: int, kernel: int, dilation: int = 1) -> None:
+        super().__init__(in_dim, out_dim, kernel, dilation=dilation, padding=dilation * (kernel // 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, time, in_dim) -> (batch, time, out_dim)."""
+        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+
+
+def check_kernel(who: str, kernel: int) -> None:
+    """Refuse a convolution that has no step in its middle.
+
+    Raises:
+        ConfigError: `kernel` is even, or below one.
+    Example:
+        >>> check_kernel("ConvolutionalEncoder", 4)
+        Traceback (most recent call last):
+        affect.errors.ConfigError: ConvolutionalEncoder: kernel must be odd, got 4
+    """
+    if kernel < 1 or kernel % 2 == 0:
+        raise ConfigError(f"{who}: kernel must be odd, got {kernel}")
+
+
 class Attention(nn.Module):
     """Multi-head attention of steps to the observed steps of a context.
 

@@ -8,8 +8,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from torch import nn
 
 from affect.encoders.base import Encoder
-from affect.errors import ConfigError
-from affect.layers import Dropout
+from affect.layers import Convolution, Dropout, check_kernel
 from affect.sequences import Sequence
 
 
@@ -47,13 +46,11 @@ class ConvolutionalEncoder(Encoder):
         self, in_dim: int, out_dim: int, layers: int = 2, kernel: int = 3, dropout: float = 0.1
     ) -> None:
         super().__init__(in_dim, out_dim)
-        if kernel % 2 == 0:
-            raise ConfigError(f"ConvolutionalEncoder: kernel must be odd, got {kernel}")
+        check_kernel("ConvolutionalEncoder", kernel)
         self.project = nn.Linear(in_dim, out_dim)
         self.norms = nn.ModuleList(nn.LayerNorm(out_dim) for _ in range(layers))
         self.convolutions = nn.ModuleList(
-            nn.Conv1d(out_dim, out_dim, kernel, dilation=2**k, padding=2**k * (kernel // 2))
-            for k in range(layers)
+            Convolution(out_dim, out_dim, kernel, dilation=2**k) for k in range(layers)
         )
         self.activation = nn.Sequential(nn.GELU(), Dropout(dropout))
 
@@ -61,6 +58,5 @@ class ConvolutionalEncoder(Encoder):
         h = x.with_values(self.project(x.values))
         for norm, convolution in zip(self.norms, self.convolutions, strict=True):
             normed = h.with_values(norm(h.values))  # zero again where nothing was observed
-            change = convolution(normed.values.transpose(1, 2)).transpose(1, 2)
-            h = h.with_values(h.values + self.activation(change))
+            h = h.with_values(h.values + self.activation(convolution(normed.values)))
         return h

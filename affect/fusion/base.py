@@ -11,7 +11,7 @@ from optuna.distributions import BaseDistribution
 from torch import Tensor, nn
 
 from affect.errors import ConfigError, ShapeError, did_you_mean
-from affect.layers import check_heads, sinusoids
+from affect.layers import Convolution, check_heads, check_kernel, sinusoids
 from affect.pooling import MeanPooling, Pooling
 from affect.sequences import Sequence, check_modalities, place
 
@@ -159,14 +159,21 @@ class ProjectedFusion(Fusion):
         out_dim: feature size of what comes out.
         width: feature size of the projected steps; divisible by `heads`.
         heads: of the attention that reads them.
+        kernel: steps that a projection spans, odd; with 1 it is a linear layer.
     Missing:
         unobserved steps stay unobserved; places count from a modality's own first observed step.
     """
 
-    def __init__(self, dims: dict[str, int], out_dim: int, width: int, heads: int) -> None:
+    def __init__(self, dims: dict[str, int], out_dim: int, width: int, heads: int, kernel: int = 1) -> None:
         super().__init__(dims, out_dim)
         check_heads(type(self).__name__, width, heads)
-        self.projections = nn.ModuleDict({m: nn.Linear(d, width) for m, d in self.dims.items()})
+        check_kernel(type(self).__name__, kernel)
+        self.projections = nn.ModuleDict(
+            {
+                m: nn.Linear(d, width) if kernel == 1 else Convolution(d, width, kernel)
+                for m, d in self.dims.items()
+            }
+        )
         self.loudness = nn.Parameter(torch.zeros(1))
 
     def project(self, inputs: dict[str, Sequence]) -> dict[str, Sequence]:

@@ -32,6 +32,7 @@ class CrossModalTransformer(ProjectedFusion):
             would put attention on PyTorch's slow path, which holds the matrices.)
         pooling: how a modality's steps become a vector; the mean by default.
         local: whether the heads of directions lean to the same moment (`affect.layers.Attention`).
+        kernel: steps that a modality's first projection spans, odd; with 1 it is a linear layer.
     Shapes:
         inputs[m]: (batch, time of m, dims[m]) -> (batch, 1, out_dim)
     Missing:
@@ -41,9 +42,9 @@ class CrossModalTransformer(ProjectedFusion):
         ConfigError: a single modality, or a width that heads do not divide.
     Reference:
         Tsai et al., Multimodal Transformer for Unaligned Multimodal Language Sequences, ACL 2019, section 3.
-        Differs: linear maps in place of convolutions (which encoders may be); the residual path is not
-        normed; by default the mean over steps, and heads that lean to a moment (`LastPooling` and
-        `local=False` are the paper's); key masks; dropout of keys, not weights.
+        Differs: the residual path is not normed; by default linear maps in place of convolutions, the mean
+        over steps, and heads that lean to a moment (`kernel=3`, `LastPooling` and `local=False` are the
+        paper's); key masks; dropout of keys, not weights.
     Example:
         >>> fusion = CrossModalTransformer({"text": 3, "visual": 2}, out_dim=4, width=8)
         >>> fusion({m: Sequence.full(torch.ones(5, 7 * d, d)) for m, d in fusion.dims.items()}).values.shape
@@ -71,8 +72,9 @@ class CrossModalTransformer(ProjectedFusion):
         key_dropout: float = 0.0,
         pooling: Pooling | None = None,
         local: bool = True,
+        kernel: int = 1,
     ) -> None:
-        super().__init__(dims, out_dim, width, heads)
+        super().__init__(dims, out_dim, width, heads, kernel)
         self.require(2)
         self.pooling = MeanPooling() if pooling is None else pooling
         wide = (len(self.dims) - 1) * width

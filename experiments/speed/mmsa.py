@@ -50,6 +50,7 @@ from affect.fusion import (
     MemoryFusion,
     TensorFusion,
 )
+from affect.heads import RegressionHead
 from affect.model import FusionModel
 from affect.pooling import LastPooling
 from affect.training import Precision, Training, seeded
@@ -70,13 +71,19 @@ class Setting:
     encoder: dict[str, Callable[[int, int], Any]]
     fusion: Callable[[dict[str, int], int], Any]
     out_dim: int
+    head_dropout: float = 0.1
+    gradient_clip: float = 1.0
     accumulate: int = 1
 
     def build(self, corpus: Corpus, seed: int) -> FusionModel:
         """The model, with weights drawn from a seed."""
         with seeded(seed):
             return FusionModel.for_corpus(
-                corpus, encoder=self.encoder, fusion=self.fusion, out_dim=self.out_dim
+                corpus,
+                encoder=self.encoder,
+                fusion=self.fusion,
+                head=partial(RegressionHead, dropout=self.head_dropout),
+                out_dim=self.out_dim,
             )
 
     def training(self, **options: Any) -> Training:
@@ -84,6 +91,7 @@ class Setting:
         return Training(
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
+            gradient_clip=self.gradient_clip,
             accumulate=self.accumulate,
             **options,
         )
@@ -120,8 +128,9 @@ def settings() -> dict[str, Setting]:
         layers=4,
         own_layers=4,
         dropout=0.0,
-        key_dropout=0.2,
+        key_dropout=0.1,
         local=False,
+        kernel=5,
         pooling=last,
     )
     return {
@@ -131,7 +140,8 @@ def settings() -> dict[str, Setting]:
         "lf_dnn": Setting(128, 1e-3, late(256, 16, 128, 0.2), concatenation, 128),
         "mfn": Setting(128, 2e-3, read, memory, 128),
         "graph_mfn": Setting(32, 2e-3, read, graph, 256),
-        "mult": Setting(16, 2e-3, read, attention, 50, accumulate=8),
+        # its last layer gives one number; it limits each gradient, and not their norm
+        "mult": Setting(16, 2e-3, read, attention, 1, head_dropout=0.0, gradient_clip=0.0, accumulate=8),
     }
 
 

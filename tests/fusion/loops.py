@@ -8,7 +8,7 @@ from affect.layers import Dropout
 
 
 def linear(layer, x):
-    weight = layer.weight.tolist()
+    weight = layer.weight.flatten(1).tolist()
     bias = [0.0] * len(weight) if layer.bias is None else layer.bias.tolist()
     return [sum(w * v for w, v in zip(row, x, strict=True)) + b for row, b in zip(weight, bias, strict=True)]
 
@@ -127,17 +127,30 @@ def stack(layers, steps, context=None, here=None, there=None):
 
 def projected(fusion, inputs):
     """The observed steps of each modality, brought to one size, with their places."""
-    width = next(iter(fusion.projections.values())).out_features
+    width = len(next(iter(fusion.projections.values())).weight)
     return {
         m: [
             add(
-                linear(fusion.projections[m], step),
+                linear(fusion.projections[m], around),
                 scaled(fusion.loudness.item(), sinusoids(100 * place, width)),
             )
-            for step, place in zip(observed(x), places(x), strict=True)
+            for around, place in zip(windows(x, fusion.projections[m]), places(x), strict=True)
         ]
         for m, x in inputs.items()
     }
+
+
+def windows(x, projection):
+    """What a projection reads for each observed step of the only sample: the steps it spans, by feature."""
+    reach = getattr(projection, "kernel_size", (1,))[0] // 2
+    rows = x.values[0].tolist()
+    nothing = [[0.0] * len(rows[0])] * reach
+    rows = [*nothing, *rows, *nothing]
+    return [
+        [rows[at + k][i] for i in range(len(rows[0])) for k in range(2 * reach + 1)]
+        for at, seen in enumerate(x.mask[0].tolist())
+        if seen
+    ]
 
 
 def lstm(parameters, x, state):

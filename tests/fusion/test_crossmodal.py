@@ -3,11 +3,13 @@
 import re
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
 from loops import add, apply, linear, mean, observed, places, projected, stack, transformer
 
+from affect import testing
 from affect.errors import ConfigError
 from affect.fusion import CrossModalTransformer
 from affect.layers import Attention, TransformerLayer
@@ -17,9 +19,11 @@ from affect.sequences import Sequence
 DIMS = {"a": 2, "b": 3, "c": 4}
 
 
-@pytest.mark.parametrize("pooling", [None, LastPooling()])
-def test_cross_modal_transformer_is_the_paper_s(built, steps, pooling):
-    module = built(CrossModalTransformer, width=4, heads=2, layers=2, own_layers=2, pooling=pooling)
+@pytest.mark.parametrize(("pooling", "kernel"), [(None, 1), (LastPooling(), 3)])
+def test_cross_modal_transformer_is_the_paper_s(built, steps, pooling, kernel):
+    module = built(
+        CrossModalTransformer, width=4, heads=2, layers=2, own_layers=2, pooling=pooling, kernel=kernel
+    )
     inputs, vector = projected(module, steps), []
     at = {m: places(x) for m, x in steps.items()}
     for to in DIMS:
@@ -117,6 +121,13 @@ def test_heads_that_are_not_local_do_not_see_where_a_step_stands():
     assert apart[False] < 1e-5 < 1e-3 < apart[True]
 
 
+def test_the_laws_hold_with_convolutions():
+    spanning = partial(CrossModalTransformer, kernel=3)
+    testing.check_fusion(spanning)
+    for service in testing.DEPLOYMENT:
+        service(testing.fusion_part(spanning))
+
+
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
@@ -127,6 +138,10 @@ def test_heads_that_are_not_local_do_not_see_where_a_step_stands():
         (
             lambda: CrossModalTransformer(DIMS, 4, width=10, heads=4),
             "CrossModalTransformer: width must be divisible by heads, got 10 and 4",
+        ),
+        (
+            lambda: CrossModalTransformer(DIMS, 4, kernel=4),
+            "CrossModalTransformer: kernel must be odd, got 4",
         ),
     ],
 )
