@@ -96,7 +96,6 @@ def epochs(name: str, lengths: Lengths, repeats: int) -> tuple[dict[str, float],
                 loss.backward()
                 tick("backward")
             if steps:
-                torch.nn.utils.clip_grad_norm_(model.parameters(), options.gradient_clip)
                 optimizer.step()
                 optimizer.zero_grad()
             tick("optimiser")
