@@ -133,6 +133,12 @@ def finished(study: optuna.Study) -> list[FrozenTrial]:
     return [t for t in ended if t.state != TrialState.FAIL or FAILURE in t.user_attrs]
 
 
+def retry_of(trial: FrozenTrial) -> int | None:
+    """The number of the trial that this one tries again, as its worker was killed; None for others."""
+    number: int | None = trial.system_attrs.get("failed_trial")
+    return number
+
+
 def objectives(study: optuna.Study) -> list[str]:
     """What a study's objectives are called."""
     several = [f"value {place}" for place in range(len(study.directions))]
@@ -161,7 +167,7 @@ def trials_table(study: optuna.Study) -> pd.DataFrame:
                 SECONDS: attributes.get(SECONDS),
                 START: attributes.get(START),
                 DIFFERS: attributes.get(DIFFERS) or None,
-                "retry_of": trial.system_attrs.get("failed_trial"),
+                "retry_of": retry_of(trial),
                 FAILURE: attributes.get(FAILURE),
                 **trial.params,
             }

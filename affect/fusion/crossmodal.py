@@ -39,7 +39,7 @@ class CrossModalTransformer(ProjectedFusion):
         nothing comes from an absent modality, and its own part of the fused vector is zero; unobserved steps
         are never attended to.
     Raises:
-        ConfigError: a single modality, or a width that heads do not divide.
+        ConfigError: a single modality, a width that heads do not divide, or an even `kernel`.
     Reference:
         Tsai et al., Multimodal Transformer for Unaligned Multimodal Language Sequences, ACL 2019, section 3.
         Differs: the residual path is not normed; by default linear maps in place of convolutions, the mean

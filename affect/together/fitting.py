@@ -35,7 +35,8 @@ def fit_together(
     The weights of all models lie in one tensor, a row each, and a step moves all rows: on a GPU, where a
     small model leaves most of the device idle, five seeds need as many kernels as one. Each model keeps to
     its own seed: the order of its samples, its damage, its draws, the norm at which its gradient is clipped,
-    its early stopping, its best epoch. One that has stopped leaves the stack and costs nothing more.
+    its early stopping, its best epoch. One that has stopped leaves the stack and costs nothing more. On a CPU
+    a stack gains nothing; seeds are best trained in processes there (`affect bench --jobs`).
 
     Equal to `fit` but for rounding: everything without dropout, and with it wherever what is dropped has an
     axis of samples and at most one of the steps of one modality, in any order. Where axes are laid end to end

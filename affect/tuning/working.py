@@ -17,7 +17,17 @@ from optuna.trial import TrialState
 from affect.configuration import class_of, importable, part_of
 from affect.errors import ConfigError, DataError
 from affect.runs import digest
-from affect.studies import DIFFERS, RETRIES, SECONDS, START, finished, load, open_storage, quietly
+from affect.studies import (
+    DIFFERS,
+    RETRIES,
+    SECONDS,
+    START,
+    finished,
+    load,
+    open_storage,
+    quietly,
+    retry_of,
+)
 from affect.tuning.search import Search, Task
 from affect.tuning.trials import attempt
 from affect.workers import one_thread, processes, work
@@ -74,7 +84,7 @@ def opened(storage: BaseStorage, task: Task, resume: bool = False) -> tuple[optu
                     "or it was not begun: leave --resume out"
                 )
             study = load(storage, name)
-            take_up(study)
+            _take_up(study)
             return study, True
         try:
             study = optuna.create_study(
@@ -97,7 +107,7 @@ def opened(storage: BaseStorage, task: Task, resume: bool = False) -> tuple[optu
         return study, mine
 
 
-def take_up(study: optuna.Study) -> None:
+def _take_up(study: optuna.Study) -> None:
     """Trials that were running begin again."""
     again = RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
@@ -180,7 +190,7 @@ def _worker(shift: Shift, place: int) -> None:
 def _owed(study: optuna.Study) -> bool:
     """Whether the next trial to begin is one whose worker was killed."""
     waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-    return any("failed_trial" in trial.system_attrs for trial in waiting[:1])
+    return bool(waiting) and retry_of(waiting[0]) is not None
 
 
 def _patience(study: optuna.Study, heartbeat: int) -> float:

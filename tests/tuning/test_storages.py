@@ -25,7 +25,6 @@ from servers import until
 from affect.cli import main
 from affect.errors import ConfigError
 from affect.studies import finished, load, open_storage, quietly, sqlite
-from affect.tuning.working import take_up
 
 HELD = """
 import os, pathlib, time
@@ -354,9 +353,7 @@ def test_what_was_interrupted_is_tried_again_though_there_are_enough_trials(tmp_
     before = done(url)
     with looked_at(url) as study, pytest.warns(UserWarning, match="Heartbeat of storage"):
         study.ask()
-    with looked_at(url) as study, quietly():
-        take_up(study)
-    Forked(path, "second", "--storage", url, "--trials", 1).chosen()
+    Forked(path, "second", "--storage", url, "--trials", 1, "--resume").chosen()
     check(url, before, [1])
 
 
