@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -14,10 +15,10 @@ from affect.tracing import by_hand, differentiable
 
 HELD = 2**19
 """Weights that a thread computes at a time: two megabytes, which stay in its cache."""
-KEPT = 2**23
-"""Weights that the backward pass may find: thirty-two megabytes. It computes more of them once more."""
+FAR = 2.0**64
+"""A sum of powers that is far from what a number can hold, as its inverse is."""
 NEVER = -1e30
-"""A score whose weight is zero; where all keys have it, the weights are equal and not NaN."""
+"""A score whose weight is zero."""
 
 
 def attend(
@@ -31,8 +32,8 @@ def attend(
     """The mean of the values of the keys that are seen, weighted by the softmax of products with a query.
 
     On a processor the weights are computed for a few heads at a time, so that they do not leave its cache,
-    and where they are many once more in the backward pass; features lie in rows there, which its products
-    want. Heads with more weights, and other devices, are left to PyTorch's kernel.
+    and once more in the backward pass; features lie in rows there, which its products want. Heads with more
+    weights, and other devices, are left to PyTorch's kernel.
 
     Args:
         query: of every head.
@@ -53,8 +54,9 @@ def attend(
         >>> attend(query, key, value, seen)
         tensor([[[[2.]]]])
     """
+    seen = seen | ~seen.any(1, keepdim=True)  # a softmax over nothing would be NaN
+    asked = list(asked)
     if not by_hand(query, key, value) or query.shape[2] * key.shape[2] > HELD:
-        seen = seen | ~seen.any(1, keepdim=True)  # a softmax over nothing would be NaN
         asked, offered = _in_parts(asked, offered, query.dtype)
         query, key = _beside(query, asked, -1), _beside(key, offered, -1)
         size = max(query.shape[-1], value.shape[-1])
@@ -65,12 +67,13 @@ def attend(
     with torch.autocast("cpu", enabled=False):
         parts = [part.to(dtype).mT for part in (query, key, value)]
         hidden = torch.zeros_like(seen, dtype=dtype).masked_fill_(~seen, NEVER)
-        features = [*(part.mT for part in asked), hidden.new_ones(1, 1, 1, 1)]
-        parts[0] = _beside(parts[0], features, -2)
+        one = hidden.new_ones(1, 1, 1, 1)
+        parts[0] = _beside(parts[0], [*(part.mT for part in asked), one], -2)
         parts[1] = _beside(parts[1], [*(part.mT for part in offered), hidden[:, None, None]], -2)
-        rows = [part.flatten(0, 1).contiguous() for part in parts]
-        keep = torch.is_grad_enabled() and len(rows[0]) * query.shape[2] * key.shape[2] <= KEPT
-        found: Tensor = _Mixed.apply(*rows, keep)[0]  # type: ignore[no-untyped-call]  # torch's own
+        parts[2] = _beside(parts[2], [one], -2)
+        rows = [part.flatten(0, 1) for part in parts]
+        shifted = bool(asked) and key.shape[2] > 0  # such scores are large, as those of places are
+        found: Tensor = _Mixed.apply(*rows, shifted)[0]  # type: ignore[no-untyped-call]  # torch's own
     return found.view(*query.shape[:2], *found.shape[1:]).mT.to(query.dtype)
 
 
@@ -91,58 +94,65 @@ def _in_parts(
 
 
 class _Mixed(Function):
-    """(query, key, value) -> weighted values, and weights if they are kept; axes are (row, feature, time)."""
+    """(query, key, value) -> weighted values, and what the backward pass wants; (row, feature, time) each.
+
+    Weights are powers of two. The last value, which is one, gathers their sum, by which the others are
+    divided when they have gathered theirs: features are fewer than keys. The greatest score is taken from all
+    scores only where it must be: if `shifted` says so, or if a sum comes near to what a number can hold.
+    """
 
     @staticmethod
-    def forward(query: Tensor, key: Tensor, value: Tensor, keep: bool) -> tuple[Tensor, Tensor]:
-        mixed = value.new_empty(*value.shape[:2], query.shape[2])
-        kept = query.new_empty(len(query) if keep else 0, query.shape[2], key.shape[2])
-        for rows, scores, weights in _pieces(query, key, kept):
-            torch.bmm(query[rows].mT, key[rows], out=scores)
-            torch.softmax(scores, -1, out=weights)
-            torch.bmm(value[rows], weights.mT, out=mixed[rows])
-        return mixed, kept
+    def forward(query: Tensor, key: Tensor, value: Tensor, shifted: bool) -> tuple[Tensor, ...]:
+        scaled = query * math.log2(math.e)
+        summed = value.new_empty(*value.shape[:2], query.shape[2])
+        for shift in (query.new_empty(0), query.new_empty(len(query), query.shape[2], 1))[shifted:]:
+            for rows, powers, _ in _pieces(query, key):
+                torch.bmm(scaled[rows].mT, key[rows], out=powers)
+                if len(shift):
+                    powers.sub_(torch.amax(powers, -1, keepdim=True, out=shift[rows]))
+                torch.bmm(value[rows], powers.exp2_().mT, out=summed[rows])
+            share = summed[:, -1:].reciprocal() if key.shape[2] else torch.ones_like(summed[:, -1:])
+            if not share.numel() or all(1 / FAR < bound.item() < FAR for bound in share.aminmax()):
+                break
+        return summed[:, :-1] * share, share, shift
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         ctx.save_for_backward(*inputs[:-1], *output)
-        ctx.mark_non_differentiable(output[1])
+        ctx.mark_non_differentiable(*output[1:])
         ctx.set_materialize_grads(False)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
         if grad is None:
             return None, None, None, None
-        query, key, value, mixed, kept = ctx.saved_tensors
+        query, key, value, mixed, share, shift = ctx.saved_tensors
         if torch.is_grad_enabled():
             again = value @ (query.mT @ key).softmax(-1).mT
-            return *differentiable([again], (query, key, value), [grad]), None
+            return *differentiable([again[:, :-1] / again[:, -1:]], (query, key, value), [grad]), None
         of_query, of_key, of_value = map(torch.empty_like, (query, key, value))
-        grad = grad.contiguous()
-        # a softmax takes from the gradient of a row's weights their mean: one more feature
-        less = torch.cat([grad, -(grad * mixed).sum(1, keepdim=True)], 1)
-        more = torch.cat([value, torch.ones_like(value[:, :1])], 1)
-        for rows, change, weights in _pieces(query, key, kept):
-            if not len(kept):
-                torch.bmm(query[rows].mT, key[rows], out=change)
-                torch.softmax(change, -1, out=weights)
-            torch.bmm(grad[rows], weights, out=of_value[rows])
-            torch.bmm(less[rows].mT, more[rows], out=change).mul_(weights)
+        scaled, grad = query * math.log2(math.e), grad * share
+        grad = torch.cat([grad, -(grad * mixed).sum(1, keepdim=True)], 1)
+        for rows, powers, change in _pieces(query, key):
+            torch.bmm(scaled[rows].mT, key[rows], out=powers)
+            if len(shift):
+                powers.sub_(shift[rows])
+            powers.exp2_()
+            torch.bmm(grad[rows], powers, out=of_value[rows])
+            torch.bmm(grad[rows].mT, value[rows], out=change).mul_(powers)
             torch.bmm(key[rows], change.mT, out=of_query[rows])
             torch.bmm(query[rows], change, out=of_key[rows])
         return of_query, of_key, of_value, None
 
 
-def _pieces(query: Tensor, key: Tensor, kept: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
-    """Some rows, and twice memory of (row, time, time of keys) for them; the second in `kept`, if any is."""
+def _pieces(query: Tensor, key: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Some rows, and twice memory of (row, time, time of keys) for them."""
     shape = query.shape[2], key.shape[2]
     at_once = max(1, min(len(query), torch.get_num_threads() * HELD // max(1, shape[0] * shape[1])))
-    scores = query.new_empty(at_once, *shape)
-    weights = scores if len(kept) else torch.empty_like(scores)
+    first, second = query.new_empty(2, at_once, *shape)
     for start in range(0, len(query), at_once):
         rows = slice(start, min(start + at_once, len(query)))
-        many = rows.stop - start
-        yield rows, scores[:many], kept[rows] if len(kept) else weights[:many]
+        yield rows, first[: rows.stop - start], second[: rows.stop - start]
 
 
 def _beside(values: Tensor, features: Iterable[Tensor], dim: int) -> Tensor:

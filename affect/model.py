@@ -113,7 +113,7 @@ class FusionModel(nn.Module):
             head: a Head class or a partial of one; the one for the kind of target by default.
             modalities: which to use; all by default.
             width: feature size of what the encoders give.
-            out_dim: feature size of what the fusion gives.
+            out_dim: feature size of what the fusion gives, unless it has one of its own.
             scaling: standard, robust or none.
             nonfinite: what becomes of NaN and infinite values.
             aligner: an Aligner class or a partial of one, before the fusion; none by default.
@@ -168,7 +168,7 @@ class FusionModel(nn.Module):
         model = cls(
             encoders,
             built,
-            make_head(out_dim, target),
+            make_head(built.out_dim, target),
             aligner=None if aligner is None else aligner(sizes),
             imputer=None if imputer is None else imputer(sizes),
             helpers=helpers,

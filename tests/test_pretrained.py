@@ -250,6 +250,13 @@ def test_a_pass_encoder_may_hold_indices(folder):
         )
     assert PassEncoder(3, 8, indices=True).reads_indices
     assert not PassEncoder(3, 8).reads_indices
+    with pytest.raises(
+        ConfigError,
+        match=re.escape(
+            "PassEncoder: a word index cannot be dropped, got dropout=0.5 with indices; drop values behind it"
+        ),
+    ):
+        PassEncoder(1, 8, indices=True, dropout=0.5)
 
 
 @pytest.mark.parametrize(

@@ -87,21 +87,30 @@ class PassEncoder(Encoder):
         in_dim: feature size of the modality; it stays.
         out_dim: what the other encoders of the model give; not used.
         indices: whether values are word indices, which must not be normalised.
+        dropout: rate at which values are dropped.
     Shapes:
         x: (batch, time, in_dim) -> (batch, time, in_dim)
     Missing:
         unobserved steps stay unobserved.
+    Raises:
+        ConfigError: indices are to be dropped.
     Example:
         >>> PassEncoder(3, 64).out_dim
         3
     """
 
-    def __init__(self, in_dim: int, out_dim: int, indices: bool = False) -> None:
+    def __init__(self, in_dim: int, out_dim: int, indices: bool = False, dropout: float = 0.0) -> None:
         super().__init__(in_dim, in_dim)
+        if indices and dropout:
+            raise ConfigError(
+                f"PassEncoder: a word index cannot be dropped, got dropout={dropout} with indices; "
+                "drop values behind it"
+            )
         self.reads_indices = indices
+        self.dropout = Dropout(dropout)
 
     def encode(self, x: Sequence) -> Sequence:
-        return x
+        return Sequence(self.dropout(x.values), x.mask, zeroed=True)
 
 
 class EmbeddingEncoder(Encoder):

@@ -7,11 +7,12 @@ from typing import ClassVar
 import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from affect.fusion.base import ProjectedFusion
 from affect.layers import Dropout, TransformerStack
 from affect.pooling import MeanPooling, Pooling
-from affect.sequences import Sequence
+from affect.sequences import Sequence, extent
 
 
 class CrossModalTransformer(ProjectedFusion):
@@ -22,7 +23,7 @@ class CrossModalTransformer(ProjectedFusion):
 
     Args:
         dims: feature size of each modality.
-        out_dim: size of the fused vector.
+        out_dim: size of the fused vector; not used if it is `bare`.
         width: feature size of a direction's steps; divisible by `heads`.
         heads: attention heads.
         layers: of each direction.
@@ -33,8 +34,13 @@ class CrossModalTransformer(ProjectedFusion):
         pooling: how a modality's steps become a vector; the mean by default.
         local: whether the heads of directions lean to the same moment (`affect.layers.Attention`).
         kernel: steps that a modality's first projection spans, odd; with 1 it is a linear layer.
+        blank: whether a step of zeros follows the last one of every modality. `LastPooling` then reads what
+            it attended to, and no step's own noise (as where padding is counted as data).
+        bare: whether the fused vector is what stands side by side, with no linear layer behind it.
+        residual_dropout: rate at which hidden values behind the pooling are dropped; `dropout` by default.
     Shapes:
-        inputs[m]: (batch, time of m, dims[m]) -> (batch, 1, out_dim)
+        inputs[m]: (batch, time of m, dims[m]) -> (batch, 1, out_dim), or, if it is bare,
+        (batch, 1, modalities * (modalities - 1) * width * factor of the pooling)
     Missing:
         nothing comes from an absent modality, and its own part of the fused vector is zero; unobserved steps
         are never attended to.
@@ -43,8 +49,9 @@ class CrossModalTransformer(ProjectedFusion):
     Reference:
         Tsai et al., Multimodal Transformer for Unaligned Multimodal Language Sequences, ACL 2019, section 3.
         Differs: the residual path is not normed; by default linear maps in place of convolutions, the mean
-        over steps, and heads that lean to a moment (`kernel=3`, `LastPooling` and `local=False` are the
-        paper's); key masks; dropout of keys, not weights.
+        over steps, a linear layer before the head, and heads that lean to a moment (`kernel=3`,
+        `LastPooling`, `bare=True` and `local=False` are the paper's); key masks; dropout of keys, not
+        weights.
     Example:
         >>> fusion = CrossModalTransformer({"text": 3, "visual": 2}, out_dim=4, width=8)
         >>> fusion({m: Sequence.full(torch.ones(5, 7 * d, d)) for m, d in fusion.dims.items()}).values.shape
@@ -73,9 +80,13 @@ class CrossModalTransformer(ProjectedFusion):
         pooling: Pooling | None = None,
         local: bool = True,
         kernel: int = 1,
+        blank: bool = False,
+        bare: bool = False,
+        residual_dropout: float | None = None,
     ) -> None:
         super().__init__(dims, out_dim, width, heads, kernel)
         self.require(2)
+        self.blank = blank
         self.pooling = MeanPooling() if pooling is None else pooling
         wide = (len(self.dims) - 1) * width
         self.directions = nn.ModuleDict(
@@ -88,13 +99,16 @@ class CrossModalTransformer(ProjectedFusion):
             {m: TransformerStack(wide, heads, own_layers, dropout, key_dropout) for m in self.dims}
         )
         size = len(self.dims) * wide * self.pooling.factor
-        self.residual = nn.Sequential(
-            nn.Linear(size, size), nn.ReLU(), Dropout(dropout), nn.Linear(size, size)
-        )
-        self.out = nn.Linear(size, out_dim)
+        lost = dropout if residual_dropout is None else residual_dropout
+        self.residual = nn.Sequential(nn.Linear(size, size), nn.ReLU(), Dropout(lost), nn.Linear(size, size))
+        self.out: nn.Module = nn.Linear(size, out_dim)
+        if bare:
+            self.out_dim, self.out = size, nn.Identity()
 
     def fuse(self, inputs: dict[str, Sequence]) -> Sequence:
         projected = self.project(inputs)
+        if self.blank:
+            projected = {m: _ended(x) for m, x in projected.items()}
         learned: dict[str, list[Tensor]] = {m: [] for m in self.dims}
         for pair, (source, to) in self.ordered_pairs.items():
             learned[to].append(self.directions[pair](projected[to], projected[source]).values)
@@ -106,3 +120,10 @@ class CrossModalTransformer(ProjectedFusion):
         ]
         fused = torch.cat(vectors, -1)
         return Sequence.vector(self.out(fused + self.residual(fused)))
+
+
+def _ended(x: Sequence) -> Sequence:
+    """`x` with a step of zeros behind the last one that was observed, if any was."""
+    first, later = extent(x.mask)
+    mask = F.pad(x.mask, (0, 1)).scatter(1, first + later + 1, x.present.unsqueeze(1))
+    return Sequence(F.pad(x.values, (0, 0, 0, 1)), mask, zeroed=True)

@@ -39,6 +39,7 @@ class PerStep(Fusion):
     ) -> None:
         super().__init__(dims, out_dim)
         self.fusion = fusion(self.dims, out_dim)
+        self.out_dim = self.fusion.out_dim
 
     def fuse(self, inputs: dict[str, Sequence]) -> tuple[Sequence, Extras]:
         batch, time = next(iter(inputs.values())).mask.shape

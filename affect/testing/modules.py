@@ -132,8 +132,14 @@ def imputer_part(imputer: ImputerFactory, modalities: int = 3) -> Part:
 def fusion_part(fusion: FusionFactory, modalities: int = 3) -> Part:
     """A Fusion class, or a partial of one, under the laws, with two to four modalities."""
     dims = {name: 4 + place for place, name in enumerate(NAMES[:modalities])}
-    aligned = fusion(dims, OUT_DIM).needs_alignment
-    return Part(lambda: fusion(dims, OUT_DIM), dims, lambda module, x: module(x), aligned=aligned)
+    made = fusion(dims, OUT_DIM)
+    return Part(
+        lambda: fusion(dims, OUT_DIM),
+        dims,
+        lambda module, x: module(x),
+        out_dim=made.out_dim,
+        aligned=made.needs_alignment,
+    )
 
 
 def head_part(head: HeadFactory, target: Target) -> Part:

@@ -2,7 +2,8 @@
 
 python -m experiments.speed.mmsa --mmsa PYTHON [--lengths mosi full] [--models tfn lmf ...] [--repeats 3]
                                  [--precision bfloat16]
-python -m experiments.speed.mmsa --mmsa PYTHON --quality [--lengths mosi] [--seeds 3] [--epochs 10]
+python -m experiments.speed.mmsa --mmsa PYTHON --quality [--lengths mosi] [--epochs 10]
+                                 [--seeds 3] [--first-seed 0]
 
 PYTHON is that of an environment with MMSA 2.2.1 and the same PyTorch:
 
@@ -70,7 +71,7 @@ class Setting:
     learning_rate: float
     encoder: dict[str, Callable[[int, int], Any]]
     fusion: Callable[[dict[str, int], int], Any]
-    out_dim: int
+    out_dim: int = 64
     head_dropout: float = 0.1
     accumulate: int = 1
 
@@ -111,6 +112,7 @@ def settings() -> dict[str, Setting]:
         }
 
     read = dict.fromkeys(FRAMES, PassEncoder)
+    noisy = {**read, "text": partial(PassEncoder, dropout=0.5)}
     widths = {"text": 256, "acoustic": 32, "visual": 256}
     recurrent = partial(LSTMEncoder, layers=4, bidirectional=False, dropout=0.5, pooling=last)
     tensor = partial(TensorFusion, dropout=0.5)
@@ -131,6 +133,9 @@ def settings() -> dict[str, Setting]:
         local=False,
         kernel=5,
         pooling=last,
+        blank=True,
+        bare=True,
+        residual_dropout=0.5,
     )
     return {
         "tfn": Setting(32, 1e-3, late(32, 32, 128, 0.3), tensor, 64),
@@ -139,7 +144,7 @@ def settings() -> dict[str, Setting]:
         "lf_dnn": Setting(128, 1e-3, late(256, 16, 128, 0.2), concatenation, 128),
         "mfn": Setting(128, 2e-3, read, memory, 128),
         "graph_mfn": Setting(32, 2e-3, read, graph, 256),
-        "mult": Setting(16, 2e-3, read, attention, 1, head_dropout=0.0, accumulate=8),
+        "mult": Setting(16, 2e-3, noisy, attention, head_dropout=0.0, accumulate=8),
     }
 
 
@@ -255,20 +260,20 @@ def times(sides: Sides, lengths: str, models: list[str], repeats: int) -> None:
     print(f"\ngeometric mean of the ratios: {statistics.geometric_mean(ratios):.2f}", flush=True)
 
 
-def quality(sides: Sides, lengths: str, models: list[str], seeds: int, epochs: int) -> None:
+def quality(sides: Sides, lengths: str, models: list[str], seeds: range, epochs: int) -> None:
     """The validation error after as many epochs, as a table."""
     print(f"\n### {lengths} lengths\n", flush=True)
     print("| model | affect | MMSA | difference | standard error |\n|---|---|---|---|---|", flush=True)
     for model in models:
         corpus = sides.write(lengths, model in ALIGNED, SHORT if model == "mult" else FRAMES)
         errors: dict[str, list[float]] = {"affect": [], "MMSA": []}
-        for seed in range(seeds):
+        for seed in seeds:
             for side, found in errors.items():
                 worker = sides.begin(side, model, corpus, seed)
                 found.append([worker.go()["mae"] for _ in range(epochs)][-1])
                 worker.end()
         mean = {side: statistics.mean(found) for side, found in errors.items()}
-        noise = (sum(statistics.variance(found) / seeds for found in errors.values())) ** 0.5
+        noise = (sum(statistics.variance(found) / len(seeds) for found in errors.values())) ** 0.5
         said = [f"{mean[side]:.3f} ± {statistics.stdev(found):.3f}" for side, found in errors.items()]
         print(
             f"| {model} | {' | '.join(said)} | {mean['affect'] - mean['MMSA']:+.3f} | {noise:.3f} |",
@@ -287,6 +292,7 @@ def main() -> None:
     parser.add_argument("--precision", choices=get_args(Precision), default="float32", help="of affect")
     parser.add_argument("--quality", action="store_true")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--folder", type=Path, help="keeps the generated corpora")
     for hidden in ("--train", "--corpus", "--seed"):
@@ -304,7 +310,8 @@ def main() -> None:
         sides = Sides(Path(os.path.abspath(args.mmsa)), folder, args.threads, args.precision)
         for lengths in args.lengths:
             if args.quality:
-                quality(sides, lengths, args.models, args.seeds, args.epochs)
+                seeds = range(args.first_seed, args.first_seed + args.seeds)
+                quality(sides, lengths, args.models, seeds, args.epochs)
             else:
                 times(sides, lengths, args.models, args.repeats)
 

@@ -2,9 +2,11 @@
 
 import math
 
+import torch
 from torch import nn
 
 from affect.layers import Dropout
+from affect.sequences import Sequence, join
 
 
 def linear(layer, x):
@@ -138,6 +140,17 @@ def projected(fusion, inputs):
         ]
         for m, x in inputs.items()
     }
+
+
+def ended(x):
+    """One more observed step, of zeros, behind the last one of the only sample, if there is one."""
+    observed = [at for at, seen in enumerate(x.mask[0].tolist()) if seen]
+    if not observed:
+        return x
+    kept = observed[-1] + 1
+    return join(
+        [Sequence(x.values[:, :kept], x.mask[:, :kept]), Sequence.full(torch.zeros_like(x.values[:, :1]))]
+    )
 
 
 def windows(x, projection):

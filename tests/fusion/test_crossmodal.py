@@ -7,25 +7,35 @@ from functools import partial
 
 import pytest
 import torch
-from loops import add, apply, linear, mean, observed, places, projected, stack, transformer
+from loops import add, apply, ended, linear, mean, observed, places, projected, stack, transformer
 
-from affect import testing
+from affect import batches, load, testing
 from affect.errors import ConfigError
-from affect.fusion import CrossModalTransformer
-from affect.layers import Attention, TransformerLayer
+from affect.fusion import CrossModalTransformer, PerStep
+from affect.layers import Attention, Dropout, TransformerLayer
+from affect.model import FusionModel
 from affect.pooling import LastPooling
 from affect.sequences import Sequence
 
 DIMS = {"a": 2, "b": 3, "c": 4}
 
 
-@pytest.mark.parametrize(("pooling", "kernel"), [(None, 1), (LastPooling(), 3)])
-def test_cross_modal_transformer_is_the_paper_s(built, steps, pooling, kernel):
-    module = built(
-        CrossModalTransformer, width=4, heads=2, layers=2, own_layers=2, pooling=pooling, kernel=kernel
-    )
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"pooling": LastPooling(), "kernel": 3},
+        {"pooling": LastPooling(), "blank": True, "bare": True},
+        {"blank": True, "local": False},
+    ],
+    ids=lambda options: ", ".join(options) or "nothing",
+)
+def test_cross_modal_transformer_is_the_paper_s(built, steps, options):
+    module = built(CrossModalTransformer, width=4, heads=2, layers=2, own_layers=2, **options)
     inputs, vector = projected(module, steps), []
-    at = {m: places(x) for m, x in steps.items()}
+    if module.blank:
+        inputs = {m: [*rows, [0.0] * 4] if rows else [] for m, rows in inputs.items()}
+    at = {m: places(ended(x) if module.blank else x) for m, x in steps.items()}
     for to in DIMS:
         learned = [
             stack(module.directions[f"{source} to {to}"], inputs[to], inputs[source], at[to], at[source])
@@ -33,8 +43,10 @@ def test_cross_modal_transformer_is_the_paper_s(built, steps, pooling, kernel):
             if source != to
         ]
         own = stack(module.own[to], [one + other for one, other in zip(*learned, strict=True)])
-        vector += mean(own if pooling is None else own[-1:], 8)
-    expected = linear(module.out, add(vector, apply(module.residual, vector)))
+        vector += mean(own[-1:] if "pooling" in options else own, 8)
+    fused = add(vector, apply(module.residual, vector))
+    expected = fused if "bare" in options else linear(module.out, fused)
+    assert module.out_dim == len(expected)
     assert module(steps).values[0, 0].tolist() == pytest.approx(expected, abs=1e-9)
 
 
@@ -121,11 +133,37 @@ def test_heads_that_are_not_local_do_not_see_where_a_step_stands():
     assert apart[False] < 1e-5 < 1e-3 < apart[True]
 
 
-def test_the_laws_hold_with_convolutions():
-    spanning = partial(CrossModalTransformer, kernel=3)
-    testing.check_fusion(spanning)
+def test_only_what_stands_behind_the_pooling_has_the_residual_dropout():
+    def rates(**options):
+        module = CrossModalTransformer(DIMS, 4, layers=1, dropout=0.2, **options)
+        behind = {id(part) for part in module.residual.modules()}
+        parts = [part for part in module.modules() if isinstance(part, Dropout)]
+        return tuple({part.p for part in parts if (id(part) in behind) is there} for there in (True, False))
+
+    assert rates() == ({0.2}, {0.2})
+    assert rates(residual_dropout=0.5) == ({0.5}, {0.2})
+
+
+def test_a_head_is_built_for_the_size_that_a_fusion_has_of_its_own():
+    corpus = load("synthetic")
+    bare = partial(CrossModalTransformer, width=4, heads=2, bare=True)
+    model = FusionModel.for_corpus(corpus, fusion=bare, out_dim=7)
+    batch = next(iter(batches(corpus["test"], batch_size=4)))
+    assert model.fusion.out_dim == 4 * len(corpus.dims) * (len(corpus.dims) - 1)
+    assert model(batch.inputs).prediction.shape == (4, 1, 1)
+    assert PerStep(DIMS, 7, fusion=bare).out_dim == 24
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"kernel": 3}, {"blank": True, "bare": True, "pooling": LastPooling()}, {"blank": True}],
+    ids=str,
+)
+def test_the_laws_hold_with_options(options):
+    fusion = partial(CrossModalTransformer, **options)
+    testing.check_fusion(fusion)
     for service in testing.DEPLOYMENT:
-        service(testing.fusion_part(spanning))
+        service(testing.fusion_part(fusion))
 
 
 @pytest.mark.parametrize(
