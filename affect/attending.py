@@ -15,6 +15,8 @@ from affect.tracing import by_hand, differentiable
 
 HELD = 2**19
 """Weights that a thread computes at a time: two megabytes, which stay in its cache."""
+KEPT = 2**23
+"""Weights that the backward pass may find: thirty-two megabytes. It computes more of them once more."""
 FAR = 2.0**64
 """A sum of powers that is far from what a number can hold, as its inverse is."""
 NEVER = -1e30
@@ -32,8 +34,8 @@ def attend(
     """The mean of the values of the keys that are seen, weighted by the softmax of products with a query.
 
     On a processor the weights are computed for a few heads at a time, so that they do not leave its cache,
-    and once more in the backward pass; features lie in rows there, which its products want. Heads with more
-    weights, and other devices, are left to PyTorch's kernel.
+    and where they are many once more in the backward pass; features lie in rows there, which its products
+    want. Heads with more weights, and other devices, are left to PyTorch's kernel.
 
     Args:
         query: of every head.
@@ -72,8 +74,9 @@ def attend(
         parts[1] = _beside(parts[1], [*(part.mT for part in offered), hidden[:, None, None]], -2)
         parts[2] = _beside(parts[2], [one], -2)
         rows = [part.flatten(0, 1) for part in parts]
+        keep = torch.is_grad_enabled() and len(rows[0]) * query.shape[2] * key.shape[2] <= KEPT
         shifted = bool(asked) and key.shape[2] > 0  # such scores are large, as those of places are
-        found: Tensor = _Mixed.apply(*rows, shifted)[0]  # type: ignore[no-untyped-call]  # torch's own
+        found: Tensor = _Mixed.apply(*rows, keep, shifted)[0]  # type: ignore[no-untyped-call]  # torch's own
     return found.view(*query.shape[:2], *found.shape[1:]).mT.to(query.dtype)
 
 
@@ -102,57 +105,67 @@ class _Mixed(Function):
     """
 
     @staticmethod
-    def forward(query: Tensor, key: Tensor, value: Tensor, shifted: bool) -> tuple[Tensor, ...]:
-        scaled = query * math.log2(math.e)
+    def forward(query: Tensor, key: Tensor, value: Tensor, keep: bool, shifted: bool) -> tuple[Tensor, ...]:
         summed = value.new_empty(*value.shape[:2], query.shape[2])
+        kept = query.new_empty(len(query) if keep else 0, query.shape[2], key.shape[2])
         for shift in (query.new_empty(0), query.new_empty(len(query), query.shape[2], 1))[shifted:]:
-            for rows, powers, _ in _pieces(query, key):
-                torch.bmm(scaled[rows].mT, key[rows], out=powers)
+            for rows, powers, _ in _pieces(query, key, kept):
+                _score(query[rows], key[rows], powers)
                 if len(shift):
                     powers.sub_(torch.amax(powers, -1, keepdim=True, out=shift[rows]))
                 torch.bmm(value[rows], powers.exp2_().mT, out=summed[rows])
             share = summed[:, -1:].reciprocal() if key.shape[2] else torch.ones_like(summed[:, -1:])
-            if not share.numel() or all(1 / FAR < bound.item() < FAR for bound in share.aminmax()):
+            if len(shift) or not share.numel():
                 break
-        return summed[:, :-1] * share, share, shift
+            if all(1 / FAR < bound.item() < FAR for bound in share.aminmax()):
+                break
+        return summed[:, :-1] * share, share, shift, kept
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        ctx.save_for_backward(*inputs[:-1], *output)
+        ctx.save_for_backward(*inputs[:3], *output)
         ctx.mark_non_differentiable(*output[1:])
         ctx.set_materialize_grads(False)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
         if grad is None:
-            return None, None, None, None
-        query, key, value, mixed, share, shift = ctx.saved_tensors
+            return None, None, None, None, None
+        query, key, value, mixed, share, shift, kept = ctx.saved_tensors
         if torch.is_grad_enabled():
             again = value @ (query.mT @ key).softmax(-1).mT
-            return *differentiable([again[:, :-1] / again[:, -1:]], (query, key, value), [grad]), None
+            again = again[:, :-1] / again[:, -1:]
+            return *differentiable([again], (query, key, value), [grad]), None, None
         of_query, of_key, of_value = map(torch.empty_like, (query, key, value))
-        scaled, grad = query * math.log2(math.e), grad * share
+        grad = grad * share
         grad = torch.cat([grad, -(grad * mixed).sum(1, keepdim=True)], 1)
-        for rows, powers, change in _pieces(query, key):
-            torch.bmm(scaled[rows].mT, key[rows], out=powers)
-            if len(shift):
-                powers.sub_(shift[rows])
-            powers.exp2_()
+        for rows, powers, change in _pieces(query, key, kept):
+            if not len(kept):
+                _score(query[rows], key[rows], powers)
+                if len(shift):
+                    powers.sub_(shift[rows])
+                powers.exp2_()
             torch.bmm(grad[rows], powers, out=of_value[rows])
             torch.bmm(grad[rows].mT, value[rows], out=change).mul_(powers)
             torch.bmm(key[rows], change.mT, out=of_query[rows])
             torch.bmm(query[rows], change, out=of_key[rows])
-        return of_query, of_key, of_value, None
+        return of_query, of_key, of_value, None, None
 
 
-def _pieces(query: Tensor, key: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
-    """Some rows, and twice memory of (row, time, time of keys) for them."""
+def _score(query: Tensor, key: Tensor, scores: Tensor) -> None:
+    """Write `scores` whose powers of two are the weights."""
+    torch.baddbmm(scores, query.mT, key, beta=0, alpha=math.log2(math.e), out=scores)
+
+
+def _pieces(query: Tensor, key: Tensor, kept: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Some rows, and twice memory of (row, time, time of keys) for them; the first in `kept`, if any is."""
     shape = query.shape[2], key.shape[2]
     at_once = max(1, min(len(query), torch.get_num_threads() * HELD // max(1, shape[0] * shape[1])))
-    first, second = query.new_empty(2, at_once, *shape)
+    scratch = query.new_empty(1 if len(kept) else 2, at_once, *shape)
     for start in range(0, len(query), at_once):
         rows = slice(start, min(start + at_once, len(query)))
-        yield rows, first[: rows.stop - start], second[: rows.stop - start]
+        many = rows.stop - start
+        yield rows, kept[rows] if len(kept) else scratch[1, :many], scratch[0, :many]
 
 
 def _beside(values: Tensor, features: Iterable[Tensor], dim: int) -> Tensor:

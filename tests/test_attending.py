@@ -24,11 +24,13 @@ def formula(query, key, value, seen):
     return (query @ key.mT).masked_fill(~seen[:, None, None], -torch.inf).softmax(-1) @ value
 
 
-@pytest.mark.parametrize("way", ["hand", "hand, in pieces", "PyTorch's kernel"])
+@pytest.mark.parametrize("way", ["hand", "hand, in pieces", "hand, not kept", "PyTorch's kernel"])
 def test_attention_is_its_formula(given, way, monkeypatch):
     if way == "hand, in pieces":
         monkeypatch.setattr(attending, "HELD", 35)
         monkeypatch.setattr(torch, "get_num_threads", lambda: 5)  # of twelve heads: 5, 5 and 2
+    if way == "hand, not kept":
+        monkeypatch.setattr(attending, "KEPT", 0)
     if way == "PyTorch's kernel":
         monkeypatch.setattr(attending, "HELD", 0)
     *parts, seen = given
@@ -58,10 +60,12 @@ def test_features_beside_are_multiplied_too(given):
     assert torch.allclose(found[seen.any(1)], expected[seen.any(1)])
 
 
+@pytest.mark.parametrize("kept", [0, 2**21])
 @pytest.mark.parametrize("size", [1e-3, 1.0, 30.0, 1e3])
 @pytest.mark.parametrize("sign", [-1, 0, 1], ids=["below zero", "around it", "above"])
-def test_scores_may_have_any_size(given, sign, size):
+def test_scores_may_have_any_size(given, sign, size, kept, monkeypatch):
     """Powers of them would be zero, or infinite, by themselves."""
+    monkeypatch.setattr(attending, "KEPT", kept)
     query, key, value, _ = (x.detach() for x in given)
     if sign:
         query, key = query.abs(), sign * key.abs()
@@ -75,7 +79,9 @@ def test_scores_may_have_any_size(given, sign, size):
         assert (ours - theirs).norm() <= 2e-3 * theirs.norm().clamp(min=1)
 
 
-def test_its_derivatives_are_right_twice(given):
+@pytest.mark.parametrize("kept", [0, 2**21])
+def test_its_derivatives_are_right_twice(given, kept, monkeypatch):
+    monkeypatch.setattr(attending, "KEPT", kept)
     *parts, seen = given
     seen[2] = True
 
