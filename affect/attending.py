@@ -115,9 +115,7 @@ class _Mixed(Function):
                     powers.sub_(torch.amax(powers, -1, keepdim=True, out=shift[rows]))
                 torch.bmm(value[rows], powers.exp2_().mT, out=summed[rows])
             share = summed[:, -1:].reciprocal() if key.shape[2] else torch.ones_like(summed[:, -1:])
-            if len(shift) or not share.numel():
-                break
-            if all(1 / FAR < bound.item() < FAR for bound in share.aminmax()):
+            if len(shift) or not share.numel() or all(1 / FAR < x.item() < FAR for x in share.aminmax()):
                 break
         return summed[:, :-1] * share, share, shift, kept
 
@@ -138,6 +136,7 @@ class _Mixed(Function):
             return *differentiable([again], (query, key, value), [grad]), None, None
         of_query, of_key, of_value = map(torch.empty_like, (query, key, value))
         grad = grad * share
+        # behind it that of the sum, which divides
         grad = torch.cat([grad, -(grad * mixed).sum(1, keepdim=True)], 1)
         for rows, powers, change in _pieces(query, key, kept):
             if not len(kept):

@@ -70,7 +70,7 @@ class Model:
         head: the one for the kind of target by default.
         modalities: which to use; all by default.
         width: feature size of what the encoders give.
-        out_dim: feature size of what the fusion gives.
+        out_dim: feature size of what the fusion gives, unless it has one of its own.
         scaling: standard, robust or none.
         nonfinite: what becomes of NaN and infinite values: mean, mask or refuse.
     """
