@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -29,7 +30,8 @@ def inspect(args: argparse.Namespace) -> None:
     from affect.report.inspection import describe
 
     console = Console()
-    for part in describe(load(args.path), Path(args.path)):
+    reading = {**_reading_of(args), "duplicates": "keep"}  # what they are is shown
+    for part in describe(load(args.path, **reading), Path(args.path)):
         console.print(part)
 
 
@@ -37,7 +39,7 @@ def convert(args: argparse.Namespace) -> None:
     """Any published format to the native file, or to what other software reads."""
     from affect.data.sources import load
 
-    corpus = load(args.path)
+    corpus = load(args.path, **_reading_of(args))
     if args.to == "native":
         from affect.data.native import save
 
@@ -201,7 +203,7 @@ def predict(args: argparse.Namespace) -> None:
     from affect.files import writing
     from affect.runs import predict as predict_corpus
 
-    table = predict_corpus(args.run_folder, args.path, args.split)
+    table = predict_corpus(args.run_folder, args.path, args.split, **_reading_of(args))
     if args.out is None:
         table.to_csv(sys.stdout, index=False)
     else:
@@ -215,6 +217,7 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = _verb(verbs, inspect, "affect inspect synthetic")
     verb.add_argument("path", help="a corpus in any format, or a generated one such as synthetic:temporal")
+    _reading(verb)
 
     verb = _verb(verbs, convert, "affect convert unaligned_50.pkl mosi.safetensors")
     verb.add_argument("path", help="a corpus in any format that affect reads")
@@ -223,6 +226,8 @@ def _parser() -> argparse.ArgumentParser:
         "--to", choices=("native", "mmsa", "csd"), default="native",
         help="native (default), MMSA's pickle, or computational sequences",
     )  # fmt: skip
+    _reading(verb)
+    _duplicates(verb)
 
     verb = _verb(
         verbs,
@@ -337,7 +342,48 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("path", help="a corpus file, or a generated corpus")
     verb.add_argument("--split", help="which split (default: test, else the first)")
     verb.add_argument("--out", type=Path, help="a CSV file (default: print)")
+    _reading(verb)
+    _duplicates(verb)
     return parser
+
+
+def _reading(verb: argparse.ArgumentParser) -> None:
+    """How a corpus's file is to be read; a configuration has keys of the same names."""
+    verb.add_argument(
+        "--columns", nargs="+", metavar="NAME",
+        help="columns that are features though they look like none, such as confidence",
+    )  # fmt: skip
+    verb.add_argument(
+        "--prefixes", nargs="+", metavar="NAME",
+        help="modalities in a table's columns whose names hold a dot, such as wav2vec2.0",
+    )  # fmt: skip
+    verb.add_argument(
+        "--target", dest="targets", nargs="+", type=_kind, metavar="NAME:KIND",
+        help="what a column of labels is: emotion:multiclass, joy:regression, sarcasm:binary",
+    )  # fmt: skip
+
+
+def _duplicates(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--duplicates", choices=("refuse", "number", "first"),
+        help="what becomes of ids that occur more than once (default: refuse)",
+    )  # fmt: skip
+
+
+def _kind(given: str) -> tuple[str, str]:
+    """A target, and its kind behind the last colon."""
+    name, colon, kind = given.rpartition(":")
+    if not colon:
+        raise argparse.ArgumentTypeError(f"expected NAME:KIND such as emotion:multiclass, got '{given}'")
+    return name, kind
+
+
+def _reading_of(args: argparse.Namespace) -> dict[str, Any]:
+    """What was said of how the corpus is to be read, as `affect.load` takes it."""
+    said = {name: getattr(args, name, None) for name in ("columns", "prefixes", "targets", "duplicates")}
+    if said["targets"] is not None:
+        said["targets"] = dict(said["targets"])
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _parallel(verb: argparse.ArgumentParser) -> None:

@@ -28,6 +28,7 @@ from affect.corruption import Corruption
 from affect.data.alignment.aligners import Aligner
 from affect.data.corpus import Corpus
 from affect.data.scaling import Nonfinite, Scaling
+from affect.data.sources.options import Options
 from affect.data.targets import Target
 from affect.encoders import Encoder, PooledEncoder
 from affect.errors import ConfigError, did_you_mean
@@ -163,6 +164,11 @@ class Configuration:
         seeds: one run each.
         folds: for a corpus without official splits, into how many to cut it; 0 uses the splits it has.
         valid_share: share of the training samples that validate, where the corpus has no validation split.
+        columns: columns of the corpus's files that are features though they look like none; this, and what
+            follows, as in `affect.load`.
+        targets: the kinds of targets, where the corpus stores codes: `{emotion: {kind: multiclass}}`.
+        duplicates: what becomes of ids that occur more than once: refuse, number or first.
+        prefixes: names of modalities in the columns of a table that hold a dot themselves.
     """
 
     corpus: str
@@ -175,6 +181,19 @@ class Configuration:
     seeds: list[int] = field(default_factory=lambda: [0])
     folds: int = 0
     valid_share: float = 0.2
+    columns: list[str] = field(default_factory=list)
+    targets: dict[str, Any] = field(default_factory=dict)
+    duplicates: str = "refuse"
+    prefixes: list[str] = field(default_factory=list)
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How the corpus is to be read: arguments of `affect.load`."""
+        return {name: getattr(self, name) for name in READING}
+
+
+READING = tuple(entry.name for entry in fields(Options))
+"""The keys of a configuration that say how the corpus is to be read."""
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -215,9 +234,14 @@ def parse(content: Mapping[str, Any], where: str) -> Configuration:
     parser.add_class_arguments(Configuration, None, skip={"model"}, fail_untyped=False)  # users' own classes
     parser.add_class_arguments(kind_of(plain["model"]), "model", fail_untyped=False)
     try:
-        return Configuration(**parser.instantiate(parser.parse_object(plain)).as_dict())
+        configuration = Configuration(**parser.instantiate(parser.parse_object(plain)).as_dict())
     except ArgumentError as error:
         raise ConfigError(f"{where}: {' '.join(str(error).split())}") from None
+    try:
+        Options.of(**configuration.reading)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    return configuration
 
 
 def resolve(content: Mapping[str, Any], where: str) -> dict[str, Any]:

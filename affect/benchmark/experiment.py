@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from affect import metrics
-from affect.configuration import check_keys, merged, parse, read, resolve
+from affect.configuration import READING, check_keys, merged, parse, read, resolve
 from affect.errors import ConfigError, did_you_mean
 from affect.robustness.protocols import protocol
 from affect.runs import Job, corpus_path, digest
@@ -34,6 +34,11 @@ class Experiment:
         protocols: what else the trained models meet, by the names of `affect.robustness.PROTOCOLS`.
         published: figures to stand beside ours (`affect.benchmark.published`).
         notes: what must stand beside every figure.
+        columns: columns of the corpus's files that are features though they look like none; this, and what
+            follows, as in a configuration.
+        targets: the kinds of targets.
+        duplicates: what becomes of ids that occur more than once.
+        prefixes: names of modalities in the columns of a table that hold a dot themselves.
     """
 
     corpus: str
@@ -50,6 +55,10 @@ class Experiment:
     protocols: list[str] = field(default_factory=list)
     published: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    columns: list[str] = field(default_factory=list)
+    targets: dict[str, Any] = field(default_factory=dict)
+    duplicates: str = "refuse"
+    prefixes: list[str] = field(default_factory=list)
 
     def changed(
         self,
@@ -142,6 +151,7 @@ def _content(experiment: Experiment, own: Mapping[str, Any], target: str | None)
         **({"teacher": teacher} if teacher else {}),
         "folds": experiment.folds,
         "valid_share": experiment.valid_share,
+        **{name: value for name in READING if (value := getattr(experiment, name)) not in ([], {}, "refuse")},
     }
 
 

@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from affect.data.provenance import Provenance
 from affect.data.ragged import Ragged, Rows, Words
 from affect.data.targets import Target
 from affect.errors import ConfigError, DataError, did_you_mean
@@ -117,6 +118,8 @@ class Corpus:
         citation: whom to cite.
         ceiling: the best possible score on the test split, by metric, where it is known.
         main: the target that is meant where none is named; empty where there is no obvious one.
+        columns: the names of the features, for the modalities whose source has them.
+        provenance: who made the features, for the modalities of which that is known.
     Raises:
         DataError: the splits do not fit together or cannot be trained on.
     Example:
@@ -133,6 +136,8 @@ class Corpus:
     citation: str = ""
     ceiling: dict[str, float] = field(default_factory=dict)
     main: str = ""
+    columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    provenance: dict[str, Provenance] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.splits:
@@ -149,6 +154,15 @@ class Corpus:
             raise DataError(
                 f"{self.name}: its main target is '{self.main}', but it has {sorted(self.targets)}"
             )
+        for m in (*self.columns, *self.provenance):
+            if m not in first.modalities:
+                raise DataError(f"{self.name}: no modality '{m}'; {did_you_mean(m, first.modalities)}")
+        for m, names in self.columns.items():
+            if len(names) != first.modalities[m].dim:
+                raise DataError(
+                    f"{self.name}: {m} has {first.modalities[m].dim} features and {len(names)} names of "
+                    "columns"
+                )
 
     def __getitem__(self, split: str) -> Split:
         if split not in self.splits:
@@ -194,12 +208,31 @@ class Corpus:
                 name: replace(split, modalities={m: split.modalities[m] for m in wanted})
                 for name, split in self.splits.items()
             },
+            columns={m: names for m, names in self.columns.items() if m in wanted},
+            provenance={m: made for m, made in self.provenance.items() if m in wanted},
         )
 
-    def with_modality(self, name: str, rows: Mapping[str, Ragged]) -> Corpus:
-        """The same corpus with one more modality, given for every split."""
+    def with_modality(
+        self,
+        name: str,
+        rows: Mapping[str, Ragged],
+        columns: Iterable[str] | None = None,
+        provenance: Provenance | None = None,
+    ) -> Corpus:
+        """The same corpus with one more modality, given for every split.
+
+        Args:
+            name: of the modality; one of that name is replaced.
+            rows: by split.
+            columns: the names of its features, where it has them.
+            provenance: who made them, where that is known.
+        """
+        named = {m: names for m, names in self.columns.items() if m != name}
+        made = {m: by for m, by in self.provenance.items() if m != name}
         return replace(
             self,
+            columns=named if columns is None else {**named, name: tuple(columns)},
+            provenance=made if provenance is None else {**made, name: provenance},
             splits={
                 split: replace(part, modalities={**part.modalities, name: rows[split]})
                 for split, part in self.splits.items()

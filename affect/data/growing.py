@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from affect.data import native
 from affect.data.corpus import Corpus, Split
+from affect.data.provenance import Provenance
 from affect.data.targets import Target
 from affect.errors import DataError
 from affect.files import writing
@@ -121,6 +122,8 @@ class Growing:
         notes: tuple[str, ...] = (),
         citation: str = "",
         main: str = "",
+        columns: Mapping[str, tuple[str, ...]] | None = None,
+        provenance: Mapping[str, Provenance] | None = None,
     ) -> Corpus:
         """Write the file and remove the pieces; arguments as in `Corpus`.
 
@@ -134,7 +137,10 @@ class Growing:
             framed = 2 if _is_text(tensor) else 0
             shape = (record["rows"] + framed, *record["tail"])
             tensors[tensor] = native.Tensor(np.dtype(record["dtype"]), shape, self._stored(tensor, record))
-        header = native.header_of(name, self._state["splits"], targets, aligned, notes, citation, main)
+        header = native.header_of(
+            name, self._state["splits"], targets, aligned, notes, citation, main,
+            columns=columns, provenance=provenance,
+        )  # fmt: skip
         with writing(self.path) as partial:
             native.write(partial, tensors, header)
             corpus = native.load(partial)

@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from affect.data import provenance as origins
 from affect.data.corpus import Corpus, Split
+from affect.data.provenance import Provenance
 from affect.data.ragged import Ragged, Words
 from affect.data.targets import Target, from_json, to_json
 from affect.errors import AffectError, DataError
@@ -44,7 +46,7 @@ def save(corpus: Corpus, path: str | Path) -> None:
     }
     header = header_of(
         corpus.name, corpus.splits, corpus.targets, corpus.aligned, corpus.notes, corpus.citation,
-        corpus.main, corpus.ceiling,
+        corpus.main, corpus.ceiling, corpus.columns, corpus.provenance,
     )  # fmt: skip
     with writing(path) as partial:
         write(partial, tensors, header)
@@ -71,6 +73,10 @@ def load(path: str | Path) -> Corpus:
             citation=header["citation"],
             ceiling=header["ceiling"],
             main=header.get("main", ""),
+            columns={m: tuple(map(str, names)) for m, names in header.get("columns", {}).items()},
+            provenance={
+                m: origins.from_json(made, f"{path}, {m}") for m, made in header.get("provenance", {}).items()
+            },
         )
     except AffectError as error:
         raise DataError(f"{path}: {error}") from None
@@ -149,7 +155,9 @@ def header_of(
     notes: tuple[str, ...],
     citation: str,
     main: str,
-    ceiling: dict[str, float] | None = None,
+    ceiling: Mapping[str, float] | None = None,
+    columns: Mapping[str, tuple[str, ...]] | None = None,
+    provenance: Mapping[str, Provenance] | None = None,
 ) -> dict[str, Any]:
     """What is known of a corpus as a whole, as plain values; arguments as in `Corpus`."""
     return {
@@ -159,6 +167,8 @@ def header_of(
         "notes": notes,
         "citation": citation,
         "ceiling": ceiling or {},
+        "columns": columns or {},
+        "provenance": {m: origins.to_json(made) for m, made in (provenance or {}).items()},
         "main": main,
         "splits": list(splits),
         "targets": [to_json(target) for target in targets.values()],

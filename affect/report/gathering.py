@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from affect.configuration import READING
 from affect.data.sources import load as load_corpus
 from affect.errors import AffectError
 from affect.report.contents import Contents
@@ -94,9 +95,10 @@ def contents_of(
 def _transcripts(answers: Iterable[Answers]) -> dict[str, str]:
     """What was said in each sample, where the corpus is still where it was and has words."""
     found: dict[str, str] = {}
-    for source in {run.content["corpus"] for own in answers for run in own.runs}:
+    runs = [run for own in answers for run in own.runs]
+    for source, content in {run.content["corpus"]: run.content for run in runs}.items():
         try:
-            corpus = load_corpus(source)
+            corpus = load_corpus(source, **{key: content[key] for key in READING if key in content})
         except AffectError:  # moved or deleted since: a report needs it for nothing else
             continue
         for split in corpus.splits.values():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -14,8 +15,9 @@ import pandas as pd
 
 from affect.baselines import Baseline
 from affect.configuration import BaselineModel, Configuration, parse, read
-from affect.data import splitting, targets
+from affect.data import provenance, splitting, targets
 from affect.data.corpus import Corpus
+from affect.data.ragged import Ragged
 from affect.data.scaling import Scaler
 from affect.data.sources import load as load_corpus
 from affect.data.targets import Target
@@ -23,6 +25,7 @@ from affect.errors import ConfigError, DataError
 from affect.model import FusionModel
 from affect.training import predict as predict_split
 
+logger = logging.getLogger(__name__)
 DONE = "run.json"
 """The file that a run's folder holds when it is done."""
 
@@ -142,29 +145,27 @@ def find(folders: Iterable[str | Path]) -> list[Finished]:
     return list(found.values())
 
 
-def predict(folder: str | Path, source: str | Path, split: str | None = None) -> pd.DataFrame:
+def predict(folder: str | Path, source: str | Path, split: str | None = None, **reading: Any) -> pd.DataFrame:
     """What a finished run says of a corpus that has its modalities; columns as in `affect.training.predict`.
 
-    A baseline is fitted again, from the corpus that it was made with.
+    The corpus needs no labels. A modality that it does not have at all is absent from every sample, as long
+    as it has some other; a warning says so. A baseline is fitted again, from the corpus that it was made
+    with.
 
     Args:
         folder: the run.
         source: a corpus in any format, or a generated one.
         split: the split `test` by default, or the first one where there is none.
+        reading: how the corpus is to be read, as in `affect.load`; by default as that of the run was.
     Raises:
         DataError: the folder is not a finished run; a baseline's corpus is gone or was changed.
-        ConfigError: the corpus lacks a modality, has another feature size, or is not aligned as it must be.
+        ConfigError: the corpus has none of the modalities, has features of another size, of other names or by
+            another extractor, or is not aligned as it must be.
     """
     run = Finished.read(folder)
-    configuration, facts = run.configuration, run.facts
-    corpus = load_corpus(source)
-    helpers = getattr(configuration.model, "helpers", ())  # a baseline has none
-    for name, dim in facts["shape"]["dims"].items():
-        if name not in helpers and corpus.dims.get(name) != dim:
-            raise ConfigError(
-                f"{source}: {folder} needs {name} with feature size {dim}, "
-                f"got {corpus.dims.get(name, 'no such modality')}"
-            )
+    configuration = run.configuration
+    said = {name: configuration.reading[name] for name in ("columns", "prefixes")}
+    corpus = _with_all(run, load_corpus(source, **{**said, **reading}), str(source))
     rows = corpus[split or ("test" if "test" in corpus.splits else next(iter(corpus.splits)))]
     model: FusionModel | Baseline
     if isinstance(configuration.model, BaselineModel):
@@ -188,6 +189,39 @@ def load_model(folder: str | Path) -> FusionModel:
     return Finished.read(folder).model()
 
 
+def _with_all(run: Finished, corpus: Corpus, source: str) -> Corpus:
+    """The corpus with every modality that a run reads; those that it has are what the run learned from."""
+    shape = run.facts["shape"]
+    helpers = getattr(run.configuration.model, "helpers", ())  # a baseline has none
+    wanted = {name: dim for name, dim in shape["dims"].items() if name not in helpers}
+    if not wanted.keys() & corpus.dims.keys():
+        raise ConfigError(
+            f"{source}: {run.folder} needs {', '.join(wanted)}, got {', '.join(corpus.dims) or 'no modality'}"
+        )
+    for name, dim in wanted.items():
+        if name not in corpus.dims:
+            logger.warning(
+                "%s: it has no %s, which is absent from every sample of the predictions", source, name
+            )
+            rows = {part: Ragged.from_rows([None] * len(split), dim) for part, split in corpus.splits.items()}
+            corpus = corpus.with_modality(name, rows)
+            continue
+        if corpus.dims[name] != dim:
+            raise ConfigError(
+                f"{source}: {run.folder} needs {name} with feature size {dim}, got {corpus.dims[name]}"
+            )
+        learned, made = shape.get("columns", {}).get(name), shape.get("provenance", {}).get(name)
+        other = provenance.difference(
+            None if learned is None else tuple(learned),
+            corpus.columns.get(name),
+            None if made is None else provenance.from_json(made, str(run.folder / DONE)),
+            corpus.provenance.get(name),
+        )
+        if other:
+            raise ConfigError(f"{source}: {name} is not what {run.folder} learned from: {other}")
+    return corpus
+
+
 def _fitted_again(run: Finished, parts: BaselineModel) -> Baseline:
     """The baseline of a finished run, which is what its corpus, its settings and its seed make it."""
     configuration = run.configuration
@@ -201,7 +235,7 @@ def _fitted_again(run: Finished, parts: BaselineModel) -> Baseline:
 
 def prepare(configuration: Configuration, fold: int, root: Path) -> Corpus:
     """The corpus of a configuration, cut into the splits that training needs."""
-    corpus = load_corpus(corpus_path(configuration.corpus, root))
+    corpus = load_corpus(corpus_path(configuration.corpus, root), **configuration.reading)
     if configuration.folds:
         return splitting.fold(corpus, fold, configuration.folds, configuration.valid_share)
     if "train" not in corpus.splits:

@@ -25,7 +25,7 @@ from lightning.pytorch.loggers import Logger
 
 from affect.configuration import BaselineModel, Configuration, Model, importable, parse
 from affect.costs import forget_peak_memory, parameters, peak_memory_mb, sample_megaflops, sample_milliseconds
-from affect.data import targets
+from affect.data import provenance, targets
 from affect.data.corpus import Corpus
 from affect.errors import AffectError
 from affect.files import writing
@@ -158,6 +158,7 @@ class Job:
             },
             "shape": {
                 "dims": {name: corpus.dims[name] for name in run.model.encoders},
+                **_origins(corpus, run.model.encoders),
                 "aligned": corpus.aligned,
                 "target": targets.to_json(run.model.head.target),
                 "scaled": sorted(run.model.scaler.dims) if run.model.scaler else [],
@@ -182,6 +183,7 @@ class Job:
             },
             "shape": {
                 "dims": baseline.dims,
+                **_origins(corpus, baseline.dims),
                 "aligned": corpus.aligned,
                 "target": targets.to_json(baseline.target),
             },
@@ -245,6 +247,15 @@ def teacher_of(named: str | None, root: Path, seed: int, fold: int) -> Path | No
 
 _Outcome: TypeAlias = tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]
 """Tidy rows, predictions, and what `run.json` says of the model."""
+
+
+def _origins(corpus: Corpus, modalities: Iterable[str]) -> dict[str, Any]:
+    """Which features were learned from: their names and who made them, where the corpus says it."""
+    known = set(modalities)
+    return {
+        "columns": {m: list(names) for m, names in corpus.columns.items() if m in known},
+        "provenance": {m: provenance.to_json(made) for m, made in corpus.provenance.items() if m in known},
+    }
 
 
 def _save_weights(model: FusionModel, path: Path) -> None:

@@ -2,6 +2,7 @@ import contextlib
 import json
 import re
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -159,7 +160,7 @@ def whole_corpus():
     split = Split(split.ids, split.modalities, {**split.targets, "e": emotion}, split.groups, words)
     return Corpus(
         "toy",
-        {"train": split, "test": split.take(np.array([2, 0]))},
+        {"train": split, "test": replace(split.take(np.array([2, 0])), ids=("t0", "t1"))},
         {"y": MultiClass("y", classes=("a", "b", "c")), "e": MultiLabel("e", classes=("s", "t"))},
         notes=("a note",),
         citation="somebody",

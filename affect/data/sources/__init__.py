@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
+from affect.data.classes import with_kinds
 from affect.data.corpus import Corpus
-from affect.errors import AffectError, DataError
+from affect.data.duplicates import unique
+from affect.data.sources.options import Duplicates, Options
+from affect.errors import AffectError, ConfigError, DataError, did_you_mean
 
 FORMATS = (
     "native (safetensors)",
@@ -25,8 +28,18 @@ _PICKLES = ("mmsa", "mult", "mag")
 _PATHS = ("computational_sequences", "mfn", "folders", "tables")
 """Formats of files and folders, each a module that recognises a path."""
 
+_NAMED = ("folders", "tables")
+"""Those of them whose columns have names, and to whose readers the options matter."""
 
-def load(source: str | Path) -> Corpus:
+
+def load(
+    source: str | Path,
+    *,
+    columns: Iterable[str] = (),
+    targets: Mapping[str, Any] | None = None,
+    duplicates: Duplicates = "refuse",
+    prefixes: Iterable[str] = (),
+) -> Corpus:
     """A corpus from any published format, or a generated one.
 
     What a file is, is told from its content, never from its name; nothing in it is executed.
@@ -36,31 +49,53 @@ def load(source: str | Path) -> Corpus:
             Transformer, or of MAG-BERT; a computational sequence (.csd) or a folder of them; the HDF5 files
             of the Memory Fusion Network; a folder of feature files with a table of labels; a CSV or Parquet
             table; or `synthetic`, `synthetic:additive`, `synthetic:interaction`, `synthetic:temporal`.
+        columns: names of columns that are features though they look like none, such as `confidence` or
+            `frame`: those are left out otherwise, and a note names them.
+        targets: the kinds of targets by name, where numbers are codes of classes: `{"emotion": "multiclass"}`
+            (`affect.data.classes.with_kinds`).
+        duplicates: what becomes of ids that occur more than once: `refuse`; `number` (`id[0]`, `id[1]`);
+            `first` leaves the others out; `keep`. A native file's are numbered.
+        prefixes: names of modalities in the columns of tables that hold a dot themselves: `wav2vec2.0`.
     Raises:
-        DataError: there is no such file, or it is not a corpus.
-        ConfigError: there is no such generated corpus.
+        DataError: there is no such file, or it is not a corpus; ids occur more than once.
+        ConfigError: there is no such generated corpus, column or target.
     Example:
         >>> len(load("synthetic")["test"])
         400
     """
+    options = Options.of(columns, targets, duplicates, prefixes)
     if str(source).partition(":")[0] == "synthetic":
         from affect.data.synthetic import generate
 
-        return generate(str(source))
+        return with_kinds(generate(str(source)), options.targets)
     path = Path(source)
+    try:
+        corpus = _read(path, options)
+        known = {*corpus.targets, *(name for names in corpus.columns.values() for name in names)}
+        whole = {f"{m}.{name}" for m, names in corpus.columns.items() for name in names}
+        for name in options.columns:
+            if name not in known | whole:
+                raise ConfigError(f"columns: no column '{name}'; {did_you_mean(name, known)}")
+        return with_kinds(unique(corpus, options.duplicates), options.targets)
+    except AffectError as error:
+        if str(path) in str(error):
+            raise
+        raise type(error)(f"{path}: {error}") from None
+
+
+def _read(path: Path, options: Options) -> Corpus:
+    """The corpus as its reader gives it."""
     if not path.exists():
         raise DataError(
             f"{path}: no such file; expected a corpus file, or 'synthetic' for a generated corpus"
         )
     try:
         for read in itertools.chain((_native, _pickle), map(_reader, _PATHS)):
-            corpus = read(path)
+            corpus = read(path, options)
             if corpus is not None:
                 return corpus
-    except AffectError as error:
-        if str(path) in str(error):
-            raise
-        raise type(error)(f"{path}: {error}") from None
+    except AffectError:
+        raise
     except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
         # What no reader thought of in a file that is damaged, or made to be.
         said = " ".join(str(error).split())[:200]
@@ -68,13 +103,16 @@ def load(source: str | Path) -> Corpus:
     raise DataError(f"{path}: not a format that affect reads; known: {', '.join(FORMATS)}")
 
 
-def _native(path: Path) -> Corpus | None:
+def _native(path: Path, options: Options) -> Corpus | None:
     from affect.data import native
 
-    return native.load(path) if path.is_file() and native.is_native(path) else None
+    if not path.is_file() or not native.is_native(path):
+        return None
+    corpus = native.load(path)  # files written before ids had to be unique still open
+    return unique(corpus, "number") if options.duplicates == "refuse" else corpus
 
 
-def _pickle(path: Path) -> Corpus | None:
+def _pickle(path: Path, _: Options) -> Corpus | None:
     from affect.data.sources.pickles import is_pickle, read_pickle
 
     if not path.is_file() or not is_pickle(path):
@@ -92,6 +130,12 @@ def _outline(content: object) -> str:
     return f" (keys {', '.join(map(str, list(content)[:6]))})" if isinstance(content, dict) else ""
 
 
-def _reader(name: str) -> Callable[[Path], Corpus | None]:
-    module = import_module(f"affect.data.sources.{name}")
-    return lambda path: cast(Corpus, module.read(path)) if module.recognises(path) else None
+def _reader(name: str) -> Callable[[Path, Options], Corpus | None]:
+    def read(path: Path, options: Options) -> Corpus | None:
+        module = import_module(f"affect.data.sources.{name}")
+        if not module.recognises(path):
+            return None
+        said = {"options": options} if name in _NAMED else {}
+        return cast(Corpus, module.read(path, **said))
+
+    return read

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from affect.data.corpus import Corpus
 from affect.data.ragged import Ragged
 from affect.data.sources import frames
+from affect.data.sources.options import NOTHING, Options
 from affect.data.sources.samples import TEXTS, is_number, named, numbers, observed, samples, unobserved
 from affect.data.sources.tables import recognises as is_table
 from affect.errors import DataError
@@ -31,7 +32,7 @@ def recognises(path: Path) -> bool:
         return False
 
 
-def read(path: Path) -> Corpus:
+def read(path: Path, options: Options = NOTHING) -> Corpus:
     """A corpus from a table of labels and `MODALITY/ID.npy`, `MODALITY/ID.csv` or `MODALITY/VIDEO/CLIP.npy`.
 
     The table is `labels.csv`, or the only table in the folder: a row per sample, its columns as in

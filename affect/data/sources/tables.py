@@ -9,6 +9,7 @@ import numpy as np
 from affect.data.corpus import Corpus
 from affect.data.ragged import Ragged
 from affect.data.sources import frames
+from affect.data.sources.options import NOTHING, Options
 from affect.data.sources.samples import KNOWN, LABELS, TEXTS, named, numbers, observed, samples, unobserved
 from affect.errors import DataError
 
@@ -22,7 +23,7 @@ def recognises(path: Path) -> bool:
     )
 
 
-def read(path: Path, separator: str = ".") -> Corpus:
+def read(path: Path, separator: str = ".", options: Options = NOTHING) -> Corpus:
     """A corpus from one table.
 
     - `id`, or `video_id` and `clip_id`, names the sample. Rows of the same id are its steps, in the order of
@@ -38,6 +39,7 @@ def read(path: Path, separator: str = ".") -> Corpus:
     Args:
         path: the table.
         separator: what stands between modality and feature in the names of columns.
+        options: which columns and prefixes are meant.
     Raises:
         DataError: the table is damaged or does not follow the rule.
     """

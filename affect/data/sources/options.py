@@ -1,0 +1,70 @@
+"""What a user says of a corpus's file that the file itself does not say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias, get_args
+
+from affect.errors import ConfigError, did_you_mean
+
+Duplicates: TypeAlias = Literal["refuse", "number", "first", "keep"]
+"""What becomes of ids that occur more than once: an error; `id[0]`, `id[1]`; the first alone; as they are."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is said of a file beside its path.
+
+    Args:
+        columns: names of columns that are features though they look like none: `confidence`, `frame`.
+        targets: the kinds of targets by name: `{"emotion": "multiclass"}`, or with what a kind has:
+            `{"emotion": {"kind": "multiclass", "classes": ["sad", "happy"]}}`.
+        duplicates: what becomes of ids that occur more than once.
+        prefixes: names of modalities in the columns of tables that hold a dot themselves: `wav2vec2.0`.
+    Raises:
+        ConfigError: one is not of that form.
+    """
+
+    columns: tuple[str, ...] = ()
+    targets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    duplicates: Duplicates = "refuse"
+    prefixes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        columns: Iterable[str] = (),
+        targets: Mapping[str, Any] | None = None,
+        duplicates: str = "refuse",
+        prefixes: Iterable[str] = (),
+    ) -> Options:
+        """The options from plain values, as they stand in a configuration.
+
+        Example:
+            >>> Options.of(columns=["confidence"], targets={"emotion": "multiclass"}).targets
+            {'emotion': {'kind': 'multiclass'}}
+        """
+        for name, given in (("columns", columns), ("prefixes", prefixes)):
+            if isinstance(given, str) or not all(isinstance(one, str) for one in given):
+                raise ConfigError(f"{name}: expected a list of names, got {given!r}")
+        if duplicates not in get_args(Duplicates):
+            raise ConfigError(
+                f"duplicates: no '{duplicates}'; {did_you_mean(str(duplicates), get_args(Duplicates))}"
+            )
+        if targets is not None and not isinstance(targets, Mapping):
+            raise ConfigError(f"targets: expected a name and a kind for each, got {targets!r}")
+        kinds = {}
+        for name, kind in (targets or {}).items():
+            plain = {"kind": kind} if isinstance(kind, str) else kind
+            if not isinstance(plain, Mapping) or not isinstance(plain.get("kind"), str):
+                raise ConfigError(
+                    f"targets: {name}: expected a kind, as in {{kind: multiclass}}, got {kind!r}"
+                )
+            kinds[str(name)] = dict(plain)
+        known: Any = duplicates
+        return cls(tuple(columns), kinds, known, tuple(prefixes))
+
+
+NOTHING = Options()
+"""Nothing is said."""
