@@ -47,6 +47,8 @@ class Transcript:
         words: in their order.
         times: start and end of each in seconds, where the file has them.
         approximate: whether the times of words were made from those of longer pieces.
+        said: what was chosen or repaired, as the end of a sentence: `tier 'Mary' was read, as none is named
+            words`.
     Shapes:
         times: (words, 2)
     """
@@ -54,3 +56,4 @@ class Transcript:
     words: tuple[str, ...]
     times: NDArray[np.float64] | None = None
     approximate: bool = False
+    said: tuple[str, ...] = ()
