@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 _ROW_NUMBER = re.compile(r"|unnamed: \d+|index|level_\d+|__index_level_\d+__|rownames|row_number")
 _INSTANTS = ("timestamp", "time", "frametime")
@@ -12,6 +13,7 @@ _SPAN = ("start", "end")
 _BESIDE = frozenset(
     (
         *("frame", "face_id", "timestamp", "confidence", "success"),
+        *("frameindex", "framelength"),
         *("class", "label", "labels", "target"),
         *("name", "file", "filename", "id", "video_id", "clip_id", "split"),
     )
@@ -40,13 +42,19 @@ class Parted:
     confidence: str = ""
 
 
-def part(names: Iterable[str], keep: Collection[str] = (), targets: Collection[str] = ()) -> Parted:
+def part(
+    names: Iterable[str],
+    keep: Collection[str] = (),
+    targets: Collection[str] = (),
+    beside: Collection[str] = (),
+) -> Parted:
     """Which columns of a file of features are features.
 
     Args:
         names: of all columns.
         keep: columns that are features whatever they are called.
         targets: names of targets; a column of that name is a label.
+        beside: columns of one tool that are no features either, by their full names.
     Example:
         >>> part(["frame", "timestamp", "success", "AU01_r", "Joy"], targets=("joy",))
         ... # doctest: +NORMALIZE_WHITESPACE
@@ -55,7 +63,14 @@ def part(names: Iterable[str], keep: Collection[str] = (), targets: Collection[s
         >>> part(["", "confidence", "x"], keep=["confidence"]).features
         ('confidence', 'x')
     """
-    names = tuple(names)
+    return _part(tuple(names), frozenset(keep), frozenset(targets), frozenset(beside))
+
+
+@lru_cache(64)
+def _part(
+    names: tuple[str, ...], keep: frozenset[str], targets: frozenset[str], beside: frozenset[str]
+) -> Parted:
+    """The same: the files of a folder have the same columns."""
     plain = {name: name.strip().lower() for name in names}
     by_plain = {low: name for name, low in reversed(plain.items())}
     labels = {target.lower() for target in targets}
@@ -68,7 +83,8 @@ def part(names: Iterable[str], keep: Collection[str] = (), targets: Collection[s
     not_features = {
         name
         for name, low in plain.items()
-        if name not in keep and (is_no_feature(name) or low in labels or low in (*_INSTANTS, *_SPAN))
+        if name not in keep
+        and (name in beside or is_no_feature(name) or low in labels or low in (*_INSTANTS, *_SPAN))
     }
     return Parted(
         features=tuple(name for name in names if name not in not_features),
@@ -101,9 +117,30 @@ def left_out(where: str, names: Iterable[str]) -> str:
         >>> left_out("face", ["frame", ""])
         "face: columns 'frame' and '' are no features and are left out; `columns` keeps any by name."
     """
-    quoted = [f"'{name}'" for name in names]
-    if len(quoted) == 1:
-        said, verbs = f"column {quoted[0]}", "is no feature and is"
-    else:
-        said, verbs = f"columns {', '.join(quoted[:-1])} and {quoted[-1]}", "are no features and are"
-    return f"{where}: {said} {verbs} left out; `columns` keeps any by name."
+    said, is_one = quoted(names)
+    what = "is no feature and is" if is_one else "are no features and are"
+    return f"{where}: {said} {what} left out; `columns` keeps any by name."
+
+
+def quoted(names: Iterable[str]) -> tuple[str, bool]:
+    """Columns as a note names them, and whether it is one.
+
+    Example:
+        >>> quoted(["frame", "", "id"]), quoted(["id"])
+        (("columns 'frame', '' and 'id'", False), ("column 'id'", True))
+    """
+    *first, last = [f"'{name}'" for name in names]
+    return (f"columns {', '.join(first)} and {last}", False) if first else (f"column {last}", True)
+
+
+_ALSO_LABELS = ("class", "label", "labels", "target")
+
+
+def is_no_label(name: str) -> bool:
+    """Whether a column of that name, beside ids and features, is no label: `class` and `label` may be.
+
+    Example:
+        >>> is_no_label("index"), is_no_label("success"), is_no_label("class"), is_no_label("joy")
+        (True, True, False, False)
+    """
+    return is_no_feature(name) and name.strip().lower() not in _ALSO_LABELS
