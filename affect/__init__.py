@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from affect.data.corpus import Corpus, Split
     from affect.data.loading import batches
     from affect.data.ragged import Ragged, Words
+    from affect.data.samples import Sample, Steps
     from affect.data.sources import load
     from affect.encoders import Encoder
     from affect.errors import AffectError, ConfigError, DataError, ShapeError
     from affect.fusion import Fusion, VectorFusion
     from affect.heads import Head
     from affect.model import FusionModel
+    from affect.naming import ModuleDict, ParameterDict
     from affect.objectives import Objective
     from affect.outputs import Output
     from affect.sequences import Batch, Sequence
@@ -44,12 +46,14 @@ _HOMES = {
     "affect.data.corpus": ("Corpus", "Split"),
     "affect.data.loading": ("batches",),
     "affect.data.ragged": ("Ragged", "Words"),
+    "affect.data.samples": ("Sample", "Steps"),
     "affect.data.sources": ("load",),
     "affect.encoders": ("Encoder",),
     "affect.errors": ("AffectError", "ConfigError", "DataError", "ShapeError"),
     "affect.fusion": ("Fusion", "VectorFusion"),
     "affect.heads": ("Head",),
     "affect.model": ("FusionModel",),
+    "affect.naming": ("ModuleDict", "ParameterDict"),
     "affect.objectives": ("Objective",),
     "affect.outputs": ("Output",),
     "affect.sequences": ("Batch", "Sequence"),
@@ -85,13 +89,17 @@ __all__ = [
     "Fusion",
     "FusionModel",
     "Head",
+    "ModuleDict",
     "Objective",
     "Output",
+    "ParameterDict",
     "Ragged",
     "Run",
+    "Sample",
     "Sequence",
     "ShapeError",
     "Split",
+    "Steps",
     "VectorFusion",
     "Words",
     "baselines",

@@ -297,6 +297,9 @@ def part_of(value: Any, key: str, where: str) -> Any:
         where: begins the message where there is no such class or argument.
     """
     if key == "encoders" and isinstance(value, Mapping):
+        for name in value:
+            if not isinstance(name, str):
+                raise ConfigError(f"{where}: encoders: {name!r} is no text to YAML; put the name in quotes")
         return {name: part_of(entry, "encoder", f"{where}: {name}") for name, entry in value.items()}
     if key == "parts" and isinstance(value, list):
         return [part_of(entry, "corruption", where) for entry in value]

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from affect.errors import ConfigError
 from affect.layers import Dropout, perceptron
+from affect.naming import ModuleDict, ParameterDict, pair_name
 from affect.sequences import Sequence, check_modalities
 
 
@@ -119,9 +120,7 @@ class PlaceholderImputer(Imputer):
 
     def __init__(self, dims: Mapping[str, int], per_step: bool = False) -> None:
         super().__init__(dims, per_step)
-        self.vectors = nn.ParameterDict(
-            {m: nn.Parameter(0.02 * torch.randn(d)) for m, d in self.dims.items()}
-        )
+        self.vectors = ParameterDict({m: nn.Parameter(0.02 * torch.randn(d)) for m, d in self.dims.items()})
 
     def impute(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> dict[str, Tensor]:
         return {m: self.vectors[m].expand(x.shape) for m, x in vectors.items()}
@@ -154,7 +153,7 @@ class MeanImputer(Imputer):
         if not 0 < momentum <= 1:
             raise ConfigError(f"MeanImputer: momentum must be above 0 and at most 1, got {momentum}")
         self.momentum = momentum
-        self.means = nn.ParameterDict(
+        self.means = ParameterDict(
             {m: nn.Parameter(torch.zeros(d), requires_grad=False) for m, d in self.dims.items()}
         )
 
@@ -202,10 +201,11 @@ class TranslationImputer(Imputer):
         self, dims: Mapping[str, int], per_step: bool = False, layers: int = 1, dropout: float = 0.1
     ) -> None:
         super().__init__(dims, per_step)
-        self.translate = nn.ModuleDict(
+        self.pairs = {pair: pair_name(*pair) for pair in itertools.permutations(self.dims, 2)}
+        self.translate = ModuleDict(
             {
-                f"{source} to {goal}": perceptron(self.dims[source], self.dims[goal], layers, dropout)
-                for source, goal in itertools.permutations(self.dims, 2)
+                name: perceptron(self.dims[source], self.dims[goal], layers, dropout)
+                for (source, goal), name in self.pairs.items()
             }
         )
 
@@ -214,7 +214,7 @@ class TranslationImputer(Imputer):
 
     def _translated(self, goal: str, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> Tensor:
         others = [m for m in self.dims if m != goal]
-        said = torch.stack([self.translate[f"{m} to {goal}"](vectors[m]) for m in others], 1)
+        said = torch.stack([self.translate[self.pairs[m, goal]](vectors[m]) for m in others], 1)
         return Sequence(said, torch.stack([present[m] for m in others], 1)).mean()
 
 
@@ -264,13 +264,13 @@ class CascadeImputer(Imputer):
         super().__init__(dims, per_step)
         if blocks < 1:
             raise ConfigError(f"CascadeImputer: blocks must be at least 1, got {blocks}")
-        self.project = nn.ModuleDict({m: nn.Linear(d, width) for m, d in self.dims.items()})
+        self.project = ModuleDict({m: nn.Linear(d, width) for m, d in self.dims.items()})
         narrow = max(width // 2, 1)
         self.blocks = nn.ModuleList(
             nn.Sequential(nn.Linear(width, narrow), nn.GELU(), Dropout(dropout), nn.Linear(narrow, width))
             for _ in range(blocks)
         )
-        self.imagine = nn.ModuleDict({m: nn.Linear(width, d) for m, d in self.dims.items()})
+        self.imagine = ModuleDict({m: nn.Linear(width, d) for m, d in self.dims.items()})
 
     def impute(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> dict[str, Tensor]:
         heard = torch.stack([self.project[m](x) * present[m].unsqueeze(-1) for m, x in vectors.items()])

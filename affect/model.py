@@ -17,6 +17,7 @@ from affect.errors import ConfigError, ShapeError, did_you_mean
 from affect.fusion import ConcatenationFusion, Fusion, FusionFactory
 from affect.heads import Head, head_for
 from affect.imputation import Imputer, ImputerFactory
+from affect.naming import ModuleDict, refused_names
 from affect.outputs import Output
 from affect.sequences import Sequence
 
@@ -75,7 +76,7 @@ class FusionModel(nn.Module):
                 raise ConfigError(
                     f"FusionModel: the encoders give {sizes}, but {type(part).__name__} is for {part.dims}"
                 )
-        self.encoders = nn.ModuleDict({name: encoders[name] for name in sizes})
+        self.encoders = ModuleDict({name: encoders[name] for name in sizes})
         self.fusion, self.head, self.scaler, self.aligner = fusion, head, scaler, aligner
         self.imputer = imputer
         for name in (helpers := tuple(helpers)):
@@ -121,8 +122,9 @@ class FusionModel(nn.Module):
             helpers: modalities that are there in training alone.
 
         Raises:
-            ConfigError: an unknown target or modality, or a fusion that needs aligned sequences, on a corpus
-                that has none and without an aligner.
+            ConfigError: an unknown target or modality; a fusion that needs aligned sequences, on a corpus
+                that has none and without an aligner; a part of a user's own that holds what belongs to a
+                modality in `torch.nn.ModuleDict`, which does not take its name.
         """
         corpus = corpus if modalities is None else corpus.select(modalities)
         model = cls.for_shape(
@@ -163,16 +165,12 @@ class FusionModel(nn.Module):
                 )
         encoders = {name: by_name[name](dim, width) for name, dim in sorted(dims.items())}
         sizes = {name: part.out_dim for name, part in encoders.items()}
-        built = fusion(sizes, out_dim)
-        make_head = head_for(target) if head is None else head
-        model = cls(
-            encoders,
-            built,
-            make_head(built.out_dim, target),
-            aligner=None if aligner is None else aligner(sizes),
-            imputer=None if imputer is None else imputer(sizes),
-            helpers=helpers,
-        )
+        with refused_names(sizes):
+            built = fusion(sizes, out_dim)
+            aligns = None if aligner is None else aligner(sizes)
+            imputes = None if imputer is None else imputer(sizes)
+        made = (head_for(target) if head is None else head)(built.out_dim, target)
+        model = cls(encoders, built, made, aligner=aligns, imputer=imputes, helpers=helpers)
         if model.needs_alignment and not aligned:
             raise ConfigError(
                 f"{type(built).__name__}: needs aligned sequences, and the corpus is not aligned; "

@@ -15,7 +15,7 @@ import affect.data.alignment
 ROOT = Path(affect.__file__).parent
 ORDER = [
     {"allocation", "errors", "files", "tracing", "workers", "studies"},
-    {"sequences"},
+    {"sequences", "naming"},
     {"attending", "pooling", "layers", "recurrence"},
     {"metrics", "data"},
     {"outputs", "corruption"},

@@ -211,7 +211,9 @@ class Baseline:
         if self.scaler is None:
             raise ConfigError(f"{type(self).__name__}: has not learned yet; call fit first")
         rows = rows.flat()
-        values, observed = rows.values.astype(np.float32), rows.observed.copy()  # a mapped file is read-only
+        with np.errstate(over="ignore", invalid="ignore"):  # beyond float32 is infinite
+            values = rows.values.astype(np.float32)
+        observed = rows.observed.copy()  # a mapped file is read-only
         whole = Sequence(torch.from_numpy(values).unsqueeze(0), torch.from_numpy(observed).unsqueeze(0))
         scaled = self.scaler({name: whole})[name]
         kept = scaled.mask[0].numpy()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from affect.data.provenance import Provenance
 from affect.data.ragged import Ragged, Rows, Words
 from affect.data.targets import Target
 from affect.errors import ConfigError, DataError, did_you_mean
+
+if TYPE_CHECKING:
+    from affect.data.samples import Sample
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,26 +55,40 @@ class Split:
 
     @classmethod
     def join(cls, parts: Iterable[Split]) -> Self:
-        """The samples of all, one after the other; all have the same modalities and targets."""
+        """The samples of all, one after the other; all have the same modalities and targets.
+
+        Where some parts have groups, a sample of another part is its own; where some have words, it has none;
+        times are as in `Ragged.join`.
+
+        Raises:
+            DataError: the parts differ in modalities, in their feature sizes, or in targets.
+        """
         parts = list(parts)
-        groups = [group for part in parts for group in part.groups or ()]
-        words = [part.words for part in parts if part.words is not None]
+        for kind in ("modalities", "targets"):
+            expected, *others = [sorted(getattr(part, kind)) for part in parts]
+            for got in others:
+                if got != expected:
+                    raise DataError(f"Split.join: expected {kind} {expected} in every part, got {got}")
+        grouped = any(part.groups is not None for part in parts)
+        spoken = any(part.words is not None for part in parts)
         return cls(
             ids=tuple(i for part in parts for i in part.ids),
             modalities={m: Ragged.join(part.modalities[m] for part in parts) for m in parts[0].modalities},
             targets={t: Ragged.join(part.targets[t] for part in parts) for t in parts[0].targets},
-            groups=tuple(groups) if groups else None,
-            words=Words.join(words) if words else None,
+            groups=tuple(g for part in parts for g in part.groups or part.ids) if grouped else None,
+            words=Words.join(part.words or Words.from_rows([()] * len(part)) for part in parts)
+            if spoken
+            else None,
         )
 
     def check(self, where: str, targets: dict[str, Target], aligned: bool) -> None:
         """Refuse what cannot be trained on; `where` begins the message."""
         if not len(self):
             raise DataError(f"{where}: the split is empty; leave it out")
-        parts = {**self.modalities, **{f"target '{name}'": x for name, x in self.targets.items()}}
-        if self.words is not None:
-            parts["words"] = self.words  # type: ignore[assignment]  # only its length is read
-        for name, part in parts.items():
+        parts: list[tuple[str, Ragged | Words]] = [*self.modalities.items()]
+        parts += [(f"target '{name}'", x) for name, x in self.targets.items()]
+        parts += [("words", self.words)] if self.words is not None else []
+        for name, part in parts:
             if len(part) != len(self):
                 raise DataError(f"{where}: {name} has {len(part)} rows for {len(self)} samples")
         if self.groups is not None and len(self.groups) != len(self):
@@ -164,6 +181,100 @@ class Corpus:
                     "columns"
                 )
 
+    @classmethod
+    def from_arrays(
+        cls,
+        splits: Mapping[str, Mapping[str, Any]],
+        targets: Mapping[str, Target | str | Mapping[str, Any]] | Iterable[str | Target] | None = None,
+        *,
+        name: str = "arrays",
+        columns: Mapping[str, Iterable[str]] | None = None,
+        aligned: bool | None = None,
+        **about: Any,
+    ) -> Corpus:
+        """A corpus from arrays of numpy, tensors of torch, lists, or frames of pandas, by split and name.
+
+        In each split, the names in `targets` are labels; `id` names the samples, `group` what must not be on
+        two sides of a split, `words` what is said (texts, split at blanks, or lists of words), `times` when
+        the words are; every other name is a modality:
+
+        - (samples, feature), or a frame of a row for each sample: one step each. Of a frame, columns that are
+          no features by their name are left out with a note, and those of times and of success are used.
+        - (samples, time, feature), padded with zeros or NaN: the padding is found, and a note says where.
+        - a list of what each sample has: (steps, feature), `affect.Steps`, a frame of a row for each step, or
+          None where it lacks the modality.
+        - `affect.Ragged` rows, as they are.
+        - `{"values": ..., "lengths": ..., "mask": ..., "times": ...}`, with any of the last three beside
+          values as above: steps of each sample (also of all steps laid end to end), which steps are there
+          (samples, time), start and end of each in seconds (samples, time, 2), or instants.
+
+        A step of NaN, or of zeros where there are several features, is one at which nothing was observed, but
+        where a mask says it. Finite values beyond float32 are infinite. Arrays of float32 are not copied.
+
+        Args:
+            splits: by the names `train`, `valid` (`dev`, `val`), `test`, or `all`.
+            targets: the kinds of the labels by name: `Regression("sentiment")`, `"regression"`, `"binary"`,
+                `"multiclass"`, `"multilabel"`, `{"kind": "multiclass", "classes": [...]}`; or names alone,
+                whose kinds are inferred as those of tables are. Labels of steps are a list of arrays; a label
+                that is None or NaN is not given.
+            name: of the corpus.
+            columns: the names of the features by modality; of a frame, those columns that are features.
+            aligned: whether step t is the same moment in every modality; None: guessed from the lengths, with
+                a note.
+            about: `provenance`, `duplicates` (as in `affect.load`), `notes`, `citation`, `main`, `ceiling`.
+        Raises:
+            ConfigError: a target is of no known kind.
+            DataError: sizes do not fit, or values are not what their names say.
+        Example:
+            >>> acoustic, visual = np.ones((3, 5, 2)), [np.ones((4, 6)), None, np.ones((2, 6))]
+            >>> train = {"acoustic": acoustic, "visual": visual, "joy": [0.5, 1.0, None]}
+            >>> corpus = affect.Corpus.from_arrays({"train": train}, targets=["joy"])
+            >>> corpus.dims, corpus["train"].modalities["visual"].lengths.tolist(), corpus.target().name
+            ({'acoustic': 2, 'visual': 6}, [4, 0, 2], 'joy')
+        """
+        from affect.data.arrays import from_arrays
+
+        return from_arrays(splits, targets, name, columns=columns, aligned=aligned, **about)
+
+    @classmethod
+    def from_samples(
+        cls,
+        samples: Iterable[Sample],
+        targets: Mapping[str, Target | str | Mapping[str, Any]] | Iterable[str | Target] | None = None,
+        *,
+        name: str = "samples",
+        columns: Mapping[str, Iterable[str]] | None = None,
+        aligned: bool | None = None,
+        **about: Any,
+    ) -> Corpus:
+        """A corpus from samples one at a time, in any order of splits.
+
+        Args:
+            samples: `affect.Sample`.
+            targets: as in `from_arrays`; all that any sample has, by default.
+            name: of the corpus; what follows is as in `from_arrays`.
+            columns: the names of the features by modality.
+            aligned: whether step t is the same moment in every modality.
+            about: the rest.
+        Raises:
+            ConfigError: a target is of no known kind.
+            DataError: the samples do not fit together.
+        Example:
+            >>> corpus = affect.load("synthetic")
+            >>> again = affect.Corpus.from_samples(corpus.samples(), corpus.targets)
+            >>> again["test"].ids == corpus["test"].ids, again.dims == corpus.dims
+            (True, True)
+        """
+        from affect.data.samples import from_samples
+
+        return from_samples(samples, name, targets, columns=columns, aligned=aligned, **about)
+
+    def samples(self) -> Iterator[Sample]:
+        """The samples one at a time, split by split: what `from_samples` makes the same corpus of."""
+        from affect.data.samples import samples_of
+
+        return samples_of(self)
+
     def __getitem__(self, split: str) -> Split:
         if split not in self.splits:
             raise ConfigError(f"{self.name}: no split '{split}'; {did_you_mean(split, self.splits)}")
@@ -177,6 +288,8 @@ class Corpus:
 
     def target(self, name: str | None = None) -> Target:
         """The target `name`; by default the main one, or the only one."""
+        if not self.targets:
+            raise ConfigError(f"{self.name}: the corpus has no labels, so there is nothing to learn from it")
         if name is None and self.main:
             return self.targets[self.main]
         if name is None and len(self.targets) == 1:

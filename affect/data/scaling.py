@@ -16,6 +16,7 @@ from affect.data.corpus import Split
 from affect.data.quality import Columns
 from affect.data.ragged import Ragged
 from affect.errors import ConfigError, DataError, did_you_mean
+from affect.naming import attribute_name
 from affect.sequences import Sequence
 
 logger = logging.getLogger(__name__)
@@ -59,10 +60,11 @@ class Scaler(nn.Module):
                 raise ConfigError(f"Scaler: no '{given}'; {did_you_mean(given, known)}")
         self.dims = dict(sorted(dims.items()))
         self.scaling, self.nonfinite, self.clip = scaling, nonfinite, clip
+        self._buffer_names: dict[tuple[str, str], str] = {}
         for name, dim in self.dims.items():
-            self.register_buffer(f"centre_{name}", torch.zeros(dim))
-            self.register_buffer(f"scale_{name}", torch.ones(dim))
-            self.register_buffer(f"fill_{name}", torch.zeros(dim))
+            for kind, start in (("centre", 0.0), ("scale", 1.0), ("fill", 0.0)):
+                self._buffer_names[kind, name] = attribute_name(f"{kind}_{name}", self)
+                self.register_buffer(self._buffer_names[kind, name], torch.full((dim,), start))
 
     @classmethod
     def fit(
@@ -95,21 +97,25 @@ class Scaler(nn.Module):
                 )
             centre, scale = _statistics(rows, found, scaler.scaling)
             for kind, value in (("centre", centre), ("scale", scale), ("fill", found.mean)):
-                scaler.get_buffer(f"{kind}_{name}").copy_(torch.from_numpy(value))
+                scaler._statistic(kind, name).copy_(torch.from_numpy(value))
         return scaler
 
     def scale_of(self, name: str) -> Tensor:
         """What the features of modality `name` are divided by, (feature,)."""
-        return self.get_buffer(f"scale_{name}")
+        return self._statistic("scale", name)
 
     def forward(self, inputs: Mapping[str, Sequence]) -> dict[str, Sequence]:
         """Scale the modalities that the scaler knows; others pass as they are."""
         return {name: self._scale(name, x) if name in self.dims else x for name, x in inputs.items()}
 
+    def _statistic(self, kind: str, name: str) -> Tensor:
+        """The centre, scale or fill of a modality, (feature,)."""
+        return self.get_buffer(self._buffer_names[kind, name])
+
     def _scale(self, name: str, x: Sequence) -> Sequence:
         if self.nonfinite == "mask":
             x = x.keep(x.values.isfinite().all(-1))
-        centre, fill = self.get_buffer(f"centre_{name}"), self.get_buffer(f"fill_{name}")
+        centre, fill = self._statistic("centre", name), self._statistic("fill", name)
         # each pass over the values costs as much as a layer that reads them: what can is done in place, and
         # what replaces values that are not finite is made zero, which takes a fifth of `where`
         if self.scaling == "none":

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from affect.fusion.base import Extras, Fusion
 from affect.layers import Dropout, softmax_over
+from affect.naming import ModuleDict
 from affect.sequences import Sequence, join
 
 
@@ -63,7 +64,7 @@ class StackedAttentionFusion(Fusion):
         super().__init__(dims, out_dim)
         self.require(2)
         self.main = self.named(main)
-        self.project = nn.ModuleDict({m: nn.Linear(d, width) for m, d in self.dims.items()})
+        self.project = ModuleDict({m: nn.Linear(d, width) for m, d in self.dims.items()})
         self.step = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(layers))
         self.question = nn.ModuleList(nn.Linear(width, width) for _ in range(layers))
         self.score = nn.ModuleList(nn.Linear(width, 1, bias=False) for _ in range(layers))
@@ -117,8 +118,8 @@ class DualAttentionFusion(Fusion):
     ) -> None:
         super().__init__(dims, out_dim)
         self.require(2)
-        self.first = nn.ModuleDict({m: nn.Linear(d, width) for m, d in self.dims.items()})
-        self.recalls = nn.ModuleDict(
+        self.first = ModuleDict({m: nn.Linear(d, width) for m, d in self.dims.items()})
+        self.recalls = ModuleDict(
             {m: nn.ModuleList(_Recall(d, width) for _ in range(layers)) for m, d in self.dims.items()}
         )
         self.out = nn.Sequential(Dropout(dropout), nn.Linear(width, out_dim))
@@ -190,7 +191,7 @@ class ContextualAttentionFusion(Fusion):
     def __init__(self, dims: dict[str, int], out_dim: int, width: int = 64, dropout: float = 0.1) -> None:
         super().__init__(dims, out_dim)
         self.require(2)
-        self.project = nn.ModuleDict(
+        self.project = ModuleDict(
             {m: nn.Sequential(nn.Linear(d, width), nn.Tanh(), Dropout(dropout)) for m, d in self.dims.items()}
         )
         self.out = nn.Linear((len(self.ordered_pairs) + len(self.dims)) * width, out_dim)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from affect.errors import ConfigError, ShapeError, did_you_mean
 from affect.layers import Convolution, check_heads, check_kernel, sinusoids
+from affect.naming import ModuleDict, pair_name
 from affect.pooling import MeanPooling, Pooling
 from affect.sequences import Sequence, check_modalities, place
 
@@ -23,6 +24,8 @@ class Fusion(nn.Module):
 
     Write `fuse`; `forward` checks names and sizes on both sides. A fusion that makes one vector per
     sample returns a Sequence of one step (see `VectorFusion`); one that keeps time returns its steps.
+    `affect.ModuleDict` and `affect.ParameterDict` hold a part for each modality under any name; torch's own
+    refuse some (`wav2vec2.0`, `train`).
 
     Args:
         dims: feature size of each modality, under any names.
@@ -46,6 +49,8 @@ class Fusion(nn.Module):
                 f"got dims={dims}, out_dim={out_dim}"
             )
         self.dims, self.out_dim = dict(sorted(dims.items())), out_dim
+        self.ordered_pairs = {pair_name(*pair): pair for pair in itertools.permutations(self.dims, 2)}
+        """Every (source, target) of two modalities, by a name for it."""
 
     def forward(self, inputs: dict[str, Sequence]) -> Sequence:
         """Fuse the modalities of every sample."""
@@ -68,11 +73,6 @@ class Fusion(nn.Module):
         if sequence.dim != self.out_dim:
             raise ShapeError(f"{name}.fuse must return feature size {self.out_dim}, got {sequence.dim}")
         return sequence, extras
-
-    @property
-    def ordered_pairs(self) -> dict[str, tuple[str, str]]:
-        """Every (source, target) of two modalities, by a name for it."""
-        return {f"{source} to {to}": (source, to) for source, to in itertools.permutations(self.dims, 2)}
 
     def require(self, modalities: int) -> None:
         """Refuse fewer modalities."""
@@ -168,7 +168,7 @@ class ProjectedFusion(Fusion):
         super().__init__(dims, out_dim)
         check_heads(type(self).__name__, width, heads)
         check_kernel(type(self).__name__, kernel)
-        self.projections = nn.ModuleDict(
+        self.projections = ModuleDict(
             {
                 m: nn.Linear(d, width) if kernel == 1 else Convolution(d, width, kernel)
                 for m, d in self.dims.items()

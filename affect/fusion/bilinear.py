@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from affect.errors import ConfigError
 from affect.fusion.base import VectorFusion
 from affect.layers import Dropout
+from affect.naming import ModuleDict, ParameterDict, apart
 from affect.pooling import Pooling
 
 
@@ -36,10 +37,12 @@ class _PairwiseFusion(VectorFusion):
         super().__init__(dims, out_dim, pooling)
         self.require(2)
         self.width = width
-        self.pairs = list(itertools.combinations(self.dims, 2))
-        sides = [(f"{m} in {pair}", m) for pair in self.pairs for m in pair]
-        self.factors = nn.ModuleDict({side: factor(self.dims[m]) for side, m in sides})
-        self.absent = nn.ParameterDict({side: nn.Parameter(neutral.clone()) for side, _ in sides})
+        self.pairs = [
+            {m: f"{apart(m, 'in')} in {pair}" for m in pair} for pair in itertools.combinations(self.dims, 2)
+        ]  # each modality of a pair, with what its side of the pair is called
+        sides = [(side, m) for pair in self.pairs for m, side in pair.items()]
+        self.factors = ModuleDict({side: factor(self.dims[m]) for side, m in sides})
+        self.absent = ParameterDict({side: nn.Parameter(neutral.clone()) for side, _ in sides})
         self.dropout = Dropout(dropout)
         self.out = nn.Linear(len(self.pairs) * width, out_dim)
 
@@ -48,7 +51,7 @@ class _PairwiseFusion(VectorFusion):
         for pair in self.pairs:
             one, other = (
                 torch.where(present[m].unsqueeze(-1), self.factors[side](vectors[m]), self.absent[side])
-                for m, side in ((m, f"{m} in {pair}") for m in pair)
+                for m, side in pair.items()
             )
             reduced.append(self.reduce(self.multiply(one, other)))
         fused: Tensor = self.out(self.dropout(torch.cat(reduced, -1)))

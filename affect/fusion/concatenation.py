@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from affect.fusion.base import Extras, VectorFusion
 from affect.layers import Dropout, PresenceWeights, perceptron
+from affect.naming import ModuleDict, ParameterDict
 from affect.pooling import Pooling
 
 
@@ -48,7 +49,7 @@ class ConcatenationFusion(VectorFusion):
         pooling: Pooling | None = None,
     ) -> None:
         super().__init__(dims, out_dim, pooling)
-        self.absent = nn.ParameterDict({m: nn.Parameter(torch.zeros(d)) for m, d in self.dims.items()})
+        self.absent = ParameterDict({m: nn.Parameter(torch.zeros(d)) for m, d in self.dims.items()})
         self.layers = perceptron(sum(self.dims.values()), out_dim, layers, dropout)
 
     def combine(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> Tensor:
@@ -84,7 +85,7 @@ class WeightedSumFusion(VectorFusion):
         self, dims: dict[str, int], out_dim: int, dropout: float = 0.1, pooling: Pooling | None = None
     ) -> None:
         super().__init__(dims, out_dim, pooling)
-        self.project = nn.ModuleDict({m: nn.Linear(d, out_dim) for m, d in self.dims.items()})
+        self.project = ModuleDict({m: nn.Linear(d, out_dim) for m, d in self.dims.items()})
         self.weigh = PresenceWeights(len(self.dims))
         self.layers = nn.Sequential(nn.GELU(), Dropout(dropout), nn.Linear(out_dim, out_dim))
 

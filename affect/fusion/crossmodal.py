@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from affect.fusion.base import ProjectedFusion
 from affect.layers import Dropout, TransformerStack
+from affect.naming import ModuleDict
 from affect.pooling import MeanPooling, Pooling
 from affect.sequences import Sequence, extent
 
@@ -89,13 +90,13 @@ class CrossModalTransformer(ProjectedFusion):
         self.blank = blank
         self.pooling = MeanPooling() if pooling is None else pooling
         wide = (len(self.dims) - 1) * width
-        self.directions = nn.ModuleDict(
+        self.directions = ModuleDict(
             {
                 pair: TransformerStack(width, heads, layers, dropout, key_dropout, crossed=True, local=local)
                 for pair in self.ordered_pairs
             }
         )
-        self.own = nn.ModuleDict(
+        self.own = ModuleDict(
             {m: TransformerStack(wide, heads, own_layers, dropout, key_dropout) for m in self.dims}
         )
         size = len(self.dims) * wide * self.pooling.factor

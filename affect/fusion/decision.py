@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from affect.fusion.base import Extras, VectorFusion
 from affect.layers import PresenceWeights, perceptron
+from affect.naming import ModuleDict
 from affect.pooling import Pooling
 from affect.sequences import Sequence
 
@@ -57,9 +58,7 @@ class LateFusion(VectorFusion):
         pooling: Pooling | None = None,
     ) -> None:
         super().__init__(dims, out_dim, pooling)
-        self.experts = nn.ModuleDict(
-            {m: perceptron(d, out_dim, layers, dropout) for m, d in self.dims.items()}
-        )
+        self.experts = ModuleDict({m: perceptron(d, out_dim, layers, dropout) for m, d in self.dims.items()})
         self.weigh = PresenceWeights(len(self.dims), weighted)
 
     def combine(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> tuple[Tensor, Extras]:
@@ -105,9 +104,7 @@ class HybridFusion(VectorFusion):
         pooling: Pooling | None = None,
     ) -> None:
         super().__init__(dims, out_dim, pooling)
-        self.experts = nn.ModuleDict(
-            {m: perceptron(d, out_dim, layers, dropout) for m, d in self.dims.items()}
-        )
+        self.experts = ModuleDict({m: perceptron(d, out_dim, layers, dropout) for m, d in self.dims.items()})
         self.joint = perceptron(sum(self.dims.values()), out_dim, layers, dropout)
         self.weigh = PresenceWeights(len(self.dims) + 1)
 
@@ -157,7 +154,7 @@ class ProductOfExpertsFusion(VectorFusion):
         pooling: Pooling | None = None,
     ) -> None:
         super().__init__(dims, out_dim, pooling)
-        self.experts = nn.ModuleDict(
+        self.experts = ModuleDict(
             {m: perceptron(d, 2 * out_dim, layers, dropout) for m, d in self.dims.items()}
         )
 
@@ -204,9 +201,7 @@ class StackingFusion(VectorFusion):
         pooling: Pooling | None = None,
     ) -> None:
         super().__init__(dims, out_dim, pooling)
-        self.experts = nn.ModuleDict(
-            {m: perceptron(d, out_dim, layers, dropout) for m, d in self.dims.items()}
-        )
+        self.experts = ModuleDict({m: perceptron(d, out_dim, layers, dropout) for m, d in self.dims.items()})
         self.absent = nn.Parameter(torch.zeros(len(self.dims), out_dim))
         self.second = perceptron(len(self.dims) * out_dim, out_dim, layers, dropout)
 

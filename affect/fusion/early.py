@@ -10,6 +10,7 @@ from torch import nn
 from affect.encoders import EncoderFactory, LSTMEncoder
 from affect.errors import ConfigError
 from affect.fusion.base import Fusion
+from affect.naming import ParameterDict
 from affect.pooling import Pooling
 from affect.sequences import Sequence
 
@@ -54,7 +55,7 @@ class EarlyFusion(Fusion):
         pooling: Pooling | None = None,
     ) -> None:
         super().__init__(dims, out_dim)
-        self.absent = nn.ParameterDict({m: nn.Parameter(torch.zeros(d)) for m, d in self.dims.items()})
+        self.absent = ParameterDict({m: nn.Parameter(torch.zeros(d)) for m, d in self.dims.items()})
         self.encoder, self.pooling = encoder(sum(self.dims.values()), out_dim), pooling
         if self.encoder.out_dim != out_dim:
             raise ConfigError(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from affect.fusion.base import Extras, VectorFusion
 from affect.layers import TransformerLayer, check_heads
+from affect.naming import ModuleDict
 from affect.pooling import Pooling
 from affect.sequences import Sequence
 
@@ -63,14 +64,14 @@ class SharedPrivateFusion(VectorFusion):
     ) -> None:
         super().__init__(dims, out_dim, pooling)
         check_heads("SharedPrivateFusion", width, heads)
-        self.project = nn.ModuleDict(
+        self.project = ModuleDict(
             {
                 m: nn.Sequential(nn.Linear(d, width), nn.ReLU(), nn.LayerNorm(width))
                 for m, d in self.dims.items()
             }
         )
         self.shared = nn.Sequential(nn.Linear(width, width), nn.Sigmoid())
-        self.private = nn.ModuleDict(
+        self.private = ModuleDict(
             {m: nn.Sequential(nn.Linear(width, width), nn.Sigmoid()) for m in self.dims}
         )
         self.attention = TransformerLayer(width, heads, dropout)

@@ -13,6 +13,7 @@ from affect.encoders import LayeredEncoder, TransformerEncoder
 from affect.errors import ConfigError
 from affect.fusion.base import Extras, Fusion, VectorFusion
 from affect.layers import Dropout, softmax_over
+from affect.naming import ModuleDict
 from affect.pooling import Pooling
 from affect.sequences import Sequence
 
@@ -164,7 +165,7 @@ class GatedFusion(VectorFusion):
         super().__init__(dims, out_dim, pooling)
         self.require(2)
         self.dropout = Dropout(dropout)
-        self.project = nn.ModuleDict({m: nn.Linear(d, out_dim) for m, d in self.dims.items()})
+        self.project = ModuleDict({m: nn.Linear(d, out_dim) for m, d in self.dims.items()})
         self.gate = nn.Linear(sum(self.dims.values()), len(self.dims) * out_dim)
 
     def combine(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> tuple[Tensor, Extras]:
@@ -207,9 +208,9 @@ class GatedAdditionFusion(VectorFusion):
     ) -> None:
         super().__init__(dims, out_dim, pooling)
         self.require(2)
-        self.project = nn.ModuleDict({m: nn.Linear(d, out_dim) for m, d in self.dims.items()})
-        self.gates = nn.ModuleDict({pair: nn.Linear(2 * out_dim, out_dim) for pair in self.ordered_pairs})
-        self.added = nn.ModuleDict(
+        self.project = ModuleDict({m: nn.Linear(d, out_dim) for m, d in self.dims.items()})
+        self.gates = ModuleDict({pair: nn.Linear(2 * out_dim, out_dim) for pair in self.ordered_pairs})
+        self.added = ModuleDict(
             {pair: nn.Linear(out_dim, out_dim, bias=False) for pair in self.ordered_pairs}
         )
         self.layers = nn.Sequential(nn.ReLU(), Dropout(dropout), nn.Linear(len(self.dims) * out_dim, out_dim))
@@ -255,8 +256,8 @@ class ModulationFusion(VectorFusion):
     ) -> None:
         super().__init__(dims, out_dim, pooling)
         self.require(2)
-        self.project = nn.ModuleDict({m: nn.Linear(d, out_dim) for m, d in self.dims.items()})
-        self.modulate = nn.ModuleDict(
+        self.project = ModuleDict({m: nn.Linear(d, out_dim) for m, d in self.dims.items()})
+        self.modulate = ModuleDict(
             {
                 pair: nn.Linear(self.dims[source], 2 * out_dim)
                 for pair, (source, _) in self.ordered_pairs.items()

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from affect.errors import ConfigError
 from affect.fusion.base import Extras, Fusion, VectorFusion
 from affect.layers import Dropout, check_heads, feedforward, perceptron, softmax_over
+from affect.naming import ModuleDict
 from affect.pooling import Pooling
 from affect.sequences import Sequence, join, observed_first, place
 
@@ -152,7 +153,7 @@ class TemporalGraphFusion(Fusion):
                 f"got reach={reach}, keep={keep}"
             )
         self.reach, self.keep = reach, keep
-        self.project = nn.ModuleDict({m: nn.Linear(d, width) for m, d in self.dims.items()})
+        self.project = ModuleDict({m: nn.Linear(d, width) for m, d in self.dims.items()})
         kinds = 3 * len(self.dims) ** 2
         self.layers = _layers("TemporalGraphFusion", width, heads, layers, kinds, dropout)
         self.out = nn.Sequential(
@@ -263,7 +264,7 @@ class ModalityGraphFusion(VectorFusion):
     ) -> None:
         super().__init__(dims, out_dim, pooling)
         self.require(2)
-        self.project = nn.ModuleDict({m: nn.Linear(d, width) for m, d in self.dims.items()})
+        self.project = ModuleDict({m: nn.Linear(d, width) for m, d in self.dims.items()})
         kinds = len(self.dims) ** 2
         self.layers = _layers("ModalityGraphFusion", width, heads, layers, kinds, dropout)
         self.out = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, out_dim))
@@ -325,7 +326,7 @@ class DynamicGraphFusion(VectorFusion):
     ) -> None:
         super().__init__(dims, out_dim, pooling)
         check_vertices(self)
-        self.project = nn.ModuleDict({m: nn.Linear(d, width) for m, d in self.dims.items()})
+        self.project = ModuleDict({m: nn.Linear(d, width) for m, d in self.dims.items()})
         self.networks, self.efficacy = graph_networks(self.dims, width, dropout)
         self.out = nn.Linear(len(vertices_of(self.dims)) * width, out_dim)
 
@@ -371,17 +372,17 @@ def parts_of(names: Iterable[str]) -> dict[Set, list[Set]]:
     return {v: [u for u in vertices if set(u) < set(v)] for v in vertices if len(v) > 1}
 
 
-def graph_networks(names: Iterable[str], width: int, dropout: float) -> tuple[nn.ModuleDict, nn.Sequential]:
+def graph_networks(names: Iterable[str], width: int, dropout: float) -> tuple[ModuleDict, nn.Sequential]:
     """A network for every vertex of two modalities or more, by its name; and the one of the efficacies."""
     names = list(names)
     parts = parts_of(names)
     networks = {str(v): perceptron(len(own) * width, width, 1, dropout) for v, own in parts.items()}
     edges = sum(len(own) for own in parts.values()) + len(vertices_of(names))
-    return nn.ModuleDict(networks), perceptron(len(names) * width, edges, 1, dropout)
+    return ModuleDict(networks), perceptron(len(names) * width, edges, 1, dropout)
 
 
 def grown(
-    singles: Mapping[str, Tensor], present: Mapping[str, Tensor], networks: nn.ModuleDict, efficacy: nn.Module
+    singles: Mapping[str, Tensor], present: Mapping[str, Tensor], networks: ModuleDict, efficacy: nn.Module
 ) -> tuple[Tensor, Tensor]:
     """All vertices of the dynamic fusion graph, each times its efficacy; and the efficacies.
 

@@ -14,6 +14,7 @@ from affect.errors import ConfigError
 from affect.fusion.base import Extras, Fusion
 from affect.fusion.graph import check_vertices, graph_networks, grown, vertices_of
 from affect.layers import perceptron
+from affect.naming import ModuleDict
 from affect.recurrence import before, gated_memory, lstm
 from affect.sequences import Sequence
 
@@ -44,7 +45,7 @@ class _GatedMemoryFusion(Fusion):
             )
         self.hidden = hidden
         self.memory, self.steps = memory, steps
-        self.cells = nn.ModuleDict({m: nn.LSTMCell(d, self.widths[m]) for m, d in self.dims.items()})
+        self.cells = ModuleDict({m: nn.LSTMCell(d, self.widths[m]) for m, d in self.dims.items()})
 
     def remember(self, reading: int, dropout: float) -> None:
         """Make the networks of a memory that reads so many values, and what brings all to `out_dim`."""
@@ -207,7 +208,7 @@ class GraphMemoryFusion(_GatedMemoryFusion):
         check_vertices(self)
         if vertex < 1:
             raise ConfigError(f"GraphMemoryFusion: sizes must be at least 1, got vertex={vertex}")
-        self.project = nn.ModuleDict({m: nn.Linear(2 * w, vertex) for m, w in self.widths.items()})
+        self.project = ModuleDict({m: nn.Linear(2 * w, vertex) for m, w in self.widths.items()})
         self.networks, self.efficacy = graph_networks(self.dims, vertex, dropout)
         self.summary = nn.Linear(len(vertices_of(self.dims)) * vertex, vertex)
         self.remember(vertex, dropout)
@@ -281,10 +282,10 @@ class HybridMemoryFusion(Fusion):
                 f"attentions={attentions}"
             )
         self.code, self.attentions, self.steps = code, attentions, steps
-        self.cells = nn.ModuleDict({m: nn.LSTMCell(d + code, self.widths[m]) for m, d in self.dims.items()})
+        self.cells = ModuleDict({m: nn.LSTMCell(d + code, self.widths[m]) for m, d in self.dims.items()})
         total = sum(self.widths.values())
         self.attend = perceptron(total, attentions * total, 1, dropout)
-        self.reduce = nn.ModuleDict(
+        self.reduce = ModuleDict(
             {m: perceptron(attentions * w, code, 1, dropout) for m, w in self.widths.items()}
         )
         self.encode = perceptron(len(self.dims) * code, code, 1, dropout)

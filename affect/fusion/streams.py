@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from affect.errors import ConfigError
 from affect.fusion.base import ProjectedFusion
 from affect.layers import TransformerLayer, TransformerStack
+from affect.naming import ModuleDict, ParameterDict
 from affect.sequences import Sequence, join
 
 _SPACE: dict[str, BaseDistribution] = {
@@ -64,7 +65,7 @@ class CoAttentionFusion(ProjectedFusion):
         super().__init__(dims, out_dim, width, heads)
         self.require(2)
         self.layers = nn.ModuleList(_CoAttention(self.dims, width, heads, dropout) for _ in range(layers))
-        self.norms = nn.ModuleDict({m: nn.LayerNorm(width) for m in self.dims})
+        self.norms = ModuleDict({m: nn.LayerNorm(width) for m in self.dims})
         self.out = nn.Linear(len(self.dims) * width, out_dim)
 
     def fuse(self, inputs: dict[str, Sequence]) -> Sequence:
@@ -80,10 +81,8 @@ class _CoAttention(nn.Module):
 
     def __init__(self, names: Iterable[str], width: int, heads: int, dropout: float) -> None:
         super().__init__()
-        self.crossed = nn.ModuleDict(
-            {m: TransformerLayer(width, heads, dropout, crossed=True) for m in names}
-        )
-        self.own = nn.ModuleDict({m: TransformerLayer(width, heads, dropout) for m in names})
+        self.crossed = ModuleDict({m: TransformerLayer(width, heads, dropout, crossed=True) for m in names})
+        self.own = ModuleDict({m: TransformerLayer(width, heads, dropout) for m in names})
 
     def forward(self, streams: dict[str, Sequence]) -> dict[str, Sequence]:
         read = {
@@ -194,9 +193,9 @@ class BottleneckFusion(ProjectedFusion):
                 f"BottleneckFusion: needs 2 layers or more and a bottleneck, got layers={layers}, "
                 f"bottlenecks={bottlenecks}"
             )
-        self.tokens = nn.ParameterDict({m: _tokens(1, width) for m in self.dims})
+        self.tokens = ParameterDict({m: _tokens(1, width) for m in self.dims})
         self.bottlenecks = _tokens(bottlenecks, width)
-        self.streams = nn.ModuleDict(
+        self.streams = ModuleDict(
             {
                 m: nn.ModuleList(TransformerLayer(width, heads, dropout) for _ in range(layers))
                 for m in self.dims

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from affect.errors import ConfigError
 from affect.fusion.base import VectorFusion
 from affect.layers import Dropout
+from affect.naming import ParameterDict
 from affect.pooling import Pooling
 from affect.tracing import by_hand
 
@@ -156,7 +157,7 @@ class LowRankFusion(VectorFusion):
         if rank < 1:
             raise ConfigError(f"LowRankFusion: rank must be at least 1, got {rank}")
         self.dropout = Dropout(dropout)
-        self.factors = nn.ParameterDict(
+        self.factors = ParameterDict(
             {
                 m: nn.Parameter(torch.randn(rank, d + 1, out_dim) * (d + 1) ** -0.5)
                 for m, d in self.dims.items()

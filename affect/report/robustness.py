@@ -26,7 +26,7 @@ from affect.report.pictures import (
 from affect.report.table import summary_tables, write_tables
 from affect.robustness.scores import contributions
 from affect.robustness.summary import Comparison
-from affect.robustness.sweeps import ONLY
+from affect.robustness.sweeps import ONLY, left_of
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -47,7 +47,7 @@ def subset_map(points: pd.DataFrame, metric: str) -> go.Figure:
         raise ConfigError("subset_map: no subset was swept; sweep over modality_subsets()")
     table = rows.pivot(index="model", columns="condition", values="mean")
     table = table.loc[rows["model"].unique(), rows["condition"].unique()]
-    labels = ["all" if name == "clean" else name.removeprefix(ONLY) for name in table.columns]
+    labels = ["all" if name == "clean" else shown(name.removeprefix(ONLY)) for name in table.columns]
     rises = metrics.higher_is_better(metric)
     figure = go.Figure(
         go.Heatmap(
@@ -91,7 +91,7 @@ def rate_curves(points: pd.DataFrame, metric: str, curve: str) -> go.Figure:
             customdata=rows[["low", "high"]],
             hovertemplate="%{y:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}]",
         )  # fmt: skip
-    figure.update_layout(hovermode="x unified", xaxis_title=curve, yaxis_title=metric)
+    figure.update_layout(hovermode="x unified", xaxis_title=shown(curve), yaxis_title=metric)
     return styled(figure, f"{metric}: {curve}", height=420)
 
 
@@ -119,7 +119,8 @@ def contribution_chart(points: pd.DataFrame, metric: str, floor: float) -> go.Fi
             legendgroup=modality,
             orientation="h",
             marker_color=colour_of(place),
-            hovertemplate="%{y}, " + modality + ": %{x:.3f}<extra></extra>",
+            hovertext=[shown(modality)] * len(shares),
+            hovertemplate="%{y}, %{hovertext}: %{x:.3f}<extra></extra>",
         )
     figure.update_layout(barmode="relative", xaxis_title=f"{metric}, beyond that of the best constant")
     figure.update_yaxes(autorange="reversed")
@@ -187,10 +188,6 @@ def _page(compared: list[Comparison], summary: pd.DataFrame, source: str) -> str
 def _contributions(rows: pd.DataFrame, floor: float) -> dict[str, float]:
     """The Shapley values of one model's modalities."""
     scores = {str(name): float(mean) for name, mean in zip(rows["condition"], rows["mean"], strict=True)}
-    parts = {
-        frozenset(name.removeprefix(ONLY).split(" + ")): v
-        for name, v in scores.items()
-        if name.startswith(ONLY)
-    }
+    parts = {left_of(name): v for name, v in scores.items() if name.startswith(ONLY)}
     whole = frozenset().union(*parts)
     return contributions({frozenset(): floor, whole: scores["clean"], **parts})

@@ -217,7 +217,7 @@ def show(tables: Iterable[Table], console: Console | None = None) -> None:
     for table in tables:
         rows, marks = table.marked()
         shown = terminal.Table(
-            title=table.title, title_style="bold", box=None, header_style="bold", pad_edge=False
+            title=Text(table.title), title_style="bold", box=None, header_style="bold", pad_edge=False
         )
         shown.add_column(table.corner)
         for head in table.heads:
@@ -229,9 +229,9 @@ def show(tables: Iterable[Table], console: Console | None = None) -> None:
                 text.append(f" {signs}", "dim not underline not bold")
                 texts.append(text)
             shown.add_row(label, *texts)
-        console.print(shown)
+        console.print(shown, markup=False)
         for remark, mark in marks.items():
-            console.print(f"{mark} {remark}", style="dim", highlight=False)
+            console.print(f"{mark} {remark}", style="dim", highlight=False, markup=False)
         if table.ties:
             console.print(LEGEND, style="dim", highlight=False)
         console.print()

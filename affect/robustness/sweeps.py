@@ -23,11 +23,12 @@ from affect.data.targets import Target
 from affect.files import writing
 from affect.metrics import Array
 from affect.model import FusionModel
+from affect.naming import apart, original
 from affect.sequences import Batch
 from affect.training import COLUMNS
 
 ONLY = "only "
-"""How conditions begin under which some modalities are left; their names follow, ` + ` between them."""
+"""How conditions begin under which some modalities are left; `left_of` says which."""
 
 RATES = tuple(round(0.1 * i, 1) for i in range(11))
 """0 to 1 in steps of 0.1."""
@@ -217,7 +218,7 @@ def modality_subsets(becomes: Becomes = "missing") -> Grid:
         names = model.modalities
         return [
             Condition(
-                ONLY + " + ".join(kept),
+                ONLY + " + ".join(apart(name, "+") for name in kept),
                 1 - len(kept) / len(names),
                 RandomSubset(subsets=(kept,), modalities=tuple(names), becomes=becomes),
             )
@@ -225,6 +226,16 @@ def modality_subsets(becomes: Becomes = "missing") -> Grid:
         ]
 
     return conditions
+
+
+def left_of(condition: str) -> frozenset[str]:
+    """The modalities that are left under a condition of `modality_subsets`.
+
+    Example:
+        >>> sorted(left_of("only text + visual"))
+        ['text', 'visual']
+    """
+    return frozenset(map(original, condition.removeprefix(ONLY).split(" + ")))
 
 
 def levels(

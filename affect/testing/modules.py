@@ -24,6 +24,9 @@ from affect.sequences import Sequence
 OUT_DIM = 8
 LENGTHS = (5, 3, 1, 4)  # observed steps of each sample's first modality; the next ones are longer
 NAMES = ("ecg", "text", "eeg", "visual")
+ODD_NAMES = ("wav2vec2.0", "train", "a/b", "音频")
+"""Names of modalities that `torch.nn.ModuleDict` refuses, or that are easily taken for something else."""
+
 Inputs = dict[str, Sequence]
 
 
@@ -84,12 +87,12 @@ def encoder_part(encoder: EncoderFactory, in_dim: int | None = None) -> Part:
     )
 
 
-def aligner_part(aligner: AlignerFactory, modalities: int = 3) -> Part:
-    """An Aligner class, or a partial of one, under the laws, with two to four modalities.
+def aligner_part(aligner: AlignerFactory, modalities: int = 3, names: Iterable[str] = NAMES) -> Part:
+    """An Aligner class, or a partial of one, under the laws, with so many modalities of these names.
 
     What is looked at is all modalities side by side, each with its mask as one more feature.
     """
-    dims = dict.fromkeys(NAMES[:modalities], 4)
+    dims = dict.fromkeys([*names][:modalities], 4)
     if not aligner(dims).needs_one_size:
         dims = {name: dim + place for place, (name, dim) in enumerate(dims.items())}
 
@@ -102,13 +105,13 @@ def aligner_part(aligner: AlignerFactory, modalities: int = 3) -> Part:
     return Part(lambda: aligner(dims), dims, call, out_dim=sum(dims.values()) + modalities, learns=learns)
 
 
-def imputer_part(imputer: ImputerFactory, modalities: int = 3) -> Part:
-    """An Imputer class, or a partial of one, under the laws, with two to four modalities.
+def imputer_part(imputer: ImputerFactory, modalities: int = 3, names: Iterable[str] = NAMES) -> Part:
+    """An Imputer class, or a partial of one, under the laws, with so many modalities of these names.
 
     What is looked at is all modalities side by side, each with its mask as one more feature: at every step
     for one that imputes per step, else the mean over steps.
     """
-    dims = {name: 4 + place for place, name in enumerate(NAMES[:modalities])}
+    dims = {name: 4 + place for place, name in enumerate([*names][:modalities])}
     made = imputer(dims)
 
     def call(module: nn.Module, inputs: Inputs) -> Sequence:
@@ -129,9 +132,9 @@ def imputer_part(imputer: ImputerFactory, modalities: int = 3) -> Part:
     )
 
 
-def fusion_part(fusion: FusionFactory, modalities: int = 3) -> Part:
-    """A Fusion class, or a partial of one, under the laws, with two to four modalities."""
-    dims = {name: 4 + place for place, name in enumerate(NAMES[:modalities])}
+def fusion_part(fusion: FusionFactory, modalities: int = 3, names: Iterable[str] = NAMES) -> Part:
+    """A Fusion class, or a partial of one, under the laws, with so many modalities of these names."""
+    dims = {name: 4 + place for place, name in enumerate([*names][:modalities])}
     made = fusion(dims, OUT_DIM)
     return Part(
         lambda: fusion(dims, OUT_DIM),
@@ -405,34 +408,40 @@ def check_encoder(encoder: EncoderFactory, in_dim: int | None = None) -> None:
     check(encoder_part(encoder, in_dim))
 
 
-def check_aligner(aligner: AlignerFactory, modalities: Iterable[int] = (2, 3, 4)) -> None:
+def check_aligner(
+    aligner: AlignerFactory, modalities: Iterable[int] = (2, 3, 4), names: Iterable[str] = NAMES
+) -> None:
     """Hold an aligner to all laws, with each number of modalities.
 
     Example:
         >>> check_aligner(affect.data.alignment.aligners.ResamplingAligner)
     """
     for count in modalities:
-        check(aligner_part(aligner, count))
+        check(aligner_part(aligner, count, names))
 
 
-def check_imputer(imputer: ImputerFactory, modalities: Iterable[int] = (2, 3, 4)) -> None:
+def check_imputer(
+    imputer: ImputerFactory, modalities: Iterable[int] = (2, 3, 4), names: Iterable[str] = NAMES
+) -> None:
     """Hold an imputer to all laws, with each number of modalities.
 
     Example:
         >>> check_imputer(affect.imputation.PlaceholderImputer)
     """
     for count in modalities:
-        check(imputer_part(imputer, count))
+        check(imputer_part(imputer, count, names))
 
 
-def check_fusion(fusion: FusionFactory, modalities: Iterable[int] = (2, 3, 4)) -> None:
-    """Hold a fusion to all laws, with each number of modalities.
+def check_fusion(
+    fusion: FusionFactory, modalities: Iterable[int] = (2, 3, 4), names: Iterable[str] = NAMES
+) -> None:
+    """Hold a fusion to all laws, with each number of modalities; `names=ODD_NAMES` asks for any name.
 
     Example:
         >>> check_fusion(affect.fusion.TensorFusion)
     """
     for count in modalities:
-        check(fusion_part(fusion, count))
+        check(fusion_part(fusion, count, names))
 
 
 def check_head(head: HeadFactory, target: Target | None = None) -> None:

@@ -13,10 +13,10 @@ A parameter is called by its place in the configuration, with the class that it 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import fields
-from fnmatch import fnmatchcase
 from typing import Any
 
 from optuna.distributions import (
@@ -184,9 +184,9 @@ class _Collector:
         found = None
         for key, value in self.wanted.items():
             pattern = "*" in key
-            means = fnmatchcase(name, key) if pattern else key == name
+            means = key == name or (pattern and _matches(name, key))
             if value == FIXED:
-                means = means or fnmatchcase(name, f"{key}.*")
+                means = means or _matches(name, f"{key}.*")
             if means and (varies or not pattern):
                 self.used.add(key)
                 found = value
@@ -270,6 +270,11 @@ def _nearest(distribution: BaseDistribution, value: Any) -> Any:
     if distribution.step is not None:
         inside = distribution.low + round((inside - distribution.low) / distribution.step) * distribution.step
     return int(inside) if isinstance(distribution, IntDistribution) else float(inside)
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """Whether a name is like a pattern, in which `*` stands for anything, and other signs for themselves."""
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name, re.DOTALL) is not None
 
 
 def _label(part: Any) -> str:

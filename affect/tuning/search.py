@@ -175,9 +175,9 @@ def named(
         encoders = dict(model.get("encoders") or {})
         for key in wanted:
             if key.startswith(_OWN) and "*" not in key:
-                modality = key.removeprefix(_OWN).partition(".")[0]
-                if modality in corpus.dims:
-                    encoders.setdefault(modality, deepcopy(model["encoder"]))
+                meant = [m for m in corpus.dims if f"{key}.".startswith(f"{_OWN}{m}.")]
+                if meant:  # of `open` and `open.face`, the longer one
+                    encoders.setdefault(max(meant, key=len), deepcopy(model["encoder"]))
         model["encoders"] = encoders
         if {*encoders} >= {*(model.get("modalities") or corpus.dims)}:
             del model["encoder"]  # nobody has it

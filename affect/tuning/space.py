@@ -146,7 +146,7 @@ class Space:
             if when:
                 given = [f"{name} = {' or '.join(map(str, values))}" for name, values in when.items()]
                 remark += f", where {' and '.join(given)}"
-            lines.append(f"    {parameter.name}: {told(parameter.distribution)}  # {remark}\n")
+            lines.append(f"    {_plain(parameter.name)}: {told(parameter.distribution)}  # {remark}\n")
         return "".join(["search:\n  space:\n", *lines])
 
 
@@ -169,7 +169,14 @@ def told(distribution: BaseDistribution) -> str:
             said["step"] = distribution.step
         if distribution.log:
             said["log"] = True
-    return yaml.safe_dump(said, default_flow_style=True, sort_keys=False, width=math.inf).strip()
+    return _plain(said)
+
+
+def _plain(said: Any) -> str:
+    """A value in one line of YAML."""
+    options: dict[str, Any] = {"default_flow_style": True, "sort_keys": False, "allow_unicode": True}
+    text: str = yaml.safe_dump(said, width=math.inf, **options)
+    return text.removesuffix("...\n").strip()
 
 
 def holds(distribution: BaseDistribution, value: Any) -> bool:

@@ -51,7 +51,9 @@ def test_a_label_that_is_not_given_stays_so():
 
 
 def test_kinds_that_are_there_and_scales():
-    assert with_kinds(a_corpus([0, 1], Binary("e")), {"e": {"kind": "regression"}}).target() == Regression("e")
+    assert with_kinds(a_corpus([0, 1], Binary("e")), {"e": {"kind": "regression"}}).target() == Regression(
+        "e"
+    )
     two = MultiClass("e", classes=("no", "yes"))
     assert with_kinds(a_corpus([0, 1], two), {"e": {"kind": "binary"}}).target() == Binary("e")
     named = with_kinds(a_corpus([0, 1], two), {"e": {"kind": "multiclass", "classes": ["n", "y"]}})

@@ -1,7 +1,9 @@
+import base64
 import contextlib
 import json
 import re
 import struct
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -162,7 +164,7 @@ def whole_corpus():
         "toy",
         {"train": split, "test": replace(split.take(np.array([2, 0])), ids=("t0", "t1"))},
         {"y": MultiClass("y", classes=("a", "b", "c")), "e": MultiLabel("e", classes=("s", "t"))},
-        notes=("a note",),
+        notes=("a note", "train: 1 of 3 samples hold nothing in any modality, such as 's1'."),
         citation="somebody",
         ceiling={"mae": 0.5},
     )
@@ -182,6 +184,43 @@ def test_the_native_file_is_lossless(tmp_path):
             assert np.array_equal(other.modalities["ecg"][i], split.modalities["ecg"][i])
         assert np.array_equal(other.words.times, split.words.flat().times)
         assert np.array_equal(other.labels("e"), split.labels("e"))
+
+
+FIRST = (
+    "c-p0x(QcbC6o$!mxtBn`&KAHxU^l6HF=^7IN|SaKqR0&nu^MoM-F9gesgJTp>7(os_6R$NFeM>orNt5=$H#m=KL4?;{QO{5?UBsq"
+    "IoB*@n$73rv;9cea>*AOev-$8-0@NgStMY(Lpvb_%Q+eeS&CBWgkUFIi>%-&_UrPNSL3AS3OlCYw$Vz+3>^!hnXZWmQ8MS(GTrVu"
+    "3oh28$j}8-=d7B^`4sHXnKMy;RF77hwb1|O&}HSuewbL-lWA6FydDF@8&RZt#CM*RT<uqOx~v+$;pJRuzQN8VTdQhOYk80MM~cQu"
+    "WGl2NM0diz6a_1{P3}VrcQ@M+AXHJ0a+yLd^>)M;*+?#z3WBdRN%eNaQIfBr4;-Ratg@#btdmsY9fnVxq3wn<GgXV6H<(`<Oc2_L"
+    "b;F@ey#sfj-O;v3q|_VQesqR>=z;X3p&j}M<h?9Y)q@xMLpySsydG(cK%Tgk2dnlCs#6m;26<f1X#;nNn6?S;RTUK-p<kyxHJ1}8"
+    "<;LDQ^`Q?nhLZB!<NUs&0*pux3*YmdGh~mH0uDS;)Ur$O*!uPiO}$R_1yu0Fp<$zT#JWZ-))#dg!)EP+1tMbowzBQQZc8#?@x(IL"
+    "Z5OWB7PAK#rZhBFZZ9sy6#GYqS60f~O@sC$I)Md7l8-C*;{!>gZ^FcY3H+8SmDh@wcRW1>UtV2(JC)vu4lu$XFkL6TumNI2)0NT-"
+    "i^>G!vui-!@Z$f84b8kU@Irc2K^>%a9V07*`lsV#)=OfyfW`=lXzSI~ErG@}6tKt+jaNuFu6c_`C`=R?FOgnc+~Tp}%zs&N&z#*D"
+    "4muw)zuVciZPjgHncAO8oBt)d`Te{4{oXk4_vG|__^vIEcP;Zb`}@!P>%y|0;jx}A>uIuoEU+)&dAd0GpC|h<*q$a+vLdr7S&-Ra"
+    "U`^p~2wEA+Q}r|abq!8yFsKG7i9MN=DZX*|U-*cl76"
+)
+"""A native file as the first release wrote it: no names of columns, no provenance."""
+
+
+def test_a_native_file_of_the_first_release_opens(tmp_path):
+    path = tmp_path / "first.safetensors"
+    path.write_bytes(zlib.decompress(base64.b85decode(FIRST)))
+    corpus = affect.load(path)
+    assert (corpus.name, corpus.aligned, corpus.notes, corpus.main) == ("first", True, ("a note",), "y")
+    assert (corpus.citation, corpus.ceiling, corpus.columns, corpus.provenance) == (
+        "somebody",
+        {"mae": 0.5},
+        {},
+        {},
+    )
+    assert corpus.targets == {"y": Regression("y", low=-3, high=3), "z": Binary("z")}
+    train, test = corpus["train"], corpus["test"]
+    assert (train.ids, train.groups, test.groups) == (("a", "b"), ("g", "h"), ("h",))
+    assert train.modalities["ecg"][0].tolist() == [[1, 2], [3, 4]]
+    assert train.modalities["ecg"].observed.tolist() == [True, False, True]
+    assert train.modalities["ecg"].times.tolist() == [[0, 0.5], [0.5, 1], [0, 1]]
+    assert (train.words[0], test.words[0], test.words.times.tolist()) == (["so", "good"], ["no"], [[0, 1]])
+    assert (train.labels("y").ravel().tolist(), train.labels("z").ravel().tolist()) == ([1.5, -2], [0])
+    assert test.labels("z").ravel().tolist() == []
 
 
 def test_the_native_file_is_mapped_not_read(tmp_path):

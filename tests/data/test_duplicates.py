@@ -57,7 +57,9 @@ def test_the_first_alone_is_kept():
     assert corpus.notes == (
         "2 ids occur more than once, such as 'a', 'b': 3 samples behind the first of each are left out.",
     )
-    with pytest.raises(DataError, match="^toy, valid: all its ids occur before; nothing is left of the split$"):
+    with pytest.raises(
+        DataError, match="^toy, valid: all its ids occur before; nothing is left of the split$"
+    ):
         unique(a_corpus(**TWICE), "first")
 
 

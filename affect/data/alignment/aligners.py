@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from affect.data.alignment.resampling import resample_to
 from affect.data.alignment.warping import Band, Distance, check_band, check_distance, warp
 from affect.errors import ConfigError, ShapeError, did_you_mean
+from affect.naming import ModuleDict
 from affect.sequences import Sequence, check_modalities, place
 
 
@@ -232,8 +233,8 @@ class AttentionAligner(Aligner):
             )
         self.heads = heads
         # no biases: a constant in a key moves all scores of a query alike and cannot learn
-        self.embed = nn.ModuleDict({m: nn.Linear(dim, width, bias=False) for m, dim in self.dims.items()})
-        self.mix = nn.ModuleDict(
+        self.embed = ModuleDict({m: nn.Linear(dim, width, bias=False) for m, dim in self.dims.items()})
+        self.mix = ModuleDict(
             {m: nn.Linear(heads * self.dims[m], self.dims[m], bias=False) for m in self.order[1:]}
         )
         for name, mix in self.mix.items():

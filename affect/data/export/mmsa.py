@@ -137,7 +137,8 @@ def _padded(rows: Ragged, time: int) -> NDArray[np.float32]:
     steps = np.arange(time) < rows.lengths[:, None]
     index = rows.index
     padded = np.zeros((*steps.shape, rows.dim), np.float32)
-    padded[steps] = np.where(rows.observed[index, None], rows.values[index], 0)
+    with np.errstate(over="ignore", invalid="ignore"):  # beyond float32 is infinite
+        padded[steps] = np.where(rows.observed[index, None], rows.values[index], 0)
     return padded
 
 

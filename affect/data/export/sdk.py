@@ -15,6 +15,7 @@ from affect.data.ragged import Ragged, Words
 from affect.data.targets import MultiLabel
 from affect.errors import DataError
 from affect.files import writing
+from affect.naming import file_name
 
 Entry: TypeAlias = tuple[str, NDArray[np.float64], NDArray[Any]]
 """A key, its intervals (entries, 2) and its features (entries, feature)."""
@@ -25,7 +26,8 @@ def to_csd(corpus: Corpus, folder: str | Path) -> None:
 
     To the SDK a sample is an entry under its id; one with the id `video[i]` is a piece of `video`. It knows
     neither splits nor masks: unobserved steps are left out. Where no times are known, the steps of a sample
-    count as seconds, and a modality with fewer steps than another spreads them evenly.
+    count as seconds, and a modality with fewer steps than another spreads them evenly. A slash in the name of
+    a modality, or a name that those two files have, is percent-encoded.
 
     Args:
         corpus: what to write.
@@ -41,7 +43,8 @@ def to_csd(corpus: Corpus, folder: str | Path) -> None:
     split = Split.join(corpus.splits.values())
     if len(set(split.ids)) < len(split):
         raise DataError(f"{corpus.name}: an id is in use twice, and a .csd file has one entry for each")
-    tracks: dict[str, Ragged | Words] = {**split.modalities}
+    taken = {"labels", "words"}
+    tracks: dict[str, Ragged | Words] = {file_name(m, taken): x for m, x in split.modalities.items()}
     if split.words is not None:
         tracks["words"] = split.words
     spans = _spans(split.ids, tracks)
