@@ -269,8 +269,8 @@ BAD = {
     "no models": ({"corpus": "synthetic", "models": {}}, "ConfigError: {path}: models is missing or empty"),
     "key": (
         {**EXPERIMENT, "sedes": [1]},
-        "ConfigError: {path}: no key 'sedes'; did you mean 'seeds'? known: corpus, folds, loggers, metrics, model, models, "
-        "notes, objective, protocols, published, seeds, target, training, valid_share",
+        "ConfigError: {path}: no key 'sedes'; did you mean 'seeds'? known: columns, corpus, duplicates, folds, loggers, "
+        "metrics, model, models, notes, objective, prefixes, protocols, published, seeds, target, targets, training, valid_share",
     ),
     "class": (
         {**EXPERIMENT, "models": {"a": {"fusion": "TensorFusio"}}},

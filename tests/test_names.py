@@ -229,7 +229,7 @@ def test_pictures_and_tables_show_names_to_the_letter(capsys):
         console.print(part)
     show([Table("[a]", "[b]", ["mae: mean, noise: [/red]"], [("[c]", [Cell("1")])])], console)
     out = capsys.readouterr().out
-    for said in ("│ [red]", "│ [/red]", "train, [red]", "[a]", "[b]", "noise: [/red]", "[c]"):
+    for said in ("\n[red] ", "\n[/red] ", "train, [red]", "[a]", "[b]", "noise: [/red]", "[c]"):
         assert said in out
 
 

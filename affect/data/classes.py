@@ -25,7 +25,7 @@ def with_kinds(corpus: Corpus, kinds: Mapping[str, Mapping[str, Any]]) -> Corpus
     """The same corpus with some of its targets of another kind.
 
     The codes of classes are the whole numbers that occur in any split, in ascending order; a binary target
-    has two, of which the greater is yes.
+    has two, of which the greater is yes. Classes that have names already can be put in another order.
 
     Args:
         corpus: has the targets.
@@ -72,7 +72,14 @@ def _with_kind(corpus: Corpus, name: str, wanted: dict[str, Any]) -> Corpus:
     if isinstance(target, MultiClass):
         if cls is Binary and len(target.classes) == 2:
             return _replaced(corpus, Binary(name, target.per_step), None)
-        return _replaced(corpus, _classes(where, target, target.classes, cls, classes), None)
+        order = target.classes if classes is None else tuple(map(str, classes))
+        if sorted(order) != sorted(target.classes):
+            raise DataError(
+                f"{where}: its classes are named {', '.join(target.classes)}; `classes` can only put them in "
+                f"another order, got {', '.join(order)}"
+            )
+        places = np.array([target.classes.index(one) for one in order], dtype=np.float64)
+        return _replaced(corpus, _classes(where, target, order, cls, None), places)
     codes = np.unique(np.concatenate([split.labels(name) for split in corpus.splits.values()]))
     if (codes != np.rint(codes)).any():
         wrong = codes[codes != np.rint(codes)][0]
@@ -97,15 +104,14 @@ def _classes(where: str, target: Target, found: tuple[str, ...], cls: type[Targe
 
 
 def _replaced(corpus: Corpus, target: Target, codes: NDArray[np.float64] | None) -> Corpus:
-    """The corpus with that target in place of the one of its name; labels become places among the codes."""
+    """The corpus with that target in place of the one of its name; labels become places in `codes`."""
 
     def coded(rows: Ragged) -> Ragged:
-        if codes is None:
+        if codes is None or not len(codes):
             return rows
-        flat = rows.flat()
-        places = np.searchsorted(
-            codes, np.where(flat.observed, flat.values[:, 0], codes[0] if len(codes) else 0)
-        )
+        flat, order = rows.flat(), np.argsort(codes)
+        given = np.where(flat.observed, flat.values[:, 0], codes[0])
+        places = order[np.searchsorted(codes, given, sorter=order)]
         return replace(flat, values=places.astype(np.float32)[:, None])
 
     return replace(

@@ -232,7 +232,7 @@ class Corpus:
             >>> corpus.dims, corpus["train"].modalities["visual"].lengths.tolist(), corpus.target().name
             ({'acoustic': 2, 'visual': 6}, [4, 0, 2], 'joy')
         """
-        from affect.data.arrays import from_arrays
+        from affect.data.making.arrays import from_arrays
 
         return from_arrays(splits, targets, name, columns=columns, aligned=aligned, **about)
 

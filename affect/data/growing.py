@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from affect.data import native
 from affect.data.corpus import Corpus, Split
 from affect.data.provenance import Provenance
+from affect.data.quality import bare, nothing_said
 from affect.data.targets import Target
 from affect.errors import DataError
 from affect.files import writing
@@ -52,7 +53,7 @@ class Growing:
         self.folder = self.path.with_name(f".{self.path.name}.growing")
         self._lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
         self._files: dict[str, BinaryIO] = {}
-        self._state: dict[str, Any] = {"work": work, "done": 0, "splits": [], "tensors": {}}
+        self._state: dict[str, Any] = {"work": work, "done": 0, "splits": [], "tensors": {}, "nothing": {}}
 
     def __enter__(self) -> Growing:
         try:
@@ -66,7 +67,7 @@ class Growing:
         except (FileNotFoundError, ValueError):
             state = {}
         if state.get("work") == self._state["work"] and self._is_whole(state):
-            self._state = state
+            self._state |= state
         else:
             shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(exist_ok=True)
@@ -84,27 +85,23 @@ class Growing:
         return int(self._state["done"])
 
     def append(self, split_name: str, piece: Split) -> None:
-        """Add samples to a split; every piece has the same modalities and targets."""
+        """Add samples to a split; every piece has the same modalities and targets.
+
+        Where some pieces of a modality, or of the words, have times, the steps of the others get NaN.
+
+        Raises:
+            DataError: the piece does not go on from those before it.
+        """
         if split_name not in self._state["splits"]:
             self._state["splits"].append(split_name)
-        for name, tensor in native.tensors_of(split_name, piece).items():
-            record = self._state["tensors"].setdefault(
-                name,
-                {
-                    "file": f"{len(self._state['tensors'])}.raw",
-                    "dtype": tensor.dtype.str,
-                    "tail": list(tensor.shape[1:]),
-                    "rows": 0,
-                    "last": 0,
-                },
-            )
-            if record["tail"] != list(tensor.shape[1:]):
-                raise DataError(
-                    f"{self.path}, {name}: expected shape (.., {record['tail']}), got {tensor.shape}, "
-                    f"at sample {piece.ids[0]}"
-                )
-            for block in tensor.blocks:
-                self._write(record, self._continued(name, record, block))
+        if rows := bare(piece):
+            count, first = self._state["nothing"].get(split_name, (0, piece.ids[rows[0]]))
+            self._state["nothing"][split_name] = count + len(rows), first
+        tensors = native.tensors_of(split_name, piece)
+        for name, untimed in self._untimed(tensors):
+            self._add(name, untimed, piece)
+        for name, tensor in tensors.items():
+            self._add(name, tensor, piece)
 
     def checkpoint(self, done: int) -> None:
         """Keep what there is: work that is cut goes on behind the first `done` pieces."""
@@ -127,6 +124,8 @@ class Growing:
     ) -> Corpus:
         """Write the file and remove the pieces; arguments as in `Corpus`.
 
+        The notes end with how many samples hold nothing.
+
         Raises:
             DataError: the pieces do not make a corpus.
         """
@@ -138,7 +137,7 @@ class Growing:
             shape = (record["rows"] + framed, *record["tail"])
             tensors[tensor] = native.Tensor(np.dtype(record["dtype"]), shape, self._stored(tensor, record))
         header = native.header_of(
-            name, self._state["splits"], targets, aligned, notes, citation, main,
+            name, self._state["splits"], targets, aligned, (*notes, *self._nothing()), citation, main,
             columns=columns, provenance=provenance,
         )  # fmt: skip
         with writing(self.path) as partial:
@@ -146,6 +145,54 @@ class Growing:
             corpus = native.load(partial)
         shutil.rmtree(self.folder)
         return corpus
+
+    def _add(self, name: str, tensor: native.Tensor, piece: Split) -> None:
+        record = self._state["tensors"].setdefault(
+            name,
+            {
+                "file": f"{len(self._state['tensors'])}.raw",
+                "dtype": tensor.dtype.str,
+                "tail": list(tensor.shape[1:]),
+                "rows": 0,
+                "last": 0,
+            },
+        )
+        if record["tail"] != list(tensor.shape[1:]):
+            raise DataError(
+                f"{self.path}, {name}: expected shape (.., {record['tail']}), got {tensor.shape}, "
+                f"at sample {piece.ids[0]}"
+            )
+        if record["dtype"] != tensor.dtype.str:
+            raise DataError(
+                f"{self.path}, {name}: expected {np.dtype(record['dtype'])}, got {tensor.dtype}, "
+                f"at sample {piece.ids[0]}"
+            )
+        for block in tensor.blocks:
+            self._write(record, self._continued(name, record, block))
+
+    def _untimed(self, tensors: dict[str, native.Tensor]) -> Iterator[tuple[str, native.Tensor]]:
+        """The times that this piece lacks, or that those before it lack, where the others have them."""
+        known = self._state["tensors"]
+        for offsets in [name for name in tensors if name.endswith("/offsets")]:
+            name = offsets.removesuffix("offsets") + "times"
+            own = name in tensors
+            if own == (name in known):
+                continue
+            before = known.get(offsets, {}).get("last", 0)
+            count = before if own else int(next(iter(tensors[offsets].blocks))[-1])
+            if count:
+                dtype = tensors[name].dtype if own else np.dtype(known[name]["dtype"])
+                yield name, native.Tensor(dtype, (count, 2), (np.full((count, 2), np.nan, dtype),))
+
+    def _nothing(self) -> Iterator[str]:
+        """What `affect.data.quality.nothing` says, counted as the pieces came."""
+        for split, (count, first) in self._state["nothing"].items():
+            offsets = next(
+                record["rows"]
+                for name, record in self._state["tensors"].items()
+                if name.startswith(f"{split}/") and name.endswith("/offsets")
+            )
+            yield nothing_said(split, count, offsets - 1, first)
 
     def _is_whole(self, state: dict[str, Any]) -> bool:
         """Whether every piece that was kept is on the disk."""

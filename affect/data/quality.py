@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from affect.data.corpus import Corpus, Split
+from affect.data.precision import beyond, held
 from affect.data.ragged import Ragged, Words
 
 _LAGS = (0, 1, -1)
+_NOTHING = "hold nothing in any modality"
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,8 @@ class Columns:
 
     Args:
         nan: how many values are NaN, (feature,).
-        infinite: how many are infinite, (feature,).
+        infinite: how many are infinite in float32, (feature,).
+        beyond: how many of these are finite in 64 bits, (feature,).
         low: the least finite value, (feature,); infinite where there is none.
         high: the greatest finite value, (feature,).
         mean: of the finite values, (feature,); zero where there is none.
@@ -29,6 +35,7 @@ class Columns:
 
     nan: NDArray[np.int64]
     infinite: NDArray[np.int64]
+    beyond: NDArray[np.int64]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
     mean: NDArray[np.float64]
@@ -47,17 +54,20 @@ class Columns:
             >>> found.nan.tolist(), found.infinite.tolist(), found.high.tolist(), found.mean.tolist()
             ([0, 1], [0, 1], [2.0, -inf], [1.5, 0.0])
         """
-        nan, infinite = np.zeros((2, rows.dim), dtype=np.int64)
+        nan, infinite, wild = np.zeros((3, rows.dim), dtype=np.int64)
         low, high = np.full(rows.dim, np.inf), np.full(rows.dim, -np.inf)
         count, mean, square = np.zeros((3, rows.dim))
-        for block in rows.chunks():
-            total = block.sum(0)
+        for place in rows.blocks(max(1, 2**18 // max(1, rows.dim))):
+            block = held(rows.values[place][rows.observed[place]])
+            with np.errstate(invalid="ignore"):  # the one infinity and the other
+                total = block.sum(0)
             finite: bool | NDArray[np.bool_] = True
             here = np.full(rows.dim, len(block), dtype=np.float64)
             if not np.isfinite(total).all():
                 finite = np.isfinite(block)
                 nan += np.isnan(block).sum(0)
                 infinite += np.isinf(block).sum(0)
+                wild += beyond(rows.values[place][rows.observed[place]]).sum(0)
                 here, total = finite.sum(0, dtype=np.float64), block.sum(0, where=finite)
             low = np.minimum(low, np.min(block, axis=0, initial=np.inf, where=finite))
             high = np.maximum(high, np.max(block, axis=0, initial=-np.inf, where=finite))
@@ -66,12 +76,78 @@ class Columns:
             square += ((block - own) ** 2).sum(0, where=finite) + away**2 * count * here / both
             mean += away * here / both
             count += here
-        return cls(nan, infinite, low, high, mean, np.sqrt(square / np.maximum(count, 1)))
+        return cls(nan, infinite, wild, low, high, mean, np.sqrt(square / np.maximum(count, 1)))
 
     @property
     def constant(self) -> NDArray[np.bool_]:
         """(feature,): columns with one finite value throughout."""
         return np.equal(self.low, self.high)
+
+
+def bare(split: Split) -> list[int]:
+    """The samples that hold nothing: no step of any modality was observed, and there is no word.
+
+    None where the split has neither modalities nor words: it is labels alone, and says so. Only the masks
+    are read, and those of further modalities only where the first ones are empty.
+
+    Example:
+        >>> ecg = Ragged.from_rows([np.ones((2, 1)), None], 1)
+        >>> bare(Split(("a", "b"), {"ecg": ecg}, {}))
+        [1]
+    """
+    if not split.modalities and split.words is None:
+        return []
+    left = list(range(len(split)))
+    if split.words is not None:
+        left = np.flatnonzero(split.words.lengths == 0).tolist()
+    for rows in split.modalities.values():
+        begin, end = rows.starts.tolist(), (rows.starts + rows.lengths).tolist()
+        left = [i for i in left if not rows.observed[begin[i] : end[i]].any()]
+    return left
+
+
+def nothing(splits: Mapping[str, Split]) -> tuple[str, ...]:
+    """What is to be said of samples that hold nothing in any modality, a sentence for each split.
+
+    Example:
+        >>> ecg = Ragged.from_rows([np.ones((2, 1)), None], 1)
+        >>> nothing({"all": Split(("a", "b"), {"ecg": ecg}, {})})
+        ("all: 1 of 2 samples hold nothing in any modality, such as 'b'.",)
+    """
+    found = {name: bare(split) for name, split in splits.items()}
+    return tuple(
+        nothing_said(name, len(rows), len(splits[name]), splits[name].ids[rows[0]])
+        for name, rows in found.items()
+        if rows
+    )
+
+
+def nothing_said(split: str, count: int, samples: int, first: str) -> str:
+    """The sentence of `nothing` for one split, in which `first` is one of its `count` samples.
+
+    Example:
+        >>> nothing_said("train", 1200, 2000, "a")
+        "train: 1,200 of 2,000 samples hold nothing in any modality, such as 'a'."
+    """
+    return f"{split}: {count:,} of {samples:,} samples {_NOTHING}, such as '{first}'."
+
+
+def noted(corpus: Corpus) -> Corpus:
+    """The same corpus, whose notes say which samples hold nothing; itself where they do already.
+
+    What was noted of that before gives way: it may be of other modalities or ids.
+
+    Example:
+        >>> ecg = Ragged.from_rows([np.ones((2, 1)), None], 1)
+        >>> corpus = Corpus("c", {"all": Split(("a", "b"), {"ecg": ecg}, {})}, {})
+        >>> noted(noted(corpus)).notes
+        ("all: 1 of 2 samples hold nothing in any modality, such as 'b'.",)
+    """
+    said = nothing(corpus.splits)
+    before = [note for note in corpus.notes if re.search(rf": [\d,]+ of [\d,]+ samples {_NOTHING}\b", note)]
+    if set(before) == set(said) and len(before) == len(said):
+        return corpus
+    return replace(corpus, notes=(*(note for note in corpus.notes if note not in before), *said))
 
 
 def empty_steps(rows: Ragged) -> int:
@@ -100,8 +176,11 @@ def lag(words: Words) -> int:
     fit = dict.fromkeys(_LAGS, 0.0)
     if words.times is None or len(words.tokens) < 100:
         return 0
-    size = np.log([max(len(token), 1) for token in words.tokens])
-    seconds = np.log(np.maximum(words.times[:, 1] - words.times[:, 0], 1e-2))
+    known = ~np.isnan(words.times).any(1)
+    if known.sum() < 100:
+        return 0
+    size = np.log([max(len(token), 1) for token in words.tokens])[known]
+    seconds = np.log(np.maximum(words.times[:, 1] - words.times[:, 0], 1e-2))[known]
     for places in _LAGS:
         a, b = np.roll(size, -places)[1:-1], seconds[1:-1]
         if a.std() > 0 and b.std() > 0:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from affect.data.precision import held
+from affect.data.steps import checked, joined
 from affect.errors import DataError
 
 if TYPE_CHECKING:
@@ -77,7 +79,9 @@ class Ragged(_Slices):
     Args:
         values: features of all steps, in memory or memory-mapped.
         observed: False at steps that hold nothing (no face found, no label given).
-        times: start and end of each step in seconds, where they are known.
+        times: start and end of each step in seconds, where they are known of any; NaN at steps of which they
+            are not, which only come from samples without times that were joined to samples with
+            (`times_of` gives those of one row).
     Shapes:
         values: (steps, feature)
         observed: (steps,)
@@ -128,38 +132,82 @@ class Ragged(_Slices):
         return cls(offsets[:-1], np.diff(offsets), values, observed, times)
 
     @classmethod
-    def from_rows(cls, rows: Iterable[NDArray[Any] | None], dim: int) -> Self:
-        """One array (steps, dim) per sample; None where the sample lacks the modality."""
+    def from_rows(
+        cls,
+        rows: Iterable[NDArray[Any] | None],
+        dim: int,
+        observed: Iterable[NDArray[np.bool_] | None] | None = None,
+        times: Iterable[NDArray[np.float64] | None] | None = None,
+    ) -> Self:
+        """One array (steps, dim) per sample; None where the sample lacks the modality.
+
+        Args:
+            rows: the steps of each sample.
+            dim: feature size.
+            observed: which of its steps hold something, (steps,) per sample; None: all do.
+            times: start and end of its steps, (steps, 2) per sample; None: they are not known. Where some
+                samples have times, those of the others are NaN.
+        Raises:
+            DataError: the arrays of a sample do not fit together.
+        Example:
+            >>> seconds = np.array([[0.0, 0.5], [0.5, 1.0]])
+            >>> rows = [np.ones((2, 1)), None, np.ones((1, 1))]
+            >>> Ragged.from_rows(rows, 1, times=[seconds, None, None]).times.tolist()
+            [[0.0, 0.5], [0.5, 1.0], [nan, nan]]
+        """
         filled = [np.zeros((0, dim), np.float32) if row is None else np.asarray(row) for row in rows]
         wrong = next((i for i, row in enumerate(filled) if row.ndim != 2 or row.shape[1] != dim), None)
         if wrong is not None:
             raise DataError(f"Ragged: row {wrong} must have shape (steps, {dim}), got {filled[wrong].shape}")
-        values = np.concatenate([*filled, np.zeros((0, dim), np.float32)], dtype=np.float32, casting="unsafe")
-        return cls.from_offsets(values, np.cumsum([0, *map(len, filled)]))
+        counts = [len(row) for row in filled]
+        with np.errstate(over="ignore", invalid="ignore"):  # beyond float32 is infinite
+            values = np.concatenate(
+                [*filled, np.zeros((0, dim), np.float32)], dtype=np.float32, casting="unsafe"
+            )
+        seen = None
+        if observed is not None:
+            given = checked(observed, counts, (), "observed")
+            seen = np.concatenate(
+                [
+                    np.ones(count, dtype=bool) if row is None else np.asarray(row, dtype=bool)
+                    for row, count in zip(given, counts, strict=True)
+                ]
+                + [np.zeros(0, dtype=bool)]
+            )
+        seconds = None if times is None else joined(checked(times, counts, (2,), "times"), counts)
+        return cls.from_offsets(values, np.cumsum([0, *counts]), seen, seconds)
 
     @classmethod
     def vectors(cls, values: NDArray[Any], observed: NDArray[np.bool_] | None = None) -> Self:
         """One step per sample: `values` (samples, feature), or (samples,) for one feature."""
-        values = np.asarray(values, dtype=np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # beyond float32 is infinite
+            values = np.asarray(values, dtype=np.float32)
         values = values if values.ndim == 2 else values.reshape(len(values), 1)
         return cls.from_offsets(values, np.arange(len(values) + 1), observed)
 
     @classmethod
     def join(cls, parts: Iterable[Ragged]) -> Self:
-        """The rows of all, one after the other; times only where all have them.
+        """The rows of all, one after the other.
 
+        Times are kept where any part with steps has them: a part without steps takes none away, and the
+        steps of a part that has no times get NaN.
+
+        Raises:
+            DataError: the parts differ in feature size.
         Example:
             >>> one = Ragged.from_rows([np.ones((2, 3)), None], dim=3)
             >>> Ragged.join([one, one]).lengths.tolist()
             [2, 0, 2, 0]
         """
         flat = [part.flat() for part in parts]
-        timed = [part.times for part in flat if part.times is not None]
+        sizes = [part.dim for part in flat]
+        if len(set(sizes)) > 1:
+            raise DataError(f"Ragged: parts with features of one size can be joined, got sizes {sizes}")
         return cls.from_offsets(
             np.concatenate([part.values for part in flat]),
             np.cumsum([0, *(n for part in flat for n in part.lengths)]),
             np.concatenate([part.observed for part in flat]),
-            np.concatenate(timed) if len(timed) == len(flat) else None,
+            joined([part.times for part in flat], [len(part.values) for part in flat]),
         )
 
     @property
@@ -197,10 +245,11 @@ class Ragged(_Slices):
     def chunks(self, steps: int | None = None) -> Iterator[NDArray[np.float64]]:
         """The observed steps as float64 blocks of at most `steps`: a mapped file is never copied whole.
 
-        By default a block holds what fits into a processor's cache.
+        By default a block holds what fits into a processor's cache. What float32 cannot hold is infinite, as
+        it is to a model.
         """
         for block in self.blocks(max(1, 2**18 // self.dim) if steps is None else steps):
-            yield np.asarray(self.values[block][self.observed[block]], dtype=np.float64)
+            yield held(self.values[block][self.observed[block]])
 
     def pad(self, rows: Rows, time: int = 1) -> Sequence:
         """The samples `rows` as a Sequence, as long as the longest of them and at least `time` steps."""
@@ -212,10 +261,13 @@ class Ragged(_Slices):
         shape = (len(lengths), max(int(lengths.max(initial=0)), time, 1))
         padded, observed = torch.empty(*shape, self.dim), torch.zeros(shape, dtype=torch.bool)
         values, mask = padded.numpy(), observed.numpy()
-        for row, begin, length in zip(range(len(lengths)), starts.tolist(), lengths.tolist(), strict=True):
-            values[row, :length] = self.values[begin : begin + length]
-            values[row, length:] = 0
-            mask[row, :length] = self.observed[begin : begin + length]
+        with np.errstate(over="ignore", invalid="ignore"):  # beyond float32 is infinite
+            for row, begin, length in zip(
+                range(len(lengths)), starts.tolist(), lengths.tolist(), strict=True
+            ):
+                values[row, :length] = self.values[begin : begin + length]
+                values[row, length:] = 0
+                mask[row, :length] = self.observed[begin : begin + length]
         values[~mask] = 0
         return Sequence(padded, observed, zeroed=True)
 
@@ -226,7 +278,7 @@ class Words(_Slices):
 
     Args:
         tokens: all words.
-        times: start and end of each word in seconds, (words, 2).
+        times: start and end of each word in seconds, (words, 2), NaN as in `Ragged`.
     Example:
         >>> words = Words.from_rows([["so", "good"], []])
         >>> words[0], words.lengths.tolist()
@@ -251,20 +303,28 @@ class Words(_Slices):
         return cls(offsets[:-1], np.diff(offsets), tuple(tokens), times)
 
     @classmethod
-    def from_rows(cls, rows: Iterable[Iterable[str]]) -> Self:
-        """One list of words per sample."""
+    def from_rows(
+        cls, rows: Iterable[Iterable[str]], times: Iterable[NDArray[np.float64] | None] | None = None
+    ) -> Self:
+        """One list of words per sample.
+
+        Args:
+            rows: the words of each sample.
+            times: start and end of its words, (words, 2) per sample; None: they are not known.
+        """
         lists = [list(row) for row in rows]
-        return cls.from_offsets(itertools.chain.from_iterable(lists), np.cumsum([0, *map(len, lists)]))
+        counts = [len(row) for row in lists]
+        seconds = None if times is None else joined(checked(times, counts, (2,), "times"), counts)
+        return cls.from_offsets(itertools.chain.from_iterable(lists), np.cumsum([0, *counts]), seconds)
 
     @classmethod
     def join(cls, parts: Iterable[Words]) -> Self:
-        """The rows of all, one after the other; times only where all have them."""
+        """The rows of all, one after the other; times as in `Ragged.join`."""
         flat = [part.flat() for part in parts]
-        timed = [part.times for part in flat if part.times is not None]
         return cls.from_offsets(
             itertools.chain.from_iterable(part.tokens for part in flat),
             np.cumsum([0, *(n for part in flat for n in part.lengths)]),
-            np.concatenate(timed) if len(timed) == len(flat) else None,
+            joined([part.times for part in flat], [len(part.tokens) for part in flat]),
         )
 
     def __getitem__(self, row: int) -> list[str]:
@@ -281,3 +341,19 @@ class Words(_Slices):
         index = self.index
         times = None if self.times is None else self.times[index]
         return Words.from_offsets([self.tokens[i] for i in index], self.offsets, times)
+
+
+def times_of(rows: Ragged | Words, row: int) -> NDArray[np.float64] | None:
+    """Start and end of the steps, or words, of one row; None where they are not known, or there are none.
+
+    Shapes:
+        -> (steps, 2)
+    Example:
+        >>> words = Words.from_rows([["so"], ["good"]], times=[np.array([[0.0, 0.5]]), None])
+        >>> times_of(words, 0).tolist(), times_of(words, 1)
+        ([[0.0, 0.5]], None)
+    """
+    if rows.times is None or not rows.lengths[row]:
+        return None
+    times = rows.times[rows.starts[row] : rows.starts[row] + rows.lengths[row]]
+    return None if np.isnan(times).any() else times

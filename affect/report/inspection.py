@@ -1,25 +1,26 @@
-"""What a corpus holds, as tables for the terminal."""
+"""What a corpus holds, for the terminal, and what in it would spoil results."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.table import Table
+from rich.markup import escape
 
 from affect.data.corpora import CORPORA, identify, published_file
 from affect.data.corpus import Corpus, Split
-from affect.data.quality import Columns, empty_steps, lag, sha256
+from affect.data.leaks import leaks
+from affect.data.quality import Columns, empty_steps, lag, nothing, sha256
 from affect.data.targets import Regression, Target
+from affect.report.lines import Lines, plain
+from affect.report.overview import overview
 
-_BARS = " ▁▂▃▄▅▆▇█"
-_QUANTILES = (0, 25, 50, 75, 95, 100)
 
-
-def describe(corpus: Corpus, path: Path | None = None) -> Iterator[Table | str]:
+def describe(corpus: Corpus, path: Path | None = None) -> Iterator[Lines | str]:
     """Splits, modalities, targets, and warnings about what would spoil results.
 
     Args:
@@ -27,8 +28,11 @@ def describe(corpus: Corpus, path: Path | None = None) -> Iterator[Table | str]:
         path: the file that it was read from, for its checksum.
     """
     form = "aligned" if corpus.aligned else "unaligned"
-    yield f"[bold]{corpus.name}[/bold], {form}"
-    yield from corpus.notes
+    yield f"[bold]{escape(plain(corpus.name))}[/bold], {form}"
+    warned = nothing(corpus.splits)
+    for note in corpus.notes:
+        if note not in warned:
+            yield f"[cyan]note:[/cyan] {escape(plain(note))}"
     if path is not None and path.is_file():
         checksum = sha256(path)
         known = published_file(checksum)
@@ -40,13 +44,9 @@ def describe(corpus: Corpus, path: Path | None = None) -> Iterator[Table | str]:
         for split, part in corpus.splits.items()
         for modality, rows in part.modalities.items()
     }
-    yield _splits(corpus)
-    if corpus.dims:
-        yield _modalities(corpus, columns)
-    if corpus.targets:
-        yield _targets(corpus)
-    for warning in warnings(corpus, columns):
-        yield f"[yellow]warning:[/yellow] {warning}"
+    yield from overview(corpus, columns)
+    for number, warning in enumerate(warnings(corpus, columns)):
+        yield ("" if number else "\n") + f"[yellow]warning:[/yellow] {escape(plain(warning))}"
 
 
 def warnings(corpus: Corpus, columns: dict[tuple[str, str], Columns]) -> Iterator[str]:
@@ -55,12 +55,16 @@ def warnings(corpus: Corpus, columns: dict[tuple[str, str], Columns]) -> Iterato
     if public and corpus.targets and public.splits and _counts(corpus) != public.splits:
         expected = ", ".join(f"{name} {count:,}" for name, count in public.splits.items())
         yield f"not the counts published for {public.title} ({expected}): figures are not comparable"
+    yield from _leaking(corpus)
+    yield from (note.removesuffix(".") for note in nothing(corpus.splits))
     for name, split in corpus.splits.items():
         twice = [i for i, count in Counter(split.ids).items() if count > 1]
         if twice:
             yield f"{name}: {len(twice)} ids occur more than once, the first is {twice[0]}"
         for modality, rows in split.modalities.items():
-            yield from _spoiled(f"{name}, {modality}", columns[name, modality], empty_steps(rows), rows.total)
+            called = corpus.columns.get(modality, ())
+            found = columns[name, modality]
+            yield from _spoiled(f"{name}, {modality}", found, called, empty_steps(rows), rows.total)
         places = 0 if split.words is None else lag(split.words)
         if places:
             yield (
@@ -72,14 +76,38 @@ def warnings(corpus: Corpus, columns: dict[tuple[str, str], Columns]) -> Iterato
     yield from _shared(corpus)
 
 
-def _spoiled(where: str, columns: Columns, empty: int, steps: int) -> Iterator[str]:
-    for kind, counts in (("NaN", columns.nan), ("infinite", columns.infinite)):
+def _leaking(corpus: Corpus) -> Iterator[str]:
+    """Columns that give a target away, those that do it alike together."""
+    alike: dict[tuple[Any, ...], list[int]] = {}
+    for leak in leaks(corpus):
+        key = leak.modality, leak.target, leak.equal, tuple(leak.splits.items())
+        alike.setdefault(key, []).append(leak.column)
+    for (modality, target, equal, splits), places in alike.items():
+        several = len(places) > 1
+        verb = ("equal" if several else "equals") if equal else ("give away" if several else "gives away")
+        where = ", ".join(f"{name} ({count:,} labels)" for name, count in splits)
+        why = "the label is among the features" if equal else "is the one made of the other?"
+        yield (
+            f"{modality}: column{'s' if several else ''} "
+            f"{_listed(np.array(places), corpus.columns.get(modality, ()))} {verb} the target '{target}' in "
+            f"{where}: {why}"
+        )
+
+
+def _spoiled(where: str, columns: Columns, names: tuple[str, ...], empty: int, steps: int) -> Iterator[str]:
+    for kind, counts in (("NaN", columns.nan), ("infinite", columns.infinite - columns.beyond)):
         if counts.any():
-            yield f"{where}: {counts.sum():,} {kind} values, in columns {_listed(np.flatnonzero(counts))}"
+            listed = _listed(np.flatnonzero(counts), names)
+            yield f"{where}: {counts.sum():,} {kind} values, in columns {listed}"
+    if columns.beyond.any():
+        yield (
+            f"{where}: {columns.beyond.sum():,} values are beyond what float32 holds and count as infinite, "
+            f"in columns {_listed(np.flatnonzero(columns.beyond), names)}"
+        )
     if columns.constant.any():
         yield (
             f"{where}: {columns.constant.sum()} of {len(columns.low)} columns are constant: "
-            f"{_listed(np.flatnonzero(columns.constant))}"
+            f"{_listed(np.flatnonzero(columns.constant), names)}"
         )
     if empty:
         yield (
@@ -115,89 +143,10 @@ def _shared(corpus: Corpus) -> Iterator[str]:
             yield f"{len(shared)} {kind} are in more than one split, such as {min(shared)}"
 
 
-def _splits(corpus: Corpus) -> Table:
-    public = CORPORA.get(identify(corpus.splits)) if corpus.targets else None
-    heads = ["split", "samples", "groups", "words"] + ([f"published ({public.title})"] if public else [])
-    table = Table(*heads, title="splits", title_justify="left")
-    for name, split in corpus.splits.items():
-        groups = "" if split.groups is None else str(len(set(split.groups)))
-        words = "" if split.words is None else f"{split.words.total:,}"
-        published = [f"{public.splits[name]:,}" if name in public.splits else ""] if public else []
-        table.add_row(name, f"{len(split):,}", groups, words, *published)
-    return table
-
-
-def _modalities(corpus: Corpus, columns: dict[tuple[str, str], Columns]) -> Table:
-    heads = (
-        "modality",
-        "split",
-        "features",
-        f"steps at {', '.join(f'{q}%' for q in _QUANTILES)}",
-        "unobserved",
-        "absent",
-        "NaN",
-        "infinite",
-    )
-    table = Table(*heads, title="modalities", title_justify="left")
-    for modality in corpus.dims:
-        for name, split in corpus.splits.items():
-            rows = split.modalities[modality]
-            there = rows.lengths[rows.lengths > 0]
-            quantiles = (
-                ", ".join(f"{q:.0f}" for q in np.percentile(there, _QUANTILES)) if there.size else "none"
-            )
-            seen = rows.observed[rows.index]
-            holes = f"{1 - seen.mean():.1%}" if seen.size else ""
-            absent, found = int((~rows.present).sum()), columns[name, modality]
-            table.add_row(
-                modality, name, str(rows.dim), quantiles, holes, str(absent),
-                f"{found.nan.sum():,}", f"{found.infinite.sum():,}",
-            )  # fmt: skip
-    return table
-
-
-def _targets(corpus: Corpus) -> Table:
-    table = Table("target", "kind", "split", "labels", "distribution", title="targets", title_justify="left")
-    for target in corpus.targets.values():
-        for name, split in corpus.splits.items():
-            kind = type(target).__name__ + (" per step" if target.per_step else "")
-            table.add_row(target.name, kind, name, *_distribution(split, target))
-    return table
-
-
-def _distribution(split: Split, target: Target) -> tuple[str, str]:
-    """How many labels, and how they are spread."""
-    labels = split.labels(target.name)
-    if isinstance(target, Regression):
-        if not len(labels):
-            return "0", ""
-        spread = f"mean {labels.mean():.2f}, deviation {labels.std():.2f}"
-        return f"{len(labels):,}", (
-            f"{_histogram(labels, target)}; {labels.min():.2f} to {labels.max():.2f}, {spread}"
-        )
-    classes = getattr(target, "classes", ())
-    if target.size > 1:
-        shares = dict(zip(classes, labels.mean(0), strict=True)) if len(labels) else {}
-    else:
-        names = classes or ("no", "yes")
-        shares = {names[int(c)]: float((labels == c).mean()) for c in np.unique(labels)}
-    return f"{len(labels):,}", ", ".join(f"{name} {share:.1%}" for name, share in shares.items())
-
-
-def _histogram(labels: NDArray[np.float64], target: Regression) -> str:
-    """Bars over the whole numbers of the scale, or over ten equal parts of what there is."""
-    low = labels.min() if target.low is None else target.low
-    high = labels.max() if target.high is None else target.high
-    whole = 2 <= high - low <= 12
-    edges = np.arange(np.floor(low), np.ceil(high) + 2) - 0.5 if whole else np.linspace(low, high, 11)
-    counts, _ = np.histogram(labels, edges)
-    top = max(counts.max(), 1)
-    return f"{low:g} " + "".join(_BARS[int(np.ceil(8 * n / top))] for n in counts) + f" {high:g}"
-
-
-def _listed(columns: NDArray[np.integer], most: int = 8) -> str:
+def _listed(columns: NDArray[np.integer], names: tuple[str, ...], most: int = 8) -> str:
+    """Columns by number, and by name where they have one."""
     more = f" and {len(columns) - most} more" if len(columns) > most else ""
-    return ", ".join(map(str, columns[:most])) + more
+    return ", ".join(f"{i} ({names[i]})" if names else str(i) for i in columns[:most]) + more
 
 
 def _counts(corpus: Corpus) -> dict[str, int]:

@@ -56,8 +56,8 @@ def test_kinds_that_are_there_and_scales():
     )
     two = MultiClass("e", classes=("no", "yes"))
     assert with_kinds(a_corpus([0, 1], two), {"e": {"kind": "binary"}}).target() == Binary("e")
-    named = with_kinds(a_corpus([0, 1], two), {"e": {"kind": "multiclass", "classes": ["n", "y"]}})
-    assert named.target().classes == ("n", "y")
+    turned = with_kinds(a_corpus([0, 1, 1, 0], two), {"e": {"kind": "multiclass", "classes": ["yes", "no"]}})
+    assert (turned.target().classes, labels_of(turned)) == (("yes", "no"), [[1, 0], [0, 1]])
     scaled = with_kinds(a_corpus([0, 1]), {"e": {"kind": "regression", "low": -1, "high": 1}})
     assert scaled.target() == Regression("e", low=-1, high=1)
     assert with_kinds(corpus := a_corpus([0, 1]), {"e": {"kind": "regression"}}) is corpus
@@ -90,6 +90,11 @@ def test_kinds_that_are_there_and_scales():
         (
             a_corpus([0, 1], MultiClass("e", classes=("a", "b"))), {"e": {"kind": "regression"}}, DataError,
             "toy: targets: e: its labels are names of classes, which are no numbers",
+        ),
+        (
+            a_corpus([0, 1], MultiClass("e", classes=("a", "b"))),
+            {"e": {"kind": "multiclass", "classes": ["a", "c"]}}, DataError,
+            "toy: targets: e: its classes are named a, b; `classes` can only put them in another order, got a, c",
         ),
         (
             a_corpus([[0, 1], [1, 1]], MultiLabel("e", classes=("a", "b"))), {"e": {"kind": "binary"}}, DataError,

@@ -19,9 +19,9 @@ from affect.errors import ConfigError, DataError
 
 RNG = np.random.default_rng(0)
 UNKNOWN = (
-    "not a format that affect reads; known: native (safetensors), pickles of MMSA, of the Multimodal Transformer and of "
-    "MAG-BERT, computational sequences (.csd), HDF5 files of the Memory Fusion Network, CSV and Parquet tables, folders of "
-    "feature files with a table of labels"
+    "not a format that affect reads; known: native (safetensors), pickles of MMSA, MMSA-FET, the Multimodal Transformer, "
+    "MAG-BERT, MISA, MMIM and LMF, computational sequences (.csd), HDF5 files of the Memory Fusion Network, arrays of numpy and "
+    "PyTorch (.npz, .npy, .pt), CSV and Parquet tables, folders of feature files with a table of labels"
 )
 
 

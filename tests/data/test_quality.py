@@ -6,10 +6,10 @@ import pytest
 import affect
 from affect.data import corpora
 from affect.data.corpus import Corpus, Split
-from affect.data.quality import Columns, empty_steps, lag, sha256
+from affect.data.native import save
+from affect.data.precision import LIMIT, beyond, held
+from affect.data.quality import Columns, bare, empty_steps, lag, noted, nothing, sha256
 from affect.data.ragged import Ragged, Words
-from affect.data.targets import Regression
-from affect.report.inspection import describe, warnings
 
 RNG = np.random.default_rng(0)
 
@@ -39,6 +39,102 @@ def test_mean_and_spread_are_those_of_all_blocks_together():
     assert not found.spread[~some].any()
     assert np.allclose(found.mean[some], np.nanmean(finite[:, some], 0), rtol=1e-12)
     assert np.allclose(found.spread[some], np.nanstd(finite[:, some], 0), rtol=1e-9, atol=1e-9)
+
+
+def test_what_float32_cannot_hold_is_infinite_and_counted_apart():
+    values = RNG.normal(size=(500, 3))
+    values[7, 1], values[8, 1], values[9, 1], values[10, 2], values[11, 2] = (
+        1e300,
+        -1e39,
+        np.inf,
+        np.nan,
+        -np.inf,
+    )
+    rows = Ragged.from_offsets(values, np.array([0, 100, 500]))
+    found, usual = Columns.of(rows), np.where(np.abs(values) < 1e38, values, np.nan)
+    assert (found.infinite.tolist(), found.beyond.tolist(), found.nan.tolist()) == (
+        [0, 3, 1],
+        [0, 2, 0],
+        [0, 0, 1],
+    )
+    for got, right in ((found.mean, np.nanmean(usual, 0)), (found.spread, np.nanstd(usual, 0))):
+        np.testing.assert_allclose(got, right, rtol=1e-12)
+    assert np.array_equal(found.high, np.nanmax(usual, 0))
+    assert values[7, 1] == 1e300  # the corpus is as it was
+    single = Columns.of(Ragged.from_rows([values], 3))
+    assert (single.infinite.tolist(), single.beyond.tolist()) == ([0, 3, 1], [0, 0, 0])
+    both = Columns.of(Ragged.from_offsets(np.array([[1e300], [-1e300], [2.0]]), np.array([0, 3])))
+    assert (both.mean.tolist(), both.infinite.tolist()) == ([2], [2])
+
+
+def test_float32_is_said_to_hold_what_it_holds():
+    below = np.nextafter(LIMIT, 0)
+    values = np.array([LIMIT, -LIMIT, below, -below, 3.5e38, np.inf, np.nan, 0.0])
+    with np.errstate(over="ignore"):
+        single = values.astype(np.float32)
+    assert np.array_equal(beyond(values), np.isinf(single) & np.isfinite(values))
+    for kind in (np.float64, np.longdouble):
+        assert np.array_equal(np.isinf(held(values.astype(kind))), np.isinf(single))
+    for kind in (np.float16, np.float32):
+        with np.errstate(over="ignore"):
+            small = values.astype(kind)
+        assert not beyond(small).any()
+        assert np.array_equal(held(small), small.astype(np.float64), equal_nan=True)
+
+
+def test_blocks_and_batches_hold_the_same_without_a_warning():
+    values = np.array([[1e300, 1.0], [-1e39, np.nan], [LIMIT, -np.inf]])
+    rows = Ragged.from_offsets(values, np.array([0, 2, 3])).take(np.array([1, 0]))
+    batch = rows.pad(np.array([0, 1])).values.numpy()
+    blocks = np.concatenate(list(rows.chunks(1)))
+    np.testing.assert_array_equal(blocks, np.concatenate([batch[0, :1], batch[1]]))
+    assert np.isinf(blocks[:, 0]).all()
+    labels = Ragged.vectors(np.array([1e300, 1.0]))
+    assert labels.values.ravel().tolist() == [np.inf, 1]
+
+
+def parts(**rows):
+    return {name: Ragged.from_rows(x, 1) for name, x in rows.items()}
+
+
+ONE = np.ones((2, 1))
+
+
+@pytest.mark.parametrize(
+    ("split", "rows"),
+    [
+        (Split(tuple("abc"), parts(ecg=[ONE, None, None], eeg=[None, ONE, None]), {}), [2]),
+        (Split(tuple("ab"), parts(ecg=[ONE, ONE]), {}), []),
+        (Split(tuple("ab"), {"ecg": Ragged.from_rows([ONE, ONE], 1).keep(np.array([False, True, False, False]))}, {}), [1]),
+        (Split(tuple("ab"), parts(ecg=[None, None]), {}), [0, 1]),
+        (Split(tuple("ab"), parts(ecg=[None, None]), {}, words=Words.from_rows([["so"], []])), [1]),
+        (Split(tuple("ab"), {}, {}, words=Words.from_rows([["so"], []])), [1]),
+        (Split(tuple("ab"), {}, {}), []),  # labels alone
+        (Split(tuple("abc"), parts(ecg=[ONE, None, None]), {}).take(np.array([2, 0])), [0]),
+    ],
+)  # fmt: skip
+def test_samples_that_hold_nothing(split, rows):
+    assert bare(split) == rows
+
+
+def test_what_holds_nothing_is_noted_once_and_anew_where_it_changed(tmp_path):
+    split = Split(tuple("abcd"), parts(ecg=[ONE, None, None, ONE], eeg=[None, ONE, None, None]), {})
+    test = Split(("e",), parts(ecg=[ONE], eeg=[None]), {})
+    corpus = noted(Corpus("c", {"train": split, "test": test}, {}, notes=("Beware.",)))
+    assert corpus.notes == (
+        "Beware.",
+        "train: 1 of 4 samples hold nothing in any modality, such as 'c'.",
+    )
+    assert noted(corpus) is corpus
+    save(corpus, tmp_path / "c.safetensors")
+    assert affect.load(tmp_path / "c.safetensors").notes == corpus.notes
+    save(corpus.select(["eeg"]), tmp_path / "eeg.safetensors")
+    assert affect.load(tmp_path / "eeg.safetensors").notes == (
+        "Beware.",
+        "train: 3 of 4 samples hold nothing in any modality, such as 'a'.",
+        "test: 1 of 1 samples hold nothing in any modality, such as 'e'.",
+    )
+    assert nothing(corpus.select(["eeg"]).splits) == affect.load(tmp_path / "eeg.safetensors").notes[1:]
 
 
 def test_a_modality_without_steps():
@@ -97,61 +193,3 @@ def test_folds_are_disjoint_and_as_many_as_published():
     assert corpora.recognise(both) == "pom"  # 459 of the 903 videos of POM, and of the 3228 of MOSEI
     assert corpora.recognise(corpora.folds()["mosei"]) == "mosei"
     assert corpora.recognise([]) == ""
-
-
-def a_corpus():
-    """With everything that spoils results."""
-    values = RNG.normal(size=(6, 3))
-    values[0, 1], values[3, 2] = np.nan, -np.inf
-    values[:, 0] = 1
-    values[5] = 0
-    train = Split(
-        ids=("v$_$1", "v$_$1", "w$_$2"), modalities={"ecg": Ragged.from_rows([values[:2], values[2:5], values[5:]], 3)},
-        targets={"y": Ragged.vectors(np.array([1.0, 5.0, 0.0]), np.array([True, True, False]))}, groups=("v", "v", "w"),
-    )  # fmt: skip
-    test = Split(
-        ids=("w$_$2",), modalities={"ecg": Ragged.from_rows([RNG.normal(size=(4, 3))], 3)},
-        targets={"y": Ragged.vectors(np.array([1.0]))}, groups=("w",),
-    )  # fmt: skip
-    return Corpus(
-        "toy", {"train": train, "test": test}, {"y": Regression("y", low=-3, high=3)}, notes=("Beware.",)
-    )
-
-
-def test_everything_that_spoils_results_is_said():
-    corpus = a_corpus()
-    columns = {
-        (name, m): Columns.of(rows)
-        for name, split in corpus.splits.items()
-        for m, rows in split.modalities.items()
-    }
-    assert list(warnings(corpus, columns)) == [
-        "train: 1 ids occur more than once, the first is v$_$1",
-        "train, ecg: 1 NaN values, in columns 1",
-        "train, ecg: 1 infinite values, in columns 2",
-        "train, ecg: 1 of 6 steps hold only zeros and count as observed: were they measured?",
-        "train: 1 samples have no label 'y'",
-        "train: 1 labels 'y' lie outside [-3, 3]",
-        "1 ids are in more than one split, such as w$_$2",
-        "1 groups are in more than one split, such as w",
-    ]
-
-
-def test_the_counts_are_held_against_the_published_ones(tmp_path):
-    videos = [v for v, split in corpora.folds()["mosi"].items() if split == "test"]
-    split = Split(
-        ids=tuple(videos),
-        modalities={},
-        targets={"sentiment": Ragged.vectors(np.zeros(len(videos)))},
-        groups=tuple(videos),
-    )
-    corpus = Corpus("mine", {"test": split}, {"sentiment": Regression("sentiment", low=-3, high=3)})
-    said = list(warnings(corpus, {}))
-    assert said[0] == (
-        "not the counts published for CMU-MOSI (train 1,284, valid 229, test 686): figures are not comparable"
-    )
-    assert said[1] == "test: all labels 'sentiment' are the same"
-    path = tmp_path / "any.csd"
-    path.write_bytes(b"x")
-    lines = [part for part in describe(corpus, path) if isinstance(part, str)]
-    assert f"SHA-256: {sha256(path)}, of no published file" in lines

@@ -65,14 +65,16 @@ def sub_words(tmp_path):
 
     rng = np.random.default_rng(0)
 
-    def a_sample(i):
+    def a_sample(split, i):
         words = [*rng.choice(WORDS, rng.integers(2, 6))]
         parts = (words, rng.normal(size=(len(words), 35)), rng.normal(size=(len(words), 74)))
-        return parts, rng.normal(size=(1, 7)).clip(0, 3), f"video{i}[0]"
+        return parts, rng.normal(size=(1, 7)).clip(0, 3), f"{split}{i}[0]"
 
     counts = {"train": 12, "dev": 8, "test": 8}
     file = tmp_path / "mosei.pkl"
-    file.write_bytes(pickle.dumps({name: [a_sample(i) for i in range(n)] for name, n in counts.items()}))
+    file.write_bytes(
+        pickle.dumps({name: [a_sample(name, i) for i in range(n)] for name, n in counts.items()})
+    )
     (tmp_path / "bert").mkdir()
     model = str(bert(tmp_path / "bert"))
     native.save(tokenize(affect.load(file), model), tmp_path / "tokens.safetensors")

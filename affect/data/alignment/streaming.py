@@ -16,13 +16,16 @@ import numpy as np
 
 from affect.data.alignment import videos
 from affect.data.alignment.overlaps import Collapse, function
+from affect.data.alignment.selection import common, lasting
+from affect.data.alignment.videos import Segments
 from affect.data.corpora import CORPORA, folds, recognise
 from affect.data.corpus import Corpus, Split
 from affect.data.growing import Growing
+from affect.data.provenance import Provenance
 from affect.data.sources import csd
 from affect.data.sources.csd import ComputationalSequence, Timed
 from affect.data.sources.labels import Labels
-from affect.errors import ConfigError, DataError
+from affect.errors import ConfigError
 from affect.workers import processes
 
 File: TypeAlias = str | Path | tuple[str, str | Path]
@@ -55,8 +58,8 @@ def align(
             where the name that stands in the file does not tell the modality.
         sequences: the other .csd files.
         out: the native file to write.
-        labels: the .csd file of labelled segments: each is a sample, with the steps whose midpoint it holds.
-            Without, every video is a sample.
+        labels: the .csd file of labelled segments: each is a sample, with the steps whose midpoint it holds,
+            but for those that are shorter than the tolerance. Without, every video is a sample.
         aligned: False keeps every modality's own entries.
         collapse: what becomes of a step's entries: `mean`, `max`, `last`, `weighted`, or a function of one
             step's clipped intervals (entries, 2) and values (entries, feature).
@@ -91,6 +94,8 @@ class Task:
         segments: the label file.
         labels: what is in it.
         videos: in the order in which they are written, with the split of each.
+        columns: the names of the features, for the modalities whose file has them.
+        provenance: who made the features, for the modalities whose file says it.
     """
 
     files: dict[str, Path]
@@ -103,6 +108,8 @@ class Task:
     tolerance: float
     notes: tuple[str, ...]
     citation: str
+    columns: dict[str, tuple[str, ...]]
+    provenance: dict[str, Provenance]
 
     @classmethod
     def of(
@@ -121,7 +128,12 @@ class Task:
             opened = [(name, stack.enter_context(csd.opened(Path(path)))) for name, path in given]
             segments = None if labels is None else stack.enter_context(csd.opened(Path(labels)))
             named = _distinct(opened)
-            kept, notes = _common(list(named.values()), segments, aligned, incomplete)
+            kept, notes = common(list(named.values()), segments, aligned, incomplete)
+            if segments is not None:
+                kept, short = lasting(segments, kept, tolerance)
+                notes += short
+            columns, unnamed = _columns(named, renamed=aligned and callable(collapse))
+            notes += unnamed
             corpus = recognise(kept)
             placed = {video: folds()[corpus].get(video, "") if corpus else "all" for video in kept}
             outside = [video for video, split in placed.items() if not split]
@@ -147,6 +159,12 @@ class Task:
                 tolerance=tolerance,
                 notes=tuple(notes),
                 citation=CORPORA[corpus].citation if corpus else "",
+                columns=columns,
+                provenance={
+                    name: made
+                    for name, file in named.items()
+                    if not file.is_words and (made := file.provenance) is not None
+                },
             )
 
     @property
@@ -158,6 +176,8 @@ class Task:
             "notes": self.notes,
             "citation": self.citation,
             "main": self.labels.main,
+            "columns": self.columns,
+            "provenance": self.provenance,
         }
 
     @property
@@ -191,9 +211,7 @@ class Task:
             for video in names:
                 segments = None
                 if label_file is not None:
-                    timed = label_file.read(video)
-                    labelled = videos.Segments(timed.intervals, self.labels.of_rows(timed.values))
-                    segments = labelled.check(f"{label_file.path}, {video}")
+                    segments = self._segments(label_file, video)
                 entries = {
                     name: self._entries(name, file, video, memory.get(name)) for name, file in files.items()
                 }
@@ -201,6 +219,12 @@ class Task:
                     yield videos.aligned(video, entries, segments, self.collapse, self.tolerance)
                 else:
                     yield videos.unaligned(video, entries, segments)
+
+    def _segments(self, file: ComputationalSequence, video: str) -> Segments:
+        timed = file.read(video)
+        places = np.flatnonzero(~videos.momentary(timed.intervals, self.tolerance))
+        labels = self.labels.of_rows(timed.values[places])
+        return Segments(timed.intervals[places], labels, places).check(f"{file.path}, {video}")
 
     def _entries(self, name: str, file: ComputationalSequence, video: str, into: csd.Scratch | None) -> Timed:
         if video in file:
@@ -235,18 +259,22 @@ def _distinct(opened: list[tuple[str, ComputationalSequence]]) -> dict[str, Comp
     return named
 
 
-def _common(
-    files: list[ComputationalSequence],
-    segments: ComputationalSequence | None,
-    aligned: bool,
-    incomplete: bool,
-) -> tuple[list[str], list[str]]:
-    """The videos to make samples of, and what is to be said of the others."""
-    needed = [*(files[: int(aligned)] if incomplete else files), *([segments] if segments else [])]
-    every = list(dict.fromkeys(video for file in [*files, *needed] for video in file.keys))
-    kept = [video for video in every if all(video in file.keys for file in needed)]
-    if not kept:
-        first = ", ".join(f"{file.path} ({next(iter(file.keys), 'none')}, ...)" for file in needed)
-        raise DataError(f"no video is in all of {first}")
-    left = len(every) - len(kept)
-    return kept, [f"{left} videos are not in every file and are left out."] if left else []
+def _columns(
+    named: dict[str, ComputationalSequence], renamed: bool
+) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+    """The names of the features, and what is to be said of those that do not fit.
+
+    Where a user's function makes other features of them, `renamed`, only the reference keeps its names.
+    """
+    columns, notes, reference = {}, [], next(iter(named), "")
+    for name, file in named.items():
+        if file.is_words or not file.columns:
+            continue
+        if len(file.columns) != file.dim:
+            notes.append(
+                f"{file.path.name} names {len(file.columns)} columns for {file.dim} features: the names are "
+                "not kept."
+            )
+        elif not renamed or name == reference:
+            columns[name] = file.columns
+    return columns, notes

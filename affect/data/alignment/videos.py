@@ -23,18 +23,36 @@ class Segments:
     Args:
         intervals: (segments, 2) start and end in seconds.
         labels: of each target, one per segment.
+        places: the number of each in the file; where None, they are all there.
     """
 
     intervals: Seconds
     labels: dict[str, Ragged]
+    places: Rows | None = None
+
+    @property
+    def numbers(self) -> list[int]:
+        """What stands in the brackets of their ids."""
+        return list(range(len(self.intervals))) if self.places is None else self.places.tolist()
 
     def check(self, where: str) -> Self:
         """Itself, where every segment ends after it starts; `where` begins the message otherwise."""
         wrong = np.flatnonzero(~(self.intervals[:, 1] >= self.intervals[:, 0]))
         if wrong.size:
-            got = self.intervals[wrong[0]]
-            raise DataError(f"{where}[{wrong[0]}]: the segment must end after it starts, got {got}")
+            got, number = self.intervals[wrong[0]], self.numbers[wrong[0]]
+            raise DataError(f"{where}[{number}]: the segment must end after it starts, got {got}")
         return self
+
+
+def momentary(intervals: Seconds, tolerance: float) -> NDArray[np.bool_]:
+    """(intervals,): which are shorter than the tolerance; such a one is no step and no sample to the SDK.
+
+    Example:
+        >>> momentary(np.array([[1.0, 1.0], [1.0, 1.5]]), 1e-5).tolist()
+        [True, False]
+    """
+    short: NDArray[np.bool_] = np.abs(intervals[:, 1] - intervals[:, 0]) < tolerance
+    return short
 
 
 @dataclass(frozen=True)
@@ -80,7 +98,7 @@ def aligned(
 
     A reference interval shorter than the tolerance is no step. A step in which a modality has no entry is
     unobserved there. With segments, each is a sample `video[i]` with the steps whose midpoint it holds;
-    without, the video is the sample.
+    without, the video is the sample. What is infinite in float32 stays so in what it is collapsed to.
 
     Args:
         video: its id.
@@ -104,7 +122,7 @@ def aligned(
             f"{reference}, {video}[{backwards[0]}]: the interval ends before it starts, so that what belongs "
             "to it is undefined; mend it in the file"
         )
-    kept = np.flatnonzero(~(steps.intervals[:, 1] - steps.intervals[:, 0] < tolerance))
+    kept = np.flatnonzero(~momentary(steps.intervals, tolerance))
     times = steps.intervals[kept]
     tracks = {}
     for name, timed in entries.items():
@@ -113,7 +131,9 @@ def aligned(
             tracks[name] = Track(Timed(times, timed.values[kept], tokens), np.ones(len(kept), dtype=bool))
         else:
             found = overlaps(times, timed.intervals, tolerance)
-            tracks[name] = Track(Timed(times, collapse(found, timed.values, how)), found.counts > 0)
+            with np.errstate(over="ignore", invalid="ignore"):
+                values = collapse(found, timed.values, how)
+            tracks[name] = Track(Timed(times, values), found.counts > 0)
     return samples(video, tracks, segments)
 
 
@@ -138,7 +158,7 @@ def samples(video: str, tracks: Mapping[str, Track], segments: Segments | None) 
         else:
             modalities[name] = Ragged(starts, lengths, entries.values, whole.observed, entries.intervals)
     return Split(
-        ids=(video,) if segments is None else tuple(f"{video}[{i}]" for i in range(count)),
+        ids=(video,) if segments is None else tuple(f"{video}[{i}]" for i in segments.numbers),
         modalities=modalities,
         targets={} if segments is None else segments.labels,
         groups=(video,) * count,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affect.data.corpus import Corpus, Split
-from affect.data.ragged import Ragged, Words
+from affect.data.ragged import Ragged, Words, times_of
 from affect.data.targets import MultiLabel
 from affect.errors import DataError
 from affect.files import writing
@@ -63,11 +63,8 @@ def _spans(ids: tuple[str, ...], tracks: dict[str, Ragged | Words]) -> NDArray[n
     """(samples, 2): when each sample begins and ends; samples without times follow each other in a video."""
     spans, ends = np.zeros((len(ids), 2)), dict[str, float]()
     for i, key in enumerate(ids):
-        known = [
-            track.times[track.starts[i] : track.starts[i] + track.lengths[i]]
-            for track in tracks.values()
-            if track.times is not None and track.lengths[i]
-        ]
+        every = [times_of(track, i) for track in tracks.values()]
+        known = [times for times in every if times is not None]
         video = key.partition("[")[0]
         if known:
             spans[i] = min(times.min() for times in known), max(times.max() for times in known)
@@ -90,7 +87,8 @@ def _spans(ids: tuple[str, ...], tracks: dict[str, Ragged | Words]) -> NDArray[n
 def _entries(ids: tuple[str, ...], track: Ragged | Words, spans: NDArray[np.float64]) -> Iterator[Entry]:
     for i, key in enumerate(ids):
         steps = slice(track.starts[i], track.starts[i] + track.lengths[i])
-        times = _even(spans[i], int(track.lengths[i])) if track.times is None else track.times[steps]
+        known = times_of(track, i)
+        times = _even(spans[i], int(track.lengths[i])) if known is None else known
         if isinstance(track, Words):
             tokens = [token.encode() for token in track.tokens[steps]]
             if tokens:
@@ -109,8 +107,9 @@ def _labels(split: Split, steps: Ragged | None, spans: NDArray[np.float64]) -> I
             rows.append(np.where(target.observed[place, None], target.values[place], np.nan))
         count = max(map(len, rows))
         times = _even(spans[i], count)
-        if count > 1 and steps is not None and steps.times is not None and steps.lengths[i] == count:
-            times = steps.times[steps.starts[i] : steps.starts[i] + count]
+        known = None if steps is None or count < 2 else times_of(steps, i)
+        if known is not None and len(known) == count:
+            times = known
         whole = [row if len(row) == count else np.full((count, row.shape[1]), np.nan) for row in rows]
         yield key, times, np.concatenate(whole, axis=1).astype(np.float32)
 

@@ -11,24 +11,23 @@ from typing import Any, cast
 from affect.data.classes import with_kinds
 from affect.data.corpus import Corpus
 from affect.data.duplicates import unique
+from affect.data.quality import noted
 from affect.data.sources.options import Duplicates, Options
 from affect.errors import AffectError, ConfigError, DataError, did_you_mean
 
 FORMATS = (
     "native (safetensors)",
-    "pickles of MMSA, of the Multimodal Transformer and of MAG-BERT",
+    "pickles of MMSA, MMSA-FET, the Multimodal Transformer, MAG-BERT, MISA, MMIM and LMF",
     "computational sequences (.csd)",
     "HDF5 files of the Memory Fusion Network",
+    "arrays of numpy and PyTorch (.npz, .npy, .pt)",
     "CSV and Parquet tables",
     "folders of feature files with a table of labels",
 )
-_PICKLES = ("mmsa", "mult", "mag")
-"""Layouts of pickles, each a module that recognises what was read from one."""
-
-_PATHS = ("computational_sequences", "mfn", "folders", "tables")
+_PATHS = ("computational_sequences", "mfn", "arrays", "folders", "tables")
 """Formats of files and folders, each a module that recognises a path."""
 
-_NAMED = ("folders", "tables")
+_NAMED = ("arrays", "folders", "tables")
 """Those of them whose columns have names, and to whose readers the options matter."""
 
 
@@ -47,8 +46,9 @@ def load(
     Args:
         source: a native file (`affect.data.native.save`); a pickle in the layout of MMSA, of the Multimodal
             Transformer, or of MAG-BERT; a computational sequence (.csd) or a folder of them; the HDF5 files
-            of the Memory Fusion Network; a folder of feature files with a table of labels; a CSV or Parquet
-            table; or `synthetic`, `synthetic:additive`, `synthetic:interaction`, `synthetic:temporal`.
+            of the Memory Fusion Network; files of arrays (.npz, .npy, .pt) whose names say what they are, or
+            one for each sample; a folder of feature files with a table of labels; a CSV or Parquet table; or
+            `synthetic`, `synthetic:additive`, `synthetic:interaction`, `synthetic:temporal`.
         columns: names of columns that are features though they look like none, such as `confidence` or
             `frame`: those are left out otherwise, and a note names them.
         targets: the kinds of targets by name, where numbers are codes of classes: `{"emotion": "multiclass"}`
@@ -67,20 +67,38 @@ def load(
     if str(source).partition(":")[0] == "synthetic":
         from affect.data.synthetic import generate
 
-        return with_kinds(generate(str(source)), options.targets)
+        generated = generate(str(source))
+        _known(generated, options)
+        return with_kinds(generated, options.targets)
     path = Path(source)
     try:
         corpus = _read(path, options)
-        known = {*corpus.targets, *(name for names in corpus.columns.values() for name in names)}
-        whole = {f"{m}.{name}" for m, names in corpus.columns.items() for name in names}
-        for name in options.columns:
-            if name not in known | whole:
-                raise ConfigError(f"columns: no column '{name}'; {did_you_mean(name, known)}")
-        return with_kinds(unique(corpus, options.duplicates), options.targets)
+        _known(corpus, options)
+        return with_kinds(noted(unique(corpus, options.duplicates)), options.targets)
     except AffectError as error:
         if str(path) in str(error):
             raise
         raise type(error)(f"{path}: {error}") from None
+
+
+def _known(corpus: Corpus, options: Options) -> None:
+    """Refuse names of columns and of modalities that the corpus does not have.
+
+    A corpus that has names of columns may have been converted from a table with such prefixes.
+
+    Raises:
+        ConfigError: one is not there.
+    """
+    known = {*corpus.targets, *(name for names in corpus.columns.values() for name in names)}
+    whole = {f"{m}.{name}" for m, names in corpus.columns.items() for name in names}
+    for name in options.columns:
+        if name not in known | whole:
+            raise ConfigError(f"columns: no column '{name}'; {did_you_mean(name, known)}")
+    if options.prefixes and not corpus.columns and not set(options.prefixes) & set(corpus.dims):
+        name = options.prefixes[0]
+        raise ConfigError(
+            f"prefixes: no modality '{name}', and no columns with names; {did_you_mean(name, corpus.dims)}"
+        )
 
 
 def _read(path: Path, options: Options) -> Corpus:
@@ -113,21 +131,9 @@ def _native(path: Path, options: Options) -> Corpus | None:
 
 
 def _pickle(path: Path, _: Options) -> Corpus | None:
-    from affect.data.sources.pickles import is_pickle, read_pickle
+    from affect.data.sources import layouts
 
-    if not path.is_file() or not is_pickle(path):
-        return None
-    content = read_pickle(path)
-    for name in _PICKLES:
-        layout = import_module(f"affect.data.sources.{name}")
-        if layout.recognises(content):
-            return cast(Corpus, layout.read(content, path))
-    raise DataError(f"{path}: a pickle of no known layout{_outline(content)}; known: {', '.join(_PICKLES)}")
-
-
-def _outline(content: object) -> str:
-    """The keys of what a pickle holds, to tell its owner what was found."""
-    return f" (keys {', '.join(map(str, list(content)[:6]))})" if isinstance(content, dict) else ""
+    return layouts.read(path)
 
 
 def _reader(name: str) -> Callable[[Path, Options], Corpus | None]:

@@ -82,14 +82,21 @@ def _empty(kind: object, *_: object) -> NDArray[Any]:
     return np.ndarray((0,), np.int8)
 
 
-def _from_buffer(data: object, kind: object, shape: Any, order: object) -> NDArray[Any]:
+def _from_buffer(data: object, kind: object, shape: Any, order: object, axes: Any = None) -> NDArray[Any]:
     if not isinstance(kind, Type) or kind.built.kind == "O":
         raise ValueError("a buffer holds numbers or strings")
     raw = _checked(shape, kind, data)
+    if axes is not None and (
+        not isinstance(axes, tuple)
+        or not all(type(axis) is int for axis in axes)
+        or sorted(axes) != list(range(len(shape)))
+    ):
+        raise ValueError("an array needs an order of all its axes")
     if not len(raw):
-        return np.zeros(shape, kind.built)
+        return np.zeros(shape if axes is None else [shape[axis] for axis in axes], kind.built)
     flat: NDArray[Any] = np.frombuffer(raw, kind.built)
-    return flat.reshape(shape, order="F" if _text(order) == "F" else "C")
+    array = flat.reshape(shape, order="F" if _text(order) == "F" else "C")
+    return array if axes is None else array.transpose(axes)
 
 
 def _scalar(kind: object, data: object = b"") -> object:

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affect.errors import DataError
 
 _ROW_NUMBER = re.compile(r"|unnamed: \d+|index|level_\d+|__index_level_\d+__|rownames|row_number")
 _INSTANTS = ("timestamp", "time", "frametime")
@@ -21,6 +28,8 @@ _BESIDE = frozenset(
 SUCCESS, CONFIDENCE = "success", "confidence"
 CONFIDENT = 0.7
 """Below this, the author of OpenFace says, a tracked face is none (TadasBaltrusaitis/OpenFace#270)."""
+UNSURE = f"success 0 or confidence below {CONFIDENT}"
+"""What notes say of steps that a tool did not measure, where it says how sure it is."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +102,57 @@ def _part(
         success=by_plain.get(SUCCESS, ""),
         confidence=by_plain.get(CONFIDENCE, ""),
     )
+
+
+def failed(found: Parted, column: Callable[[str], NDArray[Any]]) -> tuple[NDArray[np.bool_], str] | None:
+    """Which steps were not measured, and by what that is known; None where no column says it.
+
+    Those whose success is 0 are such and, as confidence means other things in other files, beside a column
+    of success also those whose confidence is below .7.
+
+    Args:
+        found: the columns.
+        column: gives the values of one, of any shape.
+    Example:
+        >>> cells = {"success": np.array([1, 0, 1]), "confidence": np.array([0.9, 0.9, 0.2])}
+        >>> none, said = failed(part(cells), cells.__getitem__)
+        >>> none.tolist(), said
+        ([False, True, True], 'success 0 or confidence below 0.7')
+        >>> failed(part(["confidence", "x"]), cells.__getitem__)
+    """
+    if not found.success or found.success in found.features:
+        return None
+    none: NDArray[np.bool_] = column(found.success) == 0
+    if not found.confidence or found.confidence in found.features:
+        return none, f"{SUCCESS} 0"
+    return none | (column(found.confidence) < CONFIDENT), UNSURE
+
+
+def kept(columns: Iterable[str], modality: str) -> frozenset[str]:
+    """The columns of a modality that are features by name, from `columns` of all.
+
+    Example:
+        >>> sorted(kept(["frame", "face.success", "voice.confidence"], "face"))
+        ['face.success', 'frame', 'success', 'voice.confidence']
+    """
+    prefix = f"{modality}."
+    return frozenset((*columns, *(name[len(prefix) :] for name in columns if name.startswith(prefix))))
+
+
+def unique(names: Collection[str], where: object, blanks: bool = True) -> None:
+    """Refuse columns that share a name.
+
+    Args:
+        names: of all columns.
+        where: begins the message.
+        blanks: whether empty names are names.
+    Raises:
+        DataError: two are called the same.
+    """
+    if len(set(names)) < len(names):
+        for name, times in Counter(names).items():
+            if times > 1 and (name or blanks):
+                raise DataError(f"{where}: two columns are named '{name}'; rename one")
 
 
 def is_no_feature(name: str) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from affect.data.provenance import Provenance
 from affect.data.sources import hdf5
 from affect.errors import DataError
 
@@ -25,6 +26,7 @@ _ROLES = {
     "visual": r"facet|openface|emotient|visual|vision|video",
     "text": r"word|glove|bert|text|phone",
 }
+_CORPUS = re.compile(r"^(CMU[ _-]?)?(MOSEI|MOSI|POM)[ _-]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -96,12 +98,30 @@ class ComputationalSequence:
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """The names of the features, where the file says them."""
+        names = self._said("dimension names")
         try:
-            stored = hdf5.strings(self._group, "metadata/dimension names", str(self.path))
-            names = json.loads(json.loads(stored[0]) if stored[0].startswith('"') else stored[0])
-        except (DataError, IndexError, ValueError):  # the SDK does not ask for it
+            names = json.loads(names) if isinstance(names, str) else names
+        except (ValueError, RecursionError):
             return ()
         return tuple(map(str, names)) if isinstance(names, list) else ()
+
+    @cached_property
+    def provenance(self) -> Provenance | None:
+        """Who made the features; None where the file is named after its modality, as those of affect are.
+
+        The name of the corpus is no part of it, nor is the person: the same extractor has been at work on
+        several corpora.
+        """
+        extractor = _CORPUS.sub("", self._first("featureset name", "root name") or self.name)
+        if extractor.lower() in (*_ROLES, self.role.lower()):
+            return None
+        version = self._first("featureset version", "computational sequence version")
+        return Provenance(extractor, version, clock="recording")
+
+    def intervals(self, video: str) -> NDArray[np.float64]:
+        """Start and end of the entries of a video in seconds, (entries, 2), as `read` gives them."""
+        keys = [video] if video in self._data else self.keys[video]
+        return np.concatenate([self._intervals(key) for key in keys])
 
     def read(self, video: str, into: Scratch | None = None) -> Timed:
         """The entries of a video.
@@ -125,12 +145,32 @@ class ComputationalSequence:
     def _features(self, key: str) -> Any:
         return hdf5.dataset(self._data, f"{key}/features", str(self.path))
 
-    def _read(self, key: str, into: Scratch | None) -> Timed:
+    def _first(self, *keys: str) -> str:
+        """The first of these of which the metadata say something."""
+        said = (str(self._said(key) or "").strip() for key in keys)
+        return next((one for one in said if one.lower() not in ("", "none", "null")), "")
+
+    def _said(self, key: str) -> Any:
+        """What the metadata say of something, most often JSON; None where they do not, or it is null."""
+        try:
+            stored = hdf5.strings(self._group, f"metadata/{key}", str(self.path))[0]
+        except (DataError, IndexError):  # the SDK asks for few, and checks none
+            return None
+        try:
+            return json.loads(stored)
+        except (ValueError, RecursionError):
+            return stored
+
+    def _intervals(self, key: str) -> NDArray[np.float64]:
         where = f"{self.path}, {key}"
         intervals = hdf5.numbers(self._data, f"{key}/intervals", where).astype(np.float64, copy=False)
         intervals = intervals[None] if intervals.shape == (2,) else intervals
         if intervals.ndim != 2 or intervals.shape[1] != 2:
             raise DataError(f"{where}: intervals must have shape (entries, 2), got {intervals.shape}")
+        return intervals
+
+    def _read(self, key: str, into: Scratch | None) -> Timed:
+        where, intervals = f"{self.path}, {key}", self._intervals(key)
         if self.is_words:
             tokens = hdf5.strings(self._data, f"{key}/features", where)
             timed = Timed(intervals, np.zeros((len(tokens), 0), np.float32), tokens)

@@ -3,16 +3,45 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from affect.data.precision import beyond
 from affect.data.ragged import Ragged
 from affect.data.targets import MultiLabel, Regression, Target
 
 _EMOTIONS = ("happy", "sad", "anger", "surprise", "disgust", "fear")
+
+
+def given(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which labels (labels, columns) are there: NaN, and what is infinite in float32, is none given.
+
+    Example:
+        >>> given(np.array([[1.0, 2.0], [np.nan, 0.0], [1e300, 0.0]])).tolist()
+        [True, False, False]
+    """
+    known: NDArray[np.bool_] = (np.isfinite(values) & ~beyond(values)).all(1)
+    return known
+
+
+def lacking(split: str, targets: Mapping[str, Ragged]) -> list[str]:
+    """Notes on the labels of a split that are not given, target by target.
+
+    Example:
+        >>> lacking("train", {"joy": Ragged.vectors(np.zeros(2), np.array([True, False]))})
+        ['train: 1 of 2 labels of joy is NaN or infinite, and counts as not given.']
+    """
+    notes = []
+    for target, rows in targets.items():
+        none = len(rows) - int(rows.present.sum())
+        count = "is NaN or infinite, and counts" if none == 1 else "are NaN or infinite, and count"
+        if none:
+            notes.append(f"{split}: {none:,} of {len(rows):,} labels of {target} {count} as not given.")
+    return notes
 
 
 @dataclass(frozen=True)
@@ -66,11 +95,14 @@ class Labels:
         return "sentiment" if "sentiment" in names else names[0] if len(names) == 1 else ""
 
     def of_rows(self, values: NDArray[Any]) -> dict[str, Ragged]:
-        """Each target's labels, from rows of all columns (labels, columns); NaN is none given."""
+        """Each target's labels, from rows of all columns (labels, columns).
+
+        NaN is none given, and so is what is infinite in float32.
+        """
         found = {}
         for target, columns in self.columns.items():
             own = values[:, columns]
-            known = np.isfinite(own).all(1)
+            known = given(own)
             own = (own > 0).astype(np.float32) if isinstance(target, MultiLabel) else own
             found[target.name] = Ragged.vectors(own, known)
         return found

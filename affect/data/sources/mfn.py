@@ -13,18 +13,23 @@ from numpy.typing import NDArray
 
 from affect.data.corpora import citation, identify
 from affect.data.corpus import Corpus, Split
+from affect.data.making.arraylike import narrow
 from affect.data.ragged import Ragged
 from affect.data.sources import hdf5
 from affect.data.sources.labels import Labels
 from affect.data.sources.padding import extent, holding, told, unpad
+from affect.data.sources.splits import SPLITS, split_of
 from affect.data.targets import MultiClass, Regression
 from affect.errors import DataError
 
-_SPLITS = ("train", "valid", "test")
+_ORDER = ("train", "valid", "test")
+_SPLITS = [name for name, split in SPLITS.items() if split in _ORDER]
 _MODALITIES = {"text": "text", "audio": "acoustic", "video": "visual"}
 _ALL, _LABELS = "X", "y"
 _ROLES = (_ALL, _LABELS, *_MODALITIES)
-_NAME = re.compile(rf"(?:.*_)?({'|'.join(_ROLES)})_({'|'.join(_SPLITS)})(?:_emb)?\.(?:h5|hdf5)")
+_NAME = re.compile(
+    rf"(?:.*_)?({'|'.join(_ROLES)})_({'|'.join(_SPLITS)})(?:_emb)?\.(?:h5|hdf5)", re.IGNORECASE
+)
 _COLUMNS = {
     sum(sizes): sizes for sizes in ((300, 5, 20), (300, 34, 43), *((300, 74, n) for n in (35, 36, 47)))
 }
@@ -45,7 +50,7 @@ def read(path: Path) -> Corpus:
     `X_train.h5` holds the features of all modalities side by side, `text_train.h5` (or `text_train_emb.h5`),
     `audio_train.h5` and `video_train.h5` those of one, `y_train.h5` the labels; `valid` and `test` likewise.
     Steps of zeros before or behind a sample are padding, shared where the modalities have the same steps; a
-    step of zeros elsewhere is one at which nothing was observed.
+    step of zeros elsewhere is one at which nothing was observed. No other step is cut off.
 
     Raises:
         DataError: a file is damaged, missing, or does not fit the others.
@@ -67,6 +72,9 @@ def read(path: Path) -> Corpus:
     dims = {m: rows.dim for own in features.values() for m, rows in own.items()}
     for m in dims:
         report.absent(m, [split for split, own in features.items() if m not in own])
+    if not dims:
+        beside = ", ".join(f"{role}_*.h5" for role in (_ALL, *_MODALITIES))
+        report.say(f"There are labels alone: the folder has none of {beside}.")
     splits = {
         split: Split(
             ids=tuple(f"{split}{i:03d}" for i in range(len(labels[split]))),
@@ -152,11 +160,13 @@ def _features(files: dict[str, Path], where: str, count: int, report: _Report) -
         begin, lengths, side = extent(held[m] if together is None else together)
         kept = unpad(values, begin, lengths, held[m]).flat()
         report.steps(m, side, kept.total - int(kept.observed.sum()), kept.total)
-        with np.errstate(over="ignore", invalid="ignore"):
-            rows[m] = Ragged.from_offsets(kept.values.astype(np.float32), kept.offsets, kept.observed)
-    bare = count - int(np.any([x.present for x in rows.values()], axis=0).sum()) if rows else 0
-    if bare:
-        report.say(f"{where.rpartition(', ')[2]}: {bare} of {count} samples hold nothing in any modality.")
+        single, wild = narrow(kept.values)
+        rows[m] = Ragged.from_offsets(single, kept.offsets, kept.observed)
+        if wild:
+            report.say(
+                f"{where.rpartition(', ')[2]}, {m}: {wild:,} values are beyond what float32 holds and count "
+                "as infinite."
+            )
     return rows
 
 
@@ -188,8 +198,7 @@ def _kinds(labels: Iterable[NDArray[Any]], corpus: str) -> Labels:
 def _labelled(kinds: Labels, values: NDArray[Any]) -> dict[str, Ragged]:
     if any(isinstance(target, MultiClass) for target in kinds.columns):
         return {name: Ragged.vectors(values.argmax(1)) for name in kinds.targets}
-    with np.errstate(over="ignore", invalid="ignore"):
-        return kinds.of_rows(values)
+    return kinds.of_rows(values)
 
 
 def _roles(folder: Path) -> dict[str, dict[str, Path]]:
@@ -199,10 +208,11 @@ def _roles(folder: Path) -> dict[str, dict[str, Path]]:
         named = _NAME.fullmatch(file.name)
         if named is None:
             raise DataError(
-                f"{file}: expected {', '.join(_ROLES)}, then {', '.join(_SPLITS)}, as in y_train.h5; "
+                f"{file}: expected {', '.join(_ROLES)}, then {', '.join(_ORDER)}, as in y_train.h5; "
                 "rename it or move it elsewhere"
             )
-        role, split = named.groups()
+        role, split = (part.lower() for part in named.groups())
+        role, split = _ALL if role == "x" else role, split_of(split)
         other = found.setdefault(split, {}).setdefault(role, file)
         if other != file:
             raise DataError(f"{folder}, {split}: both {other.name} and {file.name}; keep one of them")
@@ -212,12 +222,14 @@ def _roles(folder: Path) -> dict[str, dict[str, Path]]:
             raise DataError(
                 f"{folder}, {split}: {own[_ALL].name} holds all modalities; keep it or {own[single[0]].name}"
             )
-    return {split: found[split] for split in _SPLITS if split in found}
+    return {split: found[split] for split in _ORDER if split in found}
 
 
 def _files(path: Path) -> list[Path]:
     folder = path if path.is_dir() else path.parent
-    return sorted(file for file in folder.iterdir() if file.suffix in (".h5", ".hdf5") and file.is_file())
+    return sorted(
+        file for file in folder.iterdir() if file.suffix.lower() in (".h5", ".hdf5") and file.is_file()
+    )
 
 
 def _is_one(file: Path) -> bool:

@@ -1,4 +1,4 @@
-"""The pickles of the MMSA toolkit: aligned_50.pkl, unaligned_50.pkl, unaligned_39.pkl."""
+"""The pickles of the MMSA toolkit: aligned_50.pkl, unaligned_50.pkl, unaligned_39.pkl; and MMSA-FET's."""
 
 from __future__ import annotations
 
@@ -11,161 +11,176 @@ from numpy.typing import NDArray
 from affect.data.corpora import citation
 from affect.data.corpus import Corpus, Split
 from affect.data.ragged import Ragged, Rows, Words
-from affect.data.sources.padding import extent, holding, told, unpad
-from affect.data.sources.values import floats, texts
+from affect.data.sources import fet, mult
+from affect.data.sources.alike import alike
+from affect.data.sources.labels import given, lacking
+from affect.data.sources.mmsa_steps import Padded, rows
+from affect.data.sources.splits import contents, named
+from affect.data.sources.unread import unread
+from affect.data.sources.values import count, floats, texts
 from affect.data.targets import MultiClass, Regression, Target
 from affect.errors import DataError
 
-_MODALITIES = {"text": "text", "audio": "acoustic", "vision": "visual"}
-_SPLITS = ("train", "valid", "test")
+MODALITIES = {"text": "text", "audio": "acoustic", "vision": "visual"}
+LABELS = "regression_labels"
 _CLASSES = ("negative", "neutral", "positive")
 _UNIMODAL = {"T": "text", "A": "acoustic", "V": "visual"}
+_MARKS = frozenset(
+    (
+        *(LABELS, *(f"{LABELS}_{letter}" for letter in _UNIMODAL), "classification_labels", "annotations"),
+        *("text_bert", *(f"{key}_lengths" for key in MODALITIES)),
+    )
+)
+_KNOWN = _MARKS | {"id", "raw_text", *MODALITIES}
+_CONFIG, _ALIGN = "config", "align"
 _WITHOUT_TOKENS = (
     "The token ids of text_bert are left out; affect.data.sources.mmsa.read(..., tokens=True) keeps them."
 )
+_EMBED = "affect.data.text.embed makes features of words"
 
 
 def recognises(content: object) -> bool:
-    """Whether a pickle's content is in this layout."""
-    if not isinstance(content, dict) or not any(name in content for name in _SPLITS):
+    """Whether a pickle's content is in this layout: some of its keys are there, and none of `mult`."""
+    splits = contents(content)
+    if not splits or not all(isinstance(split, dict) for split in splits):
         return False
-    splits = [content[name] for name in _SPLITS if name in content]
-    return all(isinstance(split, dict) and "regression_labels" in split for split in splits)
+    keys = set().union(*splits)
+    if mult.LABELS in keys and LABELS not in keys:
+        return False
+    if keys & _MARKS:
+        return True
+    named = not keys.isdisjoint(("id", "raw_text"))
+    return bool(keys & MODALITIES.keys()) and named and not any(map(mult.has_spans, splits))
 
 
 def read(content: Any, path: Path, tokens: bool = False) -> Corpus:
     """A corpus from the content of a pickle; the arrays stay where they are, their padding is not read.
 
-    Lengths are those that the file gives; a step of zeros within them is one at which nothing was observed.
+    Lengths are those that the file gives, once the content agrees; a step of zeros within them is one at
+    which nothing was observed. Any modality and any labels may be missing.
 
     Args:
         content: what the pickle holds.
         path: where it is, for messages and the name.
         tokens: keep the token ids of text_bert as a modality `tokens` of one feature.
     Raises:
-        DataError: a part is missing, or the parts of a split do not fit together.
+        DataError: there are neither features nor words, or the parts of a split do not fit together.
     """
-    found = {name: _Part(content[name], f"{path}, {name}") for name in _SPLITS if name in content}
-    aligned = all(part.is_aligned for part in found.values())
     notes: list[str] = []
-    splits, labels = {}, {}
-    for name, part in found.items():
-        labels[name] = part.labels(notes)
-        splits[name] = Split(
-            ids=part.ids,
-            modalities=part.modalities(aligned, tokens, notes),
-            targets={kind: Ragged.vectors(values, seen) for kind, (values, seen) in labels[name].items()},
-            groups=tuple(one.partition("$_$")[0] for one in part.ids),
-            words=part.words(),
-        )
-    every = dict.fromkeys(kind for known in labels.values() for kind in known)
-    lacking = {kind: [name for name, known in labels.items() if kind not in known] for kind in every}
-    notes += [
-        f"The target {kind} is left out: {', '.join(own)} has no labels of it."
-        for kind, own in lacking.items()
-        if own
-    ]
-    kinds = [kind for kind, own in lacking.items() if not own]
-    for name, split in splits.items():
-        splits[name] = Split(
-            split.ids,
-            split.modalities,
-            {kind: split.targets[kind] for kind in kinds},
-            split.groups,
-            split.words,
-        )
-    if not tokens and any("text_bert" in part.content for part in found.values()):
+    parts = {
+        name: part
+        for name, own in named(content, str(path)).items()
+        if (part := _Part(own, f"{path}, {name}", name, notes)).ids
+    }
+    if not parts:
+        raise DataError(f"{path}: no split has a sample")
+    if tokens and not any(part.padded.tokens.size for part in parts.values()):
+        raise DataError(f"{path}: the file has no text_bert, so there are no tokens to keep")
+    labels = {name: part.labels(notes) for name, part in parts.items()}
+    aligned = all(part.is_aligned for part in parts.values())
+    modalities, said = rows({name: part.padded for name, part in parts.items()}, aligned, tokens)
+    notes += said
+    splits, said = alike(
+        {
+            name: Split(
+                ids=part.ids,
+                modalities=modalities[name],
+                targets=labels[name],
+                groups=tuple(one.partition("$_$")[0] for one in part.ids),
+                words=part.words(),
+            )
+            for name, part in parts.items()
+        }
+    )
+    notes += said + _lacking(splits, path)
+    if not tokens and any("text_bert" in part.content for part in parts.values()):
         notes.append(_WITHOUT_TOKENS)
-    beyond = any((np.abs(split.labels("sentiment")) > 1).any() for split in splits.values())
+    made = fet.made(content.get(_CONFIG), next(iter(splits.values())).modalities)
+    if made:
+        notes += fet.said(content[_CONFIG], splits)
+    known = _KNOWN | {_ALIGN for part in parts.values() if part.is_timed}
+    beside = {_CONFIG} if made else set()
+    notes += unread(content, beside, {name: part.content for name, part in parts.items()}, known)
+    targets = _targets(splits)
     return Corpus(
         name=path.stem,
         splits=splits,
-        targets={kind: _target(kind, 3 if beyond else 1) for kind in kinds},
+        targets=targets,
         aligned=aligned,
         notes=tuple(notes),
         citation=citation(splits),
-        main="sentiment",
+        main="sentiment" if "sentiment" in targets else next(iter(targets)) if len(targets) == 1 else "",
+        provenance=made,
     )
 
 
 class _Part:
     """One split of the file."""
 
-    def __init__(self, content: dict[str, Any], where: str) -> None:
-        self.content, self.where = content, where
-        missing = [key for key in ("id", *_MODALITIES) if key not in content]
-        if missing:
-            raise DataError(f"{where}: {', '.join(missing)} is missing beside regression_labels")
-        self.ids = texts(content["id"], f"{where}: id")
-        self.arrays = {name: self._array(key) for key, name in _MODALITIES.items()}
+    def __init__(self, content: dict[str, Any], where: str, split: str, notes: list[str]) -> None:
+        self.content, self.where, self.split = content, where, split
+        self.is_timed = False
+        there = {key: name for key, name in MODALITIES.items() if count(content.get(key))}
+        self.ids = self._ids(there, notes)
+        self.padded = Padded(
+            ids=self.ids,
+            where=where,
+            values={name: self._array(key) for key, name in there.items()} if self.ids else {},
+            lengths={},
+            keys={name: key for key, name in there.items()},
+            **self._tokens(),
+        )
+        for name, key in self.padded.keys.items():
+            if f"{key}_lengths" in content and self.ids:
+                self.padded.lengths[name] = self._lengths(name, key, notes)
 
     @property
     def is_aligned(self) -> bool:
         """Whether there is one time axis, and no lengths of single modalities."""
-        times = {values.shape[1] for values in self.arrays.values()}
-        return len(times) == 1 and not any(f"{key}_lengths" in self.content for key in _MODALITIES)
+        times = {values.shape[1] for values in self.padded.values.values()}
+        return len(times) < 2 and not any(f"{key}_lengths" in self.content for key in MODALITIES)
 
-    def modalities(self, aligned: bool, tokens: bool, notes: list[str]) -> dict[str, Ragged]:
-        """Views of the padded arrays."""
-        found = {}
-        for key, name in _MODALITIES.items():
-            values = self.arrays[name]
-            begin, lengths = self._extent(key, aligned, notes)
-            steps = np.arange(values.shape[1]) - begin[:, None]
-            inside = (steps >= 0) & (steps < lengths[:, None])
-            held = holding(values, inside)
-            empty = int(inside.sum() - held.sum())
-            if empty:
-                notes.append(f"{self._split}, {name}: {told(empty, int(inside.sum()))}")
-            found[name] = unpad(values, begin, lengths, held)
-        if tokens:
-            ids, mask = self._tokens()
-            found["tokens"] = unpad(ids[..., None], np.zeros(len(mask), dtype=int), mask.sum(1))
-        return found
-
-    def labels(self, notes: list[str]) -> dict[str, tuple[NDArray[Any], NDArray[np.bool_]]]:
-        """The labels of each target, and which of them are given."""
-        found = {"sentiment": self._numbers("regression_labels")}
-        for letter, name in _UNIMODAL.items():
-            if f"regression_labels_{letter}" in self.content:
-                found[f"sentiment_{name}"] = self._numbers(f"regression_labels_{letter}")
-        if "classification_labels" in self.content:
+    def labels(self, notes: list[str]) -> dict[str, Ragged]:
+        """The labels of each target."""
+        keys = {LABELS: "sentiment"} | {f"{LABELS}_{x}": f"sentiment_{name}" for x, name in _UNIMODAL.items()}
+        found = {name: self._numbers(key) for key, name in keys.items() if count(self.content.get(key))}
+        if count(self.content.get("classification_labels")):
             found["sentiment_class"] = self._numbers("classification_labels")
-        elif "annotations" in self.content:
-            classes = {name: float(i) for i, name in enumerate(_CLASSES)}
-            said = texts(self.content["annotations"], f"{self.where}: annotations")
-            found["sentiment_class"] = np.array([classes.get(one.lower(), np.nan) for one in said])
-            unknown = [one for one in said if one.lower() not in classes]
-            if unknown:
-                notes.append(
-                    f"{self._split}: {len(unknown):,} annotations such as '{unknown[0]}' are none of "
-                    f"{', '.join(_CLASSES)} and count as not given."
-                )
         for name, values in found.items():
             if len(values) != len(self.ids):
                 raise DataError(f"{self.where}: {len(values)} labels '{name}' for {len(self.ids)} ids")
-        missing = np.flatnonzero(~np.isfinite(found["sentiment"]))
-        if missing.size:
-            raise DataError(f"{self.where}, sample {self.ids[missing[0]]}: regression_labels is not a number")
-        given = found.get("sentiment_class", np.zeros(0))
-        wrong = np.flatnonzero(np.isfinite(given) & ~np.isin(given, range(len(_CLASSES))))
-        if wrong.size:
-            raise DataError(
-                f"{self.where}, sample {self.ids[wrong[0]]}: classification_labels must be 0 to "
-                f"{len(_CLASSES) - 1}, got {given[wrong[0]]:g}"
-            )
-        return {name: (values, np.isfinite(values)) for name, values in found.items()}
+        if "sentiment_class" in found:
+            self._check_classes(found["sentiment_class"])
+        labelled = {name: Ragged.vectors(own, given(own[:, None])) for name, own in found.items()}
+        notes += lacking(self.split, labelled)
+        if "sentiment_class" not in found and count(self.content.get("annotations")):
+            labelled["sentiment_class"] = self._annotations(notes)
+        return labelled
 
     def words(self) -> Words | None:
-        """The transcripts, split at blanks."""
-        if "raw_text" not in self.content:
+        """The transcripts, split at blanks; as MMSA-FET aligned them, where it did."""
+        if not count(self.content.get("raw_text")):
             return None
         said = texts(self.content["raw_text"], f"{self.where}: raw_text")
-        return Words.from_rows([line.split() for line in said])
+        if len(said) != len(self.ids):
+            raise DataError(f"{self.where}: {len(said)} raw_text for {len(self.ids)} ids")
+        timed = fet.timed(self.content[_ALIGN], said) if _ALIGN in self.content else None
+        self.is_timed = timed is not None
+        return Words.from_rows([line.split() for line in said]) if timed is None else timed
 
-    @property
-    def _split(self) -> str:
-        return self.where.rpartition(", ")[2]
+    def _ids(self, there: dict[str, str], notes: list[str]) -> tuple[str, ...]:
+        if "id" in self.content:
+            ids = texts(self.content["id"], f"{self.where}: id")
+            if not ids:
+                notes.append(f"{self.split}: the split is empty and is left out.")
+            return ids
+        kept = next((key for key in (LABELS, "raw_text", *there) if count(self.content.get(key))), "")
+        samples = count(self.content.get(kept))
+        if samples:
+            notes.append(
+                f"{self.split}: the file has no ids, and the samples are called {self.split}0 and so on."
+            )
+        return tuple(f"{self.split}{i}" for i in range(samples))
 
     def _array(self, key: str) -> NDArray[Any]:
         values = floats(self.content[key], f"{self.where}: {key}", axes=3)
@@ -180,44 +195,92 @@ class _Part:
     def _numbers(self, key: str) -> NDArray[Any]:
         return floats(self.content[key], f"{self.where}: {key}").reshape(-1)
 
-    def _tokens(self) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    def _check_classes(self, values: NDArray[Any]) -> None:
+        wrong = np.flatnonzero(np.isfinite(values) & ~np.isin(values, range(len(_CLASSES))))
+        if wrong.size:
+            raise DataError(
+                f"{self.where}, sample {self.ids[wrong[0]]}: classification_labels must be 0 to "
+                f"{len(_CLASSES) - 1}, got {values[wrong[0]]:g}"
+            )
+
+    def _annotations(self, notes: list[str]) -> Ragged:
+        """Classes by their names."""
+        classes = {name: float(i) for i, name in enumerate(_CLASSES)}
+        said = texts(self.content["annotations"], f"{self.where}: annotations")
+        if len(said) != len(self.ids):
+            raise DataError(f"{self.where}: {len(said)} annotations for {len(self.ids)} ids")
+        unknown = [one for one in said if one.lower() not in classes]
+        if unknown:
+            notes.append(
+                f"{self.split}: {len(unknown):,} annotations such as '{unknown[0]}' are none of "
+                f"{', '.join(_CLASSES)} and count as not given."
+            )
+        places = np.array([classes.get(one.lower(), np.nan) for one in said])
+        return Ragged.vectors(places, np.isfinite(places))
+
+    def _tokens(self) -> dict[str, NDArray[Any]]:
         """Token ids, and which of them are there, (samples, time)."""
-        if "text_bert" not in self.content:
-            raise DataError(f"{self.where}: the file has no text_bert, so there are no tokens to keep")
+        if not count(self.content.get("text_bert")):
+            return {
+                "tokens": np.zeros((len(self.ids), 0), np.float32),
+                "mask": np.zeros((len(self.ids), 0), bool),
+            }
         tokens = floats(self.content["text_bert"], f"{self.where}: text_bert", axes=3)
         if len(tokens) != len(self.ids) or tokens.shape[1] != 3:
             raise DataError(
                 f"{self.where}: text_bert must have shape ({len(self.ids)}, 3, time), got {tokens.shape}"
             )
-        return np.ascontiguousarray(tokens[:, 0], dtype=np.float32), tokens[:, 1] > 0
+        with np.errstate(over="ignore", invalid="ignore"):
+            indices = np.ascontiguousarray(tokens[:, 0], dtype=np.float32)
+        return {"tokens": indices, "mask": tokens[:, 1] > 0}
 
-    def _extent(self, key: str, aligned: bool, notes: list[str]) -> tuple[Rows, Rows]:
-        """First steps and true lengths, as the file gives them; those of the text where it is aligned."""
-        values = self.arrays[_MODALITIES[key]]
-        time = values.shape[1]
-        if f"{key}_lengths" in self.content:
-            given = self._numbers(f"{key}_lengths")
-        elif (key == "text" or aligned) and "text_bert" in self.content:
-            given = self._tokens()[1].sum(1)
-        else:
-            together = self.arrays.values() if aligned else [values]
-            begin, found, side = extent(np.any([holding(one) for one in together], axis=0))
-            where = "no padding was found" if side == "none" else f"the padding found stands in {side}"
-            notes.append(f"{self._split}, {_MODALITIES[key]}: the file gives no lengths; {where}.")
-            return begin, found
-        if len(given) != len(self.ids):
-            raise DataError(f"{self.where}: {len(given)} {key}_lengths for {len(self.ids)} ids")
-        lengths: NDArray[np.int64] = np.clip(np.nan_to_num(given), 0, time).astype(np.int64)
-        if (given > time).any():
+    def _lengths(self, name: str, key: str, notes: list[str]) -> Rows:
+        """How many steps the file says there are, no more than there is room for."""
+        said, time = self._numbers(f"{key}_lengths"), self.padded.values[name].shape[1]
+        if len(said) != len(self.ids):
+            raise DataError(f"{self.where}: {len(said)} {key}_lengths for {len(self.ids)} ids")
+        longer = int((said > time).sum())
+        if longer:
             notes.append(
-                f"{self._split}, {_MODALITIES[key]}: {(given > time).sum()} samples are longer than the "
-                f"{time} steps that the file keeps."
+                f"{self.split}, {name}: {longer:,} samples are longer than the {time} steps that the file "
+                "keeps."
             )
-        return np.zeros_like(lengths), lengths
+        lengths: Rows = np.clip(np.nan_to_num(said), 0, time).astype(np.int64)
+        return lengths
 
 
-def _target(name: str, bound: float) -> Target:
+def _lacking(splits: dict[str, Split], path: Path) -> list[str]:
+    """Notes on what no split has.
+
+    Raises:
+        DataError: there is nothing to learn from.
+    """
+    first = next(iter(splits.values()))
+    spoken = any(split.words is not None for split in splits.values())
+    none = [name for name in MODALITIES.values() if name not in first.modalities]
+    if not first.modalities and not spoken:
+        raise DataError(
+            f"{path}: no features in {', '.join(MODALITIES)}, and no words in raw_text; one of them would "
+            f"do: {_EMBED}, and affect.data.sources.mmsa.read(..., tokens=True) keeps the ids of text_bert"
+        )
+    notes = []
+    if "text" in none and spoken:
+        none.remove("text")
+        notes.append(f"The file has words and no features of them: {_EMBED}.")
+    if none:
+        notes.append(f"The file has no {' and no '.join(none)} features.")
+    return notes + ([] if first.targets else ["The file has no labels."])
+
+
+def _targets(splits: dict[str, Split]) -> dict[str, Target]:
     """One scale for all modalities: between -1 and 1 where no sentiment lies beyond, as in CH-SIMS."""
-    if name == "sentiment_class":
-        return MultiClass(name, classes=_CLASSES)
-    return Regression(name, low=-bound, high=bound)
+    names = next(iter(splits.values())).targets
+    scaled = ["sentiment"] if "sentiment" in names else [name for name in names if name != "sentiment_class"]
+    far = any((np.abs(split.labels(name)) > 1).any() for split in splits.values() for name in scaled)
+    bound = 3 if far else 1
+    return {
+        name: MultiClass(name, classes=_CLASSES)
+        if name == "sentiment_class"
+        else Regression(name, low=-bound, high=bound)
+        for name in names
+    }

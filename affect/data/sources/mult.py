@@ -10,30 +10,45 @@ from numpy.typing import NDArray
 
 from affect.data.corpora import citation
 from affect.data.corpus import Corpus, Split
-from affect.data.ragged import Ragged, Rows
-from affect.data.sources.padding import Side, extent, holding, told, unpad
-from affect.data.sources.values import floats, text
+from affect.data.ragged import Ragged, Words
+from affect.data.sources.alike import alike
+from affect.data.sources.labels import given, lacking
+from affect.data.sources.numbering import numbered
+from affect.data.sources.padded import features, is_aligned, rows
+from affect.data.sources.splits import contents, named
+from affect.data.sources.unread import unread
+from affect.data.sources.values import count, floats, text, texts
 from affect.data.targets import MultiLabel, Regression, Target
 from affect.errors import DataError
 
-_MODALITIES = {"text": "text", "audio": "acoustic", "vision": "visual"}
-_SPLITS = ("train", "valid", "test")
+MODALITIES = {"text": "text", "audio": "acoustic", "vision": "visual"}
+LABELS = "labels"
+_WORDS = "raw_text"
+_KNOWN = frozenset(("id", LABELS, _WORDS, *MODALITIES))
 _EMOTIONS = ("neutral", "happy", "sad", "angry")
 
 
 def recognises(content: object) -> bool:
-    """Whether a pickle's content is in this layout."""
-    if not isinstance(content, dict) or not any(name in content for name in _SPLITS):
+    """Whether a pickle's content is in this layout: features of some modality, and `labels` if any."""
+    splits = contents(content)
+    if not splits or not all(isinstance(split, dict) for split in splits):
         return False
-    splits = [content[name] for name in _SPLITS if name in content]
-    return all(isinstance(split, dict) and {"labels", *_MODALITIES} <= split.keys() for split in splits)
+    keys = set().union(*splits)
+    known = LABELS in keys or keys <= _KNOWN or any(map(has_spans, splits))
+    return bool(keys & MODALITIES.keys()) and known
+
+
+def has_spans(split: dict[str, Any]) -> bool:
+    """Whether the ids of a split are of this layout alone: of several columns, as `video`, `start`, `end`."""
+    ids = split.get("id")
+    return isinstance(ids, np.ndarray) and ids.ndim == 2 and ids.shape[1] > 1
 
 
 def read(content: Any, path: Path) -> Corpus:
     """A corpus from the content of a pickle; the arrays stay where they are, their padding is not read.
 
-    The file gives no lengths: steps of zeros at the side on which a split has more of them are padding; a
-    step of zeros elsewhere is one at which nothing was observed.
+    The file gives no lengths: steps of zeros at the side on which it has more of them are padding; a step of
+    zeros elsewhere is one at which nothing was observed. Any modality and the labels may be missing.
 
     Args:
         content: what the pickle holds.
@@ -41,126 +56,121 @@ def read(content: Any, path: Path) -> Corpus:
     Raises:
         DataError: the parts of a split do not fit together.
     """
-    found = {name: content[name] for name in _SPLITS if name in content}
-    arrays = {name: _arrays(split, f"{path}, {name}") for name, split in found.items()}
-    aligned = all(len({values.shape[1] for values in own.values()}) == 1 for own in arrays.values())
     notes: list[str] = []
-    modalities = _modalities(arrays, aligned, notes)
-    splits: dict[str, Split] = {}
-    target: Target | None = None
-    for name, split in found.items():
-        where = f"{path}, {name}"
-        values, kind = _labels(split["labels"], where)
-        for key, own in _MODALITIES.items():
-            if len(arrays[name][own]) != len(values):
-                raise DataError(
-                    f"{where}: {key} has {len(arrays[name][own])} samples for {len(values)} labels"
-                )
+    parts = {
+        name: part
+        for name, own in named(content, str(path)).items()
+        if (part := _Part(own, f"{path}, {name}", name, notes)).count
+    }
+    if not parts:
+        raise DataError(f"{path}: no split has a sample")
+    kinds = {name: part.target for name, part in parts.items() if part.target is not None}
+    target = next(iter(kinds.values()), None)
+    for name, kind in kinds.items():
         if target is not None and kind != target:
             raise DataError(
-                f"{where}: expected labels of {target.name} as in the other splits, got {kind.name}"
+                f"{parts[name].where}: expected labels of {target.name} as in the other splits, got "
+                f"{kind.name}"
             )
-        target = kind
-        ids, groups = _ids(split.get("id"), name, len(values), where)
-        missing = np.flatnonzero(~np.isfinite(values).all(1))
-        if missing.size:
-            raise DataError(f"{where}, sample {ids[missing[0]]}: labels hold what is not a number")
-        splits[name] = Split(
-            ids=ids,
-            modalities=modalities[name],
-            targets={kind.name: Ragged.vectors(values)},
-            groups=groups,
+    arrays = {name: part.arrays for name, part in parts.items()}
+    aligned = is_aligned(arrays)
+    modalities, said = rows(arrays, aligned)
+    ids, numbers = numbered({name: part.ids for name, part in parts.items()})
+    notes += [*said, *numbers]
+    splits = {}
+    for name, part in parts.items():
+        labels = (
+            {} if part.target is None else {part.target.name: Ragged.vectors(part.labels, given(part.labels))}
         )
+        notes += lacking(name, labels)
+        splits[name] = Split(ids[name], modalities[name], labels, part.groups, part.words)
+    splits, said = alike(splits)
+    first = next(iter(splits.values()))
+    none = [m for m in MODALITIES.values() if m not in first.modalities]
+    notes += [*said, *([f"The file has no {' and no '.join(none)} features."] if none else [])]
     if target is None:
-        raise DataError(f"{path}: no split among {', '.join(_SPLITS)}")
+        notes.append("The file has no labels.")
+    notes += unread(content, (), {name: part.content for name, part in parts.items()}, _KNOWN)
+    targets = {target.name: target} if target is not None and target.name in first.targets else {}
     return Corpus(
         name=path.stem,
         splits=splits,
-        targets={target.name: target},
+        targets=targets,
         aligned=aligned,
         notes=tuple(notes),
         citation=citation(splits),
-        main=target.name,
+        main=next(iter(targets), ""),
     )
 
 
-def _arrays(split: dict[str, Any], where: str) -> dict[str, NDArray[Any]]:
-    arrays = {name: floats(split[key], f"{where}: {key}", axes=3) for key, name in _MODALITIES.items()}
-    for key, name in _MODALITIES.items():
-        if 0 in arrays[name].shape[1:]:
-            raise DataError(
-                f"{where}: {key} needs at least one step and one feature, got {arrays[name].shape}"
-            )
-    return arrays
+class _Part:
+    """One split of the file."""
 
+    def __init__(self, content: dict[str, Any], where: str, split: str, notes: list[str]) -> None:
+        self.content, self.where = content, where
+        there = {key: name for key, name in MODALITIES.items() if count(content.get(key))}
+        self.arrays = {name: features(content[key], where, key) for key, name in there.items()}
+        self.labels, self.target = np.zeros((0, 0)), None
+        if count(content.get(LABELS)):
+            self.labels, self.target = _labels(content[LABELS], where)
+        first = next((key for key in (LABELS, "id", *there) if count(content.get(key))), "")
+        self.count = count(content.get(first))
+        if not self.count:
+            notes.append(f"{split}: the split is empty and is left out.")
+        self.ids, self.groups = _ids(content.get("id"), split, self.count, where, first)
+        if self.count and content.get("id") is None:
+            notes.append(f"{split}: the file has no ids, and the samples are called {split}0 and so on.")
+        for key, name in there.items():
+            if len(self.arrays[name]) != self.count:
+                raise DataError(
+                    f"{where}: {key} has {len(self.arrays[name])} samples for {self.count} {first}"
+                )
 
-def _modalities(
-    arrays: dict[str, dict[str, NDArray[Any]]], aligned: bool, notes: list[str]
-) -> dict[str, dict[str, Ragged]]:
-    """Rows by split and modality."""
-    held = {split: {name: holding(x) for name, x in own.items()} for split, own in arrays.items()}
-    together = {split: np.any(list(own.values()), axis=0) for split, own in held.items() if aligned}
-    extents = {
-        name: _extents(together or {split: own[name] for split, own in held.items()})
-        for name in _MODALITIES.values()
-    }
-    rows: dict[str, dict[str, Ragged]] = {split: {} for split in arrays}
-    for split, own in arrays.items():
-        for name, values in own.items():
-            begin, lengths, side = extents[name][split]
-            empty = int(lengths.sum() - held[split][name].sum())
-            notes.append(
-                f"{split}, {name}: "
-                + ("no padding was found" if side == "none" else f"the padding found stands in {side}")
-                + f"; {told(empty, int(lengths.sum()))}"
-            )
-            rows[split][name] = unpad(values, begin, lengths, held[split][name])
-    return rows
-
-
-def _extents(held: dict[str, NDArray[np.bool_]]) -> dict[str, tuple[Rows, Rows, Side]]:
-    """As `extent`, by split; the side is one for the file, since a small split may mislead."""
-    if len({own.shape[1] for own in held.values()}) > 1:
-        return {split: extent(own) for split, own in held.items()}
-    begin, lengths, side = extent(np.concatenate(list(held.values())))
-    cuts = np.cumsum([len(own) for own in held.values()])[:-1]
-    parts = zip(held, np.split(begin, cuts), np.split(lengths, cuts), strict=True)
-    return {split: (first, count, side) for split, first, count in parts}
+    @property
+    def words(self) -> Words | None:
+        """The transcripts, split at blanks, which later files have."""
+        if not count(self.content.get(_WORDS)):
+            return None
+        said = texts(self.content[_WORDS], f"{self.where}: {_WORDS}")
+        if len(said) != self.count:
+            raise DataError(f"{self.where}: {len(said)} {_WORDS} for {self.count} ids")
+        return Words.from_rows([line.split() for line in said])
 
 
 def _labels(content: object, where: str) -> tuple[NDArray[Any], Target]:
     """Sentiment (samples, 1), or four emotions, each a pair of no and yes, as 0 and 1."""
-    labels = floats(content, f"{where}: labels")
+    labels = floats(content, f"{where}: {LABELS}")
     if labels.ndim == 3 and labels.shape[1:] == (len(_EMOTIONS), 2):
-        return labels.argmax(-1).astype(np.float32), MultiLabel("emotion", classes=_EMOTIONS)
+        yes = np.where(np.isfinite(labels).all(-1), labels.argmax(-1), np.nan)
+        return yes, MultiLabel("emotion", classes=_EMOTIONS)
     if labels.ndim == 2 and labels.shape[1] == len(_EMOTIONS):
         return labels, MultiLabel("emotion", classes=_EMOTIONS)
     if not labels.ndim or labels.size != len(labels):
         raise DataError(
-            f"{where}: labels must have shape (samples, 1, 1) or (samples, {len(_EMOTIONS)}, 2), "
+            f"{where}: {LABELS} must have shape (samples, 1, 1) or (samples, {len(_EMOTIONS)}, 2), "
             f"got {labels.shape}"
         )
     return labels.reshape(-1, 1), Regression("sentiment", low=-3, high=3)
 
 
-def _ids(content: Any, split: str, count: int, where: str) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
+def _ids(
+    content: Any, split: str, count: int, where: str, beside: str
+) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
     """Ids, and the videos where they say them: `video`, or `video start end`."""
     if content is None:
         return tuple(f"{split}{i}" for i in range(count)), None
-    if not isinstance(content, list | tuple | np.ndarray) or not np.ndim(content):
+    if not isinstance(content, list | tuple | np.ndarray) or (
+        isinstance(content, np.ndarray) and not content.ndim
+    ):
         raise DataError(f"{where}: id must be a list or an array, got {type(content).__name__}")
-    rows = [np.asarray(row).reshape(-1).tolist() for row in content]
+    rows = [
+        list(row) if isinstance(row, list | tuple) else np.asarray(row).reshape(-1).tolist()
+        for row in content
+    ]
     if len(rows) != count:
-        raise DataError(f"{where}: {len(rows)} ids for {count} labels")
+        raise DataError(f"{where}: {len(rows)} ids for {count} {beside}")
     ids = tuple(" ".join(map(text, row)) for row in rows)
     videos = tuple(
         text(row[0]) if len(row) > 1 else one.partition("[")[0] for row, one in zip(rows, ids, strict=True)
     )
-    if len(set(ids)) < len(ids):  # some files number nothing but the videos
-        seen: dict[str, int] = {}
-        numbered = []
-        for one in ids:
-            seen[one] = seen.get(one, -1) + 1
-            numbered.append(f"{one}[{seen[one]}]")
-        return tuple(numbered), videos
     return ids, videos

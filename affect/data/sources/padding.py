@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -60,6 +61,22 @@ def extent(held: NDArray[np.bool_]) -> tuple[Rows, Rows, Side]:
     if front > back:
         return first, time - first, "front"
     return np.where(some, 0, time), np.where(some, last, 0), "back"
+
+
+def extents(held: Mapping[str, NDArray[np.bool_]]) -> dict[str, tuple[Rows, Rows, Side]]:
+    """As `extent`, by split; where all have one time axis the side is one, since a small split may mislead.
+
+    Example:
+        >>> held = {"train": np.array([[False, True, True]] * 9), "test": np.array([[True, True, False]])}
+        >>> {split: lengths.tolist() for split, (_, lengths, _) in extents(held).items()}
+        {'train': [2, 2, 2, 2, 2, 2, 2, 2, 2], 'test': [3]}
+    """
+    if len({own.shape[1] for own in held.values()}) > 1:
+        return {split: extent(own) for split, own in held.items()}
+    begin, lengths, side = extent(np.concatenate(list(held.values())))
+    cuts = np.cumsum([len(own) for own in held.values()])[:-1]
+    parts = zip(held, np.split(begin, cuts), np.split(lengths, cuts), strict=True)
+    return {split: (first, count, side) for split, first, count in parts}
 
 
 def unpad(

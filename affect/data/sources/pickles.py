@@ -41,7 +41,8 @@ def is_pickle(path: Path) -> bool:
 def read_pickle(path: Path) -> object:
     r"""What a pickle holds, without calling anything that it names.
 
-    Byte strings of Python 2 come as bytes, but for the keys of dictionaries, which are text.
+    Byte strings of Python 2 come as bytes, but for the keys of dictionaries, which are text. Tensors come as
+    arrays.
 
     Raises:
         DataError: it holds something else than numpy arrays, plain containers, strings and numbers, is not
@@ -56,10 +57,16 @@ def read_pickle(path: Path) -> object:
         Traceback (most recent call last):
         affect.errors.DataError: .../a.pkl: refused to read 'os.system': a corpus may hold only ...
     """
+    from affect.data.sources.pickled_tensors import MAGIC, TensorReader, read_old
+
     size = path.stat().st_size
     try:
         with path.open("rb") as file:
-            content = _Reader(_Bounded(file, size), size).load()
+            if file.read(len(MAGIC)) == MAGIC:
+                content = read_old(MAGIC + file.read(size - len(MAGIC)))
+            else:
+                file.seek(0)
+                content = TensorReader(_Bounded(file, size), size).load()
         _measure(content, {}, 10 * size + 1_000_000)
     except RefusedError as refusal:
         raise DataError(f"{path}: {refusal}: {_ADVICE}") from None

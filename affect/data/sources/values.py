@@ -33,6 +33,18 @@ def floats(content: object, where: str, axes: int | None = None) -> NDArray[Any]
     return array
 
 
+def count(content: object) -> int:
+    """How many things a key names: 0 for None, 1 for what is no row.
+
+    Example:
+        >>> count(None), count([]), count(np.zeros((2, 3))), count(5)
+        (0, 0, 2, 1)
+    """
+    if isinstance(content, np.ndarray):
+        return len(content) if content.ndim else 1
+    return len(content) if isinstance(content, list | tuple) else int(content is not None)
+
+
 def text(item: object) -> str:
     """A string, also from the bytes that Python 2 left.
 

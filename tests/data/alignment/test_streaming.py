@@ -7,12 +7,14 @@ import sys
 import time
 import warnings
 
+import h5py
 import numpy as np
 import pytest
 
 import affect
 from affect.data import growing
 from affect.data.alignment import align, streaming
+from affect.data.provenance import Provenance
 from affect.errors import ConfigError, DataError
 
 RNG = np.random.default_rng(0)
@@ -167,14 +169,129 @@ def test_features_can_be_the_reference(write_csd, tmp_path):
 
 
 def test_a_video_that_a_file_lacks_is_dropped_or_kept_without_it(write_csd, tmp_path):
-    said = write_csd("words", {v: ([[0.0, 1.0]], words(1)) for v in "ab"})
-    audio = write_csd("COVAREP", {"a": ([[0.0, 1.0]], [[5.0, 6.0]])})
-    corpus = align(said, [audio], tmp_path / "out.safetensors")
-    assert corpus["all"].ids == ("a",)
-    assert corpus.notes[0] == "1 videos are not in every file and are left out."
-    split = align(said, [audio], tmp_path / "out.safetensors", incomplete=True)["all"]
-    assert split.ids == ("a", "b")
-    assert split.modalities["acoustic"].present.tolist() == [True, False]
+    videos = [f"v{i}" for i in range(6)]
+    said = write_csd("words", {v: ([[i, i + 1.0] for i in range(8)], words(8)) for v in videos})
+    audio = write_csd("COVAREP", {v: frames(8, 10, 3) for v in videos})
+    face = write_csd("FACET 4.2", {v: frames(8, 5, 2) for v in videos if v != "v2"})
+    labels = write_csd("labels", {v: ([[0.0, 4.0], [4.0, 8.0]], [[1.0], [-1.0]]) for v in videos})
+    corpus = align(said, [audio, face], tmp_path / "out.safetensors", labels=labels)
+    assert len(corpus["all"]) == 10
+    assert corpus.notes[0] == (
+        "1 of 6 videos are not in every file and are left out: FACET 4.2.csd lacks v2; "
+        "--incomplete keeps 1 of them without that modality."
+    )
+    whole = align(said, [audio, face], tmp_path / "out.safetensors", labels=labels, incomplete=True)
+    assert len(whole["all"]) == 12
+    assert whole["all"].modalities["visual"].present.sum() == 10
+    assert whole["all"].modalities["acoustic"].present.all()
+    assert whole.notes[0] == "1 of 6 videos are not in every file and are kept: FACET 4.2.csd lacks v2."
+
+
+def test_the_first_videos_and_every_file_that_lacks_some_are_named(write_csd, tmp_path):
+    videos = [f"v{i}" for i in range(9)]
+    said = write_csd("words", {v: ([[0.0, 1.0]], words(1)) for v in videos[:-1]})
+    audio = write_csd("COVAREP", {v: ([[0.0, 1.0]], [[5.0]]) for v in videos[5:]})
+    labels = write_csd("labels", {v: ([[0.0, 1.0]], [[5.0]]) for v in videos[1:]})
+    corpus = align(said, [audio], tmp_path / "out.safetensors", labels=labels)
+    assert corpus["all"].groups == ("v5", "v6", "v7")
+    assert corpus.notes[0] == (
+        "6 of 9 videos are not in every file and are left out: words.csd lacks v8; COVAREP.csd lacks v0, v1, v2 "
+        "and 2 more; labels.csd lacks v0; --incomplete keeps 4 of them without that modality."
+    )
+    loaded = affect.load(tmp_path)  # a folder keeps what has a label
+    assert loaded.notes == (
+        "1 of 9 videos are not in every file and are left out: labels.csd lacks v0.",
+        "5 of 8 videos are not in every file and are kept: COVAREP.csd lacks v1, v2, v3 and 1 more; "
+        "words.csd lacks v8.",
+    )
+
+
+@pytest.fixture
+def brief(write_csd):
+    """Words, and labelled segments of which one takes no time and one half a millisecond."""
+    times = {v: np.array([[0.0, 1.0], [1.0, 2.0], [2.0, 3.0]]) for v in "ab"}
+    segments = {
+        "a": [[0.0, 1.5], [1.5, 1.5], [1.5, 3.0], [3.0, 3.0005]],
+        "b": [[2.0, 2.0]],
+    }
+    return {
+        "words": write_csd("words", {v: (t, words(3)) for v, t in times.items()}),
+        "labels": write_csd("labels", {v: (s, np.arange(len(s))[:, None] * 1.0) for v, s in segments.items()}),
+    }  # fmt: skip
+
+
+def test_a_segment_without_length_is_no_sample_and_the_others_keep_their_numbers(brief, tmp_path):
+    corpus = align(brief["words"], [], tmp_path / "out.safetensors", labels=brief["labels"])
+    split = corpus["all"]
+    assert split.ids == ("a[0]", "a[2]", "a[3]")
+    assert split.labels("sentiment").ravel().tolist() == [0, 2, 3]
+    assert [split.words[i] for i in range(3)] == [["w0"], ["w1", "w2"], []]
+    assert corpus.notes == (
+        "2 of 5 segments are shorter than 1e-05 s and are no samples, as in the SDK: a[1], b[0].",
+        "Steps are those of words.csd; other entries belong where they overlap by more than 1e-05 s, collapsed by mean.",
+        "all: 1 of 3 samples hold nothing in any modality, such as 'a[3]'.",
+    )
+    assert affect.load(brief["labels"])["all"].ids == ("a[0]", "a[2]", "a[3]")
+
+
+def test_the_sdk_makes_the_same_samples(brief, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the SDK's own
+        mmdatasdk = pytest.importorskip(
+            "mmsdk.mmdatasdk", reason="the SDK is not installed: pip install 'affect[mmsdk]'"
+        )
+    dataset = mmdatasdk.mmdataset({name: str(path) for name, path in brief.items()})
+    dataset.align("labels")
+    corpus = align(brief["words"], [], tmp_path / "out.safetensors", labels=brief["labels"], tolerance=1e-3)
+    assert corpus["all"].ids == tuple(dataset["labels"].data.keys()) == ("a[0]", "a[2]")
+
+
+def test_samples_with_nothing_are_counted_across_interruptions(small, write_csd, tmp_path, monkeypatch):
+    monkeypatch.setattr(streaming, "_SECONDS", -1.0)
+    labels = write_csd("Labels", {v: ([[0.0, 3.0], [98.0, 99.0]], [[1.0], [2.0]]) for v in small["times"]})
+    out, note = (
+        tmp_path / "out.safetensors",
+        "all: 3 of 6 samples hold nothing in any modality, such as 'v0[1]'.",
+    )
+
+    def stop(done, total):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        align(small["words"], [small["acoustic"]], out, labels=labels, progress=stop)
+    corpus = align(small["words"], [small["acoustic"]], out, labels=labels)
+    assert corpus.notes[-1] == note
+    assert affect.load(out).notes == corpus.notes  # said once
+
+
+def test_columns_and_their_makers_come_along(write_csd, tmp_path, monkeypatch):
+    said = write_csd("words", {"a": ([[0.0, 1.0]], words(1))})
+    audio = write_csd("CMU_MOSI_COVAREP", {"a": ([[0.0, 1.0]], [[5.0, 6.0]])}, columns=["F0", "VUV"])
+    face = write_csd("visual", {"a": ([[0.0, 1.0]], [[5.0, 6.0]])}, columns=["AU01"])
+    with h5py.File(audio, "a") as file:
+        for key, value in (("computational sequence version", "1.1"), ("root name", "COVAREP")):
+            file[f"CMU_MOSI_COVAREP/metadata/{key}"][0] = value
+    out = tmp_path / "out.safetensors"
+    for corpus in (align(said, [audio, face], out), affect.load(out), affect.load(tmp_path)):
+        assert corpus.columns == {"acoustic": ("F0", "VUV")}
+        assert corpus.provenance == {"acoustic": Provenance("COVAREP", "1.1", clock="recording")}
+        assert "visual.csd names 1 columns for 2 features: the names are not kept." in corpus.notes
+        out.unlink(missing_ok=True)
+    (tmp_path / "totals.py").write_text(
+        "def total(intervals, values):\n    return values.sum(0).sum(keepdims=True)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert align(said, [audio], out, collapse="totals.total").columns == {}
+
+
+def test_what_float32_cannot_hold_is_infinite(write_csd, tmp_path):
+    said = write_csd("words", {"a": ([[0.0, 1.0], [1.0, 2.0]], words(2))})
+    audio = write_csd("COVAREP", {"a": ([[0.0, 0.5], [0.5, 1.0], [1.0, 2.0]], [[1e300], [2.0], [3.0]])})
+    labels = write_csd("labels", {"a": ([[0.0, 1.0], [1.0, 2.0]], [[1e300], [2.0]])})
+    split = align(said, [audio], tmp_path / "out.safetensors", labels=labels)["all"]
+    assert split.modalities["acoustic"].values.ravel().tolist() == [np.inf, 3]
+    assert split.labels("sentiment").ravel().tolist() == [2]  # as a label that is infinite
 
 
 @pytest.mark.parametrize("how", ["max", "last", "weighted", "numpy.median"])
@@ -362,15 +479,19 @@ def test_the_words_of_mosi_in_its_labelled_segments(real_data, tmp_path):
         labels=mosi / "CMU_MOSI_Opinion_Labels.csd",
     )  # fmt: skip
     assert {name: len(split) for name, split in corpus.splits.items()} == {
-        "train": 1284,
+        "train": 1283,  # one of the published 1,284 takes no time
         "valid": 229,
         "test": 686,
     }
+    assert corpus.notes[0] == (
+        "1 of 2,199 segments are shorter than 1e-05 s and are no samples, as in the SDK: 2WGyTLYerpo[43]."
+    )
     assert sum(split.words.total for split in corpus.splits.values()) == 33053
     with np.load(mosi / "mosi_joined.npz", allow_pickle=False) as joined:
         spans = zip(joined["word_ptr"][:-1], joined["word_ptr"][1:], strict=True)
         said = [" ".join(joined["word"][a:b]) for a, b in spans]
-        known = sorted(zip(joined["split"], joined["video"], said, joined["label"].round(4), strict=True))
+        rows = zip(joined["split"], joined["video"], said, joined["label"].round(4), strict=True)
+        known = sorted(row for row, lasts in zip(rows, joined["end"] > joined["start"], strict=True) if lasts)
     ours = [
         (name, split.groups[i], " ".join(split.words[i]), np.float32(label).round(4))
         for name, split in corpus.splits.items()

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 import affect
+from affect.data.provenance import Provenance
 from affect.data.sources import computational_sequences as sequences
 from affect.data.sources import csd
 from affect.errors import AffectError, ConfigError, DataError
@@ -156,9 +157,68 @@ def test_damage_never_ends_without_a_message(write_csd, damaged, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("name", "said", "made"),
+    [
+        ("CMU_MOSI_COVAREP", {}, Provenance("COVAREP", clock="recording")),
+        ("CMU_MOSEI_VisualFacet42", {"root name": '"FACET 4.2"'}, Provenance("FACET 4.2", clock="recording")),
+        ("x", {"root name": "OpenFace2", "computational sequence version": "1.0"}, Provenance("OpenFace2", "1.0", clock="recording")),
+        ("x", {"root name": '"x"', "featureset name": "IS09", "featureset version": '"2"'}, Provenance("IS09", "2", clock="recording")),
+        ("audio_x", {"root name": "null", "computational sequence version": "None"}, Provenance("audio_x", clock="recording")),
+        ("COVAREP", {"root name": "[" * 100_000}, Provenance("[" * 100_000, clock="recording")),
+        ("acoustic", {"computational sequence version": "1.0"}, None),  # as affect's own export
+        ("ECG", {"root name": "ECG"}, None),
+    ],
+)  # fmt: skip
+def test_who_made_the_features(name, said, made, write_csd):
+    path = write_csd(name, {"a": (TIMES, np.ones((2, 1)))}, file="any")
+    with h5py.File(path, "a") as file:
+        for key in list(file[f"{name}/metadata"]):
+            del file[f"{name}/metadata/{key}"]
+        for key, value in said.items():
+            file[f"{name}/metadata/{key}"] = [value]
+    corpus = affect.load(path)
+    assert corpus.provenance == ({} if made is None else {next(iter(corpus.dims)): made})
+
+
+@pytest.mark.parametrize(
+    ("names", "columns"),
+    [(["a", "b"], ("a", "b")), ('["a", "b"]', ("a", "b")), ("a, b", ()), ("[" * 100_000, ()), ({"a": 1}, ()), (["a"], ())],
+)  # fmt: skip
+def test_names_of_columns(names, columns, write_csd):
+    corpus = affect.load(write_csd("COVAREP", {"a": (TIMES, np.ones((2, 2)))}, columns=names))
+    assert corpus.columns == ({"acoustic": columns} if columns else {})
+    said = "COVAREP.csd names 1 columns for 2 features: the names are not kept."
+    assert (said in corpus.notes) == (names == ["a"])
+
+
+def test_what_a_folder_lacks_is_said(write_csd, tmp_path):
+    write_csd("COVAREP", {v: (TIMES, np.ones((2, 3))) for v in "abc"})
+    write_csd("FACET_4.2", {"a": (TIMES, np.ones((2, 5)))})
+    write_csd("Labels", {v: ([[0.0, 1.2], [7.0, 7.0]], [[1.0], [-1.0]]) for v in "abd"})
+    corpus = affect.load(tmp_path)
+    assert corpus["all"].ids == ("a[0]", "b[0]", "d[0]")
+    assert corpus.notes == (
+        "1 of 4 videos are not in every file and are left out: Labels.csd lacks c.",
+        "2 of 3 videos are not in every file and are kept: COVAREP.csd lacks d; FACET_4.2.csd lacks b, d.",
+        "3 of 6 segments are shorter than 1e-05 s and are no samples, as in the SDK: a[1], b[1], d[1].",
+        "all: 1 of 3 samples hold nothing in any modality, such as 'd[0]'.",
+    )
+
+
+def test_segments_that_all_take_no_time_are_refused(write_csd):
+    path = write_csd("Labels", {v: ([[1.0, 1.0], [2.0, 2.0]], [[1.0], [2.0]]) for v in "ab"})
+    assert refusal(path) == "FILE: none of its 4 segments is as long as 1e-05 s"
+
+
+@pytest.mark.parametrize(
     ("file", "dims", "samples", "words"),
     [
-        ("CMU_MOSI_Opinion_Labels", {}, {"train": 1284, "valid": 229, "test": 686}, None),
+        (
+            "CMU_MOSI_Opinion_Labels",
+            {},
+            {"train": 1283, "valid": 229, "test": 686},
+            None,
+        ),  # one takes no time
         ("mosi_audio73_utterance", {"acoustic": 73}, {"train": 52, "valid": 10, "test": 31}, None),
         ("mosi_words_shiftfixed", {}, {"train": 52, "valid": 10, "test": 31}, 50963),
         ("CMU_MOSI_ModifiedTimestampedWords", {}, {"train": 52, "valid": 10, "test": 31}, 51056),

@@ -263,7 +263,7 @@ def segments(folder):
 
 
 def twice_across(content):
-    content["test"]["id"][0] = content["train"]["id"][0]
+    content["train"]["id"][0] = content["test"]["id"][0]
 
 
 def front(part):
@@ -409,16 +409,24 @@ INPUTS = {
         changed(lacks_audio_in_test), {"observed": {"text": 90, "acoustic": 75, "visual": 90}}
     ),
     "MMSA with an id in two splits, numbered": Input(
-        changed(twice_across), {"first": "train0$_$0[0]"}, {"duplicates": "number"}
+        changed(twice_across), {"first": "test0$_$0[0]"}, {"duplicates": "number"}
     ),
     "MMSA with an id in two splits, the first kept": Input(
         changed(twice_across), {"samples": {"train": 20, "valid": 5, "test": 4}}, {"duplicates": "first"}
     ),
     "MISA's cached splits in a folder": Input(
-        misa_folder, {"samples": SIZES, "dims": {"acoustic": 5, "visual": 4, "words": 1}}
+        misa_folder,
+        {
+            "samples": SIZES,
+            "dims": {"acoustic": 5, "visual": 4},
+            "words": {"train": 60, "valid": 15, "test": 15},
+        },
     ),
     "LMF's pickle": Input(lmf(), {"samples": SIZES, "dims": {"acoustic": 74, "text": 300, "visual": 46}}),
     "computational sequences with a segment of no length": Input(segments, {"samples": {"all": 6}}),
+    "MFN's labels without features": Input(
+        mfn_without_features, {"samples": SIZES, "dims": {}, "targets": {"sentiment": "Regression"}}
+    ),
     # refused, in one line
     "two prefixes that would be one modality": Input(
         lambda f: table(f, rows("id,y,clip.vit.f,clip.rn50.f", lambda i: f"{IDS[i]},{i * 0.3},{i},1")),
@@ -435,7 +443,6 @@ INPUTS = {
     "a .pt that runs code": Input(evil_tensors, "evil.pt"),
     "an .npy of objects": Input(object_array, "s00.npy"),
     "an .npz that unpacks without end": Input(bomb, "train.npz"),
-    "MFN's labels without features": Input(mfn_without_features, "y_"),
 }
 
 

@@ -83,12 +83,54 @@ def test_a_file_per_modality(write, arrays):
 
 def test_padding_behind_and_a_sample_that_holds_nothing(write):
     values = steps(3, [2, 0, 6], 3, side="back")
-    corpus = mfn.read(write({"audio_train": values, "y_train": np.zeros((3, 1))}))
+    corpus = affect.load(write({"audio_train": values, "y_train": np.zeros((3, 1))}))
     assert corpus["train"].modalities["acoustic"].lengths.tolist() == [2, 0, 6]
     assert corpus.notes == (
         "acoustic: the padding found stands in back; 0 of 8 steps hold only zeros and count as unobserved.",
-        "train: 1 of 3 samples hold nothing in any modality.",
+        "train: 1 of 3 samples hold nothing in any modality, such as 'train001'.",
     )
+
+
+@pytest.mark.parametrize("side", ["front", "back"])
+def test_no_step_with_content_is_cut_off(write, side):
+    values = RNG.normal(size=(20, 9, 3)) * (RNG.random((20, 9, 1)) < 0.4)
+    values[:, -1 if side == "back" else 0] = 0  # most padding stands there
+    values[3, 0], values[5, -1], values[7, 4] = 1, [0, np.nan, 0], 1e300
+    corpus = affect.load(write({"video_train": values, "y_train": np.zeros(20)}))
+    rows = corpus["train"].modalities["visual"]
+    held = (values != 0).any(2)
+    assert rows.observed[rows.index].sum() == held.sum()
+    for i in range(20):
+        kept = rows[i][rows.observed[rows.starts[i] : rows.starts[i] + rows.lengths[i]]]
+        with np.errstate(over="ignore"):
+            assert np.array_equal(kept, values[i][held[i]].astype(np.float32), equal_nan=True)
+
+
+def test_what_float32_cannot_hold_is_infinite_and_said(write):
+    values = steps(3, [2, 3, 6], 3)
+    values[2, 1, 0], values[2, 2, 1], values[1, -1, 2] = 1e300, -1e39, np.inf
+    labels = np.array([1.0, 1e300, np.inf])
+    corpus = affect.load(write({"audio_train": values, "y_train": labels}))
+    assert np.isinf(corpus["train"].modalities["acoustic"].values).sum() == 3
+    assert corpus["train"].labels("sentiment").ravel().tolist() == [1]
+    assert corpus.notes[-1] == (
+        "train, acoustic: 2 values are beyond what float32 holds and count as infinite."
+    )
+
+
+def test_labels_alone_are_said(write):
+    corpus = affect.load(write({"y_train": np.ones(4), "y_test": np.ones(2)}))
+    assert corpus.notes == (
+        "There are labels alone: the folder has none of X_*.h5, text_*.h5, audio_*.h5, video_*.h5.",
+    )
+
+
+def test_other_names_of_the_splits(write, arrays):
+    named = {name.replace("valid", "dev").replace("train", "Train"): x for name, x in arrays.items()}
+    corpus = affect.load(write(named))
+    assert {name: len(split) for name, split in corpus.splits.items()} == SPLITS
+    folder = write({"y_val": np.zeros(2)})
+    assert refusal(folder) == "SET, valid: both y_dev.h5 and y_val.h5; keep one of them"
 
 
 def test_a_modality_that_only_some_splits_have(write, arrays):
@@ -250,4 +292,4 @@ def test_the_published_files(real_data, folder, dims, aligned, target, counts):
         assert not corpus["train"].modalities["text"].present.any()
         assert "text: there is no file for train, whose samples lack it." in corpus.notes
     if folder == "youtube":  # most of it holds nothing
-        assert "train: 125 of 173 samples hold nothing in any modality." in corpus.notes
+        assert "train: 125 of 173 samples hold nothing in any modality, such as 'train002'." in corpus.notes

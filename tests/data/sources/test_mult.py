@@ -9,7 +9,7 @@ from affect.errors import DataError
 DIMS = {"text": 3, "audio": 2, "vision": 4}
 
 
-def a_split(count, rng, times=(6, 6, 6), front=True, labels=None, ids=True):
+def a_split(count, rng, name, times=(6, 6, 6), front=True, labels=None, ids=True):
     """What the Multimodal Transformer's pickles hold, without any lengths."""
     shared = rng.integers(1, 7, count)
     content, lengths = {}, {}
@@ -21,7 +21,7 @@ def a_split(count, rng, times=(6, 6, 6), front=True, labels=None, ids=True):
         content[key] = values
     content["labels"] = rng.uniform(-3, 3, (count, 1, 1)).astype("f4") if labels is None else labels
     if ids:
-        content["id"] = np.array([[f"v{i // 2}", str(i), str(i + 1.5)] for i in range(count)])
+        content["id"] = np.array([[f"{name}{i // 2}", str(i), str(i + 1.5)] for i in range(count)])
     return content, lengths
 
 
@@ -29,7 +29,7 @@ def a_file(tmp_path, change=None, **more):
     rng = np.random.default_rng(0)
     content, lengths = {}, {}
     for name, count in (("train", 8), ("valid", 3), ("test", 4)):
-        content[name], lengths[name] = a_split(count, rng, **more)
+        content[name], lengths[name] = a_split(count, rng, name, **more)
     if change:
         change(content)
     path = tmp_path / "mosi_data.pkl"
@@ -60,17 +60,23 @@ def test_true_lengths_are_found_on_either_side(front, times, tmp_path):
 
 def test_ids_say_the_video(tmp_path):
     split = affect.load(a_file(tmp_path)[0])["train"]
-    assert split.ids[:2] == ("v0 0 1.5", "v0 1 2.5")
-    assert split.groups[:3] == ("v0", "v0", "v1")
+    assert split.ids[:2] == ("train0 0 1.5", "train0 1 2.5")
+    assert split.groups[:3] == ("train0", "train0", "train1")
 
 
 def test_ids_that_are_missing_or_only_videos(tmp_path):
     def only_videos(content):
         content["train"]["id"] = np.array([["a"], ["a"], ["b"]] + [["c"]] * 5)
 
-    assert affect.load(a_file(tmp_path, ids=False)[0])["train"].ids[:2] == ("train0", "train1")
-    split = affect.load(a_file(tmp_path, only_videos)[0])["train"]
+    corpus = affect.load(a_file(tmp_path, ids=False)[0])
+    assert corpus["train"].ids[:2] == ("train0", "train1")
+    assert corpus.notes[0] == "train: the file has no ids, and the samples are called train0 and so on."
+    corpus = affect.load(a_file(tmp_path, only_videos)[0])
+    split = corpus["train"]
     assert (split.ids[:3], split.groups[:3]) == (("a[0]", "a[1]", "b[0]"), ("a", "a", "b"))
+    assert (
+        "2 ids occur more than once, such as 'a', 'c': they are numbered, 'a[0]' and so on." in corpus.notes
+    )
 
 
 def test_pieces_of_one_id_stay_with_their_video(tmp_path):
@@ -80,6 +86,18 @@ def test_pieces_of_one_id_stay_with_their_video(tmp_path):
     split = affect.load(a_file(tmp_path, change)[0])["train"]
     assert split.ids[:3] == ("v 1 2[0]", "v 1 2[1]", "v 3 4[0]")
     assert split.groups == ("v",) * 3 + ("w",) * 5
+
+
+def test_numbers_of_ids_go_on_from_split_to_split(tmp_path):
+    def change(content):
+        content["train"]["id"] = np.array([["a"]] * 8)
+        content["valid"]["id"] = np.array([["a"], ["b"], ["a[1]"]])
+        content["test"]["id"] = np.array([["c"], ["a"], ["d"], ["d"]])
+
+    corpus = affect.load(a_file(tmp_path, change)[0])
+    assert corpus["train"].ids == ("a[0]", *(f"a[{i}]" for i in range(2, 9)))  # a[1] is another's own name
+    assert corpus["valid"].ids == ("a[9]", "b", "a[1]")
+    assert corpus["test"].ids == ("c[0]", "a[10]", "d[0]", "d[1]")
 
 
 @pytest.mark.parametrize("times", [(6, 6, 6), (6, 9, 8)])
@@ -133,6 +151,59 @@ def test_emotions_are_pairs_of_no_and_yes(tmp_path):
     assert corpus["test"].labels("emotion")[:2].tolist() == yes.tolist()
 
 
+def test_labels_that_are_nan_or_infinite_are_not_given(tmp_path):
+    def change(content):
+        content["train"]["labels"] = content["train"]["labels"].astype(float)
+        content["train"]["labels"][[0, 2, 5], 0, 0] = np.nan, np.inf, 1e300
+
+    corpus = affect.load(a_file(tmp_path, change)[0])
+    assert np.flatnonzero(~corpus["train"].targets["sentiment"].present).tolist() == [0, 2, 5]
+    assert "train: 3 of 8 labels of sentiment are NaN or infinite, and count as not given." in corpus.notes
+
+
+def test_a_pair_with_nan_is_no_label(tmp_path):
+    def change(content):
+        for split in content.values():
+            split["labels"] = np.tile(np.array([0.0, 1.0]), (len(split["text"]), 4, 1))
+        content["test"]["labels"][1, 2, 0] = np.nan
+
+    corpus = affect.load(a_file(tmp_path, change)[0])
+    assert corpus["test"].targets["emotion"].present.tolist() == [True, False, True, True]
+    assert (corpus["test"].labels("emotion") == 1).all()
+
+
+def test_modalities_labels_and_splits_may_be_missing(tmp_path):
+    def change(content):
+        for split in content.values():
+            del split["text"], split["labels"]
+            split["raw_text"] = ["so good"] * len(split["audio"])
+        del content["test"]["vision"]
+        content["Dev"] = content.pop("valid")
+        content["train"]["speaker"] = 1
+
+    corpus = affect.load(a_file(tmp_path, change)[0])
+    assert (list(corpus.splits), corpus.dims, corpus.targets) == (
+        ["train", "valid", "test"], {"acoustic": 2, "visual": 4}, {},
+    )  # fmt: skip
+    assert not corpus["test"].modalities["visual"].present.any()
+    assert corpus["valid"].words[1] == ["so", "good"]
+    assert corpus.notes[-4:] == (
+        "test: the file has no visual features, and the samples lack them.",
+        "The file has no text features.",
+        "The file has no labels.",
+        "Not read: 'speaker' in train.",
+    )
+
+
+def test_an_empty_split_is_left_out(tmp_path):
+    def change(content):
+        content["valid"] = {key: value[:0] for key, value in content["valid"].items()}
+
+    corpus = affect.load(a_file(tmp_path, change)[0])
+    assert list(corpus.splits) == ["train", "test"]
+    assert corpus.notes[0] == "valid: the split is empty and is left out."
+
+
 def test_infinite_values_stay(tmp_path):
     def change(content):
         content["train"]["audio"][0, 5, 0] = -np.inf
@@ -166,10 +237,7 @@ def wrong(key, value):
             wrong("labels", np.float32(1)),
             "valid: labels must have shape (samples, 1, 1) or (samples, 4, 2), got ()",
         ),
-        (
-            wrong("labels", np.array([0, np.nan, 1])),
-            "valid, sample v0 1 2.5: labels hold what is not a number",
-        ),
+        (wrong("raw_text", ["so"]), "valid: 1 raw_text for 3 ids"),
         (wrong("audio", [[[1], [2, 3]]]), "valid: audio must hold numbers, got list"),
         (
             wrong("audio", np.zeros((3, 6, 0))),

@@ -61,7 +61,7 @@ ARRAYS = {
     "slice": RNG.normal(size=(4, 6))[::2, 1:3], "words": np.array(["so", "gü", ""]), "bytes": np.array([b"so", b"good"]),
     "big words": np.array(["so", "gü"]).astype(">U2"), "nan": np.array([np.nan, np.inf, -np.inf]),
     "objects": np.array([["so", None], [1.5, b"x"]], dtype=object), "ragged": np.array([np.zeros(2), np.ones(3)], dtype=object),
-    "no words": np.array([], dtype="U3"),
+    "no words": np.array([], dtype="U3"), "turned": RNG.normal(size=(2, 3, 4)).transpose(1, 0, 2), "turned, empty": np.zeros((0, 3, 2)).transpose(1, 2, 0),
 }  # fmt: skip
 VALUES = [
     "so", "gü", b"\xff\x00", bytearray(b"abc"), b"", 0, -1, 2**70, -(2**70), 255, 65536, 1.5, float("inf"), 1 + 2j, True, None,
@@ -199,7 +199,8 @@ HOSTILE = {
     "partial": (pickle.dumps(partial(os.system, TOUCH)), "refused to read 'functools.partial'"),
     "attrgetter": (b"coperator\nattrgetter\n(S'x'\ntR.", "refused to read 'operator.attrgetter'"),
     "numpy.load": (b"cnumpy\nload\n(S'x'\ntR.", "refused to read 'numpy.load'"),
-    "torch": (b"ctorch._utils\n_rebuild_tensor_v2\n.", "refused to read 'torch._utils._rebuild_tensor_v2'"),
+    "torch": (b"ctorch.nn\nLinear\n.", "refused to read 'torch.nn.Linear'"),
+    "a name of torch alone": (b"ctorch._utils\n_rebuild_tensor_v2\n.", "refused to read a name in place of a value"),
     "pandas": (b"cpandas.core.frame\nDataFrame\n)R.", "refused to read 'pandas.core.frame.DataFrame'"),
     "decimal": (pickle.dumps(Decimal(1)), "refused to read 'decimal.Decimal'"),
     "a name alone": (b"cnumpy\nndarray\n.", "refused to read a name in place of a value"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -15,18 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from affect.data.sources.cells import LONGEST, MISSING, are_even, cells, delimiter, may_be_number
+from affect.data.sources.columns import unique
 from affect.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _PEEK = 512
-_LONG = 1 << 22
-"""A header of so many bytes is none; the 6,373 names of ComParE take 220,000."""
 _ABOVE = 50
 _MOST = 1e12
-_MISSING = ("?", "NULL", "null", "NaT", "-nan(ind)", "nan(ind)", "-1.#IND00e+000", "1.#QNAN0e+000")
-"""Beside what pandas takes for missing: ARFF's mark, openSMILE's, and what Windows prints for NaN."""
 _QUOTED = re.compile(r"(?:^|[,;\t])\s*'")
 
 
@@ -54,9 +51,9 @@ class Header:
 
     def cell(self, name: str) -> str:
         """What the first line of data says in a column; empty where it does not reach."""
-        cells = _cells(self.first, self.delimiter)
+        found = cells(self.first, self.delimiter)
         at = self.names.index(name)
-        return cells[at].strip() if at < len(cells) else ""
+        return found[at] if at < len(found) else ""
 
 
 def header(file: Path) -> Header | None:
@@ -75,10 +72,10 @@ def header(file: Path) -> Header | None:
         stored.seek(0)
         comments: list[str] = []
         lines = 0
-        for line in iter(partial(stored.readline, _LONG), b""):
+        for line in iter(partial(stored.readline, LONGEST), b""):
             lines += 1
             said = _text(line)
-            if lines > _ABOVE or len(line) == _LONG:
+            if lines > _ABOVE or len(line) == LONGEST:
                 return None
             if said.startswith("#"):
                 comments.append(said.strip())
@@ -86,12 +83,12 @@ def header(file: Path) -> Header | None:
                 break
         else:
             return None
-        begin, first = stored.tell(), _text(stored.readline(_LONG))
-    delimiter = max(",\t;", key=said.count)
-    names = tuple(name.strip() for name in _cells(said, delimiter))
+        begin, first = stored.tell(), _text(stored.readline(LONGEST))
+    mark = delimiter(said)
+    names = tuple(cells(said, mark))
     if len(names) < 2:
         return None
-    return Header(file, names, delimiter, first, begin, lines, tuple(comments))
+    return Header(file, names, mark, first, begin, lines, tuple(comments))
 
 
 @dataclass(frozen=True)
@@ -212,10 +209,7 @@ def table(above: Header, body: bytes | None = None) -> Table:
     import pandas as pd
 
     file, names, size = above.file, above.names, len(above.names)
-    if len(set(names)) < size:
-        for name, times in Counter(names).items():
-            if name and times > 1:
-                raise DataError(f"{file}: two columns are named '{name}'; rename one")
+    unique(names, file, blanks=False)
     if body is None:
         with file.open("rb") as stored:
             stored.seek(above.begin)
@@ -223,9 +217,8 @@ def table(above: Header, body: bytes | None = None) -> Table:
     body = body.rstrip(b"\r\n")
     quote = "'" if _QUOTED.search(above.first) else '"'
     rows = body.count(b"\n") + 1 if body else 0
-    # A row with more cells than the first one is refused by the parser itself.
-    is_plain = body.count(above.delimiter.encode()) == rows * (size - 1)
-    is_plain &= b"\r" not in body or body.count(b"\r") == body.count(b"\r\n")
+    is_plain = body.partition(b"\n")[0].count(above.delimiter.encode()) == size - 1
+    is_plain &= are_even(body, above.delimiter, quote)
     try:
         lines = None if is_plain else _checked(body, above, quote)
         frame = _parsed(body, above, quote) if body.strip() else pd.DataFrame(np.zeros((0, size)))
@@ -249,9 +242,10 @@ def _parsed(body: bytes, above: Header, quote: str) -> Any:
 
     read = partial(
         pd.read_csv, sep=above.delimiter, header=None, skipinitialspace=True, low_memory=False,
-        quotechar=quote, na_values=list(_MISSING), encoding="utf-8", encoding_errors="replace",
+        quotechar=quote, na_values=list(MISSING), keep_default_na=False, encoding="utf-8",
+        encoding_errors="replace",
     )  # fmt: skip
-    if all(map(_is_number, _cells(above.first, above.delimiter))):
+    if all(map(may_be_number, cells(above.first, above.delimiter))):
         try:
             return read(io.BytesIO(body), dtype=np.float64)
         except ValueError:  # there is text further down
@@ -271,20 +265,6 @@ def _checked(body: bytes, above: Header, quote: str) -> NDArray[np.int64]:
         if len(row) != len(above.names):
             raise DataError(f"{above.file}, row {lines[-1]}: {len(row)} cells for {len(above.names)} columns")
     return np.array(lines, np.int64)
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        return not cell or cell in _MISSING or float(cell) is not None
-    except ValueError:
-        return False
-
-
-def _cells(line: str, delimiter: str) -> list[str]:
-    try:
-        return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
-    except csv.Error:
-        return []
 
 
 def _text(line: bytes) -> str:

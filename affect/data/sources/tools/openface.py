@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from affect.data.sources.columns import CONFIDENCE, CONFIDENT, SUCCESS, part
+from affect.data.sources.columns import CONFIDENCE, CONFIDENT, SUCCESS, UNSURE, part
 from affect.data.sources.features import Features
 from affect.data.sources.tools import faces
 from affect.data.sources.tools.clock import clock
@@ -17,7 +17,7 @@ from affect.data.sources.tools.measured import measured
 _OWN = re.compile(r"AU\d\d_[rc]|pose_[TR][xyz]|gaze_(\d_[xyz]|angle_[xy])|eye_lmk_[xX]_0")
 _SHARED = re.compile(r"p_scale|[xX]_0")
 _FRAME, _FACE, _PICTURED_FACE = "frame", "face_id", "face"
-_UNSEEN = f"steps without a face (success 0 or confidence below {CONFIDENT})"
+_UNSEEN = f"steps without a face ({UNSURE})"
 _OTHERS = "rows of other faces than the one that is seen most often"
 _PICTURED = "rows of other faces than the one that is most certain"
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from affect.data.sources.cells import encoding
 from affect.data.sources.features import Transcript
 from affect.data.sources.transcripts import delimited, subtitles, textgrid, whisper
 from affect.errors import DataError
@@ -17,8 +18,6 @@ _MOST = 32_000_000
 
 _SAID = 6
 """So many different notes are told; tiers may be named after each speaker."""
-
-_WIDE = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read(file: Path) -> Transcript | None:
@@ -111,15 +110,12 @@ def _reader(start: str) -> Callable[[str, Path], Transcript | None] | None:
 
 def _start(raw: bytes) -> str:
     """The beginning in whatever encoding, as far as it is read to tell what it is."""
-    if raw[:2] in _WIDE:
-        return _lines(raw.decode("utf-16", errors="ignore").replace("\0", ""))
-    return _lines(raw.decode("utf-8-sig", errors="ignore").replace("\0", ""))
+    return _lines(raw.decode(encoding(raw), errors="ignore").replace("\0", ""))
 
 
 def _text(raw: bytes, file: Path) -> str:
-    encoding = "utf-16" if raw[:2] in _WIDE else "utf-8-sig"
     try:
-        text = raw.decode(encoding)
+        text = raw.decode(encoding(raw))
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:

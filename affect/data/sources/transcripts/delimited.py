@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from affect.data.sources.cells import delimiter, is_number
 from affect.data.sources.features import Transcript
-from affect.data.sources.samples import is_number
 from affect.data.sources.transcripts.pieces import (
     SLOW,
     Piece,
@@ -131,9 +131,9 @@ def _second(time: float | None) -> float | None:
 
 
 def _header(line: str) -> _Header | None:
-    delimiter = max(",\t;", key=line.count)
+    mark = delimiter(line)
     try:
-        names = tuple(name.strip().lower() for name in next(csv.reader([line], delimiter=delimiter), []))
+        names = tuple(name.strip().lower() for name in next(csv.reader([line], delimiter=mark), []))
     except csv.Error:
         return None
     found = [
@@ -144,7 +144,7 @@ def _header(line: str) -> _Header | None:
     last = length if end is None else end
     if text is None or start is None or last is None or _OF_SAMPLES & set(names):
         return None
-    return _Header(delimiter, names, text, start, last, end is None, tier)
+    return _Header(mark, names, text, start, last, end is None, tier)
 
 
 def _rows(text: str, header: _Header) -> Reader:

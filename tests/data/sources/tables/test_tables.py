@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import affect
-from affect.data.sources import frames, tables
+from affect.data.sources import tables
+from affect.data.sources.tables import frames
 from affect.data.targets import Binary, MultiClass, Regression
 from affect.errors import DataError
 
@@ -131,8 +132,9 @@ def test_what_is_no_label_is_left_out_and_said(write):
     assert list(corpus.targets) == ["class"]
     assert len(corpus.targets["class"].classes) == 21
     assert corpus.main == "class"
-    assert corpus.notes == tuple(
-        f"Column '{name}' is no label and is left out." for name in ("", "file", "empty")
+    assert corpus.notes == (
+        "Columns '' and 'file' are no labels and are left out; `columns` keeps any by name.",
+        "Column 'empty' is no label and is left out.",
     )
 
 
@@ -145,7 +147,7 @@ def test_classes_are_believed_if_few_or_if_they_recur(write):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("name,a.x\nb,1\n", f"FILE: no column `id`; expected {RULE}"),
+        ("name,a.x\nb,1\n", f"FILE: no column `id`; expected {RULE}; got name, a.x; call 'name' id"),
         ("id,label\nb,1\n", f"FILE: no features and no text; expected {RULE}"),
         ("id,a.x\n", "FILE: the table has no rows"),
         ("id,a.x\nb,1\n,2\n", "FILE, row 3: the id is empty"),
@@ -176,7 +178,14 @@ def test_numbers_beyond_what_floats_hold_do_not_stop_the_reading(write):
 
 
 def test_what_is_recognised(write, tmp_path):
-    for content in ("id,label\na,1\n", "f.a,f.b\n1,2\n", "label\ttext\n1\tso\n", WIDE, LONG):
+    for content in (
+        "id,label\na,1\n",
+        "f.a,f.b\n1,2\n",
+        "label\ttext\n1\tso\n",
+        WIDE,
+        LONG,
+        WIDE.encode("utf-16"),
+    ):
         assert tables.recognises(write(content))
     for content in ("", "id", "id\na\n", "id,label\n", "id,label\na\n", "import os, sys\na, b = 1, 2\n", '{"id": 1, "b": 2}\n{"id": 2, "b": 3}\n',
                     "1.5,2.5\n1,2\n", "id,label\na\0,1\n", "(dp0\nS'train'\np1\n", b"\xff\xfe" * 50, b"PAR", b"\x80\x04]."):  # fmt: skip
@@ -202,7 +211,7 @@ def test_damage_never_ends_without_a_message(write, damaged, whole):
 
 
 def parquet(path, content=WIDE, **columns):
-    frame = frames.frame(path, ("id", "split", "speaker", "text"))
+    frame = frames.table(path, ("id", "split", "speaker", "text")).frame
     pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
     for name, values in columns.items():
         frame[name] = values

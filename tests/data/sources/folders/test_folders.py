@@ -1,7 +1,11 @@
 import os
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.io
+import torch
 
 import affect
 from affect.data.sources import folders
@@ -109,14 +113,20 @@ def test_files_of_text(write):
         )
     )
     split = corpus["all"]
-    assert corpus.dims == {"egemaps": 2, "spans": 1, "visual": 2}
+    assert corpus.dims == {"egemaps": 2, "spans": 1, "visual": 1}
+    assert corpus.columns == {"egemaps": ("F0", "f0"), "visual": ("AU01_r",)}
     assert split.modalities["visual"].lengths.tolist() == [2, 0, 1]
-    assert split.modalities["visual"][0].tolist() == [[0, 0.5], [0, 0.25]]
+    assert split.modalities["visual"][0].tolist() == [[0.5], [0.25]]
     assert split.modalities["visual"].times.tolist() == [[0, 0], [0.04, 0.04], [0, 0]]
     assert split.modalities["egemaps"].times.tolist() == [[0.5, 0.5]]
     assert split.modalities["spans"].times is None
     assert corpus.targets == {"sentiment": Binary("sentiment")}
     assert split.targets["sentiment"].observed.tolist() == [True, False, True]
+    assert corpus.notes == (
+        "egemaps: column 'name' is no feature and is left out; `columns` keeps any by name.",
+        "spans: 1 of 2 files lack times, so no times are kept.",
+        "visual: columns 'frame' and 'face_id' are no features and are left out; `columns` keeps any by name.",
+    )
 
 
 def test_modalities_of_the_same_lengths_are_aligned(write):
@@ -158,16 +168,16 @@ def test_no_id_leads_out_of_the_folder(write, tmp_path):
         ({"label.csv": None, "a.csv": LABELS, "b.csv": LABELS}, "SET: expected one table of labels, got a.csv, b.csv; name it labels.csv"),
         ({"labels.tsv": LABELS}, "SET: expected one table of labels, got label.csv, labels.tsv; name it labels.csv"),
         ({"label.csv": None}, "SET: expected one table of labels, got none; name it labels.csv"),
-        ({"label.csv": "name,label\na,1\n"}, "SET/label.csv: no column `id`; expected a column `id` (or `video_id` and `clip_id`); all but split, text and group is a label"),
-        ({"label.csv": LABELS + LABELS.splitlines()[1]}, "SET/label.csv, sample v$_$0001: 2 rows; keep one"),
+        ({"label.csv": "name,label\na,1\n"}, "SET/label.csv: no column `id`; expected a column `id` (or `video_id` and `clip_id`); all but split, text and group is a label; got name, label; call 'name' id"),
+        ({"label.csv": LABELS + LABELS.splitlines()[1]}, "SET/label.csv: 1 ids occur more than once: 'v$_$0001'; 'v$_$0001' in train (2); make them unique, or choose duplicates: number, or first"),
         ({"label.csv": "id,label\na,1\n"}, "SET/audio: none of its 4 files is named after an id, such as 'a'"),
         ({"acoustic/v$_$0001.npy": np.ones(3)}, "SET: two folders hold acoustic, one is 'audio'; keep one of them"),
         ({"audio/v$_$0001.csv": "x\n1\n"}, "SET/audio: both v$_$0001.csv and v$_$0001.npy; keep one of them"),
         ({"audio/w$_$0001.npy": np.ones((2, 9))}, "SET/audio: sample v$_$0001 has 4 features and sample w$_$0001 9; a modality has one size"),
-        ({"audio/w$_$0001.npy": np.ones((2, 2, 4))}, "SET/audio/w$_$0001.npy: expected numbers of shape (steps, feature) or (feature,), got float64 of shape (2, 2, 4)"),
-        ({"audio/w$_$0001.npy": np.ones((2, 4)) * 1j}, "SET/audio/w$_$0001.npy: expected numbers of shape (steps, feature) or (feature,), got complex128 of shape (2, 4)"),
-        ({"audio/w$_$0001.npy": np.array([None])}, "SET/audio/w$_$0001.npy: not a whole .npy file of numbers (Array can't be memory-mapped: Python objects in dtype.)"),
-        ({"audio/w$_$0001.npy": np.ones((2, 0))}, "SET/audio/w$_$0001.npy: expected numbers of shape (steps, feature) or (feature,), got float64 of shape (2, 0)"),
+        ({"audio/w$_$0001.npy": np.ones((2, 2, 4))}, "SET/audio/w$_$0001.npy: expected numbers of shape (steps, feature) or (feature,), got (2, 2, 4)"),
+        ({"audio/w$_$0001.npy": np.ones((2, 4)) * 1j}, "SET/audio/w$_$0001.npy must hold numbers or text, got complex128"),
+        ({"audio/w$_$0001.npy": np.array([None])}, "SET/audio/w$_$0001.npy is an array of objects, which numpy keeps as a pickle, and none is run; save numbers with their lengths, or a file for each sample"),
+        ({"audio/w$_$0001.npy": np.ones((2, 0))}, "SET/audio/w$_$0001.npy: expected numbers of shape (steps, feature) or (feature,), got (2, 0)"),
         ({"ecg/v$_$0001.csv": "1,2\n3,4\n"}, "SET/ecg/v$_$0001.csv: expected a header that names features, got 1, 2"),
         ({"ecg/v$_$0001.csv": "frame,time\n3,4\n"}, "SET/ecg/v$_$0001.csv: expected a header that names features, got frame, time"),
         ({"ecg/v$_$0001.csv": "x,y\n3,so\n"}, "SET/ecg/v$_$0001.csv: column 'y' must hold numbers, got 'so'"),
@@ -193,7 +203,9 @@ def test_an_array_that_claims_more_than_there_is_takes_no_memory(write, files):
             file, {"descr": "<f8", "fortran_order": False, "shape": (10**11, 4)}
         )
         file.write(bytes(64))
-    assert "not a whole .npy file of numbers (mmap length is greater than file size)" in refusal(folder)
+    assert refusal(folder) == (
+        "SET/audio/x$_$1.npy claims 3,200,000,000,000 bytes for float64 of shape (100000000000, 4), and has 64"
+    )
 
 
 def test_an_array_of_no_steps_is_a_sample_without(write, files):
@@ -212,13 +224,61 @@ def test_what_is_recognised(write, files, tmp_path):
         assert not folders.recognises(path)
 
 
-@pytest.mark.parametrize("name", ["labels.csv", "text/a.npy", "visual/a.csv"])
+def test_files_of_one_modality_may_be_of_many_kinds(write):
+    pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
+    steps = {one: RNG.normal(size=(3, 2)).astype(np.float32) for one in "abcdefghi"}
+    rows = {one: "".join(f"{x},{y}\n" for x, y in own) for one, own in steps.items()}
+    folder = write(
+        {
+            "labels.csv": "id,label\n" + "".join(f"{one},1.5\n" for one in steps),
+            "face/a.npy": steps["a"],
+            "face/d.csv": "x,z\n" + rows["d"],
+            "face/e.tsv": ("x,z\n" + rows["e"]).replace(",", "\t"),
+            "face/f.txt": ("x;z\n" + rows["f"].replace(",", ";").replace(".", ",")).encode("utf-16"),
+            "face/g.arff": f"@relation r\n@attribute x numeric\n@attribute z numeric\n@data\n{rows['g']}",
+            "face/.h.csv": "of another system",
+        }
+    )
+    np.savez(folder / "face" / "b.npz", values=steps["b"])
+    torch.save(torch.from_numpy(steps["c"]), folder / "face" / "c.pt")
+    scipy.io.savemat(folder / "face" / "h.mat", {"features": steps["h"].astype(float)})
+    pd.DataFrame(steps["i"], columns=["x", "z"]).to_parquet(folder / "face" / "i.parquet")
+    corpus = affect.load(folder)
+    for i, one in enumerate(steps):
+        np.testing.assert_allclose(corpus["all"].modalities["face"][i], steps[one], rtol=1e-6)
+    assert corpus.columns == {}
+    assert corpus.notes == (
+        "face: in 9 files there are 1 files with decimal commas, of which 1,5 is read as 1.5.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("suffix", "message"),
+    [
+        ("mat", "SET/face/a.mat: not a whole MATLAB file"),
+        ("arff", "SET/face/a.arff: not a whole ARFF file"),
+        ("pt", "SET/face/a.pt: neither an .npy, nor an .npz, nor a .pt file"),
+    ],
+)
+def test_a_suffix_promises_what_is_in_the_file(write, suffix, message):
+    assert refusal(write({"labels.csv": "id,label\na,1\n", f"face/a.{suffix}": "so"})) == message
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "text/a.npy", "visual/a.csv", "audio/a.txt"])
 def test_damage_never_ends_without_a_message(write, damaged, name):
+    files = {
+        "text": np.ones((30, 20)),
+        "visual": "frame,x,y\n1,0.5,2\n2,0.25,3\n",
+        "audio": "time;x;y\n1;0,5;2\n2;0,25;3\n".encode("utf-16"),
+    }
     folder = write(
         {
             "labels.csv": "id,split,label,kind\na,train,1.5,k\nb,test,2,l\n",
-            **{f"text/{one}.npy": RNG.normal(size=(30, 20)) for one in "ab"},
-            **{f"visual/{one}.csv": "frame,x,y\n1,0.5,2\n2,0.25,3\n" for one in "ab"},
+            **{
+                f"{place.parent.name}/{one}{place.suffix}": files[place.parent.name]
+                for place in [Path("visual/a.csv" if name == "labels.csv" else name)]
+                for one in "ab"
+            },
         }
     )
     whole, read = (folder / name).read_bytes(), 0
@@ -230,4 +290,4 @@ def test_damage_never_ends_without_a_message(write, damaged, name):
             read += 1
         except DataError:
             continue
-    assert 33 < read < 466
+    assert 15 < read < 485

@@ -1,0 +1,1 @@
+"""Arrays, tensors, lists and frames, as people hold them in memory -> a corpus."""

@@ -1,0 +1,105 @@
+"""Columns that have names: which are features, and what the others say of the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affect.data.making.arraylike import array, seconds
+from affect.errors import DataError, did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Features, and what is known of their steps.
+
+    Args:
+        values: the features; the axes before the last are those of the steps.
+        times: start and end of each step.
+        mask: which steps are there; None where nobody says.
+        columns: the names of the features.
+        left: columns that are none and were left out.
+        failed: steps that the tool says it did not measure.
+    Shapes:
+        values: (.., feature)
+        times: (.., 2)
+        mask: (..)
+    """
+
+    values: NDArray[Any]
+    times: NDArray[np.float64] | None = None
+    mask: NDArray[np.bool_] | None = None
+    columns: tuple[str, ...] | None = None
+    left: tuple[str, ...] = ()
+    failed: int = 0
+
+
+def framed(
+    frame: pd.DataFrame, where: str, chosen: tuple[str, ...] | None, targets: Collection[str]
+) -> Measured:
+    """The features of a frame, a row for each step; arguments and refusals as in `parted`.
+
+    Example:
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"timestamp": [0.0, 0.1], "success": [1, 0], "AU01_r": [0.5, 0.0]})
+        >>> found = framed(frame, "doc", None, ())
+        >>> found.columns, found.times[:, 0].tolist(), found.mask.tolist(), found.left
+        (('AU01_r',), [0.0, 0.1], [True, False], ('success',))
+    """
+    names = [str(name) for name in frame.columns]
+
+    def column(name: str) -> NDArray[Any]:
+        if names.count(name) > 1:
+            raise DataError(f"{where}: two columns are named '{name}'; rename one")
+        return array(frame.iloc[:, names.index(name)], f"{where}: column '{name}'")
+
+    return parted(names, column, where, chosen, targets)
+
+
+def parted(
+    names: Iterable[str],
+    column: Callable[[str], NDArray[Any]],
+    where: str,
+    chosen: tuple[str, ...] | None,
+    targets: Collection[str],
+    keep: Collection[str] = (),
+) -> Measured:
+    """The features among columns that have names; `affect.data.sources.columns` has the rule.
+
+    Args:
+        names: of all columns.
+        column: gives the values of one, of any shape.
+        where: begins messages.
+        chosen: the features, in this order; None: all that the rule takes for some.
+        targets: names of targets; a column of that name is a label.
+        keep: columns that are features whatever they are called.
+    Raises:
+        DataError: there are no features, one that is wanted is not there, or one holds text.
+    """
+    from affect.data.sources.columns import failed, part
+
+    every = list(names)
+    for name in chosen or ():
+        if name not in every:
+            raise DataError(f"{where}: no column '{name}'; {did_you_mean(name, every)}")
+    found = part(every, keep if chosen is None else chosen, targets)
+    features = found.features if chosen is None else chosen
+    if not features:
+        raise DataError(f"{where}: no features among its columns {', '.join(every)[:100]}")
+    values = np.stack([column(name) for name in features], -1)
+    times = None
+    if found.times is not None:
+        times = seconds(
+            np.stack([column(name) for name in found.times], -1), values.shape[:-1], f"{where}: times"
+        )
+    none, _ = failed(found, column) or (np.zeros(0, dtype=bool), "")
+    count = int(none.sum())
+    left = found.left if chosen is None else ()
+    return Measured(values, times, ~none if count else None, tuple(features), left, count)

@@ -1,0 +1,177 @@
+"""Samples one at a time: what a loop over recordings makes, and what a corpus gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affect.data.corpus import Corpus, Split
+from affect.data.making.arraylike import array, seconds, truths
+from affect.data.ragged import Ragged, Words
+from affect.data.targets import MultiClass, Target
+from affect.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """One sample's steps of one modality.
+
+    Args:
+        values: an array, a tensor or lists; one axis is one step.
+        times: start and end of each step in seconds, or instants; NaN where they are not known.
+        observed: at which steps anything was observed; where None, a step of NaN, or of zeros where there are
+            several features, is one at which nothing was.
+    Shapes:
+        values: (steps, feature) or (feature,)
+        times: (steps, 2) or (steps,)
+        observed: (steps,)
+    Raises:
+        DataError: they do not fit together.
+    Example:
+        >>> Steps([[1.0], [2.0]], times=[0.0, 0.5]).times.tolist()
+        [[0.0, 0.0], [0.5, 0.5]]
+    """
+
+    values: NDArray[Any]
+    times: NDArray[np.float64] | None = None
+    observed: NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        values = array(self.values, "Steps: values")
+        if values.ndim == 1:
+            values = values[None] if values.size else values[:, None]
+        if values.ndim != 2:
+            raise DataError(f"Steps: values must have shape (steps, feature), got {values.shape}")
+        object.__setattr__(self, "values", values)
+        if self.times is not None:
+            object.__setattr__(self, "times", seconds(self.times, (len(values),), "Steps: times"))
+        if self.observed is not None:
+            object.__setattr__(self, "observed", truths(self.observed, (len(values),), "Steps: observed"))
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One sample, for `Corpus.from_samples`.
+
+    Args:
+        id: its name, which no other sample has.
+        modalities: `Steps`, or what they are made from, or a pandas frame of a row for each step; a modality
+            that is None, or not there, is one that the sample lacks.
+        targets: its labels: a number, the name of a class, 0 or 1 for each of several classes, or a row of
+            any of them for each step; None or NaN is a label not given, as is one that is not there.
+        words: what is said, as a list or as a text that is split at blanks; None where it is not known.
+        word_times: start and end of each word in seconds, (words, 2).
+        group: what must not be on two sides of a split (speaker, video).
+        split: `train`, `valid` or `test`.
+    Example:
+        >>> sample = affect.Sample("a", {"ecg": np.ones((3, 2))}, {"stress": 1.5}, words="so good")
+        >>> corpus = affect.Corpus.from_samples([sample], name="one")
+        >>> corpus.dims, corpus.targets
+        ({'ecg': 2}, {'stress': Regression(name='stress', per_step=False, low=None, high=None)})
+    """
+
+    id: str
+    modalities: Mapping[str, Any] = field(default_factory=dict)
+    targets: Mapping[str, Any] = field(default_factory=dict)
+    words: str | Iterable[str] | None = None
+    word_times: Any = None
+    group: str | None = None
+    split: str = "all"
+
+
+def from_samples(samples: Iterable[Sample], name: str, targets: Any, **about: Any) -> Corpus:
+    """The corpus of samples that come one at a time; `Corpus.from_samples` says what the arguments are."""
+    from affect.data.making.arrays import Part, corpus_of, kinds
+
+    gathered: dict[str, list[Sample]] = {}
+    for i, sample in enumerate(samples):
+        if not isinstance(sample, Sample):
+            raise DataError(f"{name}: sample {i}: expected affect.Sample, got {type(sample).__name__}")
+        gathered.setdefault(str(sample.split), []).append(sample)
+    every = [sample for own in gathered.values() for sample in own]
+    modalities = dict.fromkeys(m for sample in every for m in sample.modalities)
+    labels = dict.fromkeys(t for sample in every for t in sample.targets)
+    asked = dict.fromkeys(labels, None) if targets is None else kinds(targets, name)
+    for sample in every:
+        foreign = next((t for t in sample.targets if t not in asked), None)
+        if foreign is not None:
+            raise DataError(
+                f"{name}, sample {sample.id}: expected targets {sorted(asked)}, got '{foreign}'; name it too"
+            )
+    parts = {
+        split: Part(
+            ids=[sample.id for sample in own],
+            groups=_groups(own),
+            words=_each(own, "words"),
+            word_times=_each(own, "word_times"),
+            modalities={m: [sample.modalities.get(m) for sample in own] for m in modalities},
+            labels={t: [sample.targets.get(t) for sample in own] for t in labels},
+        )
+        for split, own in gathered.items()
+    }
+    return corpus_of(parts, name, name, asked, **about)
+
+
+def samples_of(corpus: Corpus) -> Iterator[Sample]:
+    """The samples of a corpus, split by split: `Corpus.from_samples` makes the same corpus of them."""
+    for split_name, split in corpus.splits.items():
+        for i, one in enumerate(split.ids):
+            words, word_times = None, None
+            if split.words is not None:
+                words, word_times = split.words[i], _times(split.words, i)
+            yield Sample(
+                id=one,
+                modalities={m: _steps(rows, i) for m, rows in split.modalities.items()},
+                targets={t: _label(split, i, target) for t, target in corpus.targets.items()},
+                words=words,
+                word_times=word_times,
+                group=None if split.groups is None else split.groups[i],
+                split=split_name,
+            )
+
+
+def _steps(rows: Ragged, i: int) -> Steps:
+    place = slice(rows.starts[i], rows.starts[i] + rows.lengths[i])
+    return Steps(rows.values[place], _times(rows, i), rows.observed[place])
+
+
+def _times(rows: Ragged | Words, i: int) -> NDArray[np.float64] | None:
+    """The times of a row; None where none is known."""
+    if rows.times is None:
+        return None
+    times = rows.times[rows.starts[i] : rows.starts[i] + rows.lengths[i]]
+    return None if len(times) and np.isnan(times).all() else times
+
+
+def _label(split: Split, i: int, target: Target) -> Any:
+    """What a sample is labelled with: numbers, names of classes, or a list of them for its steps."""
+    rows = split.targets[target.name]
+    steps = range(rows.starts[i], rows.starts[i] + rows.lengths[i])
+    found: list[Any] = []
+    for step in steps:
+        values = rows.values[step]
+        if not rows.observed[step]:
+            found.append(None if target.size == 1 else np.full(target.size, np.nan))
+        elif isinstance(target, MultiClass) and target.classes:
+            found.append(target.classes[int(values[0])])
+        else:
+            found.append(float(values[0]) if target.size == 1 else values)
+    if target.per_step:
+        return found
+    return found[0] if found else None
+
+
+def _groups(own: list[Sample]) -> list[str] | None:
+    """The group of each sample; one without is its own."""
+    if all(sample.group is None for sample in own):
+        return None
+    return [sample.id if sample.group is None else sample.group for sample in own]
+
+
+def _each(own: list[Sample], name: str) -> list[Any] | None:
+    found = [getattr(sample, name) for sample in own]
+    return None if all(one is None for one in found) else found

@@ -1,0 +1,65 @@
+"""What stands beside the steps of rows: one array for each row, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affect.errors import DataError
+
+
+def joined(times: Iterable[NDArray[np.float64] | None], counts: Iterable[int]) -> NDArray[np.float64] | None:
+    """The times of all steps, NaN where a part has steps and no times; None where no part has any.
+
+    Shapes:
+        times: (steps, 2) each -> (all steps, 2)
+    Example:
+        >>> joined([np.zeros((1, 2)), None], [1, 1]).tolist(), joined([None, None], [1, 1])
+        ([[0.0, 0.0], [nan, nan]], None)
+    """
+    both = list(zip(times, counts, strict=True))
+    some = any(count for _, count in both)
+    if not any(own is not None and (count or not some) for own, count in both):
+        return None
+    return np.concatenate([np.full((n, 2), np.nan) if own is None else np.asarray(own) for own, n in both])
+
+
+def differing(lengths: Iterable[NDArray[np.integer[Any]]]) -> NDArray[np.bool_]:
+    """(samples,): which have modalities of different lengths, where one that lacks counts for nothing.
+
+    Args:
+        lengths: (samples,) of each modality.
+    Example:
+        >>> differing([np.array([2, 2, 0]), np.array([2, 3, 1])]).tolist(), differing([]).tolist()
+        ([False, True, False], [])
+    """
+    stacked = np.array(list(lengths))
+    if not len(stacked):
+        return np.zeros(0, dtype=bool)
+    found: NDArray[np.bool_] = ((stacked != stacked.max(0)) & (stacked > 0)).any(0)
+    return found
+
+
+def checked(
+    given: Iterable[NDArray[Any] | None], counts: list[int], tail: tuple[int, ...], name: str
+) -> list[NDArray[Any] | None]:
+    """One array for each row, or none, once each has as many entries as the row has steps.
+
+    Args:
+        given: by row.
+        counts: steps of each row.
+        tail: the axes behind that of the steps.
+        name: begins messages.
+    Raises:
+        DataError: there are more or fewer than there are rows, or one has another shape.
+    """
+    found = list(given)
+    if len(found) != len(counts):
+        raise DataError(f"{name}: expected one for each of {len(counts)} rows, got {len(found)}")
+    for i, (own, count) in enumerate(zip(found, counts, strict=True)):
+        if own is not None and np.shape(own) != (count, *tail):
+            raise DataError(f"{name} of row {i} must have shape {(count, *tail)}, got {np.shape(own)}")
+    return found
