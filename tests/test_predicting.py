@@ -114,7 +114,7 @@ def test_a_corpus_without_labels_is_not_trained_on(tmp_path):
 
 
 def test_a_configuration_says_how_its_corpus_is_read(tmp_path, capsys):
-    rows = [f"s{i},{i % 3},{'train valid test'.split()[i % 7 % 3]},{i * 0.1},{i % 5}" for i in range(42)]
+    rows = [f"s{i},{i % 3},{['train', 'valid', 'test'][i % 7 % 3]},{i * 0.1},{i % 5}" for i in range(42)]
     (tmp_path / "t.csv").write_text("\n".join(["id,emotion,split,ecg.hr,ecg.confidence", *rows]))
     content = {
         "corpus": "t.csv", "targets": {"emotion": {"kind": "multiclass"}}, "columns": ["confidence"],
