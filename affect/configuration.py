@@ -192,7 +192,7 @@ class Configuration:
         return {name: getattr(self, name) for name in READING}
 
 
-READING = tuple(entry.name for entry in fields(Options))
+READING = tuple(inspect.signature(Options.of).parameters)
 """The keys of a configuration that say how the corpus is to be read."""
 
 

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class AffectError(Exception):
-    """Every error that affect raises on purpose."""
+    r"""Every error that affect raises on purpose; what it says is one line, whatever a file put into it.
+
+    Args:
+        message: control characters, and those that turn the direction of text, are shown escaped.
+    Example:
+        >>> str(AffectError("sample a\nb"))
+        'sample a\\nb'
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(_CONTROL.sub(lambda found: ascii(found[0])[1:-1], str(message)))
 
 
 class ShapeError(AffectError, ValueError):

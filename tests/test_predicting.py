@@ -42,12 +42,13 @@ def test_the_native_file_keeps_names_and_provenance(tmp_path):
     assert again.select(["text"]).columns == again.select(["text"]).provenance == {}
 
 
-def test_a_corpus_without_labels_is_predicted(run, tmp_path):
+def test_a_corpus_without_labels_is_predicted(run, tmp_path, caplog):
     corpus = a_corpus()
     bare = {name: replace(split, targets={}) for name, split in corpus.splits.items()}
     save(replace(corpus, splits=bare, targets={}, main="", ceiling={}), path := tmp_path / "bare.safetensors")
     kept = pd.read_csv(run / "predictions.csv").query("split == 'test'")["prediction"]
     assert predict(run, path)["prediction"].to_numpy() == pytest.approx(kept.to_numpy(), abs=1e-5)
+    assert caplog.messages == [f"{path}: it has no labels, so there are predictions alone"]
 
 
 def test_a_modality_that_is_not_there_is_absent_and_said(run, tmp_path, caplog):
@@ -145,3 +146,29 @@ def test_the_command_line_says_how_a_corpus_is_read(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["convert", str(tmp_path / "t.csv"), str(out), "--target", "emotion"])
     assert "expected NAME:KIND such as emotion:multiclass, got 'emotion'" in capsys.readouterr().err
+
+
+def test_what_a_run_was_told_of_its_corpus_does_not_bind_another(tmp_path, caplog):
+    head = "id,y,split,wav2vec2.0.a,wav2vec2.0.b,ecg.confidence,ecg.hr"
+    rows = [
+        f"s{i},{i % 5},{['train', 'valid', 'test'][i % 3]},{i},{i % 4},{i % 7},{i % 5}" for i in range(42)
+    ]
+    (tmp_path / "t.csv").write_text("\n".join([head, *rows]))
+    content = {
+        "corpus": "t.csv", "columns": ["confidence"], "prefixes": ["wav2vec2.0"], "duplicates": "number",
+        "training": {"epochs": 1}, "model": {"width": 4},
+    }  # fmt: skip
+    (tmp_path / "a.yaml").write_text(yaml.safe_dump(content))
+    main(["train", str(tmp_path / "a.yaml"), "--out", str(tmp_path / "runs")])
+    (folder,) = (tmp_path / "runs").glob("*/seed0-fold0")
+    (tmp_path / "ecg.csv").write_text("id,ecg.confidence,ecg.hr\na,1,2\nb,2,3\n")
+    assert predict(folder, tmp_path / "ecg.csv")["id"].tolist() == ["a", "b"]
+    (tmp_path / "wav.csv").write_text("id,wav2vec2.0.a,wav2vec2.0.b\na,1,2\n")
+    assert len(predict(folder, tmp_path / "wav.csv")) == 1
+    said = [message.rpartition(": ")[2] for message in caplog.messages]
+    assert [one for one in said if "labels" not in one] == [
+        "it has no wav2vec2.0, which is absent from every sample of the predictions",
+        "it has no ecg, which is absent from every sample of the predictions",
+    ]
+    with pytest.raises(ConfigError, match="columns: no column 'confidenc'"):
+        predict(folder, tmp_path / "ecg.csv", columns=["confidenc"])

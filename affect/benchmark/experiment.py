@@ -9,6 +9,7 @@ from typing import Any
 
 from affect import metrics
 from affect.configuration import READING, check_keys, merged, parse, read, resolve
+from affect.data.sources.options import NOTHING, Options
 from affect.errors import ConfigError, did_you_mean
 from affect.robustness.protocols import protocol
 from affect.runs import Job, corpus_path, digest
@@ -151,7 +152,11 @@ def _content(experiment: Experiment, own: Mapping[str, Any], target: str | None)
         **({"teacher": teacher} if teacher else {}),
         "folds": experiment.folds,
         "valid_share": experiment.valid_share,
-        **{name: value for name in READING if (value := getattr(experiment, name)) not in ([], {}, "refuse")},
+        **{
+            name: value
+            for name in READING
+            if Options.of(**{name: (value := getattr(experiment, name))}) != NOTHING
+        },
     }
 
 

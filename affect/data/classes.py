@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from affect.data.corpus import Corpus
 from affect.data.ragged import Ragged
-from affect.data.targets import Binary, MultiClass, Regression, Target
+from affect.data.targets import Binary, MultiClass, MultiLabel, Regression, Target
 from affect.errors import ConfigError, DataError, did_you_mean
 
 _KINDS: dict[str, tuple[type[Target], frozenset[str]]] = {
     "regression": (Regression, frozenset(("low", "high"))),
     "binary": (Binary, frozenset(("classes",))),
     "multiclass": (MultiClass, frozenset(("classes",))),
+    "multilabel": (MultiLabel, frozenset(("classes",))),
 }
 
 
@@ -60,8 +61,13 @@ def _with_kind(corpus: Corpus, name: str, wanted: dict[str, Any]) -> Corpus:
         if key not in known:
             raise ConfigError(f"{where}: {kind} has no '{key}'; {did_you_mean(key, known)}")
     target = corpus.targets[name]
-    if target.size != 1:
-        raise DataError(f"{where}: a {type(target).__name__} of {target.size} labels cannot be {kind}")
+    if isinstance(target, MultiLabel) and cls is MultiLabel:
+        if tuple(wanted.get("classes") or target.classes) == target.classes:
+            return corpus
+        raise DataError(f"{where}: its labels are named {', '.join(target.classes)} already")
+    if target.size != 1 or cls is MultiLabel:
+        count = f" of {target.size} labels" if target.size > 1 else ""
+        raise DataError(f"{where}: a {type(target).__name__}{count} cannot be {kind}")
     if isinstance(target, cls) and not wanted:
         return corpus
     if cls is Regression:
@@ -70,8 +76,6 @@ def _with_kind(corpus: Corpus, name: str, wanted: dict[str, Any]) -> Corpus:
         return _replaced(corpus, Regression(name, target.per_step, **wanted), None)
     classes = wanted.get("classes")
     if isinstance(target, MultiClass):
-        if cls is Binary and len(target.classes) == 2:
-            return _replaced(corpus, Binary(name, target.per_step), None)
         order = target.classes if classes is None else tuple(map(str, classes))
         if sorted(order) != sorted(target.classes):
             raise DataError(
@@ -91,6 +95,8 @@ def _with_kind(corpus: Corpus, name: str, wanted: dict[str, Any]) -> Corpus:
 def _classes(where: str, target: Target, found: tuple[str, ...], cls: type[Target], classes: Any) -> Target:
     """The target, once its classes are as many as there are names for."""
     if cls is Binary:
+        if classes is not None:
+            raise ConfigError(f"{where}: numbers have no names of classes; the greater is yes")
         if len(found) > 2:
             raise DataError(f"{where}: a binary target has two classes, got {len(found)}: {', '.join(found)}")
         return Binary(target.name, target.per_step)

@@ -141,8 +141,11 @@ class Corpus:
         DataError: the splits do not fit together or cannot be trained on.
     Example:
         >>> corpus = affect.load("synthetic:interaction")
-        >>> sorted(corpus.splits), corpus.dims
-        (['test', 'train', 'valid'], {'acoustic': 5, 'text': 8, 'visual': 6})
+        >>> corpus
+        Corpus(synthetic:interaction, unaligned: train 600, valid 200, test 400; acoustic 5, text 8, visual 6;
+        sentiment (Regression); 0 notes)
+        >>> corpus.dims
+        {'acoustic': 5, 'text': 8, 'visual': 6}
     """
 
     name: str
@@ -274,6 +277,15 @@ class Corpus:
         from affect.data.samples import samples_of
 
         return samples_of(self)
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name} {len(split):,}" for name, split in self.splits.items())
+        dims = ", ".join(f"{name} {dim}" for name, dim in self.dims.items()) or "no modality"
+        kinds = (
+            ", ".join(f"{name} ({type(one).__name__})" for name, one in self.targets.items()) or "no labels"
+        )
+        form = "aligned" if self.aligned else "unaligned"
+        return f"Corpus({self.name}, {form}: {sizes}; {dims}; {kinds}; {len(self.notes)} notes)"
 
     def __getitem__(self, split: str) -> Split:
         if split not in self.splits:

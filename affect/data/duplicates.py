@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -33,7 +34,6 @@ def unique(corpus: Corpus, duplicates: str = "refuse") -> Corpus:
     twice = [one for one, count in counts.items() if count > 1]
     if not twice or duplicates == "keep":
         return corpus
-    first = ", ".join(f"'{one}'" for one in twice[:_SHOWN]) + (", ..." if len(twice) > _SHOWN else "")
     if duplicates == "refuse":
         where = [
             f"{name} ({count})"
@@ -41,8 +41,8 @@ def unique(corpus: Corpus, duplicates: str = "refuse") -> Corpus:
             if (count := split.ids.count(twice[0]))
         ]
         raise DataError(
-            f"{corpus.name}: {len(twice):,} ids occur more than once: {first}; '{twice[0]}' in "
-            f"{', '.join(where)}; make them unique, or choose duplicates: number, or first"
+            f"{corpus.name}: {_recurring(twice)}; '{twice[0]}' in {', '.join(where)}; make them unique, or "
+            "choose duplicates: number, or first"
         )
     if duplicates == "first":
         met: set[str] = set()
@@ -59,26 +59,49 @@ def unique(corpus: Corpus, duplicates: str = "refuse") -> Corpus:
                 )
             splits[name] = split.take(np.array(rows))
         left = counts.total() - len(counts)
-        became = f"{left:,} samples behind the first of each are left out"
-        return _noted(replace(corpus, splits=splits), len(twice), first, became)
+        note = f"{_recurring(twice, 'such as ')}: {left:,} samples behind the first of each are left out."
+        return replace(corpus, splits=splits, notes=(*corpus.notes, note))
+    ids, notes = numbered({name: split.ids for name, split in corpus.splits.items()}, whole=False)
+    splits = {name: replace(split, ids=ids[name]) for name, split in corpus.splits.items()}
+    return replace(corpus, splits=splits, notes=(*corpus.notes, *notes))
+
+
+def numbered(
+    ids: Mapping[str, tuple[str, ...]], whole: bool = True
+) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+    """Ids that occur more than once, numbered from split to split, `video[0]`, `video[1]`; and a note on it.
+
+    Args:
+        ids: as they are, by split.
+        whole: in a split in which an id recurs, number all: ids of such files name nothing but videos.
+    Example:
+        >>> found, notes = numbered({"train": ("a", "a", "b"), "test": ("a", "c")})
+        >>> found
+        {'train': ('a[0]', 'a[1]', 'b[0]'), 'test': ('a[2]', 'c')}
+        >>> notes
+        ["1 id occurs more than once, such as 'a': they are numbered, 'a[0]' and so on."]
+    """
+    counts = Counter(one for own in ids.values() for one in own)
+    twice = [one for one, count in counts.items() if count > 1]
+    if not twice:
+        return dict(ids), []
     number, taken = Counter[str](), set(counts)
-    splits = {}
-    for name, split in corpus.splits.items():
-        ids = []
-        for one in split.ids:
-            if counts[one] > 1:
-                given = _free(one, number, taken)
-                taken.add(given)
-                one = given
-            ids.append(one)
-        splits[name] = replace(split, ids=tuple(ids))
-    became = f"they are numbered, '{twice[0]}[0]' and so on"
-    return _noted(replace(corpus, splits=splits), len(twice), first, became)
+    found: dict[str, tuple[str, ...]] = {}
+    for split, own in ids.items():
+        recurs = whole and len(set(own)) < len(own)
+        given = []
+        for one in own:
+            given.append(_free(one, number, taken) if recurs or counts[one] > 1 else one)
+            taken.add(given[-1])
+        found[split] = tuple(given)
+    return found, [f"{_recurring(twice, 'such as ')}: they are numbered, '{twice[0]}[0]' and so on."]
 
 
-def _noted(corpus: Corpus, count: int, first: str, became: str) -> Corpus:
-    note = f"{count:,} ids occur more than once, such as {first}: {became}."
-    return replace(corpus, notes=(*corpus.notes, note))
+def _recurring(twice: list[str], such: str = "") -> str:
+    """How many ids occur more than once, and the first of them."""
+    first = ", ".join(f"'{one}'" for one in twice[:_SHOWN]) + (", ..." if len(twice) > _SHOWN else "")
+    verb = "id occurs" if len(twice) == 1 else "ids occur"
+    return f"{len(twice):,} {verb} more than once{', ' if such else ': '}{such}{first}"
 
 
 def _free(one: str, number: Counter[str], taken: set[str]) -> str:

@@ -26,6 +26,14 @@ from affect.files import writing
 
 KEY = "affect"
 VERSION = 1
+_HEADER: dict[str, type] = {
+    **dict.fromkeys(("targets", "splits", "notes"), list),
+    **dict.fromkeys(("name", "citation"), str),
+    "aligned": bool,
+    "ceiling": dict,
+}
+"""What a header holds, which others may have written."""
+
 _DTYPES = {
     "F64": np.float64,
     "F32": np.float32,
@@ -58,11 +66,18 @@ def load(path: str | Path) -> Corpus:
     metadata, tensors = _map(path)
     try:
         header = json.loads(metadata[KEY])
-    except (KeyError, ValueError):
-        raise DataError(f"{path}: a safetensors file, but not a corpus written by affect") from None
+    except (KeyError, ValueError, RecursionError):
+        header = None
+    if not isinstance(header, dict):
+        raise DataError(f"{path}: a safetensors file, but not a corpus written by affect")
     if header.get("version") != VERSION:
         raise DataError(f"{path}: corpus file version {header.get('version')}, this affect reads {VERSION}")
     try:
+        for key, kind in _HEADER.items():
+            if not isinstance(header[key], kind):
+                raise DataError(f"the header's {key} must be a {kind.__name__}, got {header[key]!r:.50}")
+        for key in ("splits", "notes"):
+            _strings(header[key])
         kinds = [from_json(fields, str(path)) for fields in header["targets"]]
         return Corpus(
             name=header["name"],
@@ -80,7 +95,7 @@ def load(path: str | Path) -> Corpus:
         )
     except AffectError as error:
         raise DataError(f"{path}: {error}") from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise DataError(f"{path}: the corpus file is damaged ({type(error).__name__}: {error})") from None
 
 
@@ -248,7 +263,10 @@ def write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> Non
 
 
 def _text(array: NDArray[Any]) -> tuple[str, ...]:
-    text = json.loads(array.tobytes().decode())
-    if not isinstance(text, list) or not all(isinstance(item, str) for item in text):
+    return _strings(json.loads(array.tobytes().decode()))
+
+
+def _strings(content: object) -> tuple[str, ...]:
+    if not isinstance(content, list) or not all(isinstance(item, str) for item in content):
         raise DataError("a list of strings was expected")
-    return tuple(text)
+    return tuple(content)

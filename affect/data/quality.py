@@ -97,13 +97,12 @@ def bare(split: Split) -> list[int]:
     """
     if not split.modalities and split.words is None:
         return []
-    left = list(range(len(split)))
-    if split.words is not None:
-        left = np.flatnonzero(split.words.lengths == 0).tolist()
+    left = np.arange(len(split)) if split.words is None else np.flatnonzero(split.words.lengths == 0)
     for rows in split.modalities.values():
-        begin, end = rows.starts.tolist(), (rows.starts + rows.lengths).tolist()
-        left = [i for i in left if not rows.observed[begin[i] : end[i]].any()]
-    return left
+        if len(left):
+            left = left[~rows.take(left).present]
+    found: list[int] = left.tolist()
+    return found
 
 
 def nothing(splits: Mapping[str, Split]) -> tuple[str, ...]:

@@ -343,9 +343,13 @@ class Words(_Slices):
         return Words.from_offsets([self.tokens[i] for i in index], self.offsets, times)
 
 
-def times_of(rows: Ragged | Words, row: int) -> NDArray[np.float64] | None:
+def times_of(rows: Ragged | Words, row: int, partial: bool = False) -> NDArray[np.float64] | None:
     """Start and end of the steps, or words, of one row; None where they are not known, or there are none.
 
+    Args:
+        rows: of any times.
+        row: which.
+        partial: that some times may be NaN; else all are None where one is.
     Shapes:
         -> (steps, 2)
     Example:
@@ -356,4 +360,5 @@ def times_of(rows: Ragged | Words, row: int) -> NDArray[np.float64] | None:
     if rows.times is None or not rows.lengths[row]:
         return None
     times = rows.times[rows.starts[row] : rows.starts[row] + rows.lengths[row]]
-    return None if np.isnan(times).any() else times
+    unknown = np.isnan(times)
+    return None if (unknown.all() if partial else unknown.any()) else times

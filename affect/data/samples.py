@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from affect.data.corpus import Corpus, Split
 from affect.data.making.arraylike import array, seconds, truths
-from affect.data.ragged import Ragged, Words
+from affect.data.making.said import given_any, groups_of
+from affect.data.ragged import Ragged, times_of
 from affect.data.targets import MultiClass, Target
 from affect.errors import DataError
 
@@ -30,7 +31,7 @@ class Steps:
         times: (steps, 2) or (steps,)
         observed: (steps,)
     Raises:
-        DataError: they do not fit together.
+        DataError: they do not fit together, or times decrease.
     Example:
         >>> Steps([[1.0], [2.0]], times=[0.0, 0.5]).times.tolist()
         [[0.0, 0.0], [0.5, 0.5]]
@@ -49,8 +50,20 @@ class Steps:
         object.__setattr__(self, "values", values)
         if self.times is not None:
             object.__setattr__(self, "times", seconds(self.times, (len(values),), "Steps: times"))
+            _in_order(self.times)
         if self.observed is not None:
             object.__setattr__(self, "observed", truths(self.observed, (len(values),), "Steps: observed"))
+
+
+def _in_order(times: NDArray[np.float64]) -> None:
+    """Refuse steps that begin before those in front of them; times that are not known count for nothing."""
+    starts = times[:, 0][np.isfinite(times[:, 0])]
+    back = np.flatnonzero(np.diff(starts) < 0)
+    if back.size:
+        one, other = starts[back[0]], starts[back[0] + 1]
+        raise DataError(
+            f"Steps: times must not decrease, got {other:g} after {one:g}; sort the steps by start"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,9 +118,9 @@ def from_samples(samples: Iterable[Sample], name: str, targets: Any, **about: An
     parts = {
         split: Part(
             ids=[sample.id for sample in own],
-            groups=_groups(own),
-            words=_each(own, "words"),
-            word_times=_each(own, "word_times"),
+            groups=groups_of([sample.group for sample in own], [sample.id for sample in own]),
+            words=given_any([sample.words for sample in own]),
+            word_times=given_any([sample.word_times for sample in own]),
             modalities={m: [sample.modalities.get(m) for sample in own] for m in modalities},
             labels={t: [sample.targets.get(t) for sample in own] for t in labels},
         )
@@ -122,7 +135,7 @@ def samples_of(corpus: Corpus) -> Iterator[Sample]:
         for i, one in enumerate(split.ids):
             words, word_times = None, None
             if split.words is not None:
-                words, word_times = split.words[i], _times(split.words, i)
+                words, word_times = split.words[i], times_of(split.words, i, partial=True)
             yield Sample(
                 id=one,
                 modalities={m: _steps(rows, i) for m, rows in split.modalities.items()},
@@ -136,15 +149,7 @@ def samples_of(corpus: Corpus) -> Iterator[Sample]:
 
 def _steps(rows: Ragged, i: int) -> Steps:
     place = slice(rows.starts[i], rows.starts[i] + rows.lengths[i])
-    return Steps(rows.values[place], _times(rows, i), rows.observed[place])
-
-
-def _times(rows: Ragged | Words, i: int) -> NDArray[np.float64] | None:
-    """The times of a row; None where none is known."""
-    if rows.times is None:
-        return None
-    times = rows.times[rows.starts[i] : rows.starts[i] + rows.lengths[i]]
-    return None if len(times) and np.isnan(times).all() else times
+    return Steps(rows.values[place], times_of(rows, i, partial=True), rows.observed[place])
 
 
 def _label(split: Split, i: int, target: Target) -> Any:
@@ -163,15 +168,3 @@ def _label(split: Split, i: int, target: Target) -> Any:
     if target.per_step:
         return found
     return found[0] if found else None
-
-
-def _groups(own: list[Sample]) -> list[str] | None:
-    """The group of each sample; one without is its own."""
-    if all(sample.group is None for sample in own):
-        return None
-    return [sample.id if sample.group is None else sample.group for sample in own]
-
-
-def _each(own: list[Sample], name: str) -> list[Any] | None:
-    found = [getattr(sample, name) for sample in own]
-    return None if all(one is None for one in found) else found

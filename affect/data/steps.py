@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,46 @@ def differing(lengths: Iterable[NDArray[np.integer[Any]]]) -> NDArray[np.bool_]:
         return np.zeros(0, dtype=bool)
     found: NDArray[np.bool_] = ((stacked != stacked.max(0)) & (stacked > 0)).any(0)
     return found
+
+
+def guessed(
+    lengths: Mapping[str, Mapping[str, NDArray[np.integer[Any]]]],
+    ids: Mapping[str, tuple[str, ...]],
+    one_axis: bool = False,
+) -> tuple[bool, list[str]]:
+    """Whether step t is the same moment in every modality, by the lengths alone, and the note on the guess.
+
+    Args:
+        lengths: (samples,) by split and modality.
+        ids: of the samples of each split.
+        one_axis: whether all modalities are padded to one time axis, on one side.
+    Example:
+        >>> lengths = {"face": np.array([2, 3]), "ecg": np.array([2, 9])}
+        >>> guessed({"all": lengths}, {"all": ("a", "b")})[1]
+        ['The modalities count as not aligned, since their steps differ: face 3, ecg 9 in sample b.']
+        >>> guessed({"all": {"face": np.array([2, 3])}}, {"all": ("a", "b")})
+        (True, [])
+    """
+    if not any(len(own) > 1 and max(x.max(initial=0) for x in own.values()) > 1 for own in lengths.values()):
+        return True, []  # nothing to be in step with
+    apart = {split: differing(own.values()) for split, own in lengths.items()}
+    if not any(x.any() for x in apart.values()):
+        return True, ["Step t counts as the same moment in every modality, since no sample has two lengths."]
+    several = sum(
+        int((np.sum([x > 0 for x in own.values()], 0) > 1).sum()) for own in lengths.values() if own
+    )
+    agree = several - sum(int(x.sum()) for x in apart.values())
+    if one_axis and 2 * agree >= several:
+        return True, [
+            "Step t counts as the same moment in every modality, since all have one time axis and "
+            f"{agree:,} of {several:,} samples fill the same steps of it."
+        ]
+    split = next(split for split, x in apart.items() if x.any())
+    i = int(np.flatnonzero(apart[split])[0])
+    said = ", ".join(f"{m} {x[i]}" for m, x in lengths[split].items() if x[i])
+    return False, [
+        f"The modalities count as not aligned, since their steps differ: {said} in sample {ids[split][i]}."
+    ]
 
 
 def checked(

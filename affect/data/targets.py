@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -109,6 +110,16 @@ class MultiLabel(_Classes):
     @property
     def size(self) -> int:
         return len(self.classes)
+
+
+def main_of(names: Collection[str]) -> str:
+    """The target that is meant where none is named: `sentiment`, or the only one; else none.
+
+    Example:
+        >>> main_of(["joy", "sentiment"]), main_of(["joy"]), main_of(["joy", "fear"])
+        ('sentiment', 'joy', '')
+    """
+    return "sentiment" if "sentiment" in names else next(iter(names)) if len(names) == 1 else ""
 
 
 KINDS: dict[str, type[Target]] = {

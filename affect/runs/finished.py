@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from affect.data.corpus import Corpus
 from affect.data.ragged import Ragged
 from affect.data.scaling import Scaler
 from affect.data.sources import load as load_corpus
+from affect.data.sources import read as read_corpus
+from affect.data.sources.options import Options
 from affect.data.targets import Target
 from affect.errors import ConfigError, DataError
 from affect.model import FusionModel
@@ -156,7 +158,8 @@ def predict(folder: str | Path, source: str | Path, split: str | None = None, **
         folder: the run.
         source: a corpus in any format, or a generated one.
         split: the split `test` by default, or the first one where there is none.
-        reading: how the corpus is to be read, as in `affect.load`; by default as that of the run was.
+        reading: how the corpus is to be read, as in `affect.load`; by default as that of the run was, as far
+            as the file has its columns and prefixes. Either of these takes the place of both.
     Raises:
         DataError: the folder is not a finished run; a baseline's corpus is gone or was changed.
         ConfigError: the corpus has none of the modalities, has features of another size, of other names or by
@@ -164,8 +167,11 @@ def predict(folder: str | Path, source: str | Path, split: str | None = None, **
     """
     run = Finished.read(folder)
     configuration = run.configuration
-    said = {name: configuration.reading[name] for name in ("columns", "prefixes")}
-    corpus = _with_all(run, load_corpus(source, **{**said, **reading}), str(source))
+    named = bool({"columns", "prefixes"} & reading.keys())
+    kept = ("duplicates",) if named else ("duplicates", "columns", "prefixes")  # labels are not needed
+    said = {key: configuration.reading[key] for key in kept}
+    options = replace(Options.of(**{**said, **reading}), required=named)
+    corpus = _with_all(run, read_corpus(source, options), str(source))
     rows = corpus[split or ("test" if "test" in corpus.splits else next(iter(corpus.splits)))]
     model: FusionModel | Baseline
     if isinstance(configuration.model, BaselineModel):
@@ -198,6 +204,8 @@ def _with_all(run: Finished, corpus: Corpus, source: str) -> Corpus:
         raise ConfigError(
             f"{source}: {run.folder} needs {', '.join(wanted)}, got {', '.join(corpus.dims) or 'no modality'}"
         )
+    if not corpus.targets:
+        logger.warning("%s: it has no labels, so there are predictions alone", source)
     for name, dim in wanted.items():
         if name not in corpus.dims:
             logger.warning(

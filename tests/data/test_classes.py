@@ -55,6 +55,10 @@ def test_kinds_that_are_there_and_scales():
         "e"
     )
     two = MultiClass("e", classes=("no", "yes"))
+    happy = {"e": {"kind": "binary", "classes": ["yes", "no"]}}
+    assert labels_of(with_kinds(a_corpus([0, 1], two), happy)) == [[1], [0]]
+    many = a_corpus([[0, 1], [1, 1]], MultiLabel("e", classes=("a", "b")))
+    assert with_kinds(many, {"e": {"kind": "multilabel", "classes": ["a", "b"]}}) is many
     assert with_kinds(a_corpus([0, 1], two), {"e": {"kind": "binary"}}).target() == Binary("e")
     turned = with_kinds(a_corpus([0, 1, 1, 0], two), {"e": {"kind": "multiclass", "classes": ["yes", "no"]}})
     assert (turned.target().classes, labels_of(turned)) == (("yes", "no"), [[1, 0], [0, 1]])
@@ -69,11 +73,19 @@ def test_kinds_that_are_there_and_scales():
         (a_corpus([0, 1]), {"f": {"kind": "binary"}}, ConfigError, "toy: targets: no target 'f'; known: e"),
         (
             a_corpus([0, 1]), {"e": {"kind": "multiclas"}}, ConfigError,
-            "toy: targets: e: no kind 'multiclas'; did you mean 'multiclass'? known: binary, multiclass, regression",
+            "toy: targets: e: no kind 'multiclas'; did you mean 'multiclass'? known: binary, multiclass, multilabel, regression",
         ),
         (
             a_corpus([0, 1]), {"e": {"kind": "binary", "low": 0}}, ConfigError,
             "toy: targets: e: binary has no 'low'; known: classes",
+        ),
+        (
+            a_corpus([0, 1]), {"e": {"kind": "binary", "classes": ["no", "yes"]}}, ConfigError,
+            "toy: targets: e: numbers have no names of classes; the greater is yes",
+        ),
+        (
+            a_corpus([0, 1]), {"e": {"kind": "multilabel"}}, DataError,
+            "toy: targets: e: a Regression cannot be multilabel",
         ),
         (
             a_corpus([0, 0.5]), {"e": {"kind": "multiclass"}}, DataError,

@@ -353,3 +353,35 @@ def test_torch_sees_the_values(tmp_path):
     corpus = whole_corpus()
     x = corpus["train"].modalities["ecg"].pad(np.array([0]))
     assert torch.equal(x.values[0], torch.from_numpy(np.asarray(corpus["train"].modalities["ecg"][0])))
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("[" * 100_000, "a safetensors file, but not a corpus written by affect"),
+        ("3", "a safetensors file, but not a corpus written by affect"),
+        ({"notes": "abc"}, "the header's notes must be a list, got 'abc'"),
+        ({"notes": [1, None]}, "a list of strings was expected"),
+        ({"name": ["x"]}, "the header's name must be a str, got ['x']"),
+        ({"aligned": "no"}, "the header's aligned must be a bool, got 'no'"),
+        ({"ceiling": "q"}, "the header's ceiling must be a dict, got 'q'"),
+    ],
+)
+def test_types_in_a_header_are_not_believed(header, message, tmp_path):
+    path = tmp_path / "a.safetensors"
+    native.save(whole_corpus(), path)
+    raw = path.read_bytes()
+    size = int.from_bytes(raw[:8], "little")
+    entries = json.loads(raw[8 : 8 + size])
+    said = json.loads(entries["__metadata__"]["affect"])
+    entries["__metadata__"]["affect"] = header if isinstance(header, str) else json.dumps({**said, **header})
+    start = json.dumps(entries).encode()
+    path.write_bytes(len(start).to_bytes(8, "little") + start + raw[8 + size :])
+    with pytest.raises(DataError, match=f"^{re.escape(f'{path}: {message}')}$"):
+        affect.load(path)
+
+
+def test_refusals_are_one_line_whatever_a_file_says():
+    error = DataError("sample a\nb\x1b[31m\u202e: no")
+    assert str(error) == r"sample a\nb\x1b[31m\u202e: no"
+    assert str(type(error)(str(error))) == str(error)

@@ -156,6 +156,8 @@ def test_from_a_loop():
         "ecg: 2 of 5 steps hold nothing or zeros and count as unobserved.",
         "eeg: no sample has it, and it is left out.",
         "face: column 'frame' is no feature and is left out; `columns` keeps any by name.",
+        "train: 1 of 2 labels of y is missing, and counts as not given.",
+        "valid: 1 of 1 labels of y is missing, and counts as not given.",
     )
 
 
@@ -177,12 +179,12 @@ def test_steps_are_what_they_are_made_from():
         (lambda: affect.Steps(np.ones((2, 3)), observed=[1]), "Steps: observed must have shape (2,), got (1,)"),
         (lambda: Corpus.from_samples([{"id": "a"}]), "samples: sample 0: expected affect.Sample, got dict"),
         (lambda: Corpus.from_samples([]), "samples: a corpus needs at least one split"),
-        (lambda: Corpus.from_samples([affect.Sample("a")] * 2, name="toy"), "toy: 1 ids occur more than once: 'a'; 'a' in all (2); make them unique, or choose duplicates: number, or first"),
+        (lambda: Corpus.from_samples([affect.Sample("a")] * 2, name="toy"), "toy: 1 id occurs more than once: 'a'; 'a' in all (2); make them unique, or choose duplicates: number, or first"),
         (lambda: Corpus.from_samples([affect.Sample("a", {}, {"y": 1})], ["z"]), "samples, sample a: expected targets ['z'], got 'y'; name it too"),
         (lambda: Corpus.from_samples([affect.Sample("a", {"x": np.ones((2, 3))}), affect.Sample("b", {"x": np.ones((2, 4))})]), "samples, all: x: sample a has 3 features and sample b 4; a modality has one size"),
-        (lambda: Corpus.from_samples([affect.Sample("a", {"x": "so"})]), "samples, all: x must hold numbers, got 'so'"),
+        (lambda: Corpus.from_samples([affect.Sample("a", {"x": "so"})]), "samples, all: x must hold numbers, got 'so'; name it in `targets`, or call it `group` or `words`"),
         (lambda: Corpus.from_samples([affect.Sample("a", {"x": [1]}, words="a b", word_times=[0.0])]), "samples, all, sample a: times of words must have shape (2, 2) (start and end) or (2,) (instants), got (1,)"),
-        (lambda: Corpus.from_samples([affect.Sample("a", {"x": [1]}, {"y": "s"})], {"y": "binari"}), "samples: targets: y: no kind 'binari'; did you mean 'binary'? known: binary, multiclass, regression"),
+        (lambda: Corpus.from_samples([affect.Sample("a", {"x": [1]}, {"y": "s"})], {"y": "binari"}), "samples: targets: y: no kind 'binari'; did you mean 'binary'? known: binary, multiclass, multilabel, regression"),
     ],
 )  # fmt: skip
 def test_what_is_refused(make, message):

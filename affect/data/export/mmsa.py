@@ -27,15 +27,16 @@ def to_mmsa(corpus: Corpus, path: str | Path) -> None:
 
     Padding stands behind; unobserved steps become zeros. `text_bert` carries the text's lengths, and token
     ids where the corpus has a modality `tokens`. An id names its group, as `video$_$3`. Values become
-    float32; an observed step of zeros is read again as unobserved; times, other modalities and targets that
-    the layout has no place for are left out.
+    float32; an observed step of zeros is read again as unobserved; words are joined by
+    blanks; times, other modalities and targets that the layout has no place for are left out.
 
     Args:
         corpus: with modalities text, acoustic and visual, a target `sentiment`, and three splits.
         path: the file to write.
     Raises:
         DataError: something of that is missing, `sentiment` is no number per sample, a sample has no label,
-            or has another number of tokens than of text steps.
+            has another number of tokens than of text steps, or a word that is empty or has a blank in it, or
+            two samples would have one id.
     Example:
         >>> path = getfixture("tmp_path") / "mine.pkl"
         >>> to_mmsa(affect.load("synthetic:interaction"), path)
@@ -66,12 +67,13 @@ def to_mmsa(corpus: Corpus, path: str | Path) -> None:
     }
     if corpus.aligned:
         times = dict.fromkeys(times, max(times.values()))
-    content = {split: _split(corpus, corpus[split], times) for split in _SPLITS}
+    ids = _ids(corpus)
+    content = {split: _split(corpus, corpus[split], times, ids[split]) for split in _SPLITS}
     with writing(path) as partial, partial.open("wb") as file:
         pickle.dump(content, file, protocol=4)
 
 
-def _split(corpus: Corpus, split: Split, times: dict[str, int]) -> dict[str, Any]:
+def _split(corpus: Corpus, split: Split, times: dict[str, int], ids: list[str]) -> dict[str, Any]:
     labels = {
         name: _labels(corpus.name, split, name)
         for name in ("sentiment", *(f"sentiment_{modality}" for modality in _KEYS))
@@ -98,10 +100,8 @@ def _split(corpus: Corpus, split: Split, times: dict[str, int]) -> dict[str, Any
             )
         tokens[:, 0] = _padded(split.modalities["tokens"], times["text"])[..., 0]
     content = {
-        "raw_text": np.array(
-            ["" if split.words is None else " ".join(split.words[i]) for i in range(len(split))]
-        ),
-        "id": np.array(_ids(split)),
+        "raw_text": np.array(_texts(corpus.name, split)),
+        "id": np.array(ids),
         "text_bert": tokens,
         "annotations": np.array(["Negative", "Neutral", "Positive"])[sign + 1],
         "classification_labels": classes,
@@ -116,16 +116,56 @@ def _split(corpus: Corpus, split: Split, times: dict[str, int]) -> dict[str, Any
     return content
 
 
-def _ids(split: Split) -> list[str]:
-    """`group$_$clip`, which is how MMSA's layout says what belongs together."""
-    if split.groups is None:
-        return [re.sub(r"\[(.*)\]$", r"$_$\1", one) for one in split.ids]
-    short, whole = [], []
-    for one, group in zip(split.ids, split.groups, strict=True):
-        rest = re.fullmatch(r"(?:\$_\$|_)(.+)|\[(.+)\]", one.removeprefix(group))
-        short.append(f"{group}$_${(rest[1] or rest[2]) if rest else one}")
-        whole.append(f"{group}$_${one}")
-    return short if len(set(short)) == len(set(split.ids)) else whole
+def _texts(corpus: str, split: Split) -> list[str]:
+    """The words of each sample as MMSA's layout has them, which splits at blanks."""
+    if split.words is None:
+        return [""] * len(split)
+    found = []
+    for i, one in enumerate(split.ids):
+        words = split.words[i]
+        wrong = next((word for word in words if word.split() != [word]), None)
+        if wrong is not None:
+            raise DataError(
+                f"{corpus}, sample {one}: the word '{' '.join(wrong.split())}' is empty or has a blank in "
+                "it, and MMSA's layout joins words by blanks; write it without, as in New_York"
+            )
+        found.append(" ".join(words))
+    return found
+
+
+def _ids(corpus: Corpus) -> dict[str, list[str]]:
+    """`group$_$clip` by split, which is how MMSA's layout says what belongs together.
+
+    The shorter of two forms in which no two samples are called the same.
+    """
+    every: list[tuple[str, str | None]] = []
+    for name in _SPLITS:
+        split = corpus[name]
+        every += zip(split.ids, split.groups or (None,) * len(split), strict=True)
+    for form in (_short, _long):
+        made = [form(one, group) for one, group in every]
+        if len(set(made)) == len(set(every)):
+            found = iter(made)
+            return {name: [next(found) for _ in corpus[name].ids] for name in _SPLITS}
+    first: dict[str, tuple[str, str | None]] = {}
+    one, other = next(
+        (first[x], own) for x, own in zip(made, every, strict=True) if first.setdefault(x, own) != own
+    )
+    raise DataError(
+        f"{corpus.name}: samples {one[0]} and {other[0]} would both be called '{_long(*one)}' in MMSA's "
+        "layout; rename one"
+    )
+
+
+def _short(one: str, group: str | None) -> str:
+    if group is None:
+        return re.sub(r"\[(.*)\]$", r"$_$\1", one)
+    rest = re.fullmatch(r"(?:\$_\$|_)(.+)|\[(.+)\]", one.removeprefix(group))
+    return f"{group}$_${(rest[1] or rest[2]) if rest else one}"
+
+
+def _long(one: str, group: str | None) -> str:
+    return one if group is None else f"{group}$_${one}"
 
 
 def _is_regression(target: Target) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -26,14 +27,15 @@ def to_csd(corpus: Corpus, folder: str | Path) -> None:
 
     To the SDK a sample is an entry under its id; one with the id `video[i]` is a piece of `video`. It knows
     neither splits nor masks: unobserved steps are left out. Where no times are known, the steps of a sample
-    count as seconds, and a modality with fewer steps than another spreads them evenly. A slash in the name of
-    a modality, or a name that those two files have, is percent-encoded.
+    count as seconds, and a modality with fewer steps than another spreads them evenly. A slash in an id or in
+    the name of a modality, and what else HDF5 takes for no name, is percent-encoded, as is a name that those
+    two files have. A modality without an observed step has no file, nor have words where nothing is said.
 
     Args:
         corpus: what to write.
-        folder: where the files go; those of the same names are replaced.
+        folder: where the files go; those of the same names are replaced, or removed where there is nothing.
     Raises:
-        DataError: an id is in use twice, or pieces of a video overlap in time.
+        DataError: an id is in use twice, pieces of a video overlap in time, or a video is a sample too.
     Example:
         >>> folder = getfixture("tmp_path")
         >>> to_csd(affect.load("synthetic:interaction"), folder)
@@ -43,14 +45,25 @@ def to_csd(corpus: Corpus, folder: str | Path) -> None:
     split = Split.join(corpus.splits.values())
     if len(set(split.ids)) < len(split):
         raise DataError(f"{corpus.name}: an id is in use twice, and a .csd file has one entry for each")
+    whole = set(split.ids)
+    piece = next((one for one in split.ids if "[" in one and one.partition("[")[0] in whole), None)
+    if piece is not None:
+        raise DataError(
+            f"{corpus.name}: '{piece.partition('[')[0]}' is a sample, and so is '{piece}', which to the SDK "
+            "is a piece of it; give them ids without brackets"
+        )
     taken = {"labels", "words"}
     tracks: dict[str, Ragged | Words] = {file_name(m, taken): x for m, x in split.modalities.items()}
     if split.words is not None:
         tracks["words"] = split.words
     spans = _spans(split.ids, tracks)
     for name, track in tracks.items():
-        entries = _entries(split.ids, track, spans)
-        _write(Path(folder) / f"{name}.csd", name, corpus, entries)
+        path, entries = Path(folder) / f"{name}.csd", _entries(split.ids, track, spans)
+        first = next(entries, None)
+        if first is None:
+            path.unlink(missing_ok=True)
+        else:
+            _write(path, name, corpus, chain([first], entries))
     if split.targets:
         columns: list[str] = []
         for target in corpus.targets.values():
@@ -140,7 +153,7 @@ def _write(
     with writing(path) as partial, h5py.File(partial, "w") as file:
         data = file.create_group(f"{name}/data")
         for key, intervals, features in entries:
-            entry = data.create_group(key.replace("/", "_"))
+            entry = data.create_group(file_name(key))
             entry["intervals"], entry["features"] = intervals, features
         for key, value in {**metadata, **({"dimension names": columns} if columns else {})}.items():
             stored = file.create_dataset(f"{name}/metadata/{key}", (1,), dtype=h5py.string_dtype())

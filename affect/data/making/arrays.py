@@ -11,11 +11,12 @@ import numpy as np
 from affect.data.corpus import Corpus, Split
 from affect.data.making.extents import Settled, settle
 from affect.data.making.given import Given, count_of, given
-from affect.data.making.labelling import Kind, Labelled, labelled
-from affect.data.making.said import ids_of, texts_of, words_of
+from affect.data.making.labelling import Kind, labelled
+from affect.data.making.masks import judged
+from affect.data.making.said import DIGITS, generated_ids, ids_of, texts_of, words_of
 from affect.data.provenance import Provenance
 from affect.data.ragged import Ragged
-from affect.data.targets import MultiLabel, Target
+from affect.data.targets import MultiLabel, Target, main_of
 from affect.errors import ConfigError, DataError, did_you_mean
 
 _IDS, _GROUPS, _WORDS, _TIMES = ("id", "ids"), ("group", "groups"), "words", "times"
@@ -147,6 +148,7 @@ def corpus_of(
     from affect.data.classes import with_kinds
     from affect.data.duplicates import unique
     from affect.data.quality import noted
+    from affect.data.sources.labels import lacking
 
     said = list(notes)
     parts = _normal(parts, where)
@@ -154,9 +156,7 @@ def corpus_of(
     ids = {
         split: ids_of(part.ids, split, counts[split], f"{where}, {split}") for split, part in parts.items()
     }
-    nameless = [ids[split][0] for split, part in parts.items() if part.ids is None]
-    if nameless:
-        said.append(f"No ids are given; the samples are called {', '.join(nameless)} and so on.")
+    said += [generated_ids(s, counts[s], DIGITS)[1] for s, part in parts.items() if part.ids is None]
     chosen = {m: tuple(map(str, own)) for m, own in (columns or {}).items()}
     every = dict.fromkeys(m for part in parts.values() for m in part.modalities)
     for m in (*chosen, *(provenance or {})):
@@ -177,6 +177,9 @@ def corpus_of(
         for t, kind in targets.items()
     }
     said += [note for own in labels.values() for note in own.notes]
+    for split, part in parts.items():
+        here = {t: own.rows[split] for t, own in labels.items() if part.labels.get(t) is not None}
+        said += lacking(split, here, "missing")
     splits = {}
     for split, part in parts.items():
         rows = settled.rows[split]
@@ -198,7 +201,7 @@ def corpus_of(
         notes=tuple(said),
         citation=citation,
         ceiling=dict(ceiling or {}),
-        main=main or _main(labels),
+        main=main or main_of(labels),
         columns=known,
         provenance=dict(provenance or {}),
     )
@@ -293,6 +296,12 @@ def told(found: Mapping[str, Mapping[str, Given]], settled: Settled) -> list[str
             notes.append(
                 f"{m}: {longer:,} samples are longer by their lengths than the steps that are given."
             )
+        notes += judged(own[0].where, m, [one.masked for one in own])
+        untimed = sum(one.untimed for one in own)
+        if untimed:
+            count = sum(int((one.rows.lengths > 0).sum()) for one in own if one.rows is not None)
+            verb = "has" if untimed == 1 else "have"
+            notes.append(f"{m}: {untimed:,} of {count:,} samples {verb} no times, where others do.")
         failed, beyond = sum(one.failed for one in own), sum(one.beyond for one in own)
         if failed:
             notes.append(f"{m}: {failed:,} steps were not measured ({UNSURE}) and count as unobserved.")
@@ -302,8 +311,3 @@ def told(found: Mapping[str, Mapping[str, Given]], settled: Settled) -> list[str
         if empty:
             notes.append(unobserved(m, np.repeat([False, True], [empty, steps - empty])))
     return notes
-
-
-def _main(labels: Mapping[str, Labelled]) -> str:
-    """The target that is meant where none is named."""
-    return "sentiment" if "sentiment" in labels else next(iter(labels)) if len(labels) == 1 else ""

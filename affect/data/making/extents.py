@@ -14,9 +14,7 @@ from affect.data.ragged import Ragged, Rows
 from affect.data.sources.lengths import Given as Told
 from affect.data.sources.lengths import places, span
 from affect.data.sources.padding import extents, holding, unpad
-from affect.data.steps import differing
-
-_BLOCK = 256
+from affect.data.steps import differing, guessed
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +70,7 @@ def settle(
     notes: list[str] = []
     if aligned is None:
         sides = [{own[split][2] for own in found.values() if split in own} - {"none"} for split in given]
-        aligned, notes = _guess(lengths, ids, one_axis and all(len(own) < 2 for own in sides))
+        aligned, notes = guessed(lengths, ids, one_axis and all(len(own) < 2 for own in sides))
     if aligned and one_axis and any(differing(own.values()).any() for own in lengths.values()):
         both = _together(padded, held, ids)
         found = {m: {split: both[split] for split in own} for m, own in found.items()}
@@ -139,12 +137,7 @@ def _held(given: Given) -> NDArray[np.bool_]:
     if given.mask is not None:
         return given.mask
     values: Any = given.padded
-    held = holding(values)
-    for begin in range(0, len(values), _BLOCK):
-        block = slice(begin, begin + _BLOCK)
-        sample, time = np.nonzero(held[block] & np.isnan(values[block, :, 0]))
-        held[block][sample, time] = ~np.isnan(values[block][sample, time]).all(-1)
-    return held
+    return holding(values)
 
 
 def _together(
@@ -188,32 +181,6 @@ def _is_one_axis(parts: Iterable[Given]) -> bool:
         and len({x.shape[1] for x in padded}) <= 1
         and all(np.array_equal(one, told[0]) for one in told)
     )
-
-
-def _guess(
-    lengths: Mapping[str, Mapping[str, Rows]], ids: Mapping[str, tuple[str, ...]], one_axis: bool
-) -> tuple[bool, list[str]]:
-    """Whether the modalities are in step, by the lengths of each split, and the note on it."""
-    if not any(len(own) > 1 and max(x.max(initial=0) for x in own.values()) > 1 for own in lengths.values()):
-        return True, []  # nothing to be in step with
-    apart = {split: differing(own.values()) for split, own in lengths.items()}
-    if not any(x.any() for x in apart.values()):
-        return True, ["Step t counts as the same moment in every modality, since no sample has two lengths."]
-    several = sum(
-        int((np.sum([x > 0 for x in own.values()], 0) > 1).sum()) for own in lengths.values() if own
-    )
-    agree = several - sum(int(x.sum()) for x in apart.values())
-    if one_axis and 2 * agree >= several:
-        return True, [
-            "Step t counts as the same moment in every modality, since all have one time axis and "
-            f"{agree:,} of {several:,} samples fill the same steps of it."
-        ]
-    split = next(split for split, x in apart.items() if x.any())
-    i = int(np.flatnonzero(apart[split])[0])
-    said = ", ".join(f"{m} {x[i]}" for m, x in lengths[split].items() if x[i])
-    return False, [
-        f"The modalities count as not aligned, since their steps differ: {said} in sample {ids[split][i]}."
-    ]
 
 
 def _found(sides: set[str]) -> str:

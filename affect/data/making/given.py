@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affect.data.making.arraylike import array, is_frame, is_tensor, narrow, seconds, truths
+from affect.data.making.masks import Masked, counted
 from affect.data.making.measured import Measured, framed
 from affect.data.ragged import Ragged, Rows
 from affect.data.samples import Steps
@@ -17,6 +18,8 @@ from affect.errors import DataError, did_you_mean
 
 _VALUES, _LENGTHS, _MASK, _TIMES = "values", "lengths", "mask", "times"
 _KEYS = (_VALUES, _LENGTHS, _MASK, _TIMES)
+_LONGEST = 2**31 - 1
+"""Steps of a sample, at most: their sum over all samples stays exact."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +39,8 @@ class Given:
         failed: steps that a tool says it did not measure.
         empty: steps without content, where nobody says which were observed, among `steps`.
         steps: of all rows.
+        masked: what the masks that are given keep and leave out.
+        untimed: samples with steps that have no times, where others have some.
     """
 
     where: str
@@ -50,6 +55,8 @@ class Given:
     failed: int = 0
     empty: int = 0
     steps: int = 0
+    masked: Masked = Masked()
+    untimed: int = 0
 
     @property
     def dim(self) -> int | None:
@@ -115,8 +122,18 @@ def given(
     elif is_frame(values):
         found = framed(values, where, chosen, targets)
     else:
-        found = Measured(array(values, where))
+        found = Measured(_numbers(values, where))
     return _of_array(found, beside, where, len(ids))
+
+
+def _numbers(values: Any, where: str) -> NDArray[Any]:
+    """An array of numbers; of texts it is said what else they may be."""
+    try:
+        return array(values, where)
+    except DataError as refusal:
+        if any(isinstance(one, str | bytes) for one in np.asarray(values, dtype=object).ravel()):
+            raise DataError(f"{refusal}; name it in `targets`, or call it `group` or `words`") from None
+        raise
 
 
 def is_list(content: Any) -> bool:
@@ -146,6 +163,7 @@ def _of_list(
             raise DataError(f"{where}: {key} has {len(value)} entries, expected {len(ids)}")
     found: list[Measured | None] = []
     beyond = empty = 0
+    masked = Masked()
     for i, (one, item) in enumerate(zip(ids, content, strict=True)):
         at = f"{where}, sample {one}"
         own = _of_sample(item, at, chosen, targets)
@@ -156,6 +174,8 @@ def _of_list(
             if _MASK in beside and beside[_MASK][i] is not None:
                 own = replace(own, mask=truths(beside[_MASK][i], steps, f"{at}: mask"))
             values, wild = narrow(own.values)
+            if own.mask is not None and (_MASK in beside or not own.failed):
+                masked += counted(values, own.mask)
             seen, none = _seen(values, own.mask, own.failed)
             empty += none
             beyond += wild
@@ -181,9 +201,19 @@ def _of_list(
         times=[None if own is None else own.times for own in found],
     )
     left = tuple(dict.fromkeys(name for _, own in some for name in own.left))
-    failed = sum(own.failed for _, own in some)
     return Given(
-        where, rows, columns=columns, left=left, beyond=beyond, failed=failed, empty=empty, steps=rows.total
+        where,
+        rows,
+        columns=columns,
+        left=left,
+        beyond=beyond,
+        failed=sum(own.failed for _, own in some),
+        empty=empty,
+        steps=rows.total,
+        masked=masked,
+        untimed=0
+        if rows.times is None
+        else sum(own.times is None and len(own.values) > 0 for _, own in some),
     )
 
 
@@ -226,6 +256,7 @@ def _of_array(found: Measured, beside: dict[str, Any], where: str, count: int) -
         times = seconds(beside[_TIMES], steps, f"{where}: times")
     if _MASK in beside:
         mask = truths(beside[_MASK], steps, f"{where}: mask")
+        about = replace(about, masked=counted(values, mask))
     lengths = _lengths(beside[_LENGTHS], where, count) if _LENGTHS in beside else None
     if values.ndim == 3:
         return replace(about, padded=values, lengths=lengths, mask=mask, times=times)
@@ -268,4 +299,7 @@ def _lengths(content: Any, where: str, count: int) -> Rows:
     wrong = found[(found < 0) | ~np.isfinite(found) | (found != np.rint(found))]
     if wrong.size:
         raise DataError(f"{where}: lengths must be whole numbers of steps, got {wrong[0]:g}")
+    longest = int(found.max(initial=0))
+    if longest > _LONGEST:
+        raise DataError(f"{where}: lengths must be at most {_LONGEST:,} steps, got {longest:,}")
     return found.astype(np.int64)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -13,6 +14,8 @@ from affect.data.making.labels import Labels, labels_of
 from affect.data.ragged import Ragged, Rows
 from affect.data.targets import MultiClass, MultiLabel, Regression, Target
 from affect.errors import DataError, did_you_mean
+
+_WHOLE = re.compile(r"[+-]?\d{1,18}")
 
 Kind: TypeAlias = Target | Mapping[str, Any] | None
 """A target, or a kind and what it has (`affect.data.classes.with_kinds`), or what is inferred."""
@@ -59,6 +62,7 @@ def labelled(
     if not found:
         raise DataError(f"{where}: no split has the target '{name}'; leave it out of `targets`")
     per_step = any(own.counts is not None for own in found.values())
+    found = _like_the_others(found, kind, per_step)
     for own in found.values():
         if per_step and own.counts is None:
             raise DataError(f"{own.where} has a label per sample, but in another split one per step")
@@ -78,6 +82,25 @@ def labelled(
             rows[split] = Ragged.from_offsets(empty, offsets, np.zeros(len(empty), dtype=bool))
             notes.append(f"{split}: no labels of {name} are given.")
     return Labelled(target, rows, tuple(notes), later)
+
+
+def _like_the_others(found: dict[str, Labels], kind: Kind, per_step: bool) -> dict[str, Labels]:
+    """The same, where a split without a label has columns, names and steps as the others have them."""
+    bare = {split for split, own in found.items() if own.values is not None and np.isnan(own.values).all()}
+    others = [own for split, own in found.items() if split not in bare]
+    width = others[0].width if others else 1
+    if not others and isinstance(kind, Target):
+        width = max(kind.size, *(own.width for own in found.values()))
+    named = bool(others) and all(own.values is None for own in others)
+    made = dict(found)
+    for split in bare:
+        own, values = found[split], found[split].values
+        count, counts = 0 if values is None else len(values), own.counts
+        if per_step and counts is None:
+            count, counts = 0, np.zeros(count, np.int64)
+        none = None if named else np.full((count, width), np.nan)
+        made[split] = replace(own, values=none, names=(None,) * count if named else (), counts=counts)
+    return made
 
 
 def _rows(values: NDArray[np.float64], counts: Rows | None) -> Ragged:
@@ -115,7 +138,8 @@ def _single(name: str, kind: Kind, found: dict[str, Labels], where: str) -> _Cod
 
 def _named(name: str, kind: Kind, found: dict[str, Labels], where: str) -> _Coded:
     """The name of a class for each label."""
-    said = sorted({one for own in found.values() for one in own.names if one is not None})
+    said = _in_order({one for own in found.values() for one in own.names if one is not None})
+    orders = {own.order for own in found.values()}
     classes: tuple[str, ...] = ()
     later: Mapping[str, Any] = {}
     if isinstance(kind, Mapping):
@@ -129,7 +153,7 @@ def _named(name: str, kind: Kind, found: dict[str, Labels], where: str) -> _Code
     if not classes and kind is None:
         every = [one for own in found.values() for one in own.names]
         _inferred(name, every, where)  # so many names are hardly classes
-    classes = classes or tuple(said)
+    classes = classes or (orders.pop() if len(orders) == 1 else ()) or tuple(said)
     place = {one: float(i) for i, one in enumerate(classes)}
     coded = {}
     for split, own in found.items():
@@ -141,6 +165,13 @@ def _named(name: str, kind: Kind, found: dict[str, Labels], where: str) -> _Code
     return MultiClass(name, classes=classes), later, coded, []
 
 
+def _in_order(names: Collection[str]) -> list[str]:
+    """Names of classes by the alphabet; by their number where all are whole numbers."""
+    if all(_WHOLE.fullmatch(one) for one in names):
+        return sorted(names, key=lambda one: (int(one), one))
+    return sorted(names)
+
+
 def _several(name: str, kind: Kind, found: dict[str, Labels], where: str) -> _Coded:
     """A number for each of several classes."""
     first, notes = next(iter(found.values())), list[str]()
@@ -148,10 +179,6 @@ def _several(name: str, kind: Kind, found: dict[str, Labels], where: str) -> _Co
     for split, own in found.items():
         if own.values is None:
             raise DataError(f"{own.where} must hold 0 or 1 for each class, got names")
-        lacking = np.isnan(own.values)
-        part = int((lacking.any(1) & ~lacking.all(1)).sum())
-        if part:
-            notes.append(f"{split}: {part:,} labels of {name} lack a class and count as not given.")
         values[split] = own.values
     asked, classes = _asked(kind)
     classes = classes or first.columns or tuple(map(str, range(first.width)))

@@ -24,6 +24,7 @@ class Labels:
         names: of classes; None where there is none.
         counts: labels of each sample; None: one each.
         columns: the names of the columns, where they have any.
+        order: all names of classes, where they are given in an order of their own.
     """
 
     where: str
@@ -31,6 +32,7 @@ class Labels:
     names: tuple[str | None, ...] = ()
     counts: Rows | None = None
     columns: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
 
     @property
     def width(self) -> int:
@@ -53,6 +55,8 @@ def labels_of(content: Any, where: str, count: int, per_step: bool = False) -> L
     Example:
         >>> labels_of([1.5, None], "doc", 2).values.tolist(), labels_of(["sad", ""], "doc", 2).names
         ([[1.5], [nan]], ('sad', None))
+        >>> labels_of(np.ma.masked_less([-999.0, 1.5], 0), "doc", 2).values.tolist()
+        [[nan], [1.5]]
         >>> labels_of([[1, 2], [3]], "doc", 2).counts.tolist()
         [2, 1]
     """
@@ -62,13 +66,16 @@ def labels_of(content: Any, where: str, count: int, per_step: bool = False) -> L
     if is_frame(content):
         columns = tuple(map(str, content.columns))
         content = array(content, where)
-    if is_tensor(content):
+    if isinstance(content, np.ma.MaskedArray) and content.dtype.kind not in "biuf":
+        mask, content = np.ma.getmaskarray(content), content.data.astype(object)
+        content[mask] = None
+    if is_tensor(content) or isinstance(content, np.ma.MaskedArray):
         content = array(content, where)
     if isinstance(content, np.ndarray) and content.dtype != object:
         return replace(_array(content, where, per_step), columns=columns)
     items = list(content)
     if not any(map(_is_row, items)):
-        return _column(items, where)
+        return replace(_column(items, where), order=_order(content))
     rows = [one if _is_row(one) else [] if one is None else [one] for one in items]
     counts = np.array([len(one) for one in rows])
     if not per_step and len(set(counts)) == 1:
@@ -124,6 +131,7 @@ def _column(items: Any, where: str) -> Labels:
     """One number or one name for each label."""
     if isinstance(items, np.ndarray) and items.dtype.kind in "biuf":
         return Labels(where, items.astype(np.float64)[:, None])
+    items = [None if one is np.ma.masked else one for one in items]
     plain = [
         one.item() if is_tensor(one) or isinstance(one, np.generic | np.ndarray) else one for one in items
     ]
@@ -139,6 +147,12 @@ def _column(items: Any, where: str) -> Labels:
     from affect.data.sources.values import text
 
     return Labels(where, None, tuple(None if one is None else text(one) for one in plain))
+
+
+def _order(content: Any) -> tuple[str, ...]:
+    """The categories of pandas in their order; none where they have none."""
+    kind: Any = getattr(content, "dtype", None)
+    return tuple(map(str, kind.categories)) if getattr(kind, "ordered", False) else ()
 
 
 def _is_row(item: Any) -> bool:

@@ -54,11 +54,15 @@ def framed(
         (('AU01_r',), [0.0, 0.1], [True, False], ('success',))
     """
     names = [str(name) for name in frame.columns]
+    places: dict[str, list[int]] = {}
+    for i, name in enumerate(names):
+        places.setdefault(name, []).append(i)
 
     def column(name: str) -> NDArray[Any]:
-        if names.count(name) > 1:
+        first, *more = places[name]
+        if more:
             raise DataError(f"{where}: two columns are named '{name}'; rename one")
-        return array(frame.iloc[:, names.index(name)], f"{where}: column '{name}'")
+        return array(frame.iloc[:, first], f"{where}: column '{name}'")
 
     return parted(names, column, where, chosen, targets)
 
@@ -86,8 +90,9 @@ def parted(
     from affect.data.sources.columns import failed, part
 
     every = list(names)
+    known = set(every)
     for name in chosen or ():
-        if name not in every:
+        if name not in known:
             raise DataError(f"{where}: no column '{name}'; {did_you_mean(name, every)}")
     found = part(every, keep if chosen is None else chosen, targets)
     features = found.features if chosen is None else chosen

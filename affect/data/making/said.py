@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -11,21 +11,25 @@ from affect.data.making.arraylike import is_tensor, seconds
 from affect.data.ragged import Words
 from affect.errors import DataError
 
+DIGITS = 3
+"""Of the numbers in ids that are made up for arrays; those for pickles have no leading zeros."""
+
 
 def ids_of(content: Any, split: str, count: int, where: str) -> tuple[str, ...]:
     """The names of the samples; where none are given, that of the split and a number.
 
     Raises:
-        DataError: one is empty.
+        DataError: one is empty, or of blanks only.
     Example:
         >>> ids_of(None, "train", 2, "doc"), ids_of(np.array([7, 8]), "train", 2, "doc")
         (('train000', 'train001'), ('7', '8'))
     """
     if content is None:
-        return tuple(f"{split}{i:03d}" for i in range(count))
-    ids = tuple(one.strip() for one in texts_of(content, f"{where}: id"))
-    if "" in ids:
-        raise DataError(f"{where}: the id of sample {ids.index('')} is empty")
+        return generated_ids(split, count, DIGITS)[0]
+    ids = texts_of(content, f"{where}: id")
+    empty = [i for i, one in enumerate(ids) if not one.strip()]
+    if empty:
+        raise DataError(f"{where}: the id of sample {empty[0]} is empty")
     return ids
 
 
@@ -34,6 +38,44 @@ def texts_of(content: Any, where: str) -> tuple[str, ...]:
     from affect.data.sources.values import texts
 
     return texts(content.tolist() if is_tensor(content) else content, where)
+
+
+def generated_ids(split: str, count: int, digits: int = 1) -> tuple[tuple[str, ...], str]:
+    """Ids of samples that have none, and the note on them.
+
+    Args:
+        split: its name begins them.
+        count: how many.
+        digits: of a number, at least.
+    Example:
+        >>> generated_ids("train", 2)
+        (('train0', 'train1'), 'train: there are no ids, and the samples are called train0 and so on.')
+    """
+    first = f"{split}{0:0{digits}d}"
+    ids = tuple(f"{split}{i:0{digits}d}" for i in range(count))
+    return ids, f"{split}: there are no ids, and the samples are called {first} and so on."
+
+
+def groups_of(groups: list[Any], ids: Collection[str]) -> list[Any] | None:
+    """The group of each sample, where any has one; a sample without is its own.
+
+    Example:
+        >>> groups_of(["x", None], ("a", "b")), groups_of([None, None], ("a", "b"))
+        (['x', 'b'], None)
+    """
+    if given_any(groups) is None:
+        return None
+    return [one if group is None else group for one, group in zip(ids, groups, strict=True)]
+
+
+def given_any(values: list[Any]) -> list[Any] | None:
+    """What is given of each sample; None where nothing is given of any.
+
+    Example:
+        >>> given_any([None, 1]), given_any([None, None])
+        ([None, 1], None)
+    """
+    return None if all(value is None for value in values) else values
 
 
 def words_of(content: Any, times: Any, ids: tuple[str, ...], where: str) -> Words | None:

@@ -44,11 +44,13 @@ def load(
     What a file is, is told from its content, never from its name; nothing in it is executed.
 
     Args:
-        source: a native file (`affect.data.native.save`); a pickle in the layout of MMSA, of the Multimodal
-            Transformer, or of MAG-BERT; a computational sequence (.csd) or a folder of them; the HDF5 files
-            of the Memory Fusion Network; files of arrays (.npz, .npy, .pt) whose names say what they are, or
-            one for each sample; a folder of feature files with a table of labels; a CSV or Parquet table; or
-            `synthetic`, `synthetic:additive`, `synthetic:interaction`, `synthetic:temporal`.
+        source: a native file (`affect.data.native.save`); a pickle in the layout of MMSA, MMSA-FET, the
+            Multimodal Transformer, MAG-BERT, MISA, MMIM or LMF; a computational sequence (.csd) or a folder
+            of them; the HDF5 files of the Memory Fusion Network; files of arrays (.npz, .npy, .pt) whose
+            names say what they are, or one for each sample; a folder of feature files (what OpenFace,
+            openSMILE, py-feat, FACET and COVAREP write too) and of transcripts, with a table of labels; a CSV
+            or Parquet table; or `synthetic`, `synthetic:additive`, `synthetic:interaction`,
+            `synthetic:temporal`.
         columns: names of columns that are features though they look like none, such as `confidence` or
             `frame`: those are left out otherwise, and a note names them.
         targets: the kinds of targets by name, where numbers are codes of classes: `{"emotion": "multiclass"}`
@@ -63,7 +65,11 @@ def load(
         >>> len(load("synthetic")["test"])
         400
     """
-    options = Options.of(columns, targets, duplicates, prefixes)
+    return read(source, Options.of(columns, targets, duplicates, prefixes))
+
+
+def read(source: str | Path, options: Options) -> Corpus:
+    """The same, as options say it."""
     if str(source).partition(":")[0] == "synthetic":
         from affect.data.synthetic import generate
 
@@ -89,6 +95,8 @@ def _known(corpus: Corpus, options: Options) -> None:
     Raises:
         ConfigError: one is not there.
     """
+    if not options.required:
+        return
     known = {*corpus.targets, *(name for names in corpus.columns.values() for name in names)}
     whole = {f"{m}.{name}" for m, names in corpus.columns.items() for name in names}
     for name in options.columns:
@@ -108,8 +116,8 @@ def _read(path: Path, options: Options) -> Corpus:
             f"{path}: no such file; expected a corpus file, or 'synthetic' for a generated corpus"
         )
     try:
-        for read in itertools.chain((_native, _pickle), map(_reader, _PATHS)):
-            corpus = read(path, options)
+        for reader in itertools.chain((_native, _pickle), map(_reader, _PATHS)):
+            corpus = reader(path, options)
             if corpus is not None:
                 return corpus
     except AffectError:
@@ -137,11 +145,11 @@ def _pickle(path: Path, _: Options) -> Corpus | None:
 
 
 def _reader(name: str) -> Callable[[Path, Options], Corpus | None]:
-    def read(path: Path, options: Options) -> Corpus | None:
+    def reader(path: Path, options: Options) -> Corpus | None:
         module = import_module(f"affect.data.sources.{name}")
         if not module.recognises(path):
             return None
         said = {"options": options} if name in _NAMED else {}
         return cast(Corpus, module.read(path, **said))
 
-    return read
+    return reader

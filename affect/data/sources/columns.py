@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from affect.errors import DataError
 
-_ROW_NUMBER = re.compile(r"|unnamed: \d+|index|level_\d+|__index_level_\d+__|rownames|row_number")
+_ROW_NUMBER = re.compile(r"|(unnamed: \d+|index|level_\d+|__index_level_\d+__|rownames|row_number)(\.\d+)*")
 _INSTANTS = ("timestamp", "time", "frametime")
 _SPAN = ("start", "end")
 _BESIDE = frozenset(
@@ -107,25 +107,26 @@ def _part(
 def failed(found: Parted, column: Callable[[str], NDArray[Any]]) -> tuple[NDArray[np.bool_], str] | None:
     """Which steps were not measured, and by what that is known; None where no column says it.
 
-    Those whose success is 0 are such and, as confidence means other things in other files, beside a column
-    of success also those whose confidence is below .7.
+    Those whose success is 0 or missing are such and, as confidence means other things in other files, beside
+    a column of success also those whose confidence is below .7 or missing.
 
     Args:
         found: the columns.
         column: gives the values of one, of any shape.
     Example:
-        >>> cells = {"success": np.array([1, 0, 1]), "confidence": np.array([0.9, 0.9, 0.2])}
+        >>> cells = {"success": np.array([1, 0, 1, np.nan]), "confidence": np.array([0.9, 0.9, 0.2, 0.9])}
         >>> none, said = failed(part(cells), cells.__getitem__)
         >>> none.tolist(), said
-        ([False, True, True], 'success 0 or confidence below 0.7')
+        ([False, True, True, True], 'success 0 or confidence below 0.7')
         >>> failed(part(["confidence", "x"]), cells.__getitem__)
     """
     if not found.success or found.success in found.features:
         return None
-    none: NDArray[np.bool_] = column(found.success) == 0
+    success = column(found.success)
+    none: NDArray[np.bool_] = (success == 0) | (success != success)
     if not found.confidence or found.confidence in found.features:
         return none, f"{SUCCESS} 0"
-    return none | (column(found.confidence) < CONFIDENT), UNSURE
+    return none | ~(column(found.confidence) >= CONFIDENT), UNSURE
 
 
 def kept(columns: Iterable[str], modality: str) -> frozenset[str]:
@@ -159,7 +160,7 @@ def is_no_feature(name: str) -> bool:
     """Whether a column of that name is a row number, or says something about a step in place of measuring it.
 
     Example:
-        >>> is_no_feature("Unnamed: 0"), is_no_feature("face_id"), is_no_feature("AU01_r")
+        >>> is_no_feature("Unnamed: 0.1"), is_no_feature("face_id"), is_no_feature("AU01_r")
         (True, True, False)
     """
     return name.strip().lower() in _BESIDE or is_row_number(name)

@@ -28,19 +28,25 @@ def read(path: Path) -> Corpus:
     files = [file for file in _files(path) if _is_one(file)]
     labels: list[Path] = []
     others: list[Path] = []
+    notes: list[str] = []
     for file in files:
         with csd.opened(file) as sequence:
             if sequence.role == csd.LABELS and not sequence.is_words:
                 labels.append(file)
+            elif not sequence.keys:
+                notes.append(f"{file.name} has no entries and is left out.")
             else:
                 others.append(file)
     if len(labels) > 1:
         raise DataError(f"{path}: expected one label file, got {', '.join(file.name for file in labels)}")
+    if notes and not others:
+        raise DataError(f"{path}: no entries of features or words, so no samples")
     task = Task.of(others, labels[0] if labels else None, aligned=False, incomplete=True)
     splits: dict[str, list[Split]] = {}
     for split, piece in task.pieces():
         splits.setdefault(split, []).append(piece)
-    return Corpus(path.stem, {name: Split.join(parts) for name, parts in splits.items()}, **task.about)
+    about = {**task.about, "notes": (*notes, *task.notes)}
+    return Corpus(path.stem, {name: Split.join(parts) for name, parts in splits.items()}, **about)
 
 
 def _files(path: Path) -> list[Path]:

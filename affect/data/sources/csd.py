@@ -66,11 +66,21 @@ class ComputationalSequence:
 
     @cached_property
     def keys(self) -> dict[str, list[str]]:
-        """The file's entries by video: `video[i]` are pieces of `video`, in order."""
+        """The file's entries by video: `video[i]` are pieces of `video`, in order.
+
+        Raises:
+            DataError: a video is an entry, and so is a piece of it.
+        """
         found: dict[str, list[str]] = {}
         for key in hdf5.names(self._data):
             found.setdefault(key.partition("[")[0], []).append(key)
-        for keys in found.values():
+        for video, keys in found.items():
+            if len(keys) > 1 and video in keys:
+                piece = next(key for key in keys if key != video)
+                raise DataError(
+                    f"{self.path}: '{video}' is an entry, and so is '{piece}', which to the SDK is a piece "
+                    "of it; rename one"
+                )
             keys.sort(key=lambda key: int("0" + re.sub(r"\D", "", key.partition("[")[2])))
         return found
 
@@ -83,17 +93,23 @@ class ComputationalSequence:
     @cached_property
     def is_words(self) -> bool:
         """Whether the entries are words rather than numbers."""
-        return any(self._features(key).dtype.kind in "SO" for key in hdf5.names(self._data)[:1])
+        return self._example != "" and self._features(self._example).dtype.kind in "SO"
 
     @cached_property
     def dim(self) -> int:
         """Feature size; 0 for words."""
-        for key in hdf5.names(self._data)[:1]:
-            if not self.is_words:
-                shape = self._features(key).shape
-                single = len(hdf5.dataset(self._data, f"{key}/intervals", str(self.path)).shape) == 1
-                return math.prod(shape if single else shape[1:])
-        return 0
+        key = self._example
+        if not key or self.is_words:
+            return 0
+        shape = self._features(key).shape
+        single = len(hdf5.dataset(self._data, f"{key}/intervals", str(self.path)).shape) == 1
+        return math.prod(shape if single else shape[1:])
+
+    @cached_property
+    def _example(self) -> str:
+        """The first key with features, else the first; empty where there is none."""
+        keys = hdf5.names(self._data)
+        return next((key for key in keys if math.prod(self._features(key).shape)), next(iter(keys), ""))
 
     @cached_property
     def columns(self) -> tuple[str, ...]:

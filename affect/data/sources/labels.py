@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from affect.data.precision import beyond
 from affect.data.ragged import Ragged
-from affect.data.targets import MultiLabel, Regression, Target
+from affect.data.targets import MultiLabel, Regression, Target, main_of
 
 _EMOTIONS = ("happy", "sad", "anger", "surprise", "disgust", "fear")
 
@@ -28,9 +28,13 @@ def given(values: NDArray[Any]) -> NDArray[np.bool_]:
     return known
 
 
-def lacking(split: str, targets: Mapping[str, Ragged]) -> list[str]:
+def lacking(split: str, targets: Mapping[str, Ragged], what: str = "NaN or infinite") -> list[str]:
     """Notes on the labels of a split that are not given, target by target.
 
+    Args:
+        split: its name.
+        targets: the labels of each target.
+        what: those labels are.
     Example:
         >>> lacking("train", {"joy": Ragged.vectors(np.zeros(2), np.array([True, False]))})
         ['train: 1 of 2 labels of joy is NaN or infinite, and counts as not given.']
@@ -38,7 +42,7 @@ def lacking(split: str, targets: Mapping[str, Ragged]) -> list[str]:
     notes = []
     for target, rows in targets.items():
         none = len(rows) - int(rows.present.sum())
-        count = "is NaN or infinite, and counts" if none == 1 else "are NaN or infinite, and count"
+        count = f"is {what}, and counts" if none == 1 else f"are {what}, and count"
         if none:
             notes.append(f"{split}: {none:,} of {len(rows):,} labels of {target} {count} as not given.")
     return notes
@@ -91,8 +95,7 @@ class Labels:
     @property
     def main(self) -> str:
         """The target that is meant where none is named."""
-        names = list(self.targets)
-        return "sentiment" if "sentiment" in names else names[0] if len(names) == 1 else ""
+        return main_of(self.targets)
 
     def of_rows(self, values: NDArray[Any]) -> dict[str, Ragged]:
         """Each target's labels, from rows of all columns (labels, columns).

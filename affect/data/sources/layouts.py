@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 from affect.data.corpus import Corpus
 from affect.data.sources.splits import ORDER, split_of
+from affect.data.sources.tables import codes
+from affect.data.targets import Regression
 from affect.errors import DataError
 
 LAYOUTS = ("mmsa", "mult", "mag", "lmf")
@@ -52,8 +57,19 @@ def _of(content: Any, path: Path) -> Corpus | None:
     for name in LAYOUTS:
         layout = import_module(f"affect.data.sources.{name}")
         if layout.recognises(content):
-            return cast(Corpus, layout.read(content, path))
+            corpus = cast(Corpus, layout.read(content, path))
+            return replace(corpus, notes=(*corpus.notes, *_codes(corpus)))
     return None
+
+
+def _codes(corpus: Corpus) -> list[str]:
+    """The notes on numbers that may be codes of classes."""
+    notes = []
+    for name, target in corpus.targets.items():
+        if isinstance(target, Regression):
+            labels = np.concatenate([split.labels(name)[:, 0] for split in corpus.splits.values()])
+            notes.append(codes.note(name, labels))
+    return [note for note in notes if note]
 
 
 def _of_splits(path: Path, files: dict[str, Path], known: Any = None) -> Corpus | None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affect.data.ragged import Rows
+from affect.data.sources.padding import holding
 from affect.errors import DataError
 
 Place: TypeAlias = Literal["given", "mirrored"]
@@ -65,7 +66,7 @@ class Given:
         out, mirrored = self.outside("given"), self.outside("mirrored")
         both = np.flatnonzero(out & mirrored)
         i = int(both[0] if both.size else np.flatnonzero(out)[0])
-        steps = [t for t, step in enumerate(self.values[i]) if holds(step)]
+        steps = [t for t, held in enumerate(holding(self.values[i : i + 1])[0]) if held]
         other = ""
         if not both.size:
             other = f", while sample {self.ids[int(np.flatnonzero(mirrored)[0])]} is padded on the other side"
@@ -78,13 +79,15 @@ class Given:
 
 
 def holds(steps: NDArray[np.floating[Any]]) -> bool:
-    """Whether there is content: a value that is neither zero nor NaN.
+    """Whether there is content: a step that is neither all zeros nor all NaN.
 
+    Shapes:
+        steps: (steps, feature)
     Example:
-        >>> holds(np.array([[0.0, np.nan]])), holds(np.array([[0.0, -1.0]]))
+        >>> holds(np.array([[0.0, 0.0], [np.nan, np.nan]])), holds(np.array([[0.0, -1.0]]))
         (False, True)
     """
-    return bool(_ANY(steps, None)) and bool(((steps != 0) & (steps == steps)).any())
+    return bool(_ANY(steps, None)) and bool(holding(steps[None]).any())
 
 
 def places(given: Mapping[str, Given]) -> dict[str, Place]:

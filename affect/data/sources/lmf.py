@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from affect.data.corpora import citation, identify
 from affect.data.corpus import Corpus, Split
+from affect.data.making.said import generated_ids
 from affect.data.sources.alike import alike
 from affect.data.sources.labels import Labels, lacking
 from affect.data.sources.padded import features, is_aligned, rows
@@ -50,11 +51,12 @@ def read(content: Any, path: Path) -> Corpus:
     arrays = {name: part.arrays for name, part in parts.items()}
     aligned = is_aligned(arrays)
     modalities, said = rows(arrays, aligned)
-    notes += [*said, "The file has no ids: the samples are called train0, train1 and so on."]
-    splits = {
-        name: Split(tuple(f"{name}{i}" for i in range(part.count)), modalities[name], {})
-        for name, part in parts.items()
-    }
+    notes += said
+    splits = {}
+    for name, part in parts.items():
+        ids, note = generated_ids(name, part.count)
+        notes.append(note)
+        splits[name] = Split(ids, modalities[name], {})
     labels = (
         Labels({Binary(emotion): (i,) for i, emotion in enumerate(every)})
         if every

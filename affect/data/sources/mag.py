@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from affect.data.corpora import citation
 from affect.data.corpus import Corpus, Split
+from affect.data.duplicates import numbered
+from affect.data.making.said import generated_ids
 from affect.data.ragged import Ragged, Words
 from affect.data.sources.alike import alike
 from affect.data.sources.labels import Labels, lacking
-from affect.data.sources.numbering import numbered
+from affect.data.sources.observed import observed
 from affect.data.sources.padding import told
 from affect.data.sources.splits import contents, named
 from affect.data.sources.unread import unread
@@ -63,6 +65,9 @@ def read(content: Any, path: Path) -> Corpus:
     widths = {name: part.labels.shape[1] for name, part in parts.items()}
     if len(set(widths.values())) > 1:
         raise DataError(f"{path}: expected as many labels for every sample of every split, got {widths}")
+    for modality in _STEPS:
+        if not any(modality in part.modalities for part in parts.values()):
+            raise DataError(f"{path}: {modality} has no features in any sample")
     labels = _kind(parts, next(iter(widths.values())))
     if any(isinstance(target, Binary) for target in labels.columns):
         notes.append(_HUMOR)
@@ -126,14 +131,17 @@ class _Part:
                 raise DataError(f"{where}, sample {i}: expected {RULE}")
         notes: list[str] = []
         segmented = all(len(sample) == 3 for sample in samples)
-        ids = tuple(text(sample[2]) if segmented else f"{split}{i}" for i, sample in enumerate(samples))
-        if not segmented:
-            notes.append(f"{split}: the samples have no segments, and are called {split}0 and so on.")
+        ids, note = generated_ids(split, len(samples))
+        if segmented:
+            ids = tuple(text(sample[2]) for sample in samples)
+        else:
+            notes.append(note)
         aligned = not any(len(sample[0]) >= _UNALIGNED for sample in samples)
         said = [_words(sample[0], f"{where}, sample {one}") for one, sample in zip(ids, samples, strict=True)]
         modalities = {
             name: _steps(samples, place, name, ids, said if aligned else None, where)
             for place, name in enumerate(_STEPS, 1)
+            if any(count(sample[0][place]) for sample in samples)
         }
         if any(len(sample[0]) >= _ALIGNED and count(sample[0][0]) for sample in samples):
             notes.append(_BESIDE)
@@ -192,13 +200,15 @@ def _steps(
         values = np.concatenate(
             [row.reshape(len(row), dim) for row in rows], dtype=np.float32, casting="same_kind"
         )
-    return Ragged.from_offsets(values, np.cumsum([0, *map(len, rows)]), (values != 0).any(1))
+    return Ragged.from_offsets(values, np.cumsum([0, *map(len, rows)]), observed(values))
 
 
 def _apart(samples: list[Any], modalities: dict[str, Ragged], split: str) -> list[str]:
     """Notes on samples whose steps are not as many as MMIM says: all that are there are kept."""
     notes = []
     for place, name in enumerate(_STEPS, _ALIGNED):
+        if name not in modalities:
+            continue
         said = [sample[0][place] if len(sample[0]) >= _UNALIGNED else None for sample in samples]
         apart = sum(
             number is not None and int(floats(number, f"{split}: lengths").reshape(-1)[0]) != length

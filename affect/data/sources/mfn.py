@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from affect.data.corpora import citation, identify
 from affect.data.corpus import Corpus, Split
 from affect.data.making.arraylike import narrow
+from affect.data.making.said import DIGITS, generated_ids
 from affect.data.ragged import Ragged
 from affect.data.sources import hdf5
 from affect.data.sources.labels import Labels
@@ -77,7 +78,7 @@ def read(path: Path) -> Corpus:
         report.say(f"There are labels alone: the folder has none of {beside}.")
     splits = {
         split: Split(
-            ids=tuple(f"{split}{i:03d}" for i in range(len(labels[split]))),
+            ids=generated_ids(split, len(labels[split]), DIGITS)[0],
             modalities={
                 m: own.get(m, Ragged.from_rows([None] * len(labels[split]), dim)) for m, dim in dims.items()
             },

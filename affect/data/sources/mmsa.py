@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from affect.data.corpora import citation
 from affect.data.corpus import Corpus, Split
+from affect.data.making.said import generated_ids
 from affect.data.ragged import Ragged, Rows, Words
 from affect.data.sources import fet, mult
 from affect.data.sources.alike import alike
@@ -18,7 +19,7 @@ from affect.data.sources.mmsa_steps import Padded, rows
 from affect.data.sources.splits import contents, named
 from affect.data.sources.unread import unread
 from affect.data.sources.values import count, floats, texts
-from affect.data.targets import MultiClass, Regression, Target
+from affect.data.targets import MultiClass, Regression, Target, main_of
 from affect.errors import DataError
 
 MODALITIES = {"text": "text", "audio": "acoustic", "vision": "visual"}
@@ -109,7 +110,7 @@ def read(content: Any, path: Path, tokens: bool = False) -> Corpus:
         aligned=aligned,
         notes=tuple(notes),
         citation=citation(splits),
-        main="sentiment" if "sentiment" in targets else next(iter(targets)) if len(targets) == 1 else "",
+        main=main_of(targets),
         provenance=made,
     )
 
@@ -176,11 +177,9 @@ class _Part:
             return ids
         kept = next((key for key in (LABELS, "raw_text", *there) if count(self.content.get(key))), "")
         samples = count(self.content.get(kept))
-        if samples:
-            notes.append(
-                f"{self.split}: the file has no ids, and the samples are called {self.split}0 and so on."
-            )
-        return tuple(f"{self.split}{i}" for i in range(samples))
+        ids, note = generated_ids(self.split, samples)
+        notes += [note] if ids else []
+        return ids
 
     def _array(self, key: str) -> NDArray[Any]:
         values = floats(self.content[key], f"{self.where}: {key}", axes=3)

@@ -25,7 +25,7 @@ class Modality:
     Args:
         values: by file.
         observed: by file.
-        times: by file; None where any file has none.
+        times: by file, None where a file has none; None where no file has any.
         columns: the names of the features, where all files have them.
         made: who made them, where that is one for all files.
         notes: what was left out, guessed and counted.
@@ -37,7 +37,7 @@ class Modality:
 
     values: tuple[NDArray[np.float32], ...]
     observed: tuple[NDArray[np.bool_], ...]
-    times: tuple[NDArray[np.float64], ...] | None
+    times: tuple[NDArray[np.float64] | None, ...] | None
     columns: tuple[str, ...] | None
     made: Provenance | None
     notes: tuple[str, ...]
@@ -106,18 +106,25 @@ def _missing(name: str, columns: Iterable[str]) -> str:
 
 def _times(
     name: str, files: Iterable[Features]
-) -> tuple[tuple[NDArray[np.float64], ...] | None, tuple[str, ...]]:
-    """The times of all files; none, with a note, where some are not known."""
-    every = list(files)
-    times = [one.times for one in every if one.times is not None]
-    if not times:
+) -> tuple[tuple[NDArray[np.float64] | None, ...] | None, tuple[str, ...]]:
+    """The times of the files whose times are all known, and the note on those that lack some."""
+    every = [one.times for one in files]
+    if all(own is None for own in every):
         return None, ()
-    lacking = len(every) - sum(bool(np.isfinite(own).all()) for own in times)
-    if not lacking:
-        return tuple(times), ()
+    times = tuple(None if own is None or not np.isfinite(own).all() else own for own in every)
+    none = sum(own is None for own in every)
+    holed = sum(own is None for own in times) - none
+    if not none + holed:
+        return times, ()
     if len(every) == 1:
         return None, (f"{name}: a time is missing, so no times are kept.",)
-    return None, (f"{name}: {lacking:,} of {len(every):,} files lack times, so no times are kept.",)
+    said = [(none, "lack times"), (holed, "have times that are missing")]
+    notes = tuple(
+        f"{name}: {count:,} of {len(every):,} files {what}, and no times of theirs are kept."
+        for count, what in said
+        if count
+    )
+    return None if none + holed == len(every) else times, notes
 
 
 def _made(name: str, made: Iterable[Provenance | None]) -> tuple[Provenance | None, tuple[str, ...]]:

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from affect.data.corpora import citation
 from affect.data.corpus import Corpus, Split
+from affect.data.duplicates import numbered
+from affect.data.making.said import generated_ids
 from affect.data.ragged import Ragged, Words
 from affect.data.sources.alike import alike
 from affect.data.sources.labels import given, lacking
-from affect.data.sources.numbering import numbered
 from affect.data.sources.padded import features, is_aligned, rows
 from affect.data.sources.splits import contents, named
 from affect.data.sources.unread import unread
@@ -119,7 +120,7 @@ class _Part:
             notes.append(f"{split}: the split is empty and is left out.")
         self.ids, self.groups = _ids(content.get("id"), split, self.count, where, first)
         if self.count and content.get("id") is None:
-            notes.append(f"{split}: the file has no ids, and the samples are called {split}0 and so on.")
+            notes.append(generated_ids(split, self.count)[1])
         for key, name in there.items():
             if len(self.arrays[name]) != self.count:
                 raise DataError(
@@ -158,7 +159,7 @@ def _ids(
 ) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
     """Ids, and the videos where they say them: `video`, or `video start end`."""
     if content is None:
-        return tuple(f"{split}{i}" for i in range(count)), None
+        return generated_ids(split, count)[0], None
     if not isinstance(content, list | tuple | np.ndarray) or (
         isinstance(content, np.ndarray) and not content.ndim
     ):

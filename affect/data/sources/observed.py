@@ -19,8 +19,8 @@ def observed(values: NDArray[Any]) -> NDArray[np.bool_]:
         >>> observed(np.array([[0.0], [np.nan]])).tolist()
         [True, False]
     """
-    seen: NDArray[np.bool_] = ~np.isnan(values).all(1)
-    return seen & holding(values[None])[0] if values.shape[1] > 1 else seen
+    seen: NDArray[np.bool_] = holding(values[None])[0] if values.shape[1] > 1 else ~np.isnan(values[:, 0])
+    return seen
 
 
 def unobserved(modality: str, seen: NDArray[np.bool_]) -> str:

@@ -22,6 +22,7 @@ class Options:
             `{"emotion": {"kind": "multiclass", "classes": ["sad", "happy"]}}`.
         duplicates: what becomes of ids that occur more than once.
         prefixes: names of modalities in the columns of tables that hold a dot themselves: `wav2vec2.0`.
+        required: whether columns and prefixes that the file does not have are refused.
     Raises:
         ConfigError: one is not of that form.
     """
@@ -30,6 +31,7 @@ class Options:
     targets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     duplicates: Duplicates = "refuse"
     prefixes: tuple[str, ...] = ()
+    required: bool = True
 
     @classmethod
     def of(

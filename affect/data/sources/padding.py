@@ -15,7 +15,7 @@ _BLOCK = 256
 
 
 def holding(values: NDArray[Any], inside: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
-    """Which steps hold anything: a step of zeros only is nothing observed, NaN is something.
+    """Which steps hold anything: a step of zeros only, or of NaN only, is one at which nothing was observed.
 
     Args:
         values: padded features.
@@ -23,17 +23,22 @@ def holding(values: NDArray[Any], inside: NDArray[np.bool_] | None = None) -> ND
     Shapes:
         values: (samples, time, feature) -> (samples, time)
     Example:
-        >>> holding(np.array([[[0.0, 0.0], [0.0, 2.0], [np.nan, 0.0]]])).tolist()
-        [[False, True, True]]
+        >>> holding(np.array([[[0.0, 0.0], [0.0, 2.0], [np.nan, 0.0], [np.nan, np.nan]]])).tolist()
+        [[False, True, True, False]]
     """
-    held: NDArray[np.bool_] = values[..., 0] != 0
-    if inside is not None:
-        held &= inside
-    doubtful = ~held if inside is None else inside & ~held
+    held = np.zeros(values.shape[:2], dtype=bool)
     for begin in range(0, len(values), _BLOCK):  # few values in memory beside the file's own
         block = slice(begin, begin + _BLOCK)
-        sample, time = np.nonzero(doubtful[block])
-        held[block][sample, time] = (values[block][sample, time] != 0).any(-1)
+        own, first = values[block], np.ascontiguousarray(values[block, :, 0])
+        zero, none = first == 0, first != first
+        there = ~zero if inside is None else ~zero & inside[block]
+        if inside is not None:
+            zero, none = zero & inside[block], none & inside[block]
+        if zero.any():
+            there[zero] = (own[zero] != 0).any(-1)
+        if none.any():
+            there[none] = ~np.isnan(own[none]).all(-1)
+        held[block] = there
     return held
 
 
@@ -105,6 +110,6 @@ def told(empty: int, steps: int) -> str:
 
     Example:
         >>> told(3, 2000)
-        '3 of 2,000 steps hold only zeros and count as unobserved.'
+        '3 of 2,000 steps hold nothing or zeros and count as unobserved.'
     """
-    return f"{empty:,} of {steps:,} steps hold only zeros and count as unobserved."
+    return f"{empty:,} of {steps:,} steps hold nothing or zeros and count as unobserved."

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from affect.data.sources.admitted import RefusedError
-from affect.data.sources.arrays.tensors import _TYPES, _Storage, _Tensors, _Type
-from affect.data.sources.pickles import _Bounded, _Reader
+from affect.data.sources.arrays.tensors import TYPES, Storage, StorageType, Tensors, decoded
+from affect.data.sources.pickles import Bounded, Reader
 
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
@@ -23,31 +23,24 @@ MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _COUNT = struct.Struct("<q")
 
 
-class TensorReader(_Tensors):
+class TensorReader(Tensors):
     """A reader of pickles that knows tensors whose numbers are in the pickle itself."""
-
-    def __init__(self, file: _Bounded, size: int) -> None:
-        _Reader.__init__(self, file, size)
-
-    def persistent_load(self, pid: object) -> Any:
-        """Refuse what stands outside the pickle."""
-        raise RefusedError("refused to follow a persistent id")
 
     def _calls(self) -> dict[tuple[str, str], Callable[..., Any]]:
         return {**super()._calls(), ("torch.storage", "_load_from_bytes"): _storage}
 
 
-class _Placed(_Tensors):
+class _Placed(Tensors):
     """A reader of the old kind's content, whose storages stand behind it."""
 
-    def __init__(self, file: _Bounded, size: int, storages: dict[str, _Storage] | None) -> None:
-        _Reader.__init__(self, file, size)
+    def __init__(self, file: Bounded, size: int, storages: dict[str, Storage] | None) -> None:
+        super().__init__(file, size)
         self._storages = {} if storages is None else storages
         self._is_final = storages is not None
         self.announced: dict[str, tuple[str, int]] = {}
 
     def persistent_load(self, pid: object) -> Any:
-        if not isinstance(pid, tuple) or len(pid) != 6 or not isinstance(pid[1], _Type):
+        if not isinstance(pid, tuple) or len(pid) != 6 or not isinstance(pid[1], StorageType):
             raise RefusedError("refused to follow a persistent id that is no storage")
         _, kind, key, _, count, view = pid
         if not isinstance(key, str | bytes) or type(count) is not int or view is not None:
@@ -60,7 +53,7 @@ class _Placed(_Tensors):
         if self.announced.setdefault(name, (kind.name, count)) != (kind.name, count):
             raise ValueError(f"storage {name[:50]} is announced as two")
         if not self._is_final:
-            return _Storage(np.zeros(0))
+            return Storage(np.zeros(0))
         return self._storages[name]
 
     def _tensor(self, *parts: Any) -> Any:
@@ -76,56 +69,50 @@ def read_old(raw: bytes) -> Any:
     """
     size, at = len(raw), 0
     for expected in (_MAGIC, _PROTOCOL, None):
-        found, at = _next(raw, at, lambda file: _Reader(file, size))
+        found, at = _next(raw, at, lambda file: Reader(file, size))
         if expected is not None and found != expected:
             raise ValueError("a file of tensors must begin as one")
     if not isinstance(found, dict) or found.get("little_endian") is not True:
         raise ValueError("a file of tensors must say its byte order, which must be little")
     begin, first = at, list[_Placed]()
 
-    def announcing(file: _Bounded) -> _Placed:
+    def announcing(file: Bounded) -> _Placed:
         first.append(_Placed(file, size, None))
         return first[0]
 
     _, at = _next(raw, begin, announcing)
-    keys, at = _next(raw, at, lambda file: _Reader(file, size))
+    keys, at = _next(raw, at, lambda file: Reader(file, size))
     announced = first[0].announced
     if not isinstance(keys, list) or sorted(map(_name, keys)) != sorted(announced):
         raise ValueError("a file of tensors must list its storages")
-    storages: dict[str, _Storage] = {}
+    storages: dict[str, Storage] = {}
     for key in map(_name, keys):
         kind, count = announced[key]
-        dtype = np.dtype(_TYPES[kind]).newbyteorder("<")
+        dtype = np.dtype(TYPES[kind]).newbyteorder("<")
         end = at + _COUNT.size + count * dtype.itemsize
         if end > size or _COUNT.unpack_from(raw, at)[0] != count:
             raise ValueError(f"storage {key[:50]} claims {count} numbers that are not there")
-        storages[key] = _Storage(_typed(np.frombuffer(raw, dtype, count, at + _COUNT.size), kind))
+        storages[key] = Storage(decoded(np.frombuffer(raw, dtype, count, at + _COUNT.size), kind))
         at = end
     content, _ = _next(raw, begin, lambda file: _Placed(file, size, storages))
     return content
 
 
-def _storage(raw: object) -> _Storage:
+def _storage(raw: object) -> Storage:
     """The numbers of one tensor, from bytes that are a file of the old kind."""
     if not isinstance(raw, bytes) or not raw.startswith(MAGIC):
         raise RefusedError("refused to read a storage of unknown form")
     found = read_old(raw)
-    if not isinstance(found, _Storage):
+    if not isinstance(found, Storage):
         raise RefusedError("refused to read a storage that is none")
     return found
 
 
-def _typed(flat: Any, kind: str) -> Any:
-    if kind == "Bool":
-        return np.asarray(flat != 0)
-    return (flat.astype(np.uint32) << 16).view(np.float32) if kind == "BFloat16" else flat
-
-
-def _next(raw: bytes, at: int, reader: Callable[[_Bounded], Any]) -> tuple[Any, int]:
+def _next(raw: bytes, at: int, reader: Callable[[Bounded], Any]) -> tuple[Any, int]:
     """One of several pickles in a row, and where the next begins."""
     file: Any = io.BytesIO(raw)
     file.seek(at)
-    bounded = _Bounded(file, len(raw) - at)
+    bounded = Bounded(file, len(raw) - at)
     content = reader(bounded).load()
     return content, len(raw) - bounded.left
 

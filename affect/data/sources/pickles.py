@@ -66,8 +66,8 @@ def read_pickle(path: Path) -> object:
                 content = read_old(MAGIC + file.read(size - len(MAGIC)))
             else:
                 file.seek(0)
-                content = TensorReader(_Bounded(file, size), size).load()
-        _measure(content, {}, 10 * size + 1_000_000)
+                content = TensorReader(Bounded(file, size), size).load()
+        measure(content, {}, 10 * size + 1_000_000)
     except RefusedError as refusal:
         raise DataError(f"{path}: {refusal}: {_ADVICE}") from None
     except Exception as error:  # whatever the bytes lead to, the answer is the same
@@ -76,25 +76,28 @@ def read_pickle(path: Path) -> object:
     return content
 
 
-class _Bounded:
+class Bounded:
     """A file that never gives, or makes room for, more than is left of it."""
 
     def __init__(self, file: io.BufferedReader, size: int) -> None:
         self._file, self.left = file, size
 
     def read(self, count: int) -> bytes:
+        """So many bytes, which must be left."""
         if not 0 <= count <= self.left:
             raise self._short(count)
         self.left -= count  # without a further call, since each opcode is read so
         return self._file.read(count)
 
     def readinto(self, buffer: Any) -> int:
+        """Fill a buffer with bytes, which must be left."""
         if len(buffer) > self.left:
             raise self._short(len(buffer))
         self.left -= len(buffer)
         return self._file.readinto(buffer)
 
     def readline(self) -> bytes:
+        """The bytes to the end of a line."""
         line = self._file.readline()
         self.left -= len(line)
         return line
@@ -140,7 +143,7 @@ class _Memo:
         return self._row[number] if 0 <= number < len(self._row) else self._apart[number]
 
 
-class _Reader(_Base):  # type: ignore[misc]  # typeshed knows only the one in C
+class Reader(_Base):  # type: ignore[misc]  # typeshed knows only the one in C
     """The library's own reader in Python, since the one in C makes room for whatever is announced.
 
     What is overridden checks before anything is made, called, changed or hashed.
@@ -148,7 +151,7 @@ class _Reader(_Base):  # type: ignore[misc]  # typeshed knows only the one in C
 
     dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(_Base.dispatch)
 
-    def __init__(self, file: _Bounded, size: int) -> None:
+    def __init__(self, file: Bounded, size: int) -> None:
         super().__init__(file, fix_imports=False, encoding="bytes")
         self._file = file
         self.memo = _Memo()
@@ -157,14 +160,17 @@ class _Reader(_Base):  # type: ignore[misc]  # typeshed knows only the one in C
         self._work = 4 * size + 1000
 
     def find_class(self, module: str, name: str) -> Any:
+        """What stands for a name that is admitted."""
         if (module, name) not in ADMITTED:
             raise RefusedError(f"refused to read {ascii(f'{module}.{name}'[:100])}")
         return ADMITTED[module, name]
 
-    def persistent_load(self, pid: object) -> NoReturn:
+    def persistent_load(self, pid: object) -> Any:
+        """Refuse what stands outside the pickle."""
         raise RefusedError("refused to follow a persistent id")
 
     def get_extension(self, code: int) -> NoReturn:
+        """Refuse the registry of extensions."""
         raise RefusedError(f"refused to look up extension {code}")
 
     def _made(self) -> None:
@@ -265,7 +271,7 @@ class _Reader(_Base):  # type: ignore[misc]  # typeshed knows only the one in C
 def _counted(code: bytes) -> Callable[[Any], None]:
     original = _Base.dispatch[code[0]]
 
-    def load(reader: _Reader) -> None:
+    def load(reader: Reader) -> None:
         reader._made()
         original(reader)
 
@@ -282,29 +288,40 @@ _CONTAINERS = (
     pickle.TUPLE2,
     pickle.TUPLE3,
 )
-_Reader.dispatch |= {
+Reader.dispatch |= {
     **{code[0]: _counted(code) for code in _CONTAINERS},
-    **{code[0]: _Reader._object for code in (pickle.OBJ, pickle.INST, pickle.NEWOBJ, pickle.NEWOBJ_EX)},
-    **{code[0]: _Reader._elsewhere for code in (pickle.NEXT_BUFFER, pickle.READONLY_BUFFER)},
-    pickle.MARK[0]: _Reader._mark,
-    pickle.MEMOIZE[0]: _Reader._memoize,
-    pickle.REDUCE[0]: _Reader._reduce,
-    pickle.BUILD[0]: _Reader._build,
-    pickle.APPEND[0]: _Reader._append,
-    pickle.APPENDS[0]: _Reader._appends,
-    pickle.SETITEM[0]: _Reader._setitem,
-    pickle.SETITEMS[0]: _Reader._setitems,
-    pickle.ADDITEMS[0]: _Reader._additems,
-    pickle.DICT[0]: _Reader._dict,
-    pickle.FROZENSET[0]: _Reader._frozenset,
-    pickle.BYTEARRAY8[0]: _Reader._bytearray,
+    **{code[0]: Reader._object for code in (pickle.OBJ, pickle.INST, pickle.NEWOBJ, pickle.NEWOBJ_EX)},
+    **{code[0]: Reader._elsewhere for code in (pickle.NEXT_BUFFER, pickle.READONLY_BUFFER)},
+    pickle.MARK[0]: Reader._mark,
+    pickle.MEMOIZE[0]: Reader._memoize,
+    pickle.REDUCE[0]: Reader._reduce,
+    pickle.BUILD[0]: Reader._build,
+    pickle.APPEND[0]: Reader._append,
+    pickle.APPENDS[0]: Reader._appends,
+    pickle.SETITEM[0]: Reader._setitem,
+    pickle.SETITEMS[0]: Reader._setitems,
+    pickle.ADDITEMS[0]: Reader._additems,
+    pickle.DICT[0]: Reader._dict,
+    pickle.FROZENSET[0]: Reader._frozenset,
+    pickle.BYTEARRAY8[0]: Reader._bytearray,
 }
 
 
-def _measure(content: Any, seen: dict[int, tuple[int, int]], limit: int, depth: int = 0) -> tuple[int, int]:
+def measure(content: Any, seen: dict[int, tuple[int, int]], limit: int, depth: int = 0) -> tuple[int, int]:
     """How many things there are to walk over, each shared one as often as it is met, and how deep they nest.
 
     Lists within lists that are the same list are few on disk and endless to a reader.
+
+    Args:
+        content: what was read.
+        seen: what is known of each thing, by its `id`; empty at first.
+        limit: how many things there may be.
+        depth: how deep `content` itself is nested.
+    Raises:
+        RefusedError: there are more, they nest too deep, contain themselves, or are no values.
+    Example:
+        >>> measure({"a": [1, 2], "b": []}, {}, 100)
+        (5, 1)
     """
     total, height = seen.get(id(content), (1, 0))
     if depth + height > _DEPTH:
@@ -329,7 +346,7 @@ def _measure(content: Any, seen: dict[int, tuple[int, int]], limit: int, depth: 
         if type(item) in _LEAVES:
             total += 1
         else:
-            below, tall = _measure(item, seen, limit, depth + 1)
+            below, tall = measure(item, seen, limit, depth + 1)
             total, height = total + below, max(height, tall + 1)
         if total > limit:
             raise RefusedError("refused to read what grows endlessly when it is walked over")

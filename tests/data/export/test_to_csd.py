@@ -110,3 +110,32 @@ def test_what_is_refused(tmp_path):
     with pytest.raises(DataError) as error:
         to_csd(a_corpus(ids=("a", "a", "b")), tmp_path)
     assert str(error.value) == "toy: an id is in use twice, and a .csd file has one entry for each"
+
+
+def test_ids_that_hdf5_cannot_have_stay_apart(tmp_path):
+    samples = [
+        affect.Sample(one, {"ecg": np.full((1, 2), i + 1.0)}, {"y": i + 1.0})
+        for i, one in enumerate(("a/b", "a_b", ".", "a\0x"))
+    ]
+    to_csd(Corpus.from_samples(samples, name="doc"), tmp_path)
+    again = affect.load(tmp_path)["all"]
+    assert again.ids == ("%2E[0]", "a%00x[0]", "a%2Fb[0]", "a_b[0]")
+    assert again.modalities["ecg"].values[:, 0].tolist() == [3, 4, 1, 2]
+
+
+def test_what_nobody_has_is_not_written(tmp_path):
+    (tmp_path / "eeg.csd").write_bytes(b"of another corpus")
+    unseen = affect.Steps(np.ones((2, 3)), observed=[0, 0])
+    samples = [affect.Sample("a", {"ecg": np.ones((2, 2)), "eeg": unseen}, {"y": 1.0}, words=[])]
+    to_csd(Corpus.from_samples(samples, name="doc"), tmp_path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["ecg.csd", "labels.csd"]
+    assert affect.load(tmp_path).dims == {"ecg": 2}
+
+
+def test_a_video_and_its_piece_are_refused(tmp_path):
+    samples = [affect.Sample(one, {"ecg": np.ones((2, 2))}, {"y": 1.0}) for one in ("v", "v[1]")]
+    with pytest.raises(DataError) as error:
+        to_csd(Corpus.from_samples(samples, name="doc"), tmp_path)
+    assert str(error.value) == (
+        "doc: 'v' is a sample, and so is 'v[1]', which to the SDK is a piece of it; give them ids without brackets"
+    )

@@ -201,3 +201,35 @@ def test_labels_of_steps_are_refused(tmp_path):
     assert str(error.value) == (
         "toy: MMSA's layout needs 'sentiment' as a Regression with one label per sample, got Regression per step"
     )
+
+
+def of_three(ids, groups=("v", "v", "w"), words=None):
+    features = {m: np.ones((2, 2)) for m in DIMS}
+    return Corpus.from_samples(
+        [
+            affect.Sample(one, features, {"sentiment": 0.5}, split=split, group=group, words=words)
+            for one, group, split in zip(ids, groups, ("train", "valid", "test"), strict=True)
+        ],
+        name="doc",
+    )
+
+
+def test_ids_are_unique_over_the_corpus(tmp_path):
+    to_mmsa(of_three(("v_1", "v[1]", "w")), tmp_path / "a.pkl")
+    again = affect.load(tmp_path / "a.pkl")
+    assert [again[s].ids for s in ("train", "valid", "test")] == [("v$_$v_1",), ("v$_$v[1]",), ("w$_$w",)]
+    with pytest.raises(DataError) as error:
+        to_mmsa(of_three(("b$_$c", "c", "c$_$"), ("a", "a$_$b", "w")), tmp_path / "b.pkl")
+    assert str(error.value) == (
+        "doc: samples b$_$c and c would both be called 'a$_$b$_$c' in MMSA's layout; rename one"
+    )
+
+
+@pytest.mark.parametrize("word", ["New York", ""])
+def test_words_that_blanks_would_part_are_refused(word, tmp_path):
+    with pytest.raises(DataError) as error:
+        to_mmsa(of_three(("a", "b", "c"), words=["so", word]), tmp_path / "a.pkl")
+    assert str(error.value) == (
+        f"doc, sample a: the word '{word}' is empty or has a blank in it, and MMSA's layout joins words by blanks; "
+        "write it without, as in New_York"
+    )

@@ -13,7 +13,7 @@ from affect.errors import ConfigError, DataError
 
 RNG = np.random.default_rng(0)
 LENGTHS = (3, 1, 4, 2)
-NAMELESS = "No ids are given; the samples are called train000 and so on."
+NAMELESS = "train: there are no ids, and the samples are called train000 and so on."
 ROWS = [RNG.normal(size=(n, 2)).astype(np.float32) for n in LENGTHS]
 
 
@@ -376,8 +376,8 @@ def test_few_whole_numbers_are_noted():
     assert columns.notes[1:] == ("y: its 2 columns hold a single 1 in each row, and are classes.",)
     columns = make(["y"], ecg=np.ones((2, 2)), y=[[1, 1], [0, np.nan]])
     assert columns.notes[1:] == (
-        "train: 1 labels of y lack a class and count as not given.",
         "y: its 2 columns of 0 and 1 are a label for each class.",
+        "train: 1 of 2 labels of y is missing, and counts as not given.",
     )
 
 
@@ -418,7 +418,7 @@ def test_any_name_is_a_modality_and_survives_the_file(tmp_path):
 
 def test_duplicates_are_refused_or_numbered():
     content = {"train": {"id": ["a", "a"], "ecg": np.ones((2, 2))}}
-    with pytest.raises(DataError, match="1 ids occur more than once: 'a'"):
+    with pytest.raises(DataError, match="1 id occurs more than once: 'a'"):
         affect.Corpus.from_arrays(content)
     assert affect.Corpus.from_arrays(content, duplicates="number")["train"].ids == ("a[0]", "a[1]")
 
@@ -446,7 +446,7 @@ ONES = np.ones((2, 4, 3))
         ({"ecg": np.ones(2) * 1j}, "toy, train: ecg must hold real numbers, got complex128"),
         ({"ecg": np.array(["2020-01-01"] * 2, dtype="M8[D]")}, "toy, train: ecg must hold real numbers, got datetime64[D]"),
         ({"ecg": objects({}, 1)}, "toy, train: ecg, sample train000 must hold numbers, got dict"),
-        ({"ecg": ["a", "b"]}, "toy, train: ecg must hold numbers, got 'a'"),
+        ({"ecg": ["a", "b"]}, "toy, train: ecg must hold numbers, got 'a'; name it in `targets`, or call it `group` or `words`"),
         ({"ecg": 3.0}, "toy, train: ecg must have an entry for each sample, got float"),
         ({"ecg": "so"}, "toy, train: ecg must have an entry for each sample, got str"),
         ({"ecg": np.float32(1)}, "toy, train: ecg must have an entry for each sample, got float32"),
@@ -515,7 +515,7 @@ def test_what_is_refused(content, message):
         ({"train": {"y": [[1, 0]]}}, [MultiLabel("y", classes=("a", "b", "c"))], "toy, train: target 'y' must have a column for each of 3 classes, got 2"),
         ({"train": {"y": [[1, 1]]}}, {"y": "multiclass"}, "toy, train: target 'y' must have a single 1 in each row, being of one class"),
         ({"train": {"y": [1]}}, {"y": 3}, "toy: targets: y: expected a target, or a kind such as 'regression', got 3"),
-        ({"train": {"y": [1]}}, {"y": "regresion"}, "toy: targets: y: no kind 'regresion'; did you mean 'regression'? known: binary, multiclass, regression"),
+        ({"train": {"y": [1]}}, {"y": "regresion"}, "toy: targets: y: no kind 'regresion'; did you mean 'regression'? known: binary, multiclass, multilabel, regression"),
         ({"train": {"y": [1]}}, {"y": Regression("z")}, "toy: targets: 'y' is a target that is named 'z'"),
         ({"train": {"y": [1]}}, 3, "toy: targets: expected names, or a kind by name, got 3"),
     ],
@@ -538,3 +538,67 @@ def test_columns_that_do_not_fit_are_refused():
         refusal({"train": {"ecg": ONES}}, columns={"egc": ["b"]})
         == "toy: no modality 'egc'; did you mean 'ecg'? known: ecg"
     )
+
+
+def masked_labels(values, targets=("y",)):
+    corpus = make(
+        list(targets), ecg=np.ones((len(values), 2)) * np.arange(1, len(values) + 1)[:, None], y=values
+    )
+    rows = corpus["train"].targets["y"]
+    return (
+        corpus.targets["y"],
+        rows.observed.tolist(),
+        rows.values[rows.observed][:, 0].tolist(),
+        corpus.notes[1:],
+    )
+
+
+def test_masked_labels_are_not_given():
+    said = ("train: 6 of 12 labels of y are missing, and count as not given.",)
+    numbers = np.ma.masked_less(np.array([-999.0, 1.5] * 6), 0)
+    for given in (numbers, list(numbers), numbers[:, None]):
+        assert masked_labels(given) == (Regression("y"), [False, True] * 6, [1.5] * 6, said)
+    whole = masked_labels(np.ma.masked_less(np.array([-999, 1] * 6), 0))
+    assert whole == (Binary("y"), [False, True] * 6, [1] * 6, said)
+    names = masked_labels(np.ma.array(["?", "b"] * 6, mask=[True, False] * 6))
+    assert names == (MultiClass("y", classes=("b",)), [False, True] * 6, [0] * 6, said)
+
+
+def test_the_order_of_classes():
+    given = ["low", "mid", "high"] * 2
+    order = ("low", "mid", "high")
+    for kind in (
+        pd.Categorical(given, order, ordered=True),
+        pd.Series(given).astype(pd.CategoricalDtype(order, True)),
+    ):
+        target, _, values, _ = masked_labels(kind)
+        assert (target.classes, values) == (order, [0, 1, 2] * 2)
+    for kind in (pd.Categorical(given, order), given):
+        assert masked_labels(kind)[0].classes == ("high", "low", "mid")
+    assert masked_labels(["10", "9", "-1", "9"])[0].classes == ("-1", "9", "10")
+    assert masked_labels(["10", "9", "a", "9"])[0].classes == ("10", "9", "a")
+
+
+def test_a_mask_against_the_content():
+    values = padded(time=6)
+    mask = np.arange(6) < np.array(LENGTHS)[:, None]
+    assert make(ecg={"values": values, "mask": mask}).notes == (NAMELESS,)
+    for wrong in (~mask, list(~mask)):
+        with pytest.raises(DataError) as caught:
+            make(ecg={"values": values if isinstance(wrong, np.ndarray) else list(values), "mask": wrong})
+        assert str(caught.value) == (
+            "arrays, train: ecg: the mask seems to be True where padding is; invert it: 10 of the 10 steps outside it "
+            "hold something, and 0 of the 14 inside"
+        )
+    with pytest.raises(DataError, match="invert it: 10 of the 10 steps"):
+        make(ecg=[affect.Steps(one, observed=seen) for one, seen in zip(values, ~mask, strict=True)])
+    mask[0, :2] = False
+    corpus = make(ecg={"values": values, "mask": mask})
+    assert corpus.notes[1:] == ("ecg: 2 of the 16 steps that the mask leaves out hold something.",)
+    assert int(corpus["train"].modalities["ecg"].observed.sum()) == 8
+
+
+def test_samples_without_times_among_others_are_said():
+    steps = [affect.Steps(np.ones((2, 2)), times=[0, 1]), affect.Steps(np.ones((2, 2)) * 2), None]
+    corpus = make(ecg=steps, id=["a", "b", "c"])
+    assert corpus.notes[0] == "ecg: 1 of 2 samples has no times, where others do."

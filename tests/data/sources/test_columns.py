@@ -6,7 +6,7 @@ import pytest
 
 import affect
 from affect.data.provenance import Provenance
-from affect.errors import ConfigError
+from affect.errors import ConfigError, DataError
 
 RNG = np.random.default_rng(0)
 IDS = [f"s{i:02d}" for i in range(30)]
@@ -138,8 +138,7 @@ def test_success_and_confidence_of_any_tool(folder):
     assert rows.times[:5].tolist() == [[0, 0], [0.5, 0.5], [1, 1], [1.5, 1.5], [2, 2]]
     assert corpus.columns == {"face": ("x", "y2")}
     assert corpus.notes[1:] == (
-        "face: in 30 files there are 60 steps that were not measured (success 0 or confidence below 0.7).",
-        "face: in 30 files there are 30 steps that hold nothing or zeros.",
+        "face: in 30 files there are 90 steps that were not measured (success 0 or confidence below 0.7).",
         "face: 90 of 150 steps were not measured and count as unobserved.",
     )
     kept = affect.load(folder(lambda _: content), columns=["success"])
@@ -197,10 +196,15 @@ def test_files_at_several_rates_have_none(folder):
     assert "face: its files have 25 to 30 steps per second, so no rate is kept." in corpus.notes
 
 
-def test_files_that_lack_a_time_take_all_times_away(folder):
+def test_files_that_lack_a_time_leave_the_others_theirs(folder):
     corpus = affect.load(folder(lambda i: f"time,x\n{'' if i < 2 else 0.5},1\n"))
-    assert corpus["train"].modalities["face"].times is None
-    assert corpus.notes == ("face: 2 of 30 files lack times, so no times are kept.",)
+    expected = np.full((len(IDS), 2), 0.5)
+    expected[:2] = np.nan
+    _, _, times = steps(corpus, "face")
+    np.testing.assert_array_equal(times, expected)
+    assert corpus.notes == ("face: 2 of 30 files have times that are missing, and no times of theirs are kept.",)
+    none = affect.load(folder(lambda _: "time,x\n,1\n"))
+    assert none["train"].modalities["face"].times is None
 
 
 def test_numbers_beyond_float32_are_counted(folder):
@@ -274,4 +278,15 @@ def test_a_modality_of_nothing_but_such_columns_is_left_out(table):
     assert corpus.dims == {"ecg": 1}
     assert corpus.notes == (
         "face: column 'frame' is no feature and is left out; `columns` keeps any by name.",
+    )
+
+
+def test_what_a_tool_wrote_of_one_recording_is_no_corpus(tmp_path):
+    path = tmp_path / "clip.csv"
+    path.write_text("frame, timestamp, confidence, success, AU01_r\n1, 0, .9, 1, 2\n2, .5, .9, 1, 3\n")
+    with pytest.raises(DataError) as error:
+        affect.load(path)
+    assert str(error.value) == (
+        f"{path}: no column `id`: it is what OpenFace wrote of one recording; put it into MODALITY/ID.csv "
+        "beside labels.csv"
     )

@@ -229,3 +229,25 @@ def test_the_files_of_mosi(file, dims, samples, words, real_data):
     assert (corpus.dims, {name: len(split) for name, split in corpus.splits.items()}) == (dims, samples)
     found = [split.words.total for split in corpus.splits.values() if split.words is not None]
     assert (sum(found) or None) == words
+
+
+def test_files_without_entries_are_left_out(write_csd, tmp_path):
+    write_csd("ECG", {"a": (TIMES, np.ones((2, 3)))})
+    with h5py.File(tmp_path / "EEG.csd", "w") as file:
+        file.create_group("EEG/data")
+    corpus = affect.load(tmp_path)
+    assert corpus.dims == {"ECG": 3}
+    assert corpus.notes[0] == "EEG.csd has no entries and is left out."
+    assert refusal(tmp_path / "EEG.csd") == "FILE: no entries of features or words, so no samples"
+
+
+def test_the_size_is_that_of_the_first_entry_with_features(write_csd):
+    path = write_csd("ECG", {"a": (np.zeros((0, 2)), np.zeros((0, 3))), "b": (TIMES, np.ones((2, 3)))})
+    assert affect.load(path)["all"].modalities["ECG"].lengths.tolist() == [0, 2]
+
+
+def test_a_video_and_its_piece_are_refused(write_csd):
+    path = write_csd("ECG", {one: (TIMES, np.ones((2, 3))) for one in ("v", "v[1]")})
+    assert refusal(path) == (
+        "FILE: 'v' is an entry, and so is 'v[1]', which to the SDK is a piece of it; rename one"
+    )

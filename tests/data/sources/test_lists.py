@@ -98,7 +98,7 @@ def test_the_splits_of_ur_funny(tmp_path):
         affect.data.targets.Binary("humor"), ("valid0", "valid1"), None,
     )  # fmt: skip
     assert corpus["test"].labels("humor").ravel().tolist() == [0, 1, 0, 1]
-    assert corpus.notes[0] == "train: the samples have no segments, and are called train0 and so on."
+    assert corpus.notes[0] == "train: there are no ids, and the samples are called train0 and so on."
     assert (
         "The samples have no segments, and labels of 0 and 1: they count as UR-FUNNY's, `humor`."
         in corpus.notes

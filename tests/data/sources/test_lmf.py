@@ -55,7 +55,9 @@ def test_words_and_averages(tmp_path):
         f"train, text: the padding found stands in front; 0 of {made['train'][1].sum()} steps"
         in corpus.notes[0]
     )
-    assert corpus.notes[-1] == "The file has no ids: the samples are called train0, train1 and so on."
+    assert corpus.notes[-len(corpus.splits) :] == tuple(
+        f"{name}: there are no ids, and the samples are called {name}0 and so on." for name in corpus.splits
+    )
 
 
 def test_the_counts_of_cmu_mosi_say_its_scale(tmp_path):
@@ -158,3 +160,14 @@ def test_damage_never_ends_without_a_message(tmp_path, damaged):
         except DataError as error:
             assert str(error).startswith(str(tmp_path))  # noqa: PT017  # most of these read, and some do not
     assert 5 < read < 450
+
+
+def test_padding_of_nan_is_padding_too(tmp_path):
+    made = {name: part(9) for name in ("train", "valid", "test")}
+    for own, _ in made.values():
+        own["glove"][own["glove"] == 0] = np.nan
+    corpus = affect.load(a_file(tmp_path, {name: own for name, (own, _) in made.items()}))
+    for name, (_, words) in made.items():
+        rows = corpus[name].modalities["text"]
+        assert rows.lengths.tolist() == words.tolist()
+        assert rows.observed[rows.index].all()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import affect
+from affect.data.sources import mag
 from affect.errors import DataError
 
 
@@ -82,14 +83,15 @@ def test_words_behind_their_indices(tmp_path):
     assert affect.load(a_file(tmp_path, content)[0])["train"].words[0] == ["so", "good"]
 
 
-def test_steps_of_zeros_are_unobserved(tmp_path):
+@pytest.mark.parametrize("nothing", [0, np.nan])
+def test_steps_of_zeros_or_nan_are_unobserved(tmp_path, nothing):
     rng = np.random.default_rng(0)
     visual = rng.normal(size=(2, 47))
-    visual[0, 0] = visual[1] = 0
+    visual[0, 0] = visual[1] = nothing
     content = {"train": [a_sample(rng, "a[0]", [[1.0]], words=["so", "good"], visual=visual)]}
     corpus = affect.load(a_file(tmp_path, content)[0])
     assert corpus["train"].modalities["visual"].observed.tolist() == [True, False]
-    assert corpus.notes[0] == "train, visual: 1 of 2 steps hold only zeros and count as unobserved."
+    assert corpus.notes[0] == "train, visual: 1 of 2 steps hold nothing or zeros and count as unobserved."
 
 
 def test_values_beyond_float32_are_infinite(tmp_path):
@@ -141,3 +143,22 @@ def test_a_sample_of_another_form_is_refused(tmp_path):
     assert (
         str(error.value) == f"{path}, train, sample 1: expected ((words, visual, acoustic), label, segment)"
     )
+
+
+def test_a_split_without_a_step_of_one_modality_lacks_it(tmp_path):
+    def sample(steps, visual):
+        return ((["so"] * steps, visual, np.ones((steps, 5))), np.array([[1.0]]), f"v[{steps}]")
+
+    content = {
+        "train": [sample(2, np.ones((2, 4)))],
+        "dev": [sample(1, np.zeros(0)), sample(3, np.zeros((0, 4)))],
+        "test": [sample(3, np.ones((3, 4)))],
+    }
+    corpus = mag.read(content, tmp_path / "mosi.pkl")
+    assert corpus.dims == {"visual": 4, "acoustic": 5}
+    assert corpus["valid"].modalities["visual"].lengths.tolist() == [0, 0]
+    assert corpus["valid"].modalities["acoustic"].lengths.tolist() == [1, 3]
+    assert "valid: the file has no visual features, and the samples lack them." in corpus.notes
+    with pytest.raises(DataError) as error:
+        mag.read({"dev": content["dev"]}, "FILE")
+    assert str(error.value) == "FILE: visual has no features in any sample"

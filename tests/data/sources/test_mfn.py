@@ -75,9 +75,9 @@ def test_a_file_per_modality(write, arrays):
     assert train.modalities["visual"].observed.all()
     np.testing.assert_allclose(train.labels("sentiment")[:, 0], arrays["y_train"], rtol=1e-6)
     assert corpus.notes == (
-        "acoustic: the padding found stands in front; 1 of 31 steps hold only zeros and count as unobserved.",
-        "text: the padding found stands in front; 0 of 31 steps hold only zeros and count as unobserved.",
-        "visual: the padding found stands in front; 0 of 31 steps hold only zeros and count as unobserved.",
+        "acoustic: the padding found stands in front; 1 of 31 steps hold nothing or zeros and count as unobserved.",
+        "text: the padding found stands in front; 0 of 31 steps hold nothing or zeros and count as unobserved.",
+        "visual: the padding found stands in front; 0 of 31 steps hold nothing or zeros and count as unobserved.",
     )
 
 
@@ -86,7 +86,7 @@ def test_padding_behind_and_a_sample_that_holds_nothing(write):
     corpus = affect.load(write({"audio_train": values, "y_train": np.zeros((3, 1))}))
     assert corpus["train"].modalities["acoustic"].lengths.tolist() == [2, 0, 6]
     assert corpus.notes == (
-        "acoustic: the padding found stands in back; 0 of 8 steps hold only zeros and count as unobserved.",
+        "acoustic: the padding found stands in back; 0 of 8 steps hold nothing or zeros and count as unobserved.",
         "train: 1 of 3 samples hold nothing in any modality, such as 'train001'.",
     )
 

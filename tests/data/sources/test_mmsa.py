@@ -92,9 +92,10 @@ def test_the_token_ids_can_be_kept(tmp_path):
     assert corpus.notes == ()
 
 
-def test_a_step_of_zeros_is_nothing_observed(tmp_path):
+@pytest.mark.parametrize("nothing", [0, np.nan])
+def test_a_step_of_zeros_or_nan_is_nothing_observed(tmp_path, nothing):
     def change(content):
-        content["train"]["audio"][0, 0] = 0
+        content["train"]["audio"][0, 0] = nothing
         content["train"]["audio_lengths"][0] = 5
         content["train"]["audio"][0, 1:5] = 1
 
@@ -102,7 +103,10 @@ def test_a_step_of_zeros_is_nothing_observed(tmp_path):
     rows = corpus["train"].modalities["acoustic"]
     assert rows.observed[:5].tolist() == [False, True, True, True, True]
     total = rows.total
-    assert corpus.notes[0] == f"train, acoustic: 1 of {total} steps hold only zeros and count as unobserved."
+    assert (
+        corpus.notes[0]
+        == f"train, acoustic: 1 of {total} steps hold nothing or zeros and count as unobserved."
+    )
 
 
 def test_lengths_beyond_the_array_and_none(tmp_path):

@@ -139,7 +139,7 @@ def test_labels_that_are_nan_or_infinite_are_not_given(tmp_path):
 def test_without_ids_the_samples_are_numbered(tmp_path):
     corpus = affect.load(a_file(tmp_path, "id"))
     assert corpus["valid"].ids[:2] == ("valid0", "valid1")
-    assert corpus.notes[0] == "train: the file has no ids, and the samples are called train0 and so on."
+    assert corpus.notes[0] == "train: there are no ids, and the samples are called train0 and so on."
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_true_lengths_are_found_on_either_side(front, times, tmp_path):
     total = lengths["train"]["text"].sum()
     side = "front" if front else "back"
     assert corpus.notes[0] == (
-        f"train, text: the padding found stands in {side}; 0 of {total} steps hold only zeros and count as unobserved."
+        f"train, text: the padding found stands in {side}; 0 of {total} steps hold nothing or zeros and count as unobserved."
     )
 
 
@@ -70,7 +70,7 @@ def test_ids_that_are_missing_or_only_videos(tmp_path):
 
     corpus = affect.load(a_file(tmp_path, ids=False)[0])
     assert corpus["train"].ids[:2] == ("train0", "train1")
-    assert corpus.notes[0] == "train: the file has no ids, and the samples are called train0 and so on."
+    assert corpus.notes[0] == "train: there are no ids, and the samples are called train0 and so on."
     corpus = affect.load(a_file(tmp_path, only_videos)[0])
     split = corpus["train"]
     assert (split.ids[:3], split.groups[:3]) == (("a[0]", "a[1]", "b[0]"), ("a", "a", "b"))

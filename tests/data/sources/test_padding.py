@@ -64,3 +64,14 @@ def test_a_first_feature_of_zero_does_not_hide_a_step():
 def test_nothing_is_copied():
     values = padded([9, 3], "back")
     assert np.shares_memory(unpad(values, *extent(holding(values))[:2]).values, values)
+
+
+def test_a_step_of_nan_only_holds_nothing():
+    values = padded([4, 6], "back")
+    values[0, 4:] = np.nan
+    values[1, 2, 0] = np.nan
+    values[1, 3] = [np.nan, 0, np.nan, 0]
+    held = holding(values)
+    assert np.array_equal(held, (values != 0).any(-1) & ~np.isnan(values).all(-1))
+    assert (held[0].sum(), held[1].sum()) == (4, 6)
+    assert extent(held)[1].tolist() == [4, 6]

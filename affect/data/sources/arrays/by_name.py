@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from affect.data.sources.arrays.roles import Role, role_of
 from affect.data.sources.splits import EXPECTED, ORDER, split_of
-from affect.data.sources.tables.folds import numbered
+from affect.data.sources.tables.folds import by_number
 from affect.data.sources.tables.kinds import inferred
 from affect.data.sources.tables.of_samples import named
 from affect.data.sources.values import texts
@@ -48,11 +49,14 @@ class Keyed:
         return [*self.said.values(), *self.labels.values(), *self.modalities.values(), self.shared]
 
     def take(self, rows: list[int], count: int) -> Keyed:
-        """Some of the `count` samples."""
+        """Some of the `count` samples; of what lies end to end, their steps."""
 
         def taken(fields: Fields) -> Fields:
+            steps = _end_to_end(fields, rows, count)
             return {
-                key: value if key == "columns" or len(value) != count
+                key: value if key == "columns"
+                else value[steps] if steps is not None and key != "lengths" and isinstance(value, np.ndarray)
+                else value if len(value) != count
                 else value[rows] if isinstance(value, np.ndarray)
                 else [value[i] for i in rows]
                 for key, value in fields.items()
@@ -144,6 +148,25 @@ def keyed(
     if set(found) == {"all"} and "split" in found["all"].said:
         found = _parted(found["all"], where, notes)
     return found, list(dict.fromkeys(notes))
+
+
+def _end_to_end(fields: Fields, rows: list[int], count: int) -> NDArray[np.int64] | None:
+    """The steps of some samples, where those of all lie end to end; None where an entry is a sample."""
+    values, lengths = fields.get("values"), fields.get("lengths")
+    if not isinstance(values, np.ndarray) or not isinstance(lengths, np.ndarray) or values.ndim > 2:
+        return None
+    if lengths.size != count or lengths.dtype.kind not in "biuf":
+        return None
+    exact = lengths.reshape(-1).astype(np.float64)
+    if not (exact >= 0).all() or (exact != np.rint(exact)).any() or exact.sum() != len(values):
+        return None
+    steps = exact.astype(np.int64)
+    beside = [key for key in ("mask", "times") if key in fields and len(fields[key]) != len(values)]
+    if beside:
+        return None
+    begins = np.cumsum(steps) - steps
+    every = [np.arange(begins[i], begins[i] + steps[i]) for i in rows]
+    return np.concatenate([np.zeros(0, np.int64), *every])
 
 
 def _count(values: Iterable[Any]) -> int:
@@ -245,7 +268,7 @@ def _are_classes(name: str, value: Any) -> bool:
 def _parted(whole: Keyed, where: str, notes: list[str]) -> dict[str, Keyed]:
     """The samples of each split that an array names, or numbers."""
     said = texts(whole.said.pop("split")["values"], f"{where}: {whole.called}")
-    found = numbered(said, whole.called, "group" if "group" in whole.said else "")
+    found = by_number(said, whole.called, "group" if "group" in whole.said else "")
     if found is not None:
         names = list(found.splits)
         notes.append(found.note.replace("Column", "Array", 1))

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from affect.data.sources.arrays.archives import contents, kind
 from affect.data.sources.arrays.roles import role_of, split_of
 from affect.data.sources.tables.label_tables import known_ids
@@ -84,10 +86,38 @@ def plan(path: Path) -> Plan:
     names = [name for name, _ in together]
     if len(together) == len(files) and len(set(names)) == len(names):
         return Plan(together=tuple(together))
-    odd = next((file for _, _, file in files if kind(file) == "npy"), None)
+    if _are_beside(files):
+        return Plan(together=tuple((rest, file) for _, rest, file in files))
+    if path.is_file():
+        contents(path)  # what is wrong with the file that was named comes first
+    alone = [(file, role_of(rest).plain) for _, rest, file in files if kind(file) == "npy"]
+    odd = min(alone, key=lambda one: (one[1], one[0] != path), default=(None, False))[0]
     if odd is not None:
-        raise DataError(f"{odd}: its name says neither split nor modality; {RULE}")
+        if odd == path or path.is_dir():
+            raise DataError(f"{odd}: its name says neither split nor modality; {RULE}")
+        raise DataError(
+            f"{path}: beside it is {odd.name}, whose name says neither split nor modality; {RULE}"
+        )
     return Plan(apart=tuple((split, file.stem, file) for split, _, file in files))
+
+
+def _are_beside(files: list[tuple[str, str, Path]]) -> bool:
+    """Whether each file is an array of all samples: one holds ids or labels, and all are as long.
+
+    Raises:
+        DataError: a file is damaged, or holds objects.
+    """
+    roles = [role_of(rest) for _, rest, _ in files]
+    if any(split or kind(file) != "npy" for split, _, file in files):
+        return False
+    if not any(role.kind in ("id", "label") and role.field == "values" for role in roles):
+        return False
+    shapes = [
+        np.shape(contents(file))
+        for role, (_, _, file) in zip(roles, files, strict=True)
+        if role.field != "columns"
+    ]
+    return len({shape[:1] for shape in shapes}) == 1 and () not in shapes
 
 
 def _shortened(files: list[tuple[str, str, Path]]) -> list[tuple[str, str, Path]]:

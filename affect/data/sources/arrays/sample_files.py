@@ -14,7 +14,7 @@ from affect.data.making.arrays import Part, corpus_of, told
 from affect.data.making.extents import settle
 from affect.data.making.given import given
 from affect.data.making.measured import Measured
-from affect.data.making.said import words_of
+from affect.data.making.said import given_any, groups_of, words_of
 from affect.data.sources.arrays.archives import contents
 from affect.data.sources.arrays.by_name import Fields, is_text, leaves
 from affect.data.sources.arrays.roles import role_of
@@ -82,17 +82,12 @@ def read(path: Path, files: Iterable[tuple[str, str, Path]], options: Options) -
 
 
 def _part(own: list[_One], modalities: Iterable[str], labels: Iterable[str]) -> Part:
-    def each(key: str) -> list[Any] | None:
-        values = [one.said.get(key) for one in own]
-        return None if all(value is None for value in values) else values
-
-    groups = each("group")
+    ids = [one.id for one in own]
     return Part(
-        ids=[one.id for one in own],
-        groups=groups
-        and [one.id if group is None else group for one, group in zip(own, groups, strict=True)],
-        words=each("words"),
-        word_times=each("times"),
+        ids=ids,
+        groups=groups_of([one.said.get("group") for one in own], ids),
+        words=given_any([one.said.get("words") for one in own]),
+        word_times=given_any([one.said.get("times") for one in own]),
         modalities={m: [one.modalities.get(m) for one in own] for m in modalities},
         labels={t: [one.labels.get(t) for one in own] for t in labels},
     )
@@ -121,7 +116,7 @@ def _with_table(folder: Path, file: Path, found: list[_One], notes: list[str], o
         for m in names
     }  # fmt: skip
     words = [one and one.said.get("words") for one in own]
-    if any(words) and table.whole.words is None:
+    if given_any(words) is not None and table.whole.words is None:
         times = [one and one.said.get("times") for one in own]
         said = words_of(words, times, ids, str(folder))
         table = replace(table, whole=replace(table.whole, words=said))

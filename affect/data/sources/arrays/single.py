@@ -11,6 +11,7 @@ import numpy as np
 from affect.data.making.arraylike import array, narrow, seconds, truths
 from affect.data.making.measured import Measured, parted
 from affect.data.precision import BEYOND
+from affect.data.provenance import Provenance
 from affect.data.sources.arrays.archives import contents, kind
 from affect.data.sources.arrays.by_name import Fields, is_text, leaves
 from affect.data.sources.arrays.roles import role_of
@@ -20,6 +21,8 @@ from affect.data.sources.observed import observed
 from affect.data.sources.values import texts
 from affect.errors import DataError
 
+_RATES = ("fps", "rate")
+
 
 def steps(file: Path, keep: Collection[str] = (), targets: Collection[str] = ()) -> Features:
     """One sample's steps of one modality, for a folder of files for each modality.
@@ -27,7 +30,8 @@ def steps(file: Path, keep: Collection[str] = (), targets: Collection[str] = ())
     Args:
         file: an array (steps, feature), (1, steps, feature) or (feature,), alone or as `values` or
             `features`; beside it `times`, `mask`, and `columns` or `feature_names`, of which some may be no
-            features (`affect.data.sources.columns`).
+            features (`affect.data.sources.columns`). A single number `fps` or `rate` is the steps per second,
+            from which the times follow where none are given.
         keep: columns that are features whatever they are called.
         targets: names of targets, which no features are called by.
     Raises:
@@ -43,12 +47,18 @@ def steps(file: Path, keep: Collection[str] = (), targets: Collection[str] = ())
         raise DataError(f"{file}: neither an .npy, nor an .npz, nor a .pt file")
     fields: Fields = {}
     unnamed: dict[str, Any] = {}
+    unread: list[str] = []
+    rate = 0.0
     for key, value in leaves(contents(file)):
         role = role_of(key)
         if role.kind == "shared" or (role.kind == "modality" and role.field != "values"):
             fields[role.field] = value
+        elif key.lower() in _RATES and not rate and _is_rate(value):
+            rate = float(np.ravel(value)[0])
         elif isinstance(value, np.ndarray | list) and not is_text(value) and np.ndim(value):
             unnamed[key] = value
+        else:
+            unread.append(key)
     chosen = [key for key in unnamed if key.lower() in ("values", "features", "feature")] or list(unnamed)
     if len(chosen) != 1:
         said = ", ".join(chosen) or "none"
@@ -58,18 +68,32 @@ def steps(file: Path, keep: Collection[str] = (), targets: Collection[str] = ())
     mask = found.mask
     if mask is not None and found.failed:
         mask = mask & observed(values)
+    times = found.times
+    computed = bool(rate) and times is None
+    if computed:
+        times = seconds(np.arange(len(values)) / rate, (len(values),), f"{file}: times")
+    unread += [key for key in unnamed if key != chosen[0]]
     notes = {
+        **{f"arrays '{key[:50]}' that were not read": 1 for key in unread},
+        "files whose times follow from their steps per second": int(computed),
         f"steps that were not measured ({UNSURE})": found.failed,
         BEYOND: beyond,
     }
     return Features(
         np.ascontiguousarray(values, dtype=np.float32),
         found.columns,
-        found.times,
+        times,
         mask,
+        Provenance(rate=rate) if rate else None,
         left=found.left,
         notes=tuple((said, count) for said, count in notes.items() if count),
     )
+
+
+def _is_rate(value: Any) -> bool:
+    """Whether this is a single number above zero."""
+    found = np.ravel(value)
+    return found.size == 1 and found.dtype.kind in "iuf" and bool(0 < found[0] < np.inf)
 
 
 def measured(

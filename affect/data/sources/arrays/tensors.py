@@ -18,18 +18,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affect.data.sources.admitted import Named, RefusedError
-from affect.data.sources.pickles import _Bounded, _measure, _Reader
+from affect.data.sources.pickles import Bounded, Reader, measure
 from affect.errors import DataError
 
 _PICKLE, _DATA = "data.pkl", "data/"
 _ADVICE = "a file of tensors may hold only tensors, arrays, plain containers, strings and numbers"
-_TYPES = {
+TYPES = {
     "Double": "f8", "Float": "f4", "Half": "f2", "BFloat16": "u2", "Long": "i8", "Int": "i4", "Short": "i2",
     "Char": "i1", "Byte": "u1", "Bool": "u1",
 }  # fmt: skip
 
 
-class _Storage:
+class Storage:
     """The numbers behind tensors; of no length, so that many views of one are not counted as copies."""
 
     __slots__ = ("flat",)
@@ -38,7 +38,7 @@ class _Storage:
         self.flat = flat
 
 
-class _Type(Named):
+class StorageType(Named):
     """The type of a storage, by its name in torch."""
 
     __slots__ = ("name",)
@@ -64,9 +64,9 @@ def read(archive: zipfile.ZipFile, path: Path) -> Any:
         raise DataError(f"{path}: it is packed, which PyTorch never does")
     raw = archive.read(pickled)
     try:
-        reader = _Tensors(archive, pickled.removesuffix(_PICKLE), io.BytesIO(raw), len(raw), size)
+        reader = _Archived(archive, pickled.removesuffix(_PICKLE), io.BytesIO(raw), len(raw), size)
         content = reader.load()
-        _measure(content, {}, 10 * size + 1_000_000)
+        measure(content, {}, 10 * size + 1_000_000)
     except RefusedError as refusal:
         raise DataError(f"{path}: {refusal}: {_ADVICE}") from None
     return content
@@ -78,45 +78,17 @@ def _build(reader: Any) -> None:
     reader._build()
 
 
-class _Tensors(_Reader):
-    """A reader of pickles that knows tensors."""
+class Tensors(Reader):
+    """A reader of pickles that knows tensors; what inherits from it finds their storages."""
 
-    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {**_Reader.dispatch, pickle.BUILD[0]: _build}
-
-    def __init__(self, archive: zipfile.ZipFile, prefix: str, file: Any, length: int, size: int) -> None:
-        super().__init__(_Bounded(file, length), size)
-        self._archive, self._prefix = archive, prefix
-        self._storages: dict[str, _Storage] = {}
-        order = f"{prefix}byteorder"
-        self._is_big = order in archive.namelist() and archive.read(order) == b"big"
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {**Reader.dispatch, pickle.BUILD[0]: _build}
 
     def find_class(self, module: str, name: str) -> Any:
-        if module == "torch" and name.endswith("Storage") and name.removesuffix("Storage") in _TYPES:
-            return _Type(name.removesuffix("Storage"))
+        """What stands for a name that is admitted, in torch too."""
+        if module == "torch" and name.endswith("Storage") and name.removesuffix("Storage") in TYPES:
+            return StorageType(name.removesuffix("Storage"))
         call = self._calls().get((module, name))
         return super().find_class(module, name) if call is None else Named(call)
-
-    def persistent_load(self, pid: object) -> Any:
-        if not isinstance(pid, tuple) or len(pid) != 5 or not isinstance(pid[1], _Type):
-            raise RefusedError("refused to follow a persistent id that is no storage")
-        _, kind, key, _, count = pid
-        if not isinstance(key, str) or type(count) is not int:
-            raise RefusedError("refused to read a storage without a name and a size")
-        if key not in self._storages:
-            self._storages[key] = _Storage(self._numbers(kind.name, key, count))
-        return self._storages[key]
-
-    def _numbers(self, kind: str, key: str, count: int) -> NDArray[Any]:
-        raw = self._archive.read(f"{self._prefix}{_DATA}{key}")
-        dtype = np.dtype(_TYPES[kind]).newbyteorder(">" if self._is_big else "<")
-        if count < 0 or len(raw) != count * dtype.itemsize:
-            raise ValueError(f"storage {key[:50]} claims {count} numbers and has {len(raw)} bytes")
-        flat = np.frombuffer(raw, dtype)
-        if kind == "Bool":
-            return np.asarray(flat != 0)
-        if kind == "BFloat16":
-            return (flat.astype(np.uint32) << 16).view(np.float32)
-        return flat
 
     def _calls(self) -> dict[tuple[str, str], Callable[..., Any]]:
         return {
@@ -128,7 +100,7 @@ class _Tensors(_Reader):
     def _tensor(self, storage: object, offset: object, shape: object, strides: object, *_: object) -> Any:
         """A view of a storage, inside it and no larger."""
         sizes, steps = _whole(shape), _whole(strides)
-        if not isinstance(storage, _Storage) or type(offset) is not int or offset < 0:
+        if not isinstance(storage, Storage) or type(offset) is not int or offset < 0:
             raise RefusedError("refused to make a tensor of what is no storage")
         if len(sizes) != len(steps):
             raise ValueError("a tensor needs as many strides as axes")
@@ -146,6 +118,51 @@ class _Tensors(_Reader):
         return np.lib.stride_tricks.as_strided(
             flat[offset:], sizes, [by * flat.itemsize for by in steps], writeable=False
         )
+
+
+class _Archived(Tensors):
+    """A reader of the pickle in an archive, whose storages are files beside it."""
+
+    def __init__(self, archive: zipfile.ZipFile, prefix: str, file: Any, length: int, size: int) -> None:
+        super().__init__(Bounded(file, length), size)
+        self._archive, self._prefix = archive, prefix
+        self._storages: dict[str, Storage] = {}
+        order = f"{prefix}byteorder"
+        self._is_big = order in archive.namelist() and archive.read(order) == b"big"
+
+    def persistent_load(self, pid: object) -> Any:
+        if not isinstance(pid, tuple) or len(pid) != 5 or not isinstance(pid[1], StorageType):
+            raise RefusedError("refused to follow a persistent id that is no storage")
+        _, kind, key, _, count = pid
+        if not isinstance(key, str) or type(count) is not int:
+            raise RefusedError("refused to read a storage without a name and a size")
+        if key not in self._storages:
+            self._storages[key] = Storage(self._numbers(kind.name, key, count))
+        return self._storages[key]
+
+    def _numbers(self, kind: str, key: str, count: int) -> NDArray[Any]:
+        raw = self._archive.read(f"{self._prefix}{_DATA}{key}")
+        dtype = np.dtype(TYPES[kind]).newbyteorder(">" if self._is_big else "<")
+        if count < 0 or len(raw) != count * dtype.itemsize:
+            raise ValueError(f"storage {key[:50]} claims {count} numbers and has {len(raw)} bytes")
+        return decoded(np.frombuffer(raw, dtype), kind)
+
+
+def decoded(flat: NDArray[Any], kind: str) -> NDArray[Any]:
+    """The numbers of a storage, from how they are stored: truths as bytes, bfloat16 as the half of a float32.
+
+    Args:
+        flat: as stored, of the type in `TYPES`.
+        kind: of storage, by its name in torch.
+    Example:
+        >>> decoded(np.array([0, 1], np.uint8), "Bool").tolist()
+        [False, True]
+        >>> decoded(np.array([0x3FC0], np.uint16), "BFloat16").tolist()
+        [1.5]
+    """
+    if kind == "Bool":
+        return np.asarray(flat != 0)
+    return (flat.astype(np.uint32) << 16).view(np.float32) if kind == "BFloat16" else flat
 
 
 def _whole(numbers: object) -> tuple[int, ...]:

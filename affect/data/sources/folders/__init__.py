@@ -13,9 +13,9 @@ from affect.data.sources.columns import kept
 from affect.data.sources.folders import feature_files, spoken
 from affect.data.sources.modality import Modality
 from affect.data.sources.options import NOTHING, Options
-from affect.data.sources.tables import frames, label_tables
-from affect.data.sources.tables.of_samples import TEXTS, named, samples
-from affect.data.steps import differing
+from affect.data.sources.tables import called, label_tables
+from affect.data.sources.tables.of_samples import named, samples
+from affect.data.steps import guessed
 from affect.errors import DataError
 
 _TIMED = (".textgrid", ".srt", ".vtt", ".json")
@@ -44,21 +44,22 @@ def read(path: Path, options: Options = NOTHING) -> Corpus:
 
     Args:
         path: the folder.
-        options: which columns are features though they look like none, and what becomes of ids that are
-            there twice: both rows have the same files.
+        options: which columns are features though they look like none, and whether ids that are there
+            twice are refused: both rows have the same files.
     Raises:
         DataError: the table or a file is damaged, or files of one modality do not fit together.
     """
     labels = label_tables.single(path)
     if labels is None:
         raise DataError(f"{path}: expected one table of labels, got none; name it labels.csv")
-    table = samples(frames.table(labels, TEXTS), labels, label_tables.RULE, options, steps=False)
-    if options.duplicates == "refuse":
+    whole, said_of_names = called.table(labels, options)
+    table = samples(whole, labels, label_tables.RULE, options, steps=False)
+    if options.duplicates == "refuse":  # before the files are read
         unique(table.corpus(str(labels), {}, True, {}))
     ids = table.whole.ids
     found: dict[str, Modality] = {}
     rows: dict[str, Ragged] = {}
-    notes: list[str] = []
+    notes = [*said_of_names, *label_tables.passed_over(path, labels)]
     words = ""
     for folder in _folders(path):
         files, are_words = _content(folder)
@@ -95,10 +96,10 @@ def read(path: Path, options: Options = NOTHING) -> Corpus:
             )
     if not rows and not words:
         raise DataError(f"{path}: no feature files; expected MODALITY/{ids[0]}.npy or .csv")
-    corpus = table.corpus(
-        path.resolve().name, rows, not differing(one.lengths for one in rows.values()).any(), found, notes
-    )
-    return unique(corpus, options.duplicates)
+    aligned, apart = guessed({"all": {name: one.lengths for name, one in rows.items()}}, {"all": ids})
+    if sum(int(one.lengths.max(initial=0)) > 1 for one in rows.values()) > 1:
+        notes += apart
+    return table.corpus(path.resolve().name, rows, aligned, found, notes)
 
 
 def _content(folder: Path) -> tuple[dict[str, Path], bool]:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+
 from affect.data.ragged import Ragged
 from affect.data.sources import tools
 from affect.data.sources.cells import is_number
@@ -22,6 +24,7 @@ _ARRAYS = (".npy", ".npz", ".pt")
 _TOOLS = (".mat", ".arff")
 TEXTS = (".csv", ".tsv", ".txt")
 SUFFIXES = (*_ARRAYS, *TEXTS, *_TOOLS, ".parquet")
+_SORTED = "files whose steps did not follow each other in time and were sorted by their start"
 _COMMAS = "files with decimal commas, of which 1,5 is read as 1.5"
 
 
@@ -78,6 +81,20 @@ def are_features(files: Collection[Path]) -> bool:
     return bool(columns(first)) or tools.read(first) is not None
 
 
+def _in_order(found: Features) -> Features:
+    """The same steps in the order of their start; where a time is missing, as they are."""
+    if found.times is None or not np.isfinite(found.times).all() or (np.diff(found.times[:, 0]) >= 0).all():
+        return found
+    order = np.argsort(found.times[:, 0], kind="stable")
+    return replace(
+        found,
+        values=found.values[order],
+        times=found.times[order],
+        observed=None if found.observed is None else found.observed[order],
+        notes=(*found.notes, (_SORTED, 1)),
+    )
+
+
 def modality(
     files: Mapping[str, Path],
     ids: Collection[str],
@@ -100,7 +117,7 @@ def modality(
     """
     found: dict[str, Features] = {}
     for one in counted(list(files), f"files of {name}"):
-        features = read(files[one], keep, targets)
+        features = _in_order(read(files[one], keep, targets))
         first, expected = next(iter(found.items()), (one, features))
         if features.values.shape[1] != expected.values.shape[1]:
             raise DataError(

@@ -10,9 +10,9 @@ from affect.data.ragged import Ragged
 from affect.data.sources.columns import kept, left_out
 from affect.data.sources.modality import Modality, together
 from affect.data.sources.options import NOTHING, Options
-from affect.data.sources.tables import frames, headers, rows
+from affect.data.sources.tables import called, frames, headers, rows
 from affect.data.sources.tables.kinds import LABELS
-from affect.data.sources.tables.of_samples import KNOWN, TEXTS, samples
+from affect.data.sources.tables.of_samples import KNOWN, samples
 from affect.data.sources.tables.prefixes import modalities
 from affect.errors import DataError
 
@@ -56,20 +56,27 @@ def read(path: Path, separator: str = ".", options: Options = NOTHING) -> Corpus
         DataError: the table is damaged or does not follow the rule.
         ConfigError: no column has a prefix that is named.
     """
-    whole = frames.table(path, TEXTS)
-    frame, rule = whole.frame, _RULE.format(separator)
+    whole, said = called.table(path, options)
+    doubles = called.counted(map(str, whole.frame), options.prefixes)
+    frame, rule = whole.frame.drop(columns=[*doubles]), _RULE.format(separator)
     names = [str(name) for name in frame]
-    columns, notes = modalities(names, path, separator, options.prefixes)
+    columns, notes = modalities(names, path, separator, options.prefixes, options.required)
+    notes = (*said, *([called.counted_note(doubles)] if doubles else []), *notes)
     others = frame.drop(columns=[name for one in columns.values() for name in one.columns])
-    table = samples(replace(whole, frame=others), path, rule, options, names)
+    table = samples(replace(whole, frame=others), path, rule, options, headers.columns(path) or names)
+    judged = frame[list(table.measured)].iloc[table.order] if table.measured else None
     found: dict[str, Modality] = {}
     features: dict[str, Ragged] = {}
     for m, own in columns.items():
         keep = kept(options.columns, m)
-        steps = rows.steps(frame[list(own.columns)].iloc[table.order], path, keep, table.labels, own.prefix)
+        steps = rows.steps(
+            frame[list(own.columns)].iloc[table.order], path, keep, table.labels, own.prefix, judged
+        )
         if not steps.columns:
             notes = (*notes, left_out(m, steps.left))
             continue
+        if (label := own.prefix.removesuffix(separator)) in table.labels:
+            notes = (*notes, f"{m}: column '{label}' is a target, whose name its columns begin with.")
         found[m] = together(m, [steps], keep)
         times, its = table.times, found[m].times
         if times is not None and its is not None:

@@ -40,7 +40,7 @@ def pointed(
         >>> found.x.tolist(), names
         ([0.5, 2.0], ('x',))
     """
-    places = texts(frame)
+    places = dict.fromkeys(texts(frame))
     names = [str(frame.columns[i]) for i in places]
     said = {name: _cells(frame[name]) for name in names if name not in text}
     commas = {name: cells for name, cells in said.items() if any("," in one for one in cells)}

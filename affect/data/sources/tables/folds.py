@@ -26,7 +26,7 @@ class Numbered:
     note: str
 
 
-def numbered(said: Iterable[str], column: str, grouped: str = "") -> Numbered | None:
+def by_number(said: Iterable[str], column: str, grouped: str = "") -> Numbered | None:
     """The splits that numbers mean; None where they are no numbers, or others than 0, 1 and 2.
 
     Args:
@@ -34,9 +34,9 @@ def numbered(said: Iterable[str], column: str, grouped: str = "") -> Numbered | 
         column: its name; numbers in `fold` are folds.
         grouped: the column that groups the samples otherwise.
     Example:
-        >>> numbered(["0", "1", "2", "0"], "split").splits
+        >>> by_number(["0", "1", "2", "0"], "split").splits
         ('train', 'valid', 'test', 'train')
-        >>> found = numbered(["0", "1", "2", "3.0"], "fold", "speaker")
+        >>> found = by_number(["0", "1", "2", "3.0"], "fold", "speaker")
         >>> found.splits, found.groups
         (('all', 'all', 'all', 'all'), ('0', '1', '2', '3'))
         >>> found.note

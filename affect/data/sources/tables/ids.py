@@ -39,12 +39,29 @@ def ids(frame: pd.DataFrame, path: Path, rule: str, columns: Iterable[str]) -> l
         names = list(columns)
         more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
         got = ", ".join(name or "''" for name in names[:_SHOWN]) + more
+        tool = _tool(path)
+        if tool:
+            raise DataError(
+                f"{path}: no column `id`: it is what {tool} wrote of one recording; put it into "
+                f"MODALITY/ID{path.suffix} beside labels.csv"
+            )
         raise DataError(f"{path}: no column `id`; expected {rule}; got {got}{_remedy(names)}")
     if not found:
         raise DataError(f"{path}: the table has no rows")
     if "" in found:
         raise DataError(f"{path}, row {found.index('') + 2}: the id is empty")
     return found
+
+
+def _tool(path: Path) -> str:
+    """Which tool wrote a file; empty where none that is known did."""
+    from affect.data.sources import tools
+
+    try:
+        found = tools.read(path)
+    except (DataError, ValueError):
+        return ""
+    return "" if found is None or found.made is None else found.made.extractor
 
 
 def _remedy(names: Iterable[str]) -> str:

@@ -27,7 +27,7 @@ def inferred(
 ) -> tuple[Target, NDArray[np.float32], NDArray[np.bool_]] | None:
     """What a column of labels is, its labels, and which are given; None where it is no label.
 
-    Only 0 and 1 is binary, other numbers are a regression, text names classes.
+    Only 0 and 1 is binary, other numbers are a regression, text names classes, without the blanks around it.
 
     Args:
         name: of the target.
@@ -42,7 +42,7 @@ def inferred(
     """
     from pandas.api.types import is_numeric_dtype
 
-    seen = column.notna().to_numpy()
+    seen = column.notna().to_numpy().copy()
     values = np.zeros(len(column), np.float32)
     if not name or not seen.any() or name.startswith("__index_level_"):
         return None
@@ -51,7 +51,8 @@ def inferred(
             values[seen] = column[seen].to_numpy(np.float64)
         target = Binary(name) if np.isin(values[seen], (0, 1)).all() else Regression(name)
         return target, values, seen
-    said = [str(one) for one in column[seen]]
+    seen &= column.map(lambda one: str(one).strip() != "").to_numpy()
+    said = [str(one).strip() for one in column[seen]]
     classes = {one: i for i, one in enumerate(sorted(set(said)))}
     if len(classes) > max(_MANY, len(said) // 2):
         return None

@@ -47,6 +47,17 @@ def single(folder: Path, others: Collection[Path] = ()) -> Path | None:
     return tables[0] if tables else None
 
 
+def passed_over(folder: Path, read: Path) -> tuple[str, ...]:
+    """The note on tables of a folder beside the one that is read; none where there are no others."""
+    files = (file for file in sorted(folder.iterdir()) if file.is_file() and file != read)
+    others = [file.name for file in files if has_known_columns(file)]
+    if not others:
+        return ()
+    *first, last = others
+    listed = f"{', '.join(first)} and {last} are" if first else f"{last} is"
+    return (f"{read.name} is read as the table of labels, and {listed} not.",)
+
+
 def known_ids(folder: Path) -> frozenset[str]:
     """The ids in the table of labels; empty where there is no single one, or it is damaged."""
     tables = candidates(folder)

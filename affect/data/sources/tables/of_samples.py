@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 from affect.data.corpus import Corpus, Split
 from affect.data.ragged import Ragged, Rows
 from affect.data.sources.cells import is_number
-from affect.data.sources.columns import is_no_label, quoted
+from affect.data.sources.columns import CONFIDENCE, SUCCESS, is_no_label, quoted
+from affect.data.sources.labels import lacking
 from affect.data.sources.options import NOTHING, Options
 from affect.data.sources.splits import EXPECTED, ORDER, split_of
 from affect.data.sources.tables import codes
 from affect.data.sources.tables.decimals import note as decimal_note
-from affect.data.sources.tables.folds import numbered
+from affect.data.sources.tables.folds import by_number
 from affect.data.sources.tables.ids import ids as ids_of
 from affect.data.sources.tables.kinds import LABELS, texts
 from affect.data.sources.tables.sample_rows import SampleRows
-from affect.data.targets import Regression, Target
+from affect.data.targets import Regression, Target, main_of
 from affect.errors import DataError
 
 if TYPE_CHECKING:
@@ -32,13 +33,14 @@ if TYPE_CHECKING:
     from affect.data.sources.tables.frames import Table
 
 _IDS = ("id", "video_id", "clip_id")
-_SPLIT = ("split", "mode", "fold")
+SPLIT = ("split", "mode", "fold")
 _GROUP = ("group", "speaker", "video_id")
 _TEXT = ("text", "transcript")
-_TIMES = ("time", "start", "end")
-_TIMESTAMP = "timestamp"
-TEXTS = (*_IDS, *_SPLIT, *_GROUP, *_TEXT)
-KNOWN = (*TEXTS, *_TIMES)
+TIMES = ("time", "start", "end")
+TIMESTAMP = "timestamp"
+_ORDERS = ("frame", "step")
+TEXTS = (*_IDS, *SPLIT, *_GROUP, *_TEXT)
+KNOWN = (*TEXTS, *TIMES)
 _MODALITIES = {"audio": "acoustic", "video": "visual", "vision": "visual"}
 
 
@@ -54,6 +56,7 @@ class Samples:
         offsets: where each sample begins in `order`, and the end.
         times: start and end of each row in `order`, where the table has them.
         notes: what was left out.
+        measured: columns that say of each step whether it was measured, in every modality.
     """
 
     whole: Split
@@ -63,6 +66,7 @@ class Samples:
     offsets: Rows
     times: NDArray[np.float64] | None
     notes: tuple[str, ...]
+    measured: tuple[str, ...] = ()
 
     @property
     def labels(self) -> frozenset[str]:
@@ -89,14 +93,15 @@ class Samples:
         """
         whole = replace(self.whole, modalities=rows)
         of = np.array(self.splits)
-        names = list(self.targets)
+        splits = {s: whole.take(np.flatnonzero(of == s)) for s in ORDER if s in self.splits}
+        blank = [note for s, own in splits.items() for note in lacking(s, own.targets, "missing")]
         return Corpus(
             name=name,
-            splits={s: whole.take(np.flatnonzero(of == s)) for s in ORDER if s in self.splits},
+            splits=splits,
             targets=self.targets,
             aligned=aligned,
-            notes=(*self.notes, *notes, *(note for one in found.values() for note in one.notes)),
-            main="sentiment" if "sentiment" in names else names[0] if len(names) == 1 else "",
+            notes=(*self.notes, *blank, *notes, *(note for one in found.values() for note in one.notes)),
+            main=main_of(self.targets),
             columns={m: one.columns for m, one in found.items() if one.columns is not None},
             provenance={m: one.made for m, one in found.items() if one.made is not None},
         )
@@ -136,12 +141,28 @@ def samples(
     sample = np.array([number[one] for one in ids]) if steps else np.arange(len(ids))
     names = tuple(first) if steps else tuple(ids)
     times, timed = _seconds(frame, path)
-    order = np.argsort(sample, kind="stable") if times is None else np.lexsort((times[:, 0], sample))
+    several = len(names) < len(frame)
+    ordered = _columns(_ORDERS, frame, options) if several else []
+    measured = _columns((SUCCESS, CONFIDENCE), frame, options) if several else []
+    if measured and measured[0].strip().lower() != SUCCESS:
+        measured = []
+    if times is not None:
+        order = np.lexsort((times[:, 0], sample))
+    elif ordered and frame[ordered[0]].notna().all():
+        order = np.lexsort((frame[ordered[0]].to_numpy(np.float64), sample))
+    else:
+        order = np.argsort(sample, kind="stable")
     offsets = np.searchsorted(sample[order], np.arange(len(names) + 1))
     rows = SampleRows(path, names, order, offsets)
-    targets, labels, notes = _labels(rows, table, timed, options)
-    if len(names) < len(frame):
+    targets, labels, notes = _labels(rows, table, (*timed, *ordered, *measured), options)
+    if several:
         notes.insert(0, f"A row is a step: {len(frame):,} rows of {len(names):,} samples.")
+    if ordered:
+        notes.append(_ordered_note(ordered, times is not None, frame))
+    if measured:
+        said, is_one = quoted(measured)
+        verb = "says" if is_one else "say"
+        notes.append(f"C{said[1:]} {verb} of every modality without its own which steps were measured.")
     if table.commas:
         notes.append(decimal_note(table.commas))
     group, text = (_one_of(known, frame, notes) for known in (_GROUP, _TEXT))
@@ -161,7 +182,27 @@ def samples(
         offsets=offsets,
         times=None if times is None else times[order],
         notes=tuple(notes),
+        measured=tuple(measured),
     )
+
+
+def _columns(names: Iterable[str], frame: pd.DataFrame, options: Options) -> list[str]:
+    """The columns of numbers of such names, in whatever letters, that are nothing else by the options."""
+    from pandas.api.types import is_numeric_dtype
+
+    there = {str(one).strip().lower(): str(one) for one in frame if is_numeric_dtype(frame[one])}
+    found = [there[name] for name in names if name in there]
+    return [one for one in found if one not in (*options.columns, *options.targets)]
+
+
+def _ordered_note(ordered: list[str], timed: bool, frame: pd.DataFrame) -> str:
+    """The note on the columns that number steps; the first one orders them where there is no time."""
+    said, is_one = quoted(ordered)
+    if timed or frame[ordered[0]].isna().any():
+        verb = "numbers steps and is" if is_one else "number steps and are"
+        return f"C{said[1:]} {verb} not read."
+    also = "" if is_one else f" Column '{ordered[1]}' is not read."
+    return f"Column '{ordered[0]}' orders the steps of each sample, as there is no time.{also}"
 
 
 def _labels(
@@ -191,11 +232,11 @@ def _splits(
     rows: SampleRows, frame: pd.DataFrame, group: str, notes: list[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
     """The split of each sample; and its fold, where the table has folds."""
-    column = _one_of(_SPLIT, frame, notes)
+    column = _one_of(SPLIT, frame, notes)
     if not column:
         return ("all",) * len(rows.ids), None
     said = rows.once(frame[column], column)
-    found = numbered(said, column, group)
+    found = by_number(said, column, group)
     if found is not None:
         notes.append(found.note)
         return found.splits, found.groups
@@ -223,8 +264,8 @@ def _seconds(frame: pd.DataFrame, path: Path) -> tuple[NDArray[np.float64] | Non
         names = ["start", "end"]
     elif "time" in frame:
         names = ["time", "time"]
-    elif _TIMESTAMP in frame and is_numeric_dtype(frame[_TIMESTAMP]) and frame[_TIMESTAMP].notna().all():
-        names = [_TIMESTAMP, _TIMESTAMP]
+    elif TIMESTAMP in frame and is_numeric_dtype(frame[TIMESTAMP]) and frame[TIMESTAMP].notna().all():
+        names = [TIMESTAMP, TIMESTAMP]
     else:
         return None, ()
     times = numbers(frame[names], path).to_numpy(np.float64)

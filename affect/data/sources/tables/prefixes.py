@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from affect.data.sources.columns import is_row_number
 from affect.data.sources.tables.kinds import LABELS
 from affect.data.sources.tables.of_samples import KNOWN, named
 from affect.errors import ConfigError, DataError, did_you_mean
@@ -29,7 +30,11 @@ class Prefixed:
 
 
 def modalities(
-    names: Iterable[str], path: Path, separator: str = ".", prefixes: Iterable[str] = ()
+    names: Iterable[str],
+    path: Path,
+    separator: str = ".",
+    prefixes: Iterable[str] = (),
+    required: bool = True,
 ) -> tuple[dict[str, Prefixed], tuple[str, ...]]:
     """The columns of every modality, and notes on what was guessed.
 
@@ -41,6 +46,7 @@ def modalities(
         path: begins messages.
         separator: what stands between modality and feature.
         prefixes: names of modalities that a user gives.
+        required: whether one that no column has is refused.
     Raises:
         DataError: two modalities would become one.
         ConfigError: no column begins with a prefix that is given.
@@ -57,10 +63,10 @@ def modalities(
         first, _, feature = name.partition(separator)
         if len(name) > len(prefix + separator) and prefix:
             columns.setdefault(prefix, []).append(name)
-        elif first and feature and name not in (*KNOWN, *LABELS):
+        elif first and feature and name not in (*KNOWN, *LABELS) and not is_row_number(name):
             guessed.setdefault(first, []).append(name)
     for prefix in given:
-        if prefix not in columns:
+        if required and prefix not in columns:
             raise ConfigError(
                 f"{path}: prefixes: no column begins with '{prefix}{separator}'; "
                 f"{did_you_mean(prefix, {*columns, *guessed})}"

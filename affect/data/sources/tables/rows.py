@@ -28,6 +28,7 @@ def steps(
     keep: Collection[str] = (),
     targets: Collection[str] = (),
     prefix: str = "",
+    judged: pd.DataFrame | None = None,
 ) -> Features:
     """The steps of a modality; a time that is missing is NaN.
 
@@ -37,6 +38,8 @@ def steps(
         keep: columns that are features whatever they are called.
         targets: names of targets; a column of that name is a label.
         prefix: stands before the names of all columns.
+        judged: `success`, and `confidence` where it is there, of the same rows; they count where the modality
+            has no `success` of its own.
     Raises:
         DataError: what should be numbers is text.
     Example:
@@ -63,6 +66,8 @@ def steps(
     times = None if parted.times is None else np.stack([column(name) for name in parted.times], 1)
     seen, notes = None, [(BEYOND, wild)]
     unmeasured = failed(parted, column)
+    if judged is not None and not parted.success:
+        unmeasured = failed(part(map(str, judged)), lambda name: judged[name].to_numpy(np.float64))
     if unmeasured is not None:
         none, why = unmeasured
         seen = ~none & observed(values)

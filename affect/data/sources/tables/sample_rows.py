@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affect.data.ragged import Ragged, Rows, Words
+from affect.data.sources.columns import quoted
 from affect.data.sources.tables.kinds import LABELS, inferred
 from affect.data.targets import Target
 from affect.errors import DataError
@@ -90,6 +91,11 @@ class SampleRows:
                 labels[name] = Ragged.from_offsets(values[:, None], self.offsets, seen)
             else:
                 targets[name], labels[name] = target, Ragged.vectors(*given)
+        called = [column for column in columns if column in LABELS and LABELS[column] in targets]
+        if called:
+            said, is_one = quoted(called)
+            verb = "is read as the target" if is_one else "are read as the targets"
+            notes.append(f"C{said[1:]} {verb} {', '.join(LABELS[column] for column in called)}.")
         return targets, labels, notes
 
     def _given(

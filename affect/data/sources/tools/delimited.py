@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _PEEK = 512
 _ABOVE = 50
 _MOST = 1e12
-_QUOTED = re.compile(r"(?:^|[,;\t])\s*'")
+_QUOTED = re.compile(r"(?:^|[,;\t])[^\S\t]*'")
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,13 @@ class Header:
     def cell(self, name: str) -> str:
         """What the first line of data says in a column; empty where it does not reach."""
         found = cells(self.first, self.delimiter)
-        at = self.names.index(name)
+        at = self.places[name]
         return found[at] if at < len(found) else ""
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Where each name stands first."""
+        return {name: i for i, name in reversed([*enumerate(self.names)])}
 
 
 def header(file: Path) -> Header | None:
@@ -125,7 +130,7 @@ class Table:
 
     def column(self, name: str) -> pd.Series[Any]:
         """A column as it was parsed."""
-        return self.frame.iloc[:, self.header.names.index(name)]
+        return self.frame.iloc[:, self.header.places[name]]
 
     def numbers(self, name: str) -> NDArray[np.float64]:
         """A column of numbers; what is missing is NaN.
@@ -136,7 +141,7 @@ class Table:
         import pandas as pd
 
         if self.matrix is not None:
-            return self.matrix[:, self.header.names.index(name)]
+            return self.matrix[:, self.header.places[name]]
         said = self.column(name)
         if isinstance(said.dtype, np.dtype) and said.dtype.kind in "biuf":
             return said.to_numpy(np.float64)
@@ -186,8 +191,7 @@ class Table:
         from pandas.api.types import is_numeric_dtype
 
         names = list(names)
-        at = {name: i for i, name in enumerate(self.header.names)}
-        places = [at[name] for name in names]
+        places = [self.header.places[name] for name in names]
         with np.errstate(over="ignore", invalid="ignore"):
             if self.matrix is not None:
                 return self.matrix[:, places].astype(np.float32)

@@ -26,7 +26,7 @@ _TEXTS = {4: "utf-16", 16: "utf-8", 17: "utf-16", 18: "utf-32"}
 _WIDE, _ORDERS = (4, 17, 18), {"<": "-le", ">": "-be"}
 _CELL, _TEXT, _NUMBERS = 1, 4, range(6, 16)
 _COMPLEX = 0x0800
-_CELLS, _PEEK = 1 << 16, 1 << 10
+_CELLS, _PEEK, _AXES = 1 << 16, 1 << 10, 32
 _RATIO, _SMALL = 100, 1 << 26
 """Features shrink by far less than deflate can."""
 
@@ -107,7 +107,10 @@ def _elements(content: memoryview, order: str) -> Iterator[tuple[int, memoryview
 def _begin(parts: Iterator[tuple[int, memoryview]], order: str) -> tuple[int, list[int], str]:
     """The kind of a variable with its flags, its sizes and its name."""
     flags = int(np.frombuffer(next(parts)[1], order + "u4", 1)[0])
-    sizes = np.frombuffer(next(parts)[1], order + "i4").tolist()
+    said = np.frombuffer(next(parts)[1], order + "i4")
+    if len(said) > _AXES:  # their product would be as long a number
+        raise _DamagedError(f"{len(said):,} dimensions")
+    sizes = said.tolist()
     if min(sizes, default=-1) < 0:
         raise _DamagedError(f"sizes {sizes}")
     return flags, sizes, bytes(next(parts)[1]).decode("latin-1")

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from affect.data.sources.columns import CONFIDENCE, CONFIDENT, SUCCESS, UNSURE, part
+from affect.data.sources.columns import CONFIDENCE, CONFIDENT, SUCCESS, failed, part
 from affect.data.sources.features import Features
 from affect.data.sources.tools import faces
 from affect.data.sources.tools.clock import clock
@@ -17,7 +17,6 @@ from affect.data.sources.tools.measured import measured
 _OWN = re.compile(r"AU\d\d_[rc]|pose_[TR][xyz]|gaze_(\d_[xyz]|angle_[xy])|eye_lmk_[xX]_0")
 _SHARED = re.compile(r"p_scale|[xX]_0")
 _FRAME, _FACE, _PICTURED_FACE = "frame", "face_id", "face"
-_UNSEEN = f"steps without a face ({UNSURE})"
 _OTHERS = "rows of other faces than the one that is seen most often"
 _PICTURED = "rows of other faces than the one that is most certain"
 
@@ -30,18 +29,16 @@ def recognises(header: Header) -> bool:
 
 
 def read(header: Header, keep: Collection[str] = (), targets: Collection[str] = ()) -> Features:
-    """Steps with the mask that OpenFace gives: `success` is 1 and `confidence` at least 0.7.
+    """Steps with the mask that OpenFace gives, by its `success` and `confidence` (`columns.failed`).
 
     Where several faces were found in a frame (FaceLandmarkVidMulti), the steps are the frames, and hold the
     face that is seen in most of them. Of a picture the face that is most certain is one step.
     """
     whole = table(header)
     parted = part(header.names, keep, targets, [_PICTURED_FACE])
-    seen = np.ones(len(whole), dtype=bool)
-    sure = whole.numbers(parted.confidence) if parted.confidence else seen.astype(float)
-    seen &= sure >= CONFIDENT
-    if parted.success:
-        seen &= whole.numbers(parted.success) == 1
+    sure = whole.numbers(parted.confidence) if parted.confidence else np.ones(len(whole))
+    unmeasured = failed(part(header.names), whole.numbers)  # also where `columns` keeps them as features
+    seen = sure >= CONFIDENT if unmeasured is None else ~unmeasured[0]
     notes: list[tuple[str, int]] = []
     timed = parted.times[0] if parted.times else ""
     frame = _FRAME if _FRAME in header.names else timed
@@ -55,6 +52,7 @@ def read(header: Header, keep: Collection[str] = (), targets: Collection[str] = 
             rows, own = faces.one(frames, face, seen, np.nan_to_num(sure))
             notes.append((_OTHERS, int(seen.sum() - own.sum())))
             whole, seen = whole.rows(rows), own
-    notes.append((_UNSEEN, int((~seen).sum())))
+    why = f"{CONFIDENCE} below {CONFIDENT}" if unmeasured is None else unmeasured[1]
+    notes.append((f"steps without a face ({why})", int((~seen).sum())))
     times = clock(whole.known(timed)) if timed else None
     return measured(whole, parted, "OpenFace", times, seen, notes=notes, timed=[timed])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from affect.data.sources.cells import delimiter, is_number
+from affect.data.sources.columns import unique
 from affect.data.sources.features import Transcript
 from affect.data.sources.transcripts.pieces import (
     SLOW,
@@ -87,9 +88,7 @@ def read(text: str, file: Path) -> Transcript:
     header = _header(text.split("\n", 1)[0])
     if header is None:
         raise DataError(f"{file}: expected columns word, start and end")
-    twice = next((name for name in header.names if header.names.count(name) > 1 and name), None)
-    if twice:
-        raise DataError(f"{file}: two columns are named {quoted(twice)}; rename one")
+    unique(header.names, file, blanks=False)
     tiers: dict[str, Tier] = {}
     rows = _rows(text, header)
     try:

@@ -150,16 +150,19 @@ def joined(parts: Iterable[Piece]) -> list[Piece]:
         >>> [one.text for one in joined(Piece(part, 0, 1, "") for part in (" fan", "tas", "tic", " it"))]
         [' fantastic', ' it']
     """
-    found: list[Piece] = []
+    found: list[list[Piece]] = []
     for part in parts:
-        last = found[-1].text if found else ""
+        last = found[-1][-1].text if found else ""
         if not part.text:
             continue
         if not last or last[-1].isspace() or part.text[0].isspace() or _is_divided(last, part.text):
-            found.append(part)
+            found.append([part])
         else:
-            found[-1] = replace(found[-1], text=last + part.text, end=part.end)
-    return found
+            found[-1].append(part)
+    return [
+        replace(run[0], text="".join(one.text for one in run), end=run[-1].end) if len(run) > 1 else run[0]
+        for run in found
+    ]
 
 
 def seconds(item: object, file: Path, where: str, decimal_comma: bool = False) -> float | None:

@@ -12,7 +12,7 @@ from affect.errors import DataError
 _WORDS = ("words", "word", "ort-mau", "tokensalign")
 """What people and Montreal's, Munich's and the SPPAS aligner call their words."""
 _SPEAKERS_WORDS = re.compile(r".* ?- ?words?")
-_SOUNDS = re.compile(r"(?:.*\W)?(?:phon.*|phns?|segments?|mau|syll.*)")
+_SOUNDS = re.compile(r"(?:.*\W)?(?:phon.*|phns?|segments?|mau|syll.*)", re.DOTALL)
 _SILENT = frozenset(("", "sp", "sil", "<sil>", "<eps>", "<p:>", "{sl}", "#", "+"))
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import affect
+from affect.data.provenance import Provenance
 from affect.data.sources import arrays, folders
 from affect.data.sources.arrays.archives import contents, kind
 from affect.data.sources.options import Options
@@ -159,7 +160,8 @@ def test_x_and_y(tmp_path):
     assert corpus.dims == {"features": 3}
     assert corpus["test"].labels("sentiment").ravel().tolist() == [0, 0.5, 1, 1.5]
     assert corpus.notes == (
-        "No ids are given; the samples are called train000, test000 and so on.",
+        "train: there are no ids, and the samples are called train000 and so on.",
+        "test: there are no ids, and the samples are called test000 and so on.",
         "features: no lengths are given; the padding found stands in back.",
     )
 
@@ -401,7 +403,11 @@ def test_steps_of_one_sample(ending, tmp_path):
     assert found.left == ("frame",)
     assert found.times.tolist() == [[0, 0.5], [0.5, 1]]
     assert found.observed.tolist() == [True, False]
-    assert found.notes == (("finite values beyond float32, which count as infinite", 1),)
+    assert found.made == Provenance(rate=2.0)
+    assert found.notes == (
+        ("arrays 'other' that were not read", 1),
+        ("finite values beyond float32, which count as infinite", 1),
+    )
     assert arrays.steps(tmp_path / f"a{ending}", keep=["frame"]).columns == ("AU01", "frame", "AU02")
     assert arrays.steps(tmp_path / f"a{ending}", targets=["au02"]).columns == ("AU01",)
 
@@ -488,7 +494,7 @@ ONES = np.ones((2, 3))
         (".npz", {"audio": ONES, "audio_columns": np.array(["frame", "id", "success"])}, "FILE, all: acoustic: no features among its columns frame, id, success"),
         (".npz", {"audio": np.ones((2, 3, 2)), "audio_lengths": np.array([1, 3])}, "FILE, all, sample all000: acoustic has 1 of 3 steps by its lengths, and content in steps 0 to 2; padding stands on one side of a split and holds zeros: mend its lengths, or leave it out of the file, and the padding is found"),
         (".npz", {"audio": ONES, "split": np.array(["train", "extra"])}, "FILE: split 'extra' of sample 1; expected train, valid (dev, val) or test"),
-        (".npz", {"audio": ONES, "id": np.array(["a", "a"])}, "FILE: a: 1 ids occur more than once: 'a'; 'a' in all (2); make them unique, or choose duplicates: number, or first"),
+        (".npz", {"audio": ONES, "id": np.array(["a", "a"])}, "FILE: a: 1 id occurs more than once: 'a'; 'a' in all (2); make them unique, or choose duplicates: number, or first"),
         (".npz", {"audio": np.zeros((0, 3))}, "FILE, all: the split is empty; leave it out"),
         (".npz", {"audio": np.zeros((2, 0))}, "FILE, all: acoustic needs at least one feature, got shape (2, 0)"),
         (".npy", np.array([ONES, None], dtype=object), "FILE is an array of objects, which numpy keeps as a pickle, and none is run; save numbers with their lengths, or a file for each sample"),
@@ -508,9 +514,9 @@ def test_what_is_refused(ending, content, message, tmp_path):
 def test_what_is_refused_of_folders(tmp_path):
     write(tmp_path / "one" / "x.npy", ONES)
     write(tmp_path / "one" / "y.npy", np.ones(2))
-    write(tmp_path / "one" / "zed.npy", ONES)
+    write(tmp_path / "one" / "zed.npy", np.ones((3, 3)))
     assert refusal(tmp_path / "one") == (
-        "FILE/x.npy: its name says neither split nor modality; expected train.npz, text_train.npy, y_train.npy, or a "
+        "FILE/zed.npy: its name says neither split nor modality; expected train.npz, text_train.npy, y_train.npy, or a "
         "file of all arrays of a sample named after it"
     )
     folder = files_of_samples(tmp_path / "two")
@@ -533,7 +539,7 @@ def test_what_is_refused_of_folders(tmp_path):
     assert refusal(folder) == "FILE: none of its 4 files is named after an id, such as 'a'"
     (folder / "labels.csv").write_text("id,label\ns0,1\ns0,1\n")
     assert refusal(folder) == (
-        "FILE: two: 1 ids occur more than once: 's0'; 's0' in all (2); make them unique, or choose duplicates: number, or first"
+        "FILE: two: 1 id occurs more than once: 's0'; 's0' in all (2); make them unique, or choose duplicates: number, or first"
     )
     assert affect.load(folder, duplicates="number")["all"].ids == ("s0[0]", "s0[1]")
     write(folder / "more.npz", {"audio": np.ones((2, 2)), "id": "s0"})
@@ -750,3 +756,83 @@ def test_damage_never_ends_without_a_message(form, tmp_path, damaged):
             continue
     assert read < 190
     assert form in ("npz", "pt") or read  # a zip's checksums find nearly all
+
+
+def test_a_folder_of_arrays_of_all_samples(tmp_path):
+    own = {"eeg": RNG.normal(size=(6, 4)), "text": RNG.normal(size=(6, 3)), "labels": RNG.normal(size=6)}
+    own["ids"] = np.array(list("abcdef"))
+    for key, content in own.items():
+        write(tmp_path / "apart" / f"{key}.npy", content)
+    np.savez(tmp_path / "one.npz", **own)
+    corpus, one = affect.load(tmp_path / "apart"), affect.load(tmp_path / "one.npz")
+    assert {name: split.ids for name, split in corpus.splits.items()} == {"all": tuple("abcdef")}
+    assert corpus.dims == one.dims == {"eeg": 4, "text": 3}
+    assert np.array_equal(corpus["all"].modalities["eeg"].values, own["eeg"].astype(np.float32))
+    assert np.array_equal(corpus["all"].targets["sentiment"].values[:, 0], own["labels"].astype(np.float32))
+    write(tmp_path / "apart" / "split.npy", np.array(["train"] * 4 + ["test"] * 2))
+    parted = affect.load(tmp_path / "apart" / "eeg.npy")
+    assert {name: split.ids for name, split in parted.splits.items()} == {
+        "train": tuple("abcd"),
+        "test": ("e", "f"),
+    }
+    write(tmp_path / "apart" / "eeg.npy", own["eeg"][:5])
+    with pytest.raises(DataError) as caught:
+        affect.load(tmp_path / "apart" / "text.npy")
+    assert str(caught.value).startswith(
+        f"{tmp_path}/apart/text.npy: beside it is eeg.npy, whose name says neither split nor modality; expected "
+    )
+
+
+def test_a_refusal_names_the_file_that_was_asked_for(tmp_path):
+    for name in ("e", "e1"):
+        np.save(tmp_path / f"{name}.npy", np.array([{1: 2}], dtype=object))
+    with pytest.raises(DataError, match=f"^{tmp_path}/e1.npy is an array of objects"):
+        affect.load(tmp_path / "e1.npy")
+
+
+def test_what_else_is_in_the_file_of_a_modality(tmp_path):
+    (tmp_path / "labels.csv").write_text("id,y\na,1.5\nb,0.5\n")
+    for name in ("a", "b"):
+        own = {"features": RNG.normal(size=(2, 3)), "other": np.ones((3, 2)), "fps": 25}
+        write(tmp_path / "face" / f"{name}.npz", own)
+    corpus = affect.load(tmp_path)
+    assert corpus.provenance["face"].rate == 25
+    assert corpus["all"].modalities["face"].times.tolist() == [[0, 0], [0.04, 0.04]] * 2
+    assert corpus.notes == (
+        "face: in 2 files there are 2 arrays 'other' that were not read.",
+        "face: in 2 files there are 2 files whose times follow from their steps per second.",
+    )
+
+
+@pytest.mark.parametrize("last", [[], [5.0]])
+def test_splits_of_steps_that_lie_end_to_end(last, tmp_path):
+    steps = np.array([1.0, 2, 3, 4, *last])
+    np.savez(
+        tmp_path / "e.npz", split=np.array(["test", "train", "train", "test"]), id=np.array([*"tabu"]),
+        y=np.array([1.0, 2, 3, 4]), audio=np.stack([steps, steps], 1),
+        audio_lengths=np.array([2, 1, 1 + len(last), 0]), audio_times=steps * 10, audio_mask=steps != 2,
+    )  # fmt: skip
+    corpus = affect.load(tmp_path / "e.npz")
+    train, test = (corpus[s].modalities["acoustic"] for s in ("train", "test"))
+    assert (corpus["train"].ids, corpus["test"].ids) == (("a", "b"), ("t", "u"))
+    assert [train[i][:, 0].tolist() for i in range(2)] == [[3], [4, *last]]
+    assert (test[0][:, 0].tolist(), test.lengths.tolist()) == ([1, 2], [2, 0])
+    assert test.observed.tolist() == [True, False]
+    assert train.times[:, 0].tolist() == [30, 40, *(10 * x for x in last)]
+
+
+def test_lengths_beyond_all_bounds(tmp_path):
+    np.savez(tmp_path / "e.npz", train_text=np.ones((2, 3, 4)), train_text_lengths=np.array([2**62] * 2))
+    with pytest.raises(DataError) as error:
+        affect.load(tmp_path / "e.npz")
+    assert str(error.value).removeprefix(str(tmp_path)) == (
+        "/e.npz, train: text: lengths must be at most 2,147,483,647 steps, got 4,611,686,018,427,387,904"
+    )
+
+
+def test_words_of_files_of_samples_with_a_table(tmp_path):
+    for one in "ab":
+        np.savez(tmp_path / f"{one}.npz", audio=np.ones((2, 3)), words=np.array(["so", f"good{one}"]))
+    (tmp_path / "labels.csv").write_text("id,y\na,1.5\nb,2.5\n")
+    words = affect.load(tmp_path)["all"].words
+    assert [words[i] for i in range(2)] == [["so", "gooda"], ["so", "goodb"]]

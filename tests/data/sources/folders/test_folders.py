@@ -94,7 +94,10 @@ def test_arrays_and_a_table(write, files):
         True,
     ]
     assert not corpus["test"].modalities["visual"].present[0]
-    assert corpus.notes == ("acoustic: 1 of 18 steps hold nothing or zeros and count as unobserved.",)
+    assert corpus.notes == (
+        "Columns 'label' and 'label_A' are read as the targets sentiment, sentiment_acoustic.",
+        "acoustic: 1 of 18 steps hold nothing or zeros and count as unobserved.",
+    )
 
 
 def test_files_of_text(write):
@@ -119,12 +122,14 @@ def test_files_of_text(write):
     assert split.modalities["visual"][0].tolist() == [[0.5], [0.25]]
     assert split.modalities["visual"].times.tolist() == [[0, 0], [0.04, 0.04], [0, 0]]
     assert split.modalities["egemaps"].times.tolist() == [[0.5, 0.5]]
-    assert split.modalities["spans"].times is None
+    np.testing.assert_array_equal(split.modalities["spans"].times, [[0, 1], [np.nan, np.nan]])
     assert corpus.targets == {"sentiment": Binary("sentiment")}
     assert split.targets["sentiment"].observed.tolist() == [True, False, True]
     assert corpus.notes == (
+        "Column 'label' is read as the target sentiment.",
+        "all: 1 of 3 labels of sentiment is missing, and counts as not given.",
         "egemaps: column 'name' is no feature and is left out; `columns` keeps any by name.",
-        "spans: 1 of 2 files lack times, so no times are kept.",
+        "spans: 1 of 2 files lack times, and no times of theirs are kept.",
         "visual: columns 'frame' and 'face_id' are no features and are left out; `columns` keeps any by name.",
     )
 
@@ -135,13 +140,26 @@ def test_modalities_of_the_same_lengths_are_aligned(write):
         "text/a.npy": np.ones((2, 3)),
         "text/b.npy": np.ones((4, 3)),
     }
-    assert folders.read(write(table | {"audio/a.npy": np.ones((2, 1))})).aligned
-    assert not folders.read(write(table | {"audio/b.npy": np.ones((3, 1))})).aligned
+    together = folders.read(write(table | {"audio/a.npy": np.ones((2, 1))}))
+    assert together.aligned
+    assert together.notes == (
+        "Column 'label' is read as the target sentiment.",
+        "Step t counts as the same moment in every modality, since no sample has two lengths.",
+    )
+    apart = folders.read(write(table | {"audio/b.npy": np.ones((3, 1))}))
+    assert not apart.aligned
+    assert apart.notes == (
+        "Column 'label' is read as the target sentiment.",
+        "The modalities count as not aligned, since their steps differ: acoustic 3, text 4 in sample b.",
+    )
 
 
 def test_files_without_a_row_are_counted(write, files):
     corpus = folders.read(write(files | {"audio/other.npy": np.ones((2, 9)), "audio/v/9.npy": np.ones(3)}))
-    assert corpus.notes == ("acoustic: 2 files have no row in label.csv and are left out.",)
+    assert corpus.notes == (
+        "Columns 'label' and 'label_A' are read as the targets sentiment, sentiment_acoustic.",
+        "acoustic: 2 files have no row in label.csv and are left out.",
+    )
 
 
 def test_what_is_no_modality_is_passed_over(write, files):
@@ -248,6 +266,7 @@ def test_files_of_one_modality_may_be_of_many_kinds(write):
         np.testing.assert_allclose(corpus["all"].modalities["face"][i], steps[one], rtol=1e-6)
     assert corpus.columns == {}
     assert corpus.notes == (
+        "Column 'label' is read as the target sentiment.",
         "face: in 9 files there are 1 files with decimal commas, of which 1,5 is read as 1.5.",
     )
 

@@ -96,6 +96,7 @@ def test_files_without_a_row_and_text_of_the_table_are_said(write):
     words = corpus["all"].words
     assert [words[0], words[1]] == [["so", "good"], []]
     assert corpus.notes == (
+        "Column 'label' is read as the target sentiment.",
         "ecg: 1 files have no row in labels.csv and are left out.",
         "words: 1 files have no row in labels.csv and are left out.",
         "words: those of the transcripts in 'subs' are read, and the text in labels.csv is not.",
@@ -117,7 +118,10 @@ def test_texts_without_times_are_no_features(write):
     corpus = affect.load(write({"raw/w.txt": "So good, they said.\nAnd so on.\n", "raw/x.txt": "Well."}))
     assert corpus.dims == {"ecg": 3}
     assert corpus["train"].words is None
-    assert corpus.notes == ("Folder 'raw' holds texts that are neither tables nor timed words.",)
+    assert corpus.notes == (
+        "Column 'label' is read as the target sentiment.",
+        "Folder 'raw' holds texts that are neither tables nor timed words.",
+    )
 
 
 def test_json_of_another_kind_is_passed_over(write):

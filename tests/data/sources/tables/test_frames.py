@@ -98,7 +98,10 @@ def test_marks_in_labels_are_said(write):
     path = write("id,kind,a.x\na,k,1\nb,None,2\nc,?,3\nd,,4\ne,l,5\n")
     corpus = tables.read(path)
     assert corpus["all"].targets["kind"].observed.tolist() == [True, False, False, False, True]
-    assert corpus.notes == ("Column 'kind': cells that hold '?' or 'None' are labels not given, 2 in all.",)
+    assert corpus.notes == (
+        "Column 'kind': cells that hold '?' or 'None' are labels not given, 2 in all.",
+        "all: 3 of 5 labels of kind are missing, and count as not given.",
+    )
 
 
 @pytest.mark.parametrize("mark", [codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])

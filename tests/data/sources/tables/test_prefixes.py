@@ -38,7 +38,7 @@ def test_the_longest_prefix_that_is_named_wins(write):
     }
     assert corpus["all"].modalities["clip"].values.tolist() == [[4]]
     assert corpus["all"].modalities["wav2vec2.0"].values.tolist() == [[0, 1]]
-    assert corpus.notes == ()
+    assert corpus.notes == ("Column 'label' is read as the target sentiment.",)
 
 
 def test_what_is_named_is_called_so(write):
@@ -50,6 +50,7 @@ def test_a_longer_prefix_that_all_share_is_said(write):
     corpus = affect.load(write("wav2vec2.0.f1", "wav2vec2.0.f2"))
     assert corpus.columns == {"wav2vec2": ("0.f1", "0.f2")}
     assert corpus.notes == (
+        "Column 'label' is read as the target sentiment.",
         "wav2vec2: all its columns begin with 'wav2vec2.0.'; the first dot ends the name of the modality, "
         "`prefixes: [wav2vec2.0]` makes it wav2vec2.0.",
     )
@@ -67,7 +68,7 @@ def test_dots_in_the_names_of_features_are_theirs(write, names):
     corpus = affect.load(write(*names))
     ((m, columns),) = corpus.columns.items()
     assert tuple(f"{m}.{name}" for name in columns) == names
-    assert corpus.notes == ()
+    assert corpus.notes == ("Column 'label' is read as the target sentiment.",)
 
 
 @pytest.mark.parametrize(

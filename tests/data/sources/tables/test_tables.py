@@ -70,6 +70,7 @@ def check_wide(corpus):
     assert present == {"acoustic": [True, True, False], "ecg": [True, False, True]}
     np.testing.assert_array_equal(corpus["valid"].modalities["acoustic"][0], [[3, np.nan]])
     assert corpus.notes == (
+        "Columns 'label' and 'label_T' are read as the targets sentiment, sentiment_text.",
         "acoustic: 1 of 3 steps hold nothing or zeros and count as unobserved.",
         "ecg: 1 of 3 steps hold nothing or zeros and count as unobserved.",
     )
