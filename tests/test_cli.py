@@ -408,7 +408,7 @@ def test_inspect_shows_what_spoils_a_pickle(tmp_path, capsys, monkeypatch):
     main(["inspect", str(tmp_path / "a.pkl")])
     out = " ".join(capsys.readouterr().out.split())
     for said in (
-        "train, acoustic: 1 infinite values, in columns 1", "test: 1 ids occur more than once", "SHA-256: ",
+        "train, acoustic: 1 infinite values, in columns 1", "test: 1 id occurs more than once", "SHA-256: ",
         "of no published file", "-3 ", "steps at 0%, 25%, 50%, 75%, 95%, 100%",
     ):  # fmt: skip
         assert said in out

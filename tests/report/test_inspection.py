@@ -57,7 +57,7 @@ def a_corpus():
 
 def test_everything_that_spoils_results_is_said():
     assert warned(a_corpus()) == [
-        "train: 1 ids occur more than once, the first is v$_$1",
+        "train: 1 id occurs more than once, the first is v$_$1",
         "train, ecg: 1 NaN values, in columns 1",
         "train, ecg: 1 infinite values, in columns 2",
         "train, ecg: 1 of 6 steps hold only zeros and count as observed: were they measured?",

@@ -6,6 +6,7 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
+from zipfile import ZIP_STORED
 
 import numpy as np
 
@@ -115,8 +116,10 @@ def _tensors(path: Path) -> Any:
         return None
     try:
         with archives.opened(path) as archive:
-            name = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
-            raw = archive.read(name)
+            info = next(one for one in archive.infolist() if one.filename.endswith("/data.pkl"))
+            if info.compress_type != ZIP_STORED:  # PyTorch never packs
+                return None
+            raw = archive.read(info)
     except Exception:  # whatever the damage leads to, the reader of such files says it
         return None
     return archives.contents(path) if any(mark in raw for mark in _MARKS) else None

@@ -202,7 +202,9 @@ def test_files_that_lack_a_time_leave_the_others_theirs(folder):
     expected[:2] = np.nan
     _, _, times = steps(corpus, "face")
     np.testing.assert_array_equal(times, expected)
-    assert corpus.notes == ("face: 2 of 30 files have times that are missing, and no times of theirs are kept.",)
+    assert corpus.notes == (
+        "face: 2 of 30 files have times that are missing, and no times of theirs are kept.",
+    )
     none = affect.load(folder(lambda _: "time,x\n,1\n"))
     assert none["train"].modalities["face"].times is None
 
@@ -245,6 +247,7 @@ def test_in_a_table_row_numbers_and_the_like_are_no_labels(table):
     assert corpus.notes == (
         "Columns 'Unnamed: 0', 'frame', 'face_id', 'confidence', 'success', 'file' and 'name' are no labels and "
         "are left out; `columns` keeps any by name.",
+        "Column 'label' is read as the target sentiment.",
     )
     assert list(affect.load(table(content), columns=["confidence"]).targets) == [
         "confidence",

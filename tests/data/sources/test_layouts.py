@@ -1,11 +1,14 @@
 """A pickle of no known layout is described in one short line, with the layout that it is nearest to."""
 
 import pickle
+import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
 
 import affect
+from affect.data.sources import layouts
 from affect.errors import DataError
 
 SPLITS = "a dict of train, valid (dev, val) and test"
@@ -73,3 +76,14 @@ def test_the_line_is_short_whatever_is_held(tmp_path):
         said = str(error.value).removeprefix(str(path))
         assert len(said) < 900
         assert said.isprintable()
+
+
+def test_packed_tensors_are_refused_before_they_are_unpacked(tmp_path):
+    path = tmp_path / "a.pt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/data.pkl", bytes(1 << 26))
+    tracemalloc.start()
+    assert layouts.read(path) is None
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 24

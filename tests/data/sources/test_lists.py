@@ -86,7 +86,7 @@ def test_the_splits_of_mmim_are_not_aligned(tmp_path):
     assert np.array_equal(train.modalities["acoustic"][1], made[1][0][2])
     assert corpus.notes == (
         "train, visual: 1 samples have other numbers of steps than the file says; all are kept.",
-        "1 ids occur more than once, such as 'a': they are numbered, 'a[0]' and so on.",
+        "1 id occurs more than once, such as 'a': they are numbered, 'a[0]' and so on.",
         "The file has words and no features of them: affect.data.text.embed makes some.",
     )
 

@@ -27,6 +27,10 @@ _PARQUET = b"PAR1"
 _MARK = b"\xef\xbb\xbf"
 _RATIO = 1000
 _SMALL = 1 << 20
+_TEXT = 1 << 26
+"""Letters that a small file may repeat from a dictionary."""
+
+_WIDE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -85,8 +89,7 @@ def _delimited(path: Path, names: Iterable[str]) -> Table:
         first, _, rest = raw.partition(b"\n")
         mark = delimiter(first.decode())
         if are_even(raw, mark):
-            header = cells(first.decode(), mark)
-            unique(header, path)
+            header = _named(cells(first.decode(), mark), path)
             if not text and all(map(may_be_number, cells(rest.partition(b"\n")[0].decode(), mark))):
                 with suppress(ValueError):  # there is text further down
                     return Table(_plain(raw, mark, header))
@@ -133,8 +136,7 @@ def _checked(path: Path, raw: bytes, mark: str) -> list[str]:
     """The header, once every row has as many cells: pandas fills short rows up."""
     text = io.StringIO(raw.decode(), newline="")
     rows = csv.reader(text, delimiter=mark, skipinitialspace=True, strict=True)
-    header = [name.strip() for name in next(rows, [])]
-    unique(header, path)
+    header = _named([name.strip() for name in next(rows, [])], path)
     for i, row in enumerate(rows, 2):
         if len(row) != len(header) and row and (len(row) > 1 or row[0].strip()):
             raise DataError(f"{path}, row {i}: {len(row)} cells for {len(header)} columns")
@@ -150,11 +152,13 @@ def _plain(raw: bytes, mark: str, header: list[str]) -> pd.DataFrame:
 
 def _inferred(raw: bytes, mark: str, header: list[str], text: set[str]) -> pd.DataFrame:
     """The rows; what a column holds is told from all of it, which takes longer than to know it."""
-    if not text:
-        return _parsed(raw, mark, header)
     kinds = {name: str for name in header if name in text}
-    marks = {name: list(MISSING) for name in header if name not in text}
-    return _parsed(raw, mark, header, dtype=kinds, na_values=marks)
+    found = _parsed(raw, mark, header, dtype=kinds)
+    if kinds:  # marks of what is missing by column would be read too, but in quadratic time
+        said = _parsed(raw, mark, header, dtype=str, na_values=[], usecols=list(kinds))
+        for name in kinds:
+            found[name] = said[name]
+    return found
 
 
 def _parsed(raw: bytes, mark: str, header: list[str], **more: Any) -> pd.DataFrame:
@@ -186,6 +190,27 @@ def _marks(
     return found
 
 
+def _named(header: list[str], where: Path) -> list[str]:
+    """The same names.
+
+    Raises:
+        DataError: two are the same, or they are too many.
+    """
+    unique(header, where)
+    if len(header) > _WIDE:
+        raise DataError(f"{where}: {len(header):,} columns; expected at most {_WIDE:,}")
+    return header
+
+
+def _letters(column: Any) -> int:
+    """How many bytes the texts of a column with a dictionary take, written out; 0 of numbers."""
+    kinds, compute = import_module("pyarrow.types"), import_module("pyarrow.compute")
+    if not (kinds.is_string(column.type.value_type) or kinds.is_large_string(column.type.value_type)):
+        return 0
+    each = (compute.binary_length(one.dictionary).take(one.indices) for one in column.chunks)
+    return sum(compute.sum(one.cast("int64")).as_py() or 0 for one in each)
+
+
 def _parquet(path: Path) -> pd.DataFrame:
     try:
         kinds, parquet = import_module("pyarrow.types"), import_module("pyarrow.parquet")
@@ -194,26 +219,42 @@ def _parquet(path: Path) -> pd.DataFrame:
     try:
         with parquet.ParquetFile(path) as file:
             schema = file.schema_arrow
-            unique(schema.names, path)
+            _named(schema.names, path)
             for field_ in schema:
                 plain = field_.type.value_type if kinds.is_dictionary(field_.type) else field_.type
                 if not any(
                     is_kind(plain)
                     for is_kind in (
                         kinds.is_integer, kinds.is_floating, kinds.is_boolean, kinds.is_string,
-                        kinds.is_large_string,
+                        kinds.is_large_string, kinds.is_null,
                     )
                 ):  # fmt: skip
                     raise DataError(
                         f"{path}: column '{field_.name}' holds {field_.type}; expected numbers or text"
                     )
-            size = 8 * file.metadata.num_rows * len(schema)
-            if size > max(_SMALL, _RATIO * path.stat().st_size):
+            held, rows = path.stat().st_size, file.metadata.num_rows
+            groups = (file.metadata.row_group(i) for i in range(file.metadata.num_row_groups))
+            unpacked = sum(
+                one.column(i).total_uncompressed_size for one in groups for i in range(one.num_columns)
+            )
+            size = max(8 * rows * len(schema), unpacked)
+            if size > max(_SMALL if unpacked < size else _TEXT, _RATIO * held):
                 raise DataError(f"{path}: claims {size / 1e6:,.0f} MB that are not in the file")
-            found: pd.DataFrame = file.read().to_pandas(ignore_metadata=True)
-            for name in found.select_dtypes("category"):
-                found[name] = found[name].astype(object)
-            return found
+            words = [
+                one.name for one in schema if kinds.is_string(one.type) or kinds.is_large_string(one.type)
+            ]
+        with parquet.ParquetFile(
+            path, read_dictionary=words
+        ) as file:  # each text once, however often it is said
+            read = file.read()
+        letters = sum(_letters(column) for column in read.columns if kinds.is_dictionary(column.type))
+        if letters > max(_TEXT, _RATIO * held):
+            raise DataError(f"{path}: claims {letters / 1e6:,.0f} MB of text that are not in the file")
+        found: pd.DataFrame = read.to_pandas(ignore_metadata=True)
+        empty = {one.name: np.nan for one in schema if kinds.is_null(one.type)}
+        for name in found.select_dtypes("category"):
+            found[name] = found[name].astype(object)
+        return found.assign(**empty) if empty else found
     except DataError:
         raise
     except Exception as error:  # pyarrow's errors have no common kind

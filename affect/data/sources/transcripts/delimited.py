@@ -16,7 +16,6 @@ from affect.data.sources.transcripts.pieces import (
     Piece,
     filled,
     pace,
-    quoted,
     seconds,
     transcript,
 )

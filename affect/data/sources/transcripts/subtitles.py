@@ -129,8 +129,17 @@ def _without_name(cue: _Cue, is_vtt: bool) -> _Cue:
 
 def _plain(line: str) -> str:
     """What is read out of a line."""
-    found = html.unescape(_TAG.sub("", line)).replace("\xa0", " ")
+    found = _unmarked(line).replace("\xa0", " ")
     return _NO_WORD.sub(" ", _DIALOGUE.sub("", found)).strip()
+
+
+def _unmarked(line: str) -> str:
+    """A line without tags, its characters written out."""
+    said = _TAG.sub("", line)
+    try:
+        return html.unescape(said)
+    except ValueError:  # a character of thousands of digits
+        return said
 
 
 def _stamped(cue: _Cue, file: Path) -> list[Piece]:
@@ -139,7 +148,7 @@ def _stamped(cue: _Cue, file: Path) -> list[Piece]:
     texts, edges = parts[::2], [cue.start, *map(on_clock, parts[1::2]), cue.end]
     if sorted(edges) != edges:
         raise DataError(f"{file}, {cue.where}: the times within the cue do not ascend or leave it")
-    spaced = [html.unescape(_TAG.sub("", one)) for one in texts]
+    spaced = [_unmarked(one) for one in texts]
     spans = zip(spaced, edges, edges[1:], strict=False)
     found = joined(Piece(one, start, end, cue.where) for one, start, end in spans)
     return [Piece(_plain(one.text), one.start, one.end, one.where) for one in found]

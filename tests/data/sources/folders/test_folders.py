@@ -187,7 +187,7 @@ def test_no_id_leads_out_of_the_folder(write, tmp_path):
         ({"labels.tsv": LABELS}, "SET: expected one table of labels, got label.csv, labels.tsv; name it labels.csv"),
         ({"label.csv": None}, "SET: expected one table of labels, got none; name it labels.csv"),
         ({"label.csv": "name,label\na,1\n"}, "SET/label.csv: no column `id`; expected a column `id` (or `video_id` and `clip_id`); all but split, text and group is a label; got name, label; call 'name' id"),
-        ({"label.csv": LABELS + LABELS.splitlines()[1]}, "SET/label.csv: 1 ids occur more than once: 'v$_$0001'; 'v$_$0001' in train (2); make them unique, or choose duplicates: number, or first"),
+        ({"label.csv": LABELS + LABELS.splitlines()[1]}, "SET/label.csv: 1 id occurs more than once: 'v$_$0001'; 'v$_$0001' in train (2); make them unique, or choose duplicates: number, or first"),
         ({"label.csv": "id,label\na,1\n"}, "SET/audio: none of its 4 files is named after an id, such as 'a'"),
         ({"acoustic/v$_$0001.npy": np.ones(3)}, "SET: two folders hold acoustic, one is 'audio'; keep one of them"),
         ({"audio/v$_$0001.csv": "x\n1\n"}, "SET/audio: both v$_$0001.csv and v$_$0001.npy; keep one of them"),

@@ -150,7 +150,7 @@ def twice(tmp_path):
 
 def test_ids_that_are_twice_in_a_folder_s_table_are_refused(twice):
     assert refusal(twice).replace("FILE", "SET") == (
-        "SET/labels.csv: 1 ids occur more than once: 'a'; 'a' in train (1), test (1); make them unique, or "
+        "SET/labels.csv: 1 id occurs more than once: 'a'; 'a' in train (1), test (1); make them unique, or "
         "choose duplicates: number, or first"
     )
 
@@ -162,7 +162,7 @@ def test_or_numbered_or_the_first_stays(twice):
     assert corpus["test"].labels("sentiment").ravel().tolist() == [-2.5, 2.5]
     assert corpus["test"].modalities["ecg"][0].tolist() == [[1], [1]]
     assert corpus.notes[-1] == (
-        "1 ids occur more than once, such as 'a': they are numbered, 'a[0]' and so on."
+        "1 id occurs more than once, such as 'a': they are numbered, 'a[0]' and so on."
     )
     corpus = affect.load(twice, duplicates="first")
     assert (corpus["train"].ids, corpus["test"].ids) == (("a", "b"), ("c",))

@@ -2,7 +2,9 @@ import codecs
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 import affect
 from affect.data.sources import tables
@@ -128,6 +130,7 @@ def test_decimal_commas_are_read(write):
     assert split.labels("sentiment").ravel().tolist() == [1.5, -2, 0.5]
     np.testing.assert_array_equal(split.modalities["ecg"].values, [[60.25, 1], [np.nan, 0.5], [61, np.nan]])
     assert corpus.notes == (
+        "Column 'label' is read as the target sentiment.",
         "Columns 'label', 'ecg.hr' and 'ecg.rr' have decimal commas: 1,5 is read as 1.5.",
     )
 
@@ -169,3 +172,28 @@ def test_damage_never_ends_without_a_message(write, damaged, whole):
         except DataError:
             continue
     assert 10 < read < 490
+
+
+def test_too_many_columns_are_refused(write):
+    path = write("id," + ",".join(f"x.{i}" for i in range(65_536)) + "\na\n")
+    assert refusal(path) == "FILE: 65,537 columns; expected at most 65,536"
+
+
+def test_parquet_text_that_is_not_in_the_file_is_refused(tmp_path):
+    path, ids = tmp_path / "a.parquet", [f"s{i}" for i in range(3000)]
+    text = pa.DictionaryArray.from_arrays(pa.array([0] * 3000, pa.int32()), pa.array(["x" * 10**6]))
+    whole = pa.table({"id": ids, "m.x": [0.5] * 3000, "text": text})
+    parquet.write_table(whole, path, compression="zstd", store_schema=False)
+    assert refusal(path) == "FILE: claims 3,000 MB of text that are not in the file"
+
+
+def test_parquet_nulls_are_missing_and_texts_are_as_they_were(tmp_path):
+    path = tmp_path / "a.parquet"
+    text = pa.array(["so", None, "so"], pa.large_string())
+    parquet.write_table(pa.table({"id": ["a", "b", "c"], "x": pa.nulls(3), "kind": text}), path)
+    frame = frames.table(path, ["id"]).frame
+    assert frame.id.tolist() == ["a", "b", "c"]
+    assert frame.x.dtype == float
+    assert frame.x.isna().all()
+    assert frame.kind.isna().tolist() == [False, True, False]
+    assert set(frame.kind.dropna()) == {"so"}

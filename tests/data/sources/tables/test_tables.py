@@ -71,6 +71,10 @@ def check_wide(corpus):
     np.testing.assert_array_equal(corpus["valid"].modalities["acoustic"][0], [[3, np.nan]])
     assert corpus.notes == (
         "Columns 'label' and 'label_T' are read as the targets sentiment, sentiment_text.",
+        "valid: 1 of 1 labels of sentiment is missing, and counts as not given.",
+        "test: 1 of 1 labels of sentiment_text is missing, and counts as not given.",
+        "test: 1 of 1 labels of kind is missing, and counts as not given.",
+        "test: 1 of 1 labels of smiles is missing, and counts as not given.",
         "acoustic: 1 of 3 steps hold nothing or zeros and count as unobserved.",
         "ecg: 1 of 3 steps hold nothing or zeros and count as unobserved.",
     )

@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import time
 
 import numpy as np
 import pytest
@@ -526,3 +527,30 @@ def test_hostile_files_end_in_words_or_in_one_line(file):
             "".join(found.words).encode()
     assert all(one.startswith(f"{file}") and "\n" not in one for one in refused)
     assert 100 < len(refused) < 450
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        (
+            'File type = "ooTextFile"\nObject class = "TextGrid"\n\n' + "1" * 100_000 + "x\n",
+            ", line 4: the file ends within the times of the grid",
+        ),
+        (
+            "word,start,end," + ",".join(f"c{i}" for i in range(100_000)) + "\nso,0,1\n",
+            ", line 2: 3 cells for 100003 columns",
+        ),
+        ("WEBVTT\n\n0:00.0 --> 9:00.0\n" + "<0:00>a" * 100_000, None),
+        ("WEBVTT\n\n0:00.0 --> 9:00.0\n&#" + "1" * 5000, None),
+    ],
+    ids=["digits", "columns", "parts", "character"],
+)
+def test_none_takes_long(content, message, file):
+    begun = time.perf_counter()
+    if message is None:
+        assert len(transcripts.read(write(file, content)).words) == 1
+    else:
+        with pytest.raises(DataError) as error:
+            transcripts.read(write(file, content))
+        assert str(error.value) == f"{file}{message}"
+    assert time.perf_counter() - begun < 5
