@@ -35,11 +35,12 @@ def read(path: Path, separator: str = ".", options: Options = NOTHING) -> Corpus
     """A corpus from one table.
 
     - `id`, or `video_id` and `clip_id`, names the sample. Rows of the same id are its steps, in the order of
-      `time`, `start` or `timestamp` where there is one, else of `frame` or `step`; modalities of one row are the same moment.
+      `time`, `start` or `timestamp` where there is one, else of `frame` or `step`; modalities of one
+      row are the same moment.
     - `modality.feature`, such as `ecg.hr`, is a feature; of several dots the first one counts, or the last of
       a name in `options.prefixes`. A step at which all features of a modality are missing, or are zero where
-      it has several, is one at which nothing was observed, and so is one at which `modality.success`
-      is 0, or `success` where a modality has none of its own.
+      it has several, is one at which nothing was observed, and so is one at which `modality.success` is 0, or
+      `success` where it has none of its own.
       What says something else of a step, `face.confidence` or `face.frame`, is no feature
       (`affect.data.sources.columns`).
     - `split` (or `mode`, `fold`) says `train`, `valid` or `test`; `text` (or `transcript`) holds words;

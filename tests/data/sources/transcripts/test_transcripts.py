@@ -530,7 +530,7 @@ def test_hostile_files_end_in_words_or_in_one_line(file):
 
 
 @pytest.mark.parametrize(
-    ('content', 'message'),
+    ("content", "message"),
     [
         (
             'File type = "ooTextFile"\nObject class = "TextGrid"\n\n' + "1" * 100_000 + "x\n",
