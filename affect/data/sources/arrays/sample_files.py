@@ -23,8 +23,8 @@ from affect.data.sources.columns import kept
 from affect.data.sources.options import Options
 from affect.data.sources.progress import counted
 from affect.data.sources.splits import split_of
-from affect.data.sources.tables import frames, label_tables
-from affect.data.sources.tables.of_samples import TEXTS, samples
+from affect.data.sources.tables import called, label_tables
+from affect.data.sources.tables.of_samples import samples
 from affect.data.sources.values import text
 from affect.errors import DataError
 
@@ -95,7 +95,9 @@ def _part(own: list[_One], modalities: Iterable[str], labels: Iterable[str]) -> 
 
 def _with_table(folder: Path, file: Path, found: list[_One], notes: list[str], options: Options) -> Corpus:
     """The corpus whose samples, labels and splits a table says."""
-    table = samples(frames.table(file, TEXTS), file, label_tables.RULE, options, steps=False)
+    whole, renamed = called.table(file, options)
+    notes += [*renamed, *label_tables.passed_over(folder, file)]
+    table = samples(whole, file, label_tables.RULE, options, steps=False)
     ids = table.whole.ids
     by_id = {one.id: one for one in found}
     if len(by_id) < len(found):
