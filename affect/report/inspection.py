@@ -60,7 +60,8 @@ def warnings(corpus: Corpus, columns: dict[tuple[str, str], Columns]) -> Iterato
     for name, split in corpus.splits.items():
         twice = [i for i, count in Counter(split.ids).items() if count > 1]
         if twice:
-            yield f"{name}: {len(twice)} ids occur more than once, the first is {twice[0]}"
+            occur = "id occurs" if len(twice) == 1 else "ids occur"
+            yield f"{name}: {len(twice)} {occur} more than once, the first is {twice[0]}"
         for modality, rows in split.modalities.items():
             called = corpus.columns.get(modality, ())
             found = columns[name, modality]
