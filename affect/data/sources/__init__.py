@@ -138,10 +138,11 @@ def _native(path: Path, options: Options) -> Corpus | None:
     return unique(corpus, "number") if options.duplicates == "refuse" else corpus
 
 
-def _pickle(path: Path, _: Options) -> Corpus | None:
+def _pickle(path: Path, options: Options) -> Corpus | None:
     from affect.data.sources import layouts
 
-    return layouts.read(path)
+    corpus = layouts.read(path)
+    return None if corpus is None else layouts.with_codes_noted(corpus, options.targets)
 
 
 def _reader(name: str) -> Callable[[Path, Options], Corpus | None]:

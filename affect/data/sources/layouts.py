@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -58,19 +59,18 @@ def _of(content: Any, path: Path) -> Corpus | None:
     for name in LAYOUTS:
         layout = import_module(f"affect.data.sources.{name}")
         if layout.recognises(content):
-            corpus = cast(Corpus, layout.read(content, path))
-            return replace(corpus, notes=(*corpus.notes, *_codes(corpus)))
+            return cast(Corpus, layout.read(content, path))
     return None
 
 
-def _codes(corpus: Corpus) -> list[str]:
-    """The notes on numbers that may be codes of classes."""
+def with_codes_noted(corpus: Corpus, known: Collection[str]) -> Corpus:
+    """The same corpus, whose notes say which targets may be codes of classes, but for those of known kind."""
     notes = []
     for name, target in corpus.targets.items():
-        if isinstance(target, Regression):
+        if isinstance(target, Regression) and name not in known:
             labels = np.concatenate([split.labels(name)[:, 0] for split in corpus.splits.values()])
             notes.append(codes.note(name, labels))
-    return [note for note in notes if note]
+    return replace(corpus, notes=(*corpus.notes, *(note for note in notes if note)))
 
 
 def _of_splits(path: Path, files: dict[str, Path], known: Any = None) -> Corpus | None:

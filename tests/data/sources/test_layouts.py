@@ -87,3 +87,19 @@ def test_packed_tensors_are_refused_before_they_are_unpacked(tmp_path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1 << 24
+
+
+def test_codes_are_noted_unless_their_kind_is_given(tmp_path):
+    rng = np.random.default_rng(0)
+    part = {
+        "text": rng.normal(size=(12, 3, 2)),
+        "audio": rng.normal(size=(12, 3, 2)),
+        "vision": rng.normal(size=(12, 3, 2)),
+    }
+    content = {"train": {**part, "labels": np.arange(12.0).reshape(12, 1, 1) % 3}}
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(content))
+    said = "sentiment holds 3 whole numbers and is read as a number"
+    assert any(note.startswith(said) for note in affect.load(tmp_path / "a.pkl").notes)
+    corpus = affect.load(tmp_path / "a.pkl", targets={"sentiment": "multiclass"})
+    assert corpus.target().classes == ("0", "1", "2")
+    assert not any(note.startswith(said) for note in corpus.notes)
