@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from affect import renamed
+
 if TYPE_CHECKING:
     from affect import (
         baselines,
@@ -35,10 +37,10 @@ if TYPE_CHECKING:
     from affect.model import FusionModel
     from affect.naming import ModuleDict, ParameterDict
     from affect.objectives import Objective
-    from affect.outputs import Output
-    from affect.sequences import Batch, Sequence
-    from affect.together import fit_together
+    from affect.sequences import Batch, Output, Sequence
     from affect.training import Run, evaluate, fit
+
+renamed.install()
 
 __version__ = "0.1.0.dev0"
 
@@ -55,9 +57,7 @@ _HOMES = {
     "affect.model": ("FusionModel",),
     "affect.naming": ("ModuleDict", "ParameterDict"),
     "affect.objectives": ("Objective",),
-    "affect.outputs": ("Output",),
-    "affect.sequences": ("Batch", "Sequence"),
-    "affect.together": ("fit_together",),
+    "affect.sequences": ("Batch", "Output", "Sequence"),
     "affect.training": ("Run", "evaluate", "fit"),
 }
 _NAMES = {name: home for home, names in _HOMES.items() for name in names}
@@ -109,7 +109,6 @@ __all__ = [
     "errors",
     "evaluate",
     "fit",
-    "fit_together",
     "fusion",
     "heads",
     "imputation",

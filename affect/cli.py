@@ -56,7 +56,7 @@ def align(args: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
-    from affect.data.alignment import align as align_files
+    from affect.data.words import align as align_files
 
     sys.path.append(str(Path.cwd()))  # --collapse may name a function of the user's
     reference, *others = (_named(given) for given in (args.reference, *args.sequences))
@@ -77,8 +77,8 @@ def train(args: argparse.Namespace) -> None:
     import pandas as pd
     from rich.console import Console
 
-    from affect.configuration import parse, read, resolve
     from affect.runs import Job, digest
+    from affect.runs.configuration import parse, read, resolve
 
     plain = read(args.config)
     plain.pop("search", None)  # that is for `affect tune`
@@ -122,7 +122,7 @@ def bench(args: argparse.Namespace) -> None:
 def tune(args: argparse.Namespace) -> None:
     """An Optuna search on the validation split; what it finds is trained anew, and tested once."""
     from affect.report import show, summary_tables
-    from affect.studies import objectives
+    from affect.runs.studies import objectives
     from affect.tuning import task_of
     from affect.tuning import tune as search
 

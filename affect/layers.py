@@ -8,39 +8,16 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.overrides import handle_torch_function, has_torch_function_unary
 
-from affect.attending import attend
 from affect.errors import ConfigError
+from affect.kernels.attention import attend
+from affect.kernels.dropout import dropout as dropout_of
+from affect.kernels.tracing import on_cpu_kernel
 from affect.sequences import Sequence, observed_first, pick, place
-from affect.tracing import by_hand
-
-
-def dropout(x: Tensor, rate: float, training: bool = True) -> Tensor:
-    """Lose values at `rate` in training, and make up for it: `torch.nn.functional.dropout`, faster on a CPU.
-
-    There PyTorch draws a number for each value. Here one draw of 64 bits serves four, and the rate is a
-    multiple of 2**-16.
-
-    Example:
-        >>> kept = dropout(torch.ones(10000), 0.5)
-        >>> sorted(kept.unique().tolist()), 0.45 < (kept > 0).double().mean().item() < 0.55
-        ([0.0, 2.0], True)
-    """
-    if has_torch_function_unary(x):
-        return handle_torch_function(dropout, (x,), x, rate, training)
-    lost = round(rate * 2**16)
-    if x.device.type != "cpu" or torch.compiler.is_compiling() or lost in (0, 2**16):
-        return F.dropout(x, rate, training)
-    if not training:
-        return x
-    words = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
-    kept = words.view(torch.int16)[: x.numel()].view(x.shape) >= lost - 2**15
-    return x * kept.to(x.dtype).mul_(2**16 / (2**16 - lost))
 
 
 class Dropout(nn.Dropout):
-    """`torch.nn.Dropout` by `affect.layers.dropout`.
+    """`torch.nn.Dropout` by `affect.kernels.dropout`.
 
     Example:
         >>> Dropout(0.5).eval()(torch.ones(2))
@@ -49,7 +26,7 @@ class Dropout(nn.Dropout):
 
     def forward(self, input: Tensor) -> Tensor:
         """Lose values in training."""
-        return dropout(input, self.p, self.training)
+        return dropout_of(input, self.p, self.training)
 
 
 def perceptron(
@@ -245,7 +222,7 @@ class Attention(nn.Module):
         if self.training and self.dropout:
             kept = seen & (torch.rand(seen.shape, device=seen.device) >= self.dropout)
             seen = torch.where(kept.any(1, keepdim=True), kept, seen)
-            if by_hand(values, context, self.out.weight):
+            if on_cpu_kernel(values, context, self.out.weight):
                 # what is lost costs nothing; how much is left, another device would have to be waited for
                 left = observed_first(seen)[:, : max(seen.sum(1).tolist(), default=0)]
                 context, seen = pick(context, left), seen.gather(1, left)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeAlias
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, TypeAlias
 
 import torch
+from optuna.distributions import BaseDistribution, IntDistribution
 from torch import nn
 
-from affect.data.alignment.aligners import Aligner, AlignerFactory
+from affect import renamed
+from affect.aligners import Aligner, AlignerFactory
 from affect.data.corpus import Corpus
-from affect.data.scaling import Nonfinite, Scaler, Scaling
 from affect.data.targets import Target
 from affect.encoders import Encoder, EncoderFactory, PooledEncoder
 from affect.errors import ConfigError, ShapeError, did_you_mean
@@ -18,13 +20,15 @@ from affect.fusion import ConcatenationFusion, Fusion, FusionFactory
 from affect.heads import Head, head_for
 from affect.imputation import Imputer, ImputerFactory
 from affect.naming import ModuleDict, refused_names
-from affect.outputs import Output
-from affect.sequences import Sequence
+from affect.scaling import Nonfinite, Scaler, Scaling
+from affect.seeding import seeded
+from affect.sequences import Output, Sequence
 
 HeadFactory: TypeAlias = Callable[[int, Target], Head]
 """A Head class, or a partial of one: whatever makes a head from `in_dim` and a target."""
 
 
+@renamed.arguments(helpers="training_only")
 class FusionModel(nn.Module):
     """An encoder per modality, an aligner where the fusion needs one, a fusion, a head.
 
@@ -40,8 +44,8 @@ class FusionModel(nn.Module):
         scaler: normalisation; none leaves the inputs as they are.
         aligner: built for the encoders' sizes; none gives the fusion the encoded sequences as they are.
         imputer: built for the encoders' sizes; none leaves absent what is absent.
-        helpers: modalities that are there in training alone: in eval mode they are absent, and need not be
-            given.
+        training_only: modalities that are there in training alone: in eval mode they are absent, and need not
+            be given.
     Shapes:
         inputs[m]: (batch, time of m, in_dim of m) -> Output
     Missing:
@@ -50,7 +54,7 @@ class FusionModel(nn.Module):
     Raises:
         ShapeError: a modality is left out, or sizes differ.
         ConfigError: the fusion, the aligner or the imputer was built for other modalities than there are
-            encoders; a helper is none of them, or all are helpers.
+            encoders; one that is there in training only is none of them, or all are.
     Example:
         >>> corpus = affect.load("synthetic")
         >>> model = FusionModel.for_corpus(corpus, fusion=affect.fusion.TensorFusion)
@@ -67,7 +71,7 @@ class FusionModel(nn.Module):
         scaler: Scaler | None = None,
         aligner: Aligner | None = None,
         imputer: Imputer | None = None,
-        helpers: Iterable[str] = (),
+        training_only: Iterable[str] = (),
     ) -> None:
         super().__init__()
         sizes = {name: encoder.out_dim for name, encoder in sorted(encoders.items())}
@@ -79,114 +83,53 @@ class FusionModel(nn.Module):
         self.encoders = ModuleDict({name: encoders[name] for name in sizes})
         self.fusion, self.head, self.scaler, self.aligner = fusion, head, scaler, aligner
         self.imputer = imputer
-        for name in (helpers := tuple(helpers)):
+        for name in (training_only := tuple(training_only)):
             if name not in sizes:
-                raise ConfigError(f"helpers: no modality '{name}'; {did_you_mean(name, sizes)}")
-        self.helpers = {name: encoders[name].in_dim for name in helpers}
-        if sizes.keys() <= self.helpers.keys():
-            raise ConfigError("helpers: expected some modality that is there after training, got all of them")
+                raise ConfigError(f"training_only: no modality '{name}'; {did_you_mean(name, sizes)}")
+        self.training_only = {name: encoders[name].in_dim for name in training_only}
+        if sizes.keys() <= self.training_only.keys():
+            raise ConfigError(
+                "training_only: expected some modality that is there after training, got all of them"
+            )
 
     @classmethod
     def for_corpus(
-        cls,
-        corpus: Corpus,
-        target: str | None = None,
-        *,
-        encoder: EncoderFactory | Mapping[str, EncoderFactory] = PooledEncoder,
-        fusion: FusionFactory = ConcatenationFusion,
-        head: HeadFactory | None = None,
-        modalities: Iterable[str] | None = None,
-        width: int = 32,
-        out_dim: int = 64,
-        scaling: Scaling = "standard",
-        nonfinite: Nonfinite = "mean",
-        aligner: AlignerFactory | None = None,
-        imputer: ImputerFactory | None = None,
-        helpers: Iterable[str] = (),
+        cls, corpus: Corpus, target: str | None = None, *, seed: int | None = None, **parts: Any
     ) -> FusionModel:
         """A model that fits a corpus's modalities and one of its targets.
 
         Args:
             corpus: the scaler and the head are fitted on its split `train`.
-            target: name of the target; the only one by default.
-            encoder: an Encoder class or a partial of one, for every modality or by name.
-            fusion: a Fusion class or a partial of one.
-            head: a Head class or a partial of one; the one for the kind of target by default.
-            modalities: which to use; all by default.
-            width: feature size of what the encoders give.
-            out_dim: feature size of what the fusion gives, unless it has one of its own.
-            scaling: standard, robust or none.
-            nonfinite: what becomes of NaN and infinite values.
-            aligner: an Aligner class or a partial of one, before the fusion; none by default.
-            imputer: an Imputer class or a partial of one, before the aligner; none by default.
-            helpers: modalities that are there in training alone.
+            target: name of the target; the main one, or the only one, by default.
+            seed: of the initial weights; by default they are drawn as torch's own modules draw them.
+            parts: fields of `ModelSpec` by name, such as `fusion`, `encoder`, `width`; `encoder` may be a
+                dictionary of one by modality.
 
         Raises:
-            ConfigError: an unknown target or modality; a fusion that needs aligned sequences, on a corpus
-                that has none and without an aligner; a part of a user's own that holds what belongs to a
-                modality in `torch.nn.ModuleDict`, which does not take its name.
+            ConfigError: an unknown part, target or modality; a fusion that needs aligned sequences, on a
+                corpus that has none and without an aligner; a part of a user's own that holds what belongs to
+                a modality in `torch.nn.ModuleDict`, which does not take its name.
+        Example:
+            >>> corpus = affect.load("synthetic")
+            >>> model = FusionModel.for_corpus(corpus, seed=0, fusion=affect.fusion.LowRankFusion, width=16)
+            >>> model.encoders["text"].out_dim
+            16
         """
-        corpus = corpus if modalities is None else corpus.select(modalities)
-        model = cls.for_shape(
-            corpus.dims, corpus.target(target), corpus.aligned,
-            encoder=encoder, fusion=fusion, head=head, width=width, out_dim=out_dim,
-            aligner=aligner, imputer=imputer, helpers=helpers,
-        )  # fmt: skip
-        read = [name for name in model.encoders if name not in model.indices]
-        model.head.fit(torch.from_numpy(corpus["train"].labels(model.head.target.name)))
-        model.scaler = Scaler.fit(corpus.select(read)["train"], scaling, nonfinite) if read else None
-        return model
+        return ModelSpec.of(**parts).for_corpus(corpus, target, seed)
 
     @classmethod
-    def for_shape(
-        cls,
-        dims: Mapping[str, int],
-        target: Target,
-        aligned: bool,
-        *,
-        encoder: EncoderFactory | Mapping[str, EncoderFactory] = PooledEncoder,
-        fusion: FusionFactory = ConcatenationFusion,
-        head: HeadFactory | None = None,
-        width: int = 32,
-        out_dim: int = 64,
-        aligner: AlignerFactory | None = None,
-        imputer: ImputerFactory | None = None,
-        helpers: Iterable[str] = (),
-    ) -> FusionModel:
-        """A model for modalities of these sizes, without a scaler; arguments as in `for_corpus`."""
-        by_name = encoder if isinstance(encoder, Mapping) else dict.fromkeys(dims, encoder)
-        for name in by_name:
-            if name not in dims:
-                raise ConfigError(f"encoder: no modality '{name}'; {did_you_mean(name, dims)}")
-        for name in dims:
-            if name not in by_name:
-                raise ConfigError(
-                    f"encoder: modality '{name}' has none; given for: {', '.join(sorted(by_name))}"
-                )
-        encoders = {name: by_name[name](dim, width) for name, dim in sorted(dims.items())}
-        sizes = {name: part.out_dim for name, part in encoders.items()}
-        with refused_names(sizes):
-            built = fusion(sizes, out_dim)
-            aligns = None if aligner is None else aligner(sizes)
-            imputes = None if imputer is None else imputer(sizes)
-        made = (head_for(target) if head is None else head)(built.out_dim, target)
-        model = cls(encoders, built, made, aligner=aligns, imputer=imputes, helpers=helpers)
-        if model.needs_alignment and not aligned:
-            raise ConfigError(
-                f"{type(built).__name__}: needs aligned sequences, and the corpus is not aligned; "
-                "put an aligner before it (ResamplingAligner, WarpingAligner or AttentionAligner) or choose "
-                "a fusion that reads unaligned ones"
-            )
-        return model
+    def for_shape(cls, dims: Mapping[str, int], target: Target, aligned: bool, **parts: Any) -> FusionModel:
+        """A model for modalities of these sizes, without a scaler; parts as in `for_corpus`."""
+        return ModelSpec.of(**parts).for_shape(dims, target, aligned)
 
     @property
     def modalities(self) -> list[str]:
-        """What it reads in use: the modalities that are no helpers."""
-        return [name for name in self.encoders if name not in self.helpers]
+        """What it reads in use: the modalities that are not there in training only."""
+        return [name for name in self.encoders if name not in self.training_only]
 
     @property
     def indices(self) -> list[str]:
-        """The modalities whose values are numbers of words."""
+        """The modalities whose values are word indices."""
         return [name for name, encoder in self.encoders.items() if encoder.reads_indices]
 
     @property
@@ -208,7 +151,7 @@ class FusionModel(nn.Module):
         if partly:
             return self._encode({name: inputs[name] for name in self.encoders if name in inputs})
         if not self.training:
-            inputs = {**inputs, **self._without_helpers(inputs)}
+            inputs = {**inputs, **self._without_training_only(inputs)}
         absent = sorted(self.encoders.keys() - inputs.keys())
         if absent:
             raise ShapeError(
@@ -230,11 +173,118 @@ class FusionModel(nn.Module):
         scaled = inputs if self.scaler is None else self.scaler(inputs)
         return {name: self.encoders[name](x) for name, x in scaled.items()}
 
-    def _without_helpers(self, inputs: Mapping[str, Sequence]) -> dict[str, Sequence]:
-        """The helpers, unobserved."""
+    def _without_training_only(self, inputs: Mapping[str, Sequence]) -> dict[str, Sequence]:
+        """The modalities that are there in training only, unobserved."""
         some = next(iter(inputs.values()))
         nothing = torch.zeros_like(some.mask)
         return {
             name: Sequence(some.values.new_zeros(*some.mask.shape, dim), nothing)
-            for name, dim in self.helpers.items()
+            for name, dim in self.training_only.items()
         }
+
+
+@renamed.arguments(helpers="training_only")
+@dataclass
+class ModelSpec:
+    """What a model is made of: its parts, and what they read.
+
+    Each part is a class, or a partial of one (`functools.partial(LowRankFusion, rank=8)`), that is called
+    with the sizes it is for.
+
+    Args:
+        encoder: for every modality that has none of its own.
+        encoders: for modalities by name.
+        aligner: what brings the encoded modalities onto the same steps, for a fusion that needs it.
+        imputer: what stands in for modalities that are absent, before the aligner.
+        training_only: modalities that are there in training alone.
+        fusion: how the encoded modalities become one.
+        head: the one for the kind of target by default.
+        modalities: which to use; all by default.
+        width: feature size of what the encoders give.
+        out_dim: feature size of what the fusion gives, unless it has one of its own.
+        scaling: standard, robust or none.
+        nonfinite: what becomes of NaN and infinite values: mean, mask or refuse.
+    Example:
+        >>> spec = ModelSpec(fusion=affect.fusion.TensorFusion, width=8)
+        >>> type(spec.for_corpus(affect.load("synthetic")).fusion).__name__
+        'TensorFusion'
+    """
+
+    search_space: ClassVar[dict[str, BaseDistribution]] = {
+        "width": IntDistribution(16, 64, step=16),
+        "out_dim": IntDistribution(16, 128, step=16),
+    }
+
+    encoder: EncoderFactory | None = PooledEncoder
+    encoders: dict[str, EncoderFactory] = field(default_factory=dict)
+    aligner: AlignerFactory | None = None
+    imputer: ImputerFactory | None = None
+    training_only: list[str] = field(default_factory=list)
+    fusion: FusionFactory = ConcatenationFusion
+    head: HeadFactory | None = None
+    modalities: list[str] | None = None
+    width: int = 32
+    out_dim: int = 64
+    scaling: Scaling = "standard"
+    nonfinite: Nonfinite = "mean"
+
+    @classmethod
+    def of(cls, **parts: Any) -> ModelSpec:
+        """From parts by name, as a call of `FusionModel.for_corpus` gives them.
+
+        Raises:
+            ConfigError: there is no such part.
+        """
+        known = [one.name for one in fields(cls)]
+        for name in sorted(parts.keys() - {*known, *cls.renamed}):  # type: ignore[attr-defined]  # by its decorator
+            raise ConfigError(f"FusionModel: no part '{name}'; {did_you_mean(name, known)}")
+        if isinstance(own := parts.get("encoder"), Mapping):
+            parts = {**parts, "encoder": None, "encoders": {**own, **parts.get("encoders", {})}}
+        return cls(**parts)
+
+    def for_corpus(self, corpus: Corpus, target: str | None = None, seed: int | None = None) -> FusionModel:
+        """The model for a corpus and one of its targets; arguments as in `FusionModel.for_corpus`."""
+        self._check_encoders(corpus.dims)
+        corpus = corpus if self.modalities is None else corpus.select(self.modalities)
+        with seeded(seed):
+            model = self.for_shape(corpus.dims, corpus.target(target), corpus.aligned)
+        read = [name for name in model.encoders if name not in model.indices]
+        model.head.fit(torch.from_numpy(corpus["train"].labels(model.head.target.name)))
+        train = corpus.select(read)["train"] if read else None
+        model.scaler = None if train is None else Scaler.fit(train, self.scaling, self.nonfinite)
+        return model
+
+    def for_shape(self, dims: Mapping[str, int], target: Target, aligned: bool) -> FusionModel:
+        """The model for modalities of these sizes, without a scaler."""
+        dims = dict(sorted(dims.items()))
+        encoders = {name: self.encoder_of(name)(dim, self.width) for name, dim in dims.items()}
+        sizes = {name: part.out_dim for name, part in encoders.items()}
+        with refused_names(sizes):
+            fusion = self.fusion(sizes, self.out_dim)
+            aligner = None if self.aligner is None else self.aligner(sizes)
+            imputer = None if self.imputer is None else self.imputer(sizes)
+        head = (self.head or head_for(target))(fusion.out_dim, target)
+        model = FusionModel(
+            encoders, fusion, head, aligner=aligner, imputer=imputer, training_only=self.training_only
+        )
+        if model.needs_alignment and not aligned:
+            raise ConfigError(
+                f"{type(fusion).__name__}: needs aligned sequences, and the corpus is not aligned; "
+                "put an aligner before it (ResamplingAligner, WarpingAligner or AttentionAligner) or choose "
+                "a fusion that reads unaligned ones"
+            )
+        return model
+
+    def encoder_of(self, name: str) -> EncoderFactory:
+        """What encodes the modality `name`."""
+        encoder = self.encoders.get(name, self.encoder)
+        if encoder is None:
+            raise ConfigError(
+                f"encoder: modality '{name}' has none; given for: {', '.join(sorted(self.encoders))}"
+            )
+        return encoder
+
+    def _check_encoders(self, dims: Iterable[str]) -> None:
+        for name in self.encoders:
+            if name not in dims:
+                raise ConfigError(f"encoder: no modality '{name}'; {did_you_mean(name, dims)}")

@@ -1,9 +1,9 @@
-"""The one type that carries time, padding and absence."""
+"""What flows: sequences with time, padding and absence; batches of them; what a model gives back."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import InitVar, dataclass
+from dataclasses import InitVar, dataclass, field
 from typing import Any, Self
 
 import torch
@@ -227,3 +227,22 @@ def check_modalities(who: str, dims: Mapping[str, int], inputs: Mapping[str, Seq
     for modality, dim in dims.items():
         if inputs[modality].dim != dim:
             raise ShapeError(f"{who}: {modality} needs feature size {dim}, got {inputs[modality].dim}")
+
+
+@dataclass(frozen=True, eq=False)
+class Output:
+    """A prediction and everything on the way to it.
+
+    Args:
+        prediction: raw numbers of the head.
+        fused: what came out of the fusion.
+        encoded: what came out of the encoders.
+        extras: what the fusion offers to auxiliary losses and to a curious reader.
+    Shapes:
+        prediction: (batch, steps, outputs); one step where a sample has one label
+    """
+
+    prediction: Tensor
+    fused: Sequence
+    encoded: dict[str, Sequence]
+    extras: dict[str, Tensor] = field(default_factory=dict)

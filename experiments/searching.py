@@ -22,7 +22,7 @@ from optuna.trial import TrialState
 
 import affect
 from affect.report import frame_table, markdown
-from affect.studies import EPOCHS, SEEDS, quietly, trials_table
+from affect.runs.studies import EPOCHS, SEEDS, quietly, trials_table
 from affect.tuning import lost, task_of, tune
 from affect.tuning.working import pruner_of
 from affect.workers import processes, work

@@ -41,7 +41,7 @@ def sealed(monkeypatch):
 
         return evaluated
 
-    monkeypatch.setattr("affect.training.evaluate", opening(affect.training.evaluate))
+    monkeypatch.setattr("affect.training.fitting.evaluate", opening(affect.training.evaluate))
     monkeypatch.setattr("affect.baselines.Baseline.evaluate", opening(affect.baselines.Baseline.evaluate))
     for room in ("runs.jobs", "tuning.search"):
         monkeypatch.setattr(f"affect.{room}.prepare", lambda *_: corpus)

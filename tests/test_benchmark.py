@@ -21,7 +21,7 @@ from affect.benchmark import bench, jobs, load, published
 from affect.data.native import save
 from affect.data.targets import Regression
 from affect.errors import ConfigError, DataError
-from affect.runs import Finished, find
+from affect.runs import FinishedRun, find
 from affect.workers import processes, work
 
 SMALL = {
@@ -159,12 +159,12 @@ def test_costs_stand_beside_the_scores(whole):
 
 @pytest.mark.parametrize("model", [{}, {"baseline": "KernelSVM"}], ids=["torch", "baseline"])
 def test_the_test_split_is_handed_to_evaluation_alone(model, sealed, tmp_path):
-    content = affect.configuration.resolve(
+    content = affect.runs.configuration.resolve(
         {"corpus": "synthetic", "training": {"epochs": 1}, "model": model}, "test"
     )
     affect.runs.Job(content, "m", 0, 0, tmp_path, tmp_path / "run").run()
     assert sealed == ["valid", "test"]
-    assert set(Finished.read(tmp_path / "run").table("results")["split"]) == {"valid", "test"}
+    assert set(FinishedRun.read(tmp_path / "run").table("results")["split"]) == {"valid", "test"}
 
 
 FIGURES = """corpus,setting,model,metric,value,source

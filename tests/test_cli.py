@@ -129,13 +129,13 @@ def test_a_bench_is_swept(tmp_path, capsys):
     dropped = {
         "corruption": {"class_path": "ModalityDropout", "init_args": {"rate": {"text": 0.5, "visual": 0.3}}},
         "consistency": 0.1,
-        "ramp": 2,
+        "warmup_epochs": 2,
     }
     several = {"class_path": "Compose", "init_args": {"parts": ["StepDropout", "ModalitySwap"]}}
     models = {
         "late": late,
         "late, dropped": {**late, "imputer": "CascadeImputer", "training": dropped},
-        "late, several": {**late, "helpers": ["visual"], "training": {"corruption": several}},
+        "late, several": {**late, "training_only": ["visual"], "training": {"corruption": several}},
         "kernel SVM": {"baseline": "KernelSVM"},
     }
     content = {**EXPERIMENT, "models": models, "training": {"epochs": 2}}
@@ -208,7 +208,11 @@ def test_a_student_learns_from_a_run(tmp_path):
 
 
 def test_a_helper_is_not_asked_for_when_predicting(tmp_path):
-    content = {"corpus": "synthetic", "training": {"epochs": 1}, "model": {"width": 4, "helpers": ["visual"]}}
+    content = {
+        "corpus": "synthetic",
+        "training": {"epochs": 1},
+        "model": {"width": 4, "training_only": ["visual"]},
+    }
     main(["train", str(write(tmp_path, content)), "--out", str(tmp_path / "runs")])
     (run,) = (tmp_path / "runs").glob("*/seed0-fold0")
     path = tmp_path / "two.safetensors"

@@ -54,7 +54,6 @@ def split_of(inputs, ids):
 
 
 APART = {
-    "Loss",
     "ModalityLoss",
     "StepLoss",
     "ModalitySwap",
@@ -376,7 +375,7 @@ class Careless(Corruption):
 
 
 def test_a_careless_corruption_is_found():
-    with pytest.raises(BrokenLawError, match="^company_does_not_matter: sample 0 depends on its company$"):
+    with pytest.raises(BrokenLawError, match="^batch_independent: sample 0 depends on its company$"):
         testing.check_corruption(Careless())
 
 
@@ -434,7 +433,7 @@ def test_a_careless_corruption_is_found():
         (lambda: SpeedChange(factor=0), "SpeedChange: factor must be positive, got 0"),
         (
             lambda: Compose(parts=(StepDropout(), GaussianNoise())).check_indices(["words"]),
-            "GaussianNoise: reckons with values, but those of 'words' are numbers of words; "
+            "GaussianNoise: uses values as quantities, but those of 'words' are word indices; "
             "name other modalities, or erase words (WordErasure)",
         ),
     ],

@@ -9,7 +9,7 @@ import pytest
 
 import affect
 from affect import testing
-from affect.data.alignment.aligners import Aligner
+from affect.aligners import Aligner
 from affect.data.targets import Binary, MultiClass, MultiLabel, Regression
 from affect.encoders import Encoder, LayeredEncoder
 from affect.fusion import Fusion

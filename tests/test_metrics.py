@@ -9,7 +9,7 @@ import pytest
 from affect import metrics
 from affect.data.targets import Binary, MultiClass, MultiLabel, Regression
 from affect.errors import ConfigError, DataError, ShapeError
-from affect.metrics import Score, Summed, floors, higher_is_better, metrics_for, score
+from affect.metrics import Score, Summed, constant_baselines, higher_is_better, metrics_for, score
 
 SENTIMENT = Regression("sentiment", low=-3, high=3)
 CLASSES = MultiClass("emotion", classes=("sad", "angry", "happy", "calm"))
@@ -404,7 +404,7 @@ def test_each_kind_of_target_has_its_metrics(target, names):
     rng = np.random.default_rng(0)
     truth = rng.integers(2, size=(40, target.size))
     found = score(target, rng.random((40, target.outputs)).astype(np.float32), truth)
-    assert list(found) == list(metrics_for(target)) == list(floors(target, truth)) == names
+    assert list(found) == list(metrics_for(target)) == list(constant_baselines(target, truth)) == names
     assert all(isinstance(one, Score) and isinstance(one.value, float) for one in found.values())
 
 
@@ -425,7 +425,7 @@ def test_a_probability_may_miss_its_range_by_rounding():
     assert found["accuracy"] == Score(1.0, 2)
 
 
-# floors
+# constant_baselines
 
 
 def grid(target):
@@ -440,7 +440,7 @@ def grid(target):
 
 
 def assert_floors_are_the_best_constants(target, truth, slack=0.0):
-    found = floors(target, truth)
+    found = constant_baselines(target, truth)
     tried = [score(target, np.tile(c, (len(truth), 1)), truth) for c in grid(target)]
     for name, floor in found.items():
         values = [one[name].value for one in tried]
@@ -471,7 +471,7 @@ def test_the_best_class_need_not_hold_the_median(mode):
     others = [c for c in range(-3, 4) if c != mode]
     truth = np.array([mode] * 3 + 2 * (others[-3:] if mode < 0 else others[:3]))[:, None]
     assert np.median(truth) != mode
-    found = floors(SENTIMENT, truth)
+    found = constant_baselines(SENTIMENT, truth)
     assert found["acc7"] == found["acc7_bins"] == 3 / 9
 
 
@@ -479,7 +479,7 @@ def test_the_floors_of_mosi(real_data):
     with np.load(real_data / "mosi" / "mosi_joined.npz") as mosi:
         truth = mosi["label"][mosi["split"] == "test"].astype(np.float64)[:, None]
     assert_floors_are_the_best_constants(SENTIMENT, truth, slack=0.05)
-    found = floors(SENTIMENT, truth)
+    found = constant_baselines(SENTIMENT, truth)
     assert found["pearson"] == found["ccc"] == 0
     assert found["acc2_nonnegative"] == max((truth < 0).mean(), (truth >= 0).mean())
     assert found["mae"] == np.abs(truth - np.median(truth)).mean()
@@ -489,7 +489,7 @@ def test_the_floors_of_mosi(real_data):
 
 def test_floors_of_a_corpus_of_mostly_one_side_are_high():
     truth = np.repeat([1.0, -1.0], [71, 29])[:, None]
-    found = floors(SENTIMENT, truth)
+    found = constant_baselines(SENTIMENT, truth)
     assert (found["acc2_nonnegative"], found["acc7"]) == (0.71, 0.71)
     assert found["f1_nonnegative"] == pytest.approx(2 * 0.71**2 / 1.71)
     swapped = metrics.f1_nonnegative(truth[:, 0], np.ones(100))  # the constant passed as the truth
@@ -538,7 +538,7 @@ REFUSALS = [
         "got (1, 1) and (); give a row per label and a column even for one number",
     ),
     (
-        lambda: floors(SENTIMENT, np.zeros((0, 1))),
+        lambda: constant_baselines(SENTIMENT, np.zeros((0, 1))),
         ShapeError,
         "metrics: target 'sentiment' needs predictions of shape (n, 1) and truth of shape (n, 1), n at least 1, "
         "got (0, 1) and (0, 1); give a row per label and a column even for one number",
@@ -561,7 +561,7 @@ REFUSALS = [
         "metrics: target 'sarcasm' needs labels 0 to 1, got 2",
     ),
     (
-        lambda: floors(SENTIMENT, column(0, np.nan)),
+        lambda: constant_baselines(SENTIMENT, column(0, np.nan)),
         DataError,
         "metrics: target 'sentiment' has 1 labels that are NaN or infinite, the first is label 1; "
         "mark unlabelled steps as unobserved instead",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from affect.configuration import parse
+from affect.runs.configuration import parse
 from affect.tuning import task_of
 
 README = (Path(__file__).parents[1] / "README.md").read_text()

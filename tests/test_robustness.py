@@ -149,7 +149,7 @@ def test_every_model_meets_the_same_damage(corpus, model, monkeypatch):
 
 
 def test_a_helper_is_neither_at_risk_nor_asked_for(corpus):
-    model = affect.FusionModel.for_corpus(corpus, helpers=["visual"], width=4)
+    model = affect.FusionModel.for_corpus(corpus, training_only=["visual"], width=4)
     found = sweep(model, corpus["test"], modality_subsets())
     assert found.conditions["condition"].tolist() == ["clean", "only acoustic", "only text"]
     found = sweep(model, corpus.select(["acoustic", "text"])["test"], protocols.tfr_net(draws=1))
@@ -268,7 +268,7 @@ def test_words_by_number_become_unknown(corpus):
         assert not damaged["words"].values.any()
         assert damaged["words"].mask.all()
         assert not damaged["text"].values.any() or own == "multibench"
-    with pytest.raises(ConfigError, match="^GaussianNoise: reckons with values, but those of 'words'"):
+    with pytest.raises(ConfigError, match="^GaussianNoise: uses values as quantities, but those of 'words'"):
         sweep(model, spoken["test"], levels("noise", GaussianNoise(), (0,)))
     assert not any("words" in c.name for c in protocols.noise()(model))
 
@@ -350,7 +350,7 @@ def test_scores_by_hand():
     ]
     table = Comparison(sweeps, resamples=20).scores(["mae"], baseline="two").set_index(["model", "metric"])
     one = table.loc["one"]
-    floor = metrics.floors(affect.data.targets.Regression("y"), truth[:, None])["mae"]
+    floor = metrics.constant_baselines(affect.data.targets.Regression("y"), truth[:, None])["mae"]
     expected = {
         "clean": [0.1, 0.3],
         "mean subset": [0.3, 0.3],

@@ -20,8 +20,7 @@ from affect.errors import ConfigError, ShapeError
 from affect.fusion import ConcatenationFusion, PerStep, TensorFusion, WeightedSumFusion
 from affect.heads import BinaryHead, RegressionHead, head_for
 from affect.objectives import AbsoluteError, BinaryCrossEntropy, CrossEntropy, SquaredError, disagreement
-from affect.outputs import Output
-from affect.sequences import Sequence
+from affect.sequences import Output, Sequence
 from affect.training import Learner, Training, seeded
 
 linear = partial(PooledEncoder, layers=0)
@@ -119,7 +118,7 @@ def test_training_never_touches_the_test_split(tiny, monkeypatch):
         seen.append((split, Watched.touched))
         return measure(model, corpus, split, **options)
 
-    monkeypatch.setattr("affect.training.evaluate", evaluate)
+    monkeypatch.setattr("affect.training.fitting.evaluate", evaluate)
     Watched.touched = False
     affect.fit(model, corpus, training=Training(epochs=2))
     assert seen == [("valid", False), ("test", False)]
@@ -294,7 +293,9 @@ def test_damage_differs_by_epoch_and_not_by_run(tiny, monkeypatch):
 
 def test_a_corruption_grows_over_the_ramp(tiny, monkeypatch):
     monkeypatch.setattr(Seen, "asked", [])
-    affect.fit(model_of(tiny), tiny, training=Training(epochs=4, batch_size=48, corruption=Seen(), ramp=2))
+    affect.fit(
+        model_of(tiny), tiny, training=Training(epochs=4, batch_size=48, corruption=Seen(), warmup_epochs=2)
+    )
     assert [share for share in Seen.asked if isinstance(share, str)] == ["0.00", "0.50"]
 
 
@@ -354,7 +355,7 @@ def test_a_student_learns_from_a_teacher_who_sees_more(tiny):
 
 
 def test_a_helper_is_there_in_training_alone(tiny):
-    model = model_of(tiny, helpers=["visual"])
+    model = model_of(tiny, training_only=["visual"])
     batch = next(iter(affect.batches(tiny["train"], "sentiment")))
     absent = {**batch.inputs, "visual": batch.inputs["visual"].keep(torch.tensor(False))}
     assert not torch.equal(model.train()(batch.inputs).fused.values, model(absent).fused.values)
@@ -460,7 +461,11 @@ def test_disagreement_over_classes_is_the_divergence():
             "FusionModel: expected modalities ['acoustic', 'text', 'visual'], got ['text']; "
             "a modality that is missing is a Sequence whose mask is False",
         ),
-        (lambda c: Training(ramp=-1), ConfigError, "training: ramp must be at least 0, got -1"),
+        (
+            lambda c: Training(warmup_epochs=-1),
+            ConfigError,
+            "training: warmup_epochs must be at least 0, got -1",
+        ),
         (
             lambda c: Training(consistency=0.5),
             ConfigError,
@@ -479,14 +484,14 @@ def test_disagreement_over_classes_is_the_divergence():
             None,
         ),
         (
-            lambda c: model_of(c, helpers=["visaul"]),
+            lambda c: model_of(c, training_only=["visaul"]),
             ConfigError,
-            "helpers: no modality 'visaul'; did you mean 'visual'? known: acoustic, text, visual",
+            "training_only: no modality 'visaul'; did you mean 'visual'? known: acoustic, text, visual",
         ),
         (
-            lambda c: model_of(c, modalities=["text"], helpers=["text"]),
+            lambda c: model_of(c, modalities=["text"], training_only=["text"]),
             ConfigError,
-            "helpers: expected some modality that is there after training, got all of them",
+            "training_only: expected some modality that is there after training, got all of them",
         ),
         (lambda c: Training(epochs=0), ConfigError, "training: epochs must be at least 1, got 0"),
         (lambda c: Training(accumulate=0), ConfigError, "training: accumulate must be at least 1, got 0"),

@@ -16,10 +16,10 @@ from optuna.distributions import BaseDistribution
 from affect import metrics
 from affect.data.corpus import Corpus, Split
 from affect.data.ragged import Ragged
-from affect.data.scaling import Nonfinite, Scaler, Scaling
 from affect.data.targets import Target
 from affect.errors import ConfigError, ShapeError, did_you_mean
 from affect.metrics import Array
+from affect.scaling import Nonfinite, Scaler, Scaling
 from affect.sequences import Sequence
 from affect.training import columns, tidy
 from affect.workers import one_thread

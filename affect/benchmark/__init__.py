@@ -1,12 +1,13 @@
 """An experiment file -> many runs -> tables and a report."""
 
-from affect.benchmark.bench import Made, bench, run_jobs, tables_of
+from affect import renamed
+from affect.benchmark.bench import BenchResult, bench, run_jobs, tables_of
 from affect.benchmark.experiment import Experiment, jobs, load
 from affect.benchmark.figures import Published, published
 
 __all__ = [
     "Experiment",
-    "Made",
+    "BenchResult",
     "Published",
     "bench",
     "jobs",
@@ -15,3 +16,5 @@ __all__ = [
     "run_jobs",
     "tables_of",
 ]
+
+__getattr__ = renamed.names(__name__, {"Made": "BenchResult"})

@@ -11,8 +11,6 @@ import pandas as pd
 
 from affect.benchmark.experiment import jobs, load
 from affect.benchmark.figures import NO_FIGURES, published
-from affect.configuration import parse
-from affect.costs import COSTS
 from affect.errors import DataError
 from affect.files import writing
 from affect.report import Table, frame_table, summary_tables, write_report, write_robustness, write_tables
@@ -20,7 +18,9 @@ from affect.report.gathering import NOTES, contents_of
 from affect.results import Answers, compare, costs, gather, summarise
 from affect.robustness.protocols import protocol
 from affect.robustness.runs import scores_of, sweep_runs
-from affect.runs import Finished, Job, is_generated, prepare
+from affect.runs import FinishedRun, Job, is_generated, prepare
+from affect.runs.configuration import parse
+from affect.runs.costs import COSTS
 from affect.workers import one_thread, processes, work
 
 
@@ -94,7 +94,7 @@ def bench(
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
+class BenchResult:
     """What was made of runs.
 
     Args:
@@ -116,7 +116,7 @@ def tables_of(
     wanted: list[str],
     notes: Iterable[str] = (),
     figures: pd.DataFrame | None = None,
-) -> Made:
+) -> BenchResult:
     """Make the tables of runs, and write them.
 
     Args:
@@ -128,7 +128,7 @@ def tables_of(
     Raises:
         DataError: every run failed.
     """
-    done = [Finished.read(job.folder) for job in todo if job.done]
+    done = [FinishedRun.read(job.folder) for job in todo if job.done]
     failed = [job for job in todo if not job.done]
     if not done:
         raise _all_lost(out, "every run", failed)
@@ -144,7 +144,7 @@ def tables_of(
     plain = figures[~figures["metric"].str.contains(":")]  # those of sweeps stand beside sweeps
     summary = pd.concat([summary, plain], ignore_index=True)
     _write(out, done, summary, pairs, notes)
-    return Made(answers, summary, pairs, figures)
+    return BenchResult(answers, summary, pairs, figures)
 
 
 def _all_lost(out: Path, what: str, failed: list[Job]) -> DataError:
@@ -156,10 +156,10 @@ def _check(todo: list[Job], path: Path) -> None:
     each = [parse(job.content, str(path)) for job in {job.folder.parent: job for job in todo}.values()]
     corpus = prepare(each[0], todo[0].fold, todo[0].root).without("test")  # all models have one corpus
     for configuration in each:
-        configuration.model.build(corpus, configuration.target)
+        configuration.model.for_corpus(corpus, configuration.target)
     for job in todo:
         if job.teacher is not None:
-            Finished.read(job.teacher)
+            FinishedRun.read(job.teacher)
 
 
 def run_jobs(
@@ -190,7 +190,7 @@ def _alone(job: Job) -> bool:
 
 
 def _write(
-    out: Path, done: list[Finished], summary: pd.DataFrame, pairs: pd.DataFrame, notes: Iterable[str]
+    out: Path, done: list[FinishedRun], summary: pd.DataFrame, pairs: pd.DataFrame, notes: Iterable[str]
 ) -> None:
     """Every table of the bench."""
     spent = costs(done)

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from affect import metrics
-from affect.configuration import READING, check_keys, merged, parse, read, resolve
 from affect.data.sources.options import NOTHING, Options
 from affect.errors import ConfigError, did_you_mean
 from affect.robustness.protocols import protocol
 from affect.runs import Job, corpus_path, digest
+from affect.runs.configuration import READING, check_keys, merged, parse, read, resolve
 
 
 @dataclass

@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from affect.benchmark.experiment import Experiment
-from affect.configuration import check_keys
 from affect.errors import ConfigError, did_you_mean
+from affect.runs.configuration import check_keys
 
 NO_FIGURES = pd.DataFrame(columns=["target", "model", "metric", "mean", "source", "beside", "differs"])
 """None, in the columns that published figures have."""

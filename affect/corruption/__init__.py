@@ -1,6 +1,7 @@
 """What can go missing, noisy or out of step; used in training and in sweeps."""
 
-from affect.corruption.base import Compose, Corruption, Loss
+from affect import renamed
+from affect.corruption.base import Compose, Corruption, StepLoss
 from affect.corruption.draws import Draws
 from affect.corruption.modalities import (
     ModalityDropout,
@@ -15,7 +16,6 @@ from affect.corruption.steps import (
     RunDropout,
     SpanDropout,
     StepDropout,
-    StepLoss,
     Truncation,
     WordErasure,
 )
@@ -30,7 +30,6 @@ __all__ = [
     "Draws",
     "Drift",
     "GaussianNoise",
-    "Loss",
     "ModalityDropout",
     "ModalityLoss",
     "ModalitySwap",
@@ -47,3 +46,5 @@ __all__ = [
     "WordErasure",
     "subsets_of",
 ]
+
+__getattr__ = renamed.names(__name__, {"Loss": "StepLoss"})

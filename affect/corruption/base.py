@@ -93,17 +93,17 @@ class Corruption:
         return self
 
     def check_indices(self, indices: Iterable[str]) -> None:
-        """Refuse to reckon with the modalities `indices`, whose values are numbers of words.
+        """Refuse to use the values of the modalities `indices`, which are word indices.
 
         Raises:
             ConfigError: it would.
         """
-        if self.reckons:
+        if self.uses_values:
             for name in sorted(indices):
                 if self.modalities is None or name in self.modalities:
                     raise ConfigError(
-                        f"{type(self).__name__}: reckons with values, but those of '{name}' are numbers of "
-                        "words; name other modalities, or erase words (WordErasure)"
+                        f"{type(self).__name__}: uses values as quantities, but those of '{name}' are word "
+                        "indices; name other modalities, or erase words (WordErasure)"
                     )
 
     @property
@@ -112,7 +112,7 @@ class Corruption:
         return bool(getattr(self, self.scale) == self.clean)
 
     @property
-    def reckons(self) -> bool:
+    def uses_values(self) -> bool:
         """Whether values are taken for quantities."""
         return True
 
@@ -123,8 +123,8 @@ class Corruption:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loss(Corruption):
-    """A corruption by which steps get lost: write `lost`.
+class StepLoss(Corruption):
+    """A corruption by which steps get lost: write `lost_of`, for one modality, or `lost`, for all together.
 
     Args:
         rate: share that is lost, of all modalities or by name.
@@ -154,8 +154,15 @@ class Loss(Corruption):
         }
 
     def lost(self, chosen: Inputs, inputs: Inputs, draws: Draws) -> dict[str, Tensor]:
-        """What the author writes: what is lost of `chosen`, (batch, time) or (batch, 1) bool."""
-        raise NotImplementedError(f"{type(self).__name__} must define lost")
+        """What is lost of `chosen`, (batch, time) or (batch, 1) bool; by default each modality by itself."""
+        return {
+            name: self.lost_of(x.mask.cpu(), self.rate_of(name), draws.apart(name))
+            for name, x in chosen.items()
+        }
+
+    def lost_of(self, mask: Tensor, rate: float, draws: Draws) -> Tensor:
+        """What is lost of one modality at `rate`: (batch, time) bool, of its mask, which is as large."""
+        raise NotImplementedError(f"{type(self).__name__} must define lost_of, or lost")
 
     def among(self, names: Iterable[str]) -> list[str]:
         if isinstance(self.rate, dict):
@@ -181,7 +188,7 @@ class Loss(Corruption):
         return not any(self.rate.values()) if isinstance(self.rate, dict) else super().idle
 
     @property
-    def reckons(self) -> bool:
+    def uses_values(self) -> bool:
         return self.becomes == "noise"
 
     def _without(self, x: Sequence, lost: Tensor, draws: Draws) -> Sequence:

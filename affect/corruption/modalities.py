@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 from torch import Tensor
 
-from affect.corruption.base import Corruption, Inputs, Loss, check_share, lengthened
+from affect.corruption.base import Corruption, Inputs, StepLoss, check_share, lengthened
 from affect.corruption.draws import Draws
 from affect.errors import ConfigError, did_you_mean
 from affect.sequences import Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModalityLoss(Loss):
+class ModalityLoss(StepLoss):
     """A loss of whole modalities: write `kept`."""
 
     def lost(self, chosen: Inputs, inputs: Inputs, draws: Draws) -> dict[str, Tensor]:
@@ -174,7 +174,7 @@ class ModalitySwap(Corruption):
     rate: float = 0.3
     split: Split | None = field(default=None, repr=False)
 
-    search_space: ClassVar[dict[str, BaseDistribution]] = Loss.search_space
+    search_space: ClassVar[dict[str, BaseDistribution]] = StepLoss.search_space
 
     def __post_init__(self) -> None:
         check_share("ModalitySwap", "rate", self.rate)

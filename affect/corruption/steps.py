@@ -10,25 +10,10 @@ from optuna.distributions import BaseDistribution
 from torch import Tensor
 from torch.nn.functional import pad
 
-from affect.corruption.base import Corruption, Inputs, Loss, check_share
+from affect.corruption.base import Corruption, Inputs, StepLoss, check_share
 from affect.corruption.draws import Draws
 from affect.errors import ConfigError
 from affect.sequences import Sequence
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepLoss(Loss):
-    """A loss of steps, in each modality by draws of its own: write `lost_of`."""
-
-    def lost(self, chosen: Inputs, inputs: Inputs, draws: Draws) -> dict[str, Tensor]:
-        return {
-            name: self.lost_of(x.mask.cpu(), self.rate_of(name), draws.apart(name))
-            for name, x in chosen.items()
-        }
-
-    def lost_of(self, mask: Tensor, rate: float, draws: Draws) -> Tensor:
-        """What the author writes: (batch, time) bool, from the same, at `rate`."""
-        raise NotImplementedError(f"{type(self).__name__} must define lost_of")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,13 +168,13 @@ class RunDropout(StepLoss):
 
 @dataclass(frozen=True, kw_only=True)
 class WordErasure(Corruption):
-    """Each word becomes the unknown word, independently: for modalities that hold numbers of words.
+    """Each word becomes the unknown word, independently: for modalities of word indices.
 
     Args:
         rate: at which a word is erased.
         unknown: the number of the unknown word; of several sub-words, one of it is left
             (`Encoder.unknown` says what an encoder reads as unknown).
-        modalities: that it happens to; all by default, and then all must hold numbers of words.
+        modalities: that it happens to; all by default, and then all must hold word indices.
     Raises:
         ConfigError: the rate is not a share.
     Reference:
@@ -203,7 +188,7 @@ class WordErasure(Corruption):
     rate: float = 0.3
     unknown: int = 0
 
-    search_space: ClassVar[dict[str, BaseDistribution]] = Loss.search_space
+    search_space: ClassVar[dict[str, BaseDistribution]] = StepLoss.search_space
 
     def __post_init__(self) -> None:
         check_share("WordErasure", "rate", self.rate)
@@ -215,7 +200,7 @@ class WordErasure(Corruption):
         return x.with_values(torch.where(erased.unsqueeze(-1), word, x.values))
 
     @property
-    def reckons(self) -> bool:
+    def uses_values(self) -> bool:
         return False
 
 

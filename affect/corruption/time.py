@@ -42,7 +42,7 @@ class TimeShift(Corruption):
         return _gathered(x, source.clamp(0, x.time - 1), inside)
 
     @property
-    def reckons(self) -> bool:
+    def uses_values(self) -> bool:
         return False
 
 
@@ -78,7 +78,7 @@ class SpeedChange(Corruption):
         return _gathered(x, source.clamp(max=x.time - 1), source < x.time)
 
     @property
-    def reckons(self) -> bool:
+    def uses_values(self) -> bool:
         return False
 
 

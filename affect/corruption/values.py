@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 
 from optuna.distributions import BaseDistribution, FloatDistribution
 
-from affect.corruption.base import Corruption, Loss, check_share, noise, power
+from affect.corruption.base import Corruption, StepLoss, check_share, noise, power
 from affect.corruption.draws import Draws
 from affect.errors import ConfigError
 from affect.sequences import Sequence, place
@@ -92,7 +92,7 @@ class ColumnDropout(Corruption):
 
     rate: float = 0.3
 
-    search_space: ClassVar[dict[str, BaseDistribution]] = Loss.search_space
+    search_space: ClassVar[dict[str, BaseDistribution]] = StepLoss.search_space
 
     def __post_init__(self) -> None:
         check_share("ColumnDropout", "rate", self.rate)

@@ -28,6 +28,7 @@ class Split:
         targets: labels; one step per sample, or a step per step where they are per step.
         groups: what must not be on two sides of a split (speaker, video), one per sample.
         words: the words of each sample, where they are known.
+        aligned: whether step t is the same moment in every modality.
     """
 
     ids: tuple[str, ...]
@@ -35,6 +36,7 @@ class Split:
     targets: dict[str, Ragged]
     groups: tuple[str, ...] | None = None
     words: Words | None = None
+    aligned: bool = False
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -51,6 +53,7 @@ class Split:
             targets={name: x.take(rows) for name, x in self.targets.items()},
             groups=None if self.groups is None else tuple(self.groups[i] for i in rows),
             words=None if self.words is None else self.words.take(rows),
+            aligned=self.aligned,
         )
 
     @classmethod
@@ -79,9 +82,10 @@ class Split:
             words=Words.join(part.words or Words.from_rows([()] * len(part)) for part in parts)
             if spoken
             else None,
+            aligned=all(part.aligned for part in parts),
         )
 
-    def check(self, where: str, targets: dict[str, Target], aligned: bool) -> None:
+    def check(self, where: str, targets: dict[str, Target]) -> None:
         """Refuse what cannot be trained on; `where` begins the message."""
         if not len(self):
             raise DataError(f"{where}: the split is empty; leave it out")
@@ -105,12 +109,12 @@ class Split:
                     f"got {labels.lengths[worst]}; declare it per step"
                 )
         per_step = [name for name, target in targets.items() if target.per_step]
-        if per_step and not aligned:
+        if per_step and not self.aligned:
             raise DataError(
                 f"{where}: target '{per_step[0]}' is per step, but the modalities are not aligned: "
                 "a label would belong to no step"
             )
-        in_step = {name: x for name, x in self.modalities.items() if aligned}
+        in_step = {name: x for name, x in self.modalities.items() if self.aligned}
         in_step |= {f"target '{name}'": self.targets[name] for name in per_step}
         for (one, a), (other, b) in zip(in_step.items(), list(in_step.items())[1:], strict=False):
             apart = np.flatnonzero((a.lengths != b.lengths) & (a.lengths > 0) & (b.lengths > 0))
@@ -130,7 +134,7 @@ class Corpus:
         name: as in tables: `mosi_words`.
         splits: `train`, `valid` and `test` where the corpus has official ones, else `all`.
         targets: what can be predicted, by name.
-        aligned: whether step t is the same moment in every modality.
+        aligned: whether step t is the same moment in every modality; None: as the splits say.
         notes: what must stand beside every figure made with this corpus.
         citation: whom to cite.
         ceiling: the best possible score on the test split, by metric, where it is known.
@@ -151,7 +155,7 @@ class Corpus:
     name: str
     splits: dict[str, Split]
     targets: dict[str, Target]
-    aligned: bool = False
+    aligned: bool = None  # type: ignore[assignment]  # a bool, once the corpus is made
     notes: tuple[str, ...] = ()
     citation: str = ""
     ceiling: dict[str, float] = field(default_factory=dict)
@@ -162,6 +166,13 @@ class Corpus:
     def __post_init__(self) -> None:
         if not self.splits:
             raise DataError(f"{self.name}: a corpus needs at least one split")
+        if self.aligned is None:
+            object.__setattr__(self, "aligned", all(split.aligned for split in self.splits.values()))
+        splits = {
+            name: split if split.aligned == self.aligned else replace(split, aligned=self.aligned)
+            for name, split in self.splits.items()
+        }
+        object.__setattr__(self, "splits", splits)
         first = next(iter(self.splits.values()))
         for name, split in self.splits.items():
             where = f"{self.name}, {name}"
@@ -169,7 +180,7 @@ class Corpus:
             expected = {m: x.dim for m, x in first.modalities.items()}
             if dims != expected:
                 raise DataError(f"{where}: expected modalities with feature sizes {expected}, got {dims}")
-            split.check(where, self.targets, self.aligned)
+            split.check(where, self.targets)
         if self.main and self.main not in self.targets:
             raise DataError(
                 f"{self.name}: its main target is '{self.main}', but it has {sorted(self.targets)}"

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from affect import renamed
 from affect.data.corpus import Split
 from affect.data.ragged import Rows
 from affect.errors import ConfigError
@@ -18,15 +19,15 @@ from affect.sequences import Batch, Sequence
 class _Samples(Dataset[Batch]):
     """Whole batches of a split, gathered at once."""
 
-    def __init__(self, split: Split, target: str | None, aligned: bool) -> None:
-        self.split, self.target, self.aligned = split, target, aligned
+    def __init__(self, split: Split, target: str | None) -> None:
+        self.split, self.target = split, target
 
     def __len__(self) -> int:
         return len(self.split)
 
     def __getitems__(self, rows: list[int]) -> Batch:
         index = np.asarray(rows)
-        shared = self.split.modalities.values() if self.aligned else ()
+        shared = self.split.modalities.values() if self.split.aligned else ()
         time = max((int(x.lengths[index].max()) for x in shared), default=1)
         if self.target is None:
             target = Sequence.vector(torch.zeros(len(index), 1), torch.zeros(len(index), dtype=torch.bool))
@@ -77,22 +78,21 @@ class Buckets(Sampler[list[int]]):
         yield from (batches[at].tolist() for at in rng.permutation(len(batches)))
 
 
+@renamed.arguments(aligned="")
 def batches(
     split: Split,
     target: str | None = None,
     batch_size: int = 32,
     seed: int | None = None,
-    aligned: bool = False,
     by_length: bool = False,
 ) -> DataLoader[Batch]:
-    """The samples of `split` in batches.
+    """The samples of `split` in batches; where it is aligned, all modalities of a batch are as long.
 
     Args:
         split: where the samples come from; nothing but the rows of a batch is copied out of it.
         target: the target that the batches carry; none leaves it unobserved.
         batch_size: samples per batch; the last one may be smaller.
         seed: shuffle, with a new order each epoch; None keeps the split's order.
-        aligned: pad all modalities of a batch to one length, so that step t stays one moment.
         by_length: without a seed, begin with the longest samples: little is padded, and memory grows no more.
     Raises:
         ConfigError: the batch size is not positive.
@@ -103,7 +103,7 @@ def batches(
     """
     if batch_size < 1:
         raise ConfigError(f"batches: batch_size must be at least 1, got {batch_size}")
-    samples = _Samples(split, target, aligned)
+    samples = _Samples(split, target)
     order: Sampler[list[int]] | list[list[int]]
     if seed is None:
         rows = np.argsort(-_lengths(split), kind="stable") if by_length else np.arange(len(split))

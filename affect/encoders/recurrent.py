@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from affect.encoders.base import Encoder
 from affect.errors import ConfigError
+from affect.kernels.recurrence import both_ways, lstm
+from affect.kernels.tracing import is_traced
 from affect.layers import Dropout
 from affect.pooling import Pooling
-from affect.recurrence import both_ways, lstm
 from affect.sequences import Sequence, observed_first, pick
-from affect.tracing import is_traced
 
 
 class _OneLSTM(nn.Module):

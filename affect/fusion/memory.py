@@ -13,9 +13,9 @@ from torch.nn import functional as F
 from affect.errors import ConfigError
 from affect.fusion.base import Extras, Fusion
 from affect.fusion.graph import check_vertices, graph_networks, grown, vertices_of
+from affect.kernels.recurrence import before, gated_memory, lstm
 from affect.layers import perceptron
 from affect.naming import ModuleDict
-from affect.recurrence import before, gated_memory, lstm
 from affect.sequences import Sequence
 
 

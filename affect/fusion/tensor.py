@@ -13,10 +13,10 @@ from torch.nn import functional as F
 
 from affect.errors import ConfigError
 from affect.fusion.base import VectorFusion
+from affect.kernels.tracing import on_cpu_kernel
 from affect.layers import Dropout
 from affect.naming import ParameterDict
 from affect.pooling import Pooling
-from affect.tracing import by_hand
 
 
 class TensorFusion(VectorFusion):
@@ -75,7 +75,7 @@ class TensorFusion(VectorFusion):
         # the product is never whole: the weights meet that of the last factors first, then that of the others
         first, last = _product(factors[: self.cut]), _product(factors[self.cut :])
         weight = self.project.weight.view(self.out_dim, first.shape[1], last.shape[1])
-        blocks = by_hand(weight, last) and not torch.is_autocast_enabled("cpu")
+        blocks = on_cpu_kernel(weight, last) and not torch.is_autocast_enabled("cpu")
         met = _Met.apply(weight, last) if blocks else weight @ last.mT  # type: ignore[no-untyped-call]
         return torch.einsum("oeb,be->bo", met, first) + self.project.bias
 

@@ -10,6 +10,7 @@ Each is written as the terms of every label and the value of their sums (`Summed
 resamples are one product of matrices; the tests hold every one to scikit-learn's and scipy's value.
 """
 
+from affect import renamed
 from affect.metrics.classes import accuracy, f1_macro, f1_weighted, uar, weighted_accuracy
 from affect.metrics.regression import (
     acc2_nonnegative,
@@ -24,7 +25,15 @@ from affect.metrics.regression import (
     pearson,
 )
 from affect.metrics.summed import Array, Metric, Summed
-from affect.metrics.targets import Score, bounds, count, floors, higher_is_better, metrics_for, score
+from affect.metrics.targets import (
+    Score,
+    bounds,
+    constant_baselines,
+    count,
+    higher_is_better,
+    metrics_for,
+    score,
+)
 
 __all__ = [
     "Array",
@@ -44,7 +53,7 @@ __all__ = [
     "f1_nonnegative",
     "f1_nonzero",
     "f1_weighted",
-    "floors",
+    "constant_baselines",
     "higher_is_better",
     "mae",
     "metrics_for",
@@ -53,3 +62,5 @@ __all__ = [
     "uar",
     "weighted_accuracy",
 ]
+
+__getattr__ = renamed.names(__name__, {"floors": "constant_baselines"})

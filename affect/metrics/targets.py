@@ -121,7 +121,7 @@ def score(target: Target, prediction: Array, truth: Array) -> dict[str, Score]:
     }
 
 
-def floors(target: Target, truth: Array) -> dict[str, float]:
+def constant_baselines(target: Target, truth: Array) -> dict[str, float]:
     """The best value of each metric that a constant prediction reaches.
 
     NaN where the metric is undefined on this truth.
@@ -133,7 +133,7 @@ def floors(target: Target, truth: Array) -> dict[str, float]:
         ShapeError: the truth is not of this shape, or empty.
         DataError: a label is not one of the target's.
     Example:
-        >>> floors(Binary("sarcasm"), np.array([[1.0], [1.0], [0.0], [1.0]]))["accuracy"]
+        >>> constant_baselines(Binary("sarcasm"), np.array([[1.0], [1.0], [0.0], [1.0]]))["accuracy"]
         0.75
     """
     truth = np.asarray(truth, np.float64)

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from affect.data.targets import Target
 from affect.errors import ConfigError, ShapeError
-from affect.outputs import Output
-from affect.sequences import Sequence
+from affect.sequences import Output, Sequence
 
 
 class Objective(nn.Module):

@@ -8,7 +8,7 @@ import pandas as pd
 
 from affect.results import Answers
 from affect.robustness import Comparison
-from affect.studies import Kept
+from affect.runs.studies import StoredStudy
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,4 +36,4 @@ class Contents:
     robustness: list[Comparison] = field(default_factory=list)
     transcripts: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    searches: list[Kept] = field(default_factory=list)
+    searches: list[StoredStudy] = field(default_factory=list)

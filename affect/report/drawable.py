@@ -15,7 +15,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from affect.report.pictures import shown
-from affect.studies import objectives, quietly
+from affect.runs.studies import objectives, quietly
 
 LEAST = 8
 """Of fewer complete trials no importances are told: they would be chance."""

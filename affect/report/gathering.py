@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from affect.configuration import READING
 from affect.data.sources import load as load_corpus
 from affect.errors import AffectError
 from affect.report.contents import Contents
 from affect.results import Answers, compare, costs, gather, summarise
 from affect.robustness.runs import kept_sweeps
-from affect.runs import Finished, find
+from affect.runs import FinishedRun, find
+from affect.runs.configuration import READING
 from affect.runs.finished import DONE
-from affect.studies import SEARCH, Kept, kept
+from affect.runs.studies import SEARCH, StoredStudy, kept
 
 SUMMARY, COMPARISONS, NOTES = "summary.csv", "comparisons.csv", "notes.txt"
 """What a bench leaves beside its runs, so that a report need not make it again."""
@@ -41,13 +41,13 @@ def gathered(folders: Iterable[str | Path], title: str = "") -> Contents:
     return replace(_of_runs(find(places), places, title), searches=searches)
 
 
-def _searches(places: Iterable[Path]) -> list[Kept]:
+def _searches(places: Iterable[Path]) -> list[StoredStudy]:
     """The searches in or below the folders, in their order and then by path."""
     files = [file for place in places for file in sorted(place.rglob(SEARCH))]
     return [kept(folder) for folder in dict.fromkeys(file.parent for file in files)]
 
 
-def _of_runs(runs: list[Finished], places: list[Path], title: str) -> Contents:
+def _of_runs(runs: list[FinishedRun], places: list[Path], title: str) -> Contents:
     answers = gather(runs)
     benches = [place for place in places if (place / SUMMARY).is_file()]
     alone = [run for run in runs if not any(run.folder.resolve().is_relative_to(b) for b in benches)]

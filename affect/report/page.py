@@ -17,9 +17,9 @@ from affect.report.searches import address, search_sections, trials_files
 from affect.report.sections import sections
 from affect.report.table import latex, markdown, summary_tables
 from affect.results import Answers
-from affect.runs import Finished
+from affect.runs import FinishedRun
+from affect.runs.studies import StoredStudy
 from affect.statistics import friedman
-from affect.studies import Kept
 
 
 def write_report(path: Path, contents: Contents) -> None:
@@ -73,7 +73,7 @@ def _searches(contents: Contents, drawn: bool) -> Iterator[dict[str, Any]]:
         yield {"title": title, "citation": "", "sections": search_sections(search, drawn)}
 
 
-def _about(kinds: int, runs: int, searches: list[Kept]) -> str:
+def _about(kinds: int, runs: int, searches: list[StoredStudy]) -> str:
     """What the page is about, in one line."""
     said = []
     if kinds:
@@ -101,7 +101,7 @@ def _ranks(summary: pd.DataFrame, least: int = 3) -> dict[str, Any]:
     return figures
 
 
-def _environment(runs: list[Finished]) -> list[tuple[str, list[str]]]:
+def _environment(runs: list[FinishedRun]) -> list[tuple[str, list[str]]]:
     """What runs ran on, each fact with its values; how many runs had each, where they differ."""
     found: dict[str, Counter[str]] = {}
     for run in runs:

@@ -16,7 +16,7 @@ from affect.data.targets import MultiClass, MultiLabel, Regression, Target
 from affect.errors import ConfigError
 from affect.metrics import Array
 from affect.results import Answers
-from affect.runs import Finished
+from affect.runs import FinishedRun
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -135,7 +135,7 @@ def cost_scatter(table: pd.DataFrame, metric: str, cost: str, label: str) -> go.
 
 
 def learning_curves(
-    runs: Iterable[Finished], metric: str, shown_first: Iterable[str] | None = None
+    runs: Iterable[FinishedRun], metric: str, shown_first: Iterable[str] | None = None
 ) -> go.Figure:
     """What was measured on the validation split after each epoch: a line per seed and fold.
 
@@ -149,7 +149,7 @@ def learning_curves(
         ConfigError: plotly is not installed.
     """
     figure: go.Figure = plotly().Figure()
-    models: dict[str, list[tuple[Finished, pd.DataFrame]]] = {}
+    models: dict[str, list[tuple[FinishedRun, pd.DataFrame]]] = {}
     for run in runs:
         if metric in run.history:
             models.setdefault(run.name, []).append((run, run.history))
@@ -373,7 +373,7 @@ def _label_places(names: list[str], x: Array, y: Array, first: NDArray[np.bool_]
     return places
 
 
-def _line(run: Finished, history: pd.DataFrame, metric: str) -> NDArray[np.float32]:
+def _line(run: FinishedRun, history: pd.DataFrame, metric: str) -> NDArray[np.float32]:
     """(epochs + 1, 4): epoch, value, seed, fold; the last row is a gap before the next line."""
     rows = np.full((len(history) + 1, 4), np.nan, np.float32)
     rows[:-1, 0], rows[:-1, 1] = history["epoch"], history[metric]

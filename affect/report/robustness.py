@@ -103,7 +103,7 @@ def contribution_chart(points: pd.DataFrame, metric: str, floor: float) -> go.Fi
     Args:
         points: as `affect.robustness.Comparison.curves` makes them, over `modality_subsets()`.
         metric: their metric.
-        floor: of the best constant prediction (`affect.metrics.floors`).
+        floor: of the best constant prediction (`affect.metrics.constant_baselines`).
     Raises:
         ConfigError: plotly is not installed; not all subsets were swept; more than six modalities.
     """

@@ -18,7 +18,7 @@ from affect.report.pictures import embedded
 from affect.report.records import column, records
 from affect.report.sections import Section
 from affect.report.studies import fronts, history, importance_chart, intermediate, parallel, slices
-from affect.studies import (
+from affect.runs.studies import (
     CONFIGURATION,
     DIFFERS,
     EPOCHS,
@@ -26,7 +26,7 @@ from affect.studies import (
     SECONDS,
     SEEDS,
     START,
-    Kept,
+    StoredStudy,
     objectives,
     trials_table,
 )
@@ -34,7 +34,7 @@ from affect.studies import (
 _TOGETHER = 4  # slices that stand side by side
 
 
-def search_sections(search: Kept, drawn: bool) -> list[Section]:
+def search_sections(search: StoredStudy, drawn: bool) -> list[Section]:
     """What is known of a search.
 
     Args:
@@ -58,7 +58,7 @@ def search_sections(search: Kept, drawn: bool) -> list[Section]:
     return [*found, _trials(search)]
 
 
-def trials_files(searches: Iterable[Kept]) -> dict[str, str]:
+def trials_files(searches: Iterable[StoredStudy]) -> dict[str, str]:
     """The tables of trials, by the names of their files."""
     searches = [*searches]
     return {
@@ -69,7 +69,7 @@ def trials_files(searches: Iterable[Kept]) -> dict[str, str]:
     }
 
 
-def _facts(search: Kept) -> Section:
+def _facts(search: StoredStudy) -> Section:
     study, trials = search.study, search.study.get_trials(deepcopy=False)
     counts = Counter(_state(trial) for trial in trials)
     epochs, seconds = (sum(trial.user_attrs.get(key) or 0 for trial in trials) for key in (EPOCHS, SECONDS))
@@ -131,7 +131,7 @@ def _spelled(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60:,} h {minutes % 60} min"
 
 
-def _found(search: Kept) -> Section:
+def _found(search: StoredStudy) -> Section:
     """The parameters that were chosen, beside the configuration's own, and whole configurations."""
     trials = {trial.number: trial for trial in search.study.get_trials(deepcopy=False)}
     beside = {label: trials[number].params for label, number in search.chosen.items() if number in trials}
@@ -241,7 +241,7 @@ def _parallel(own: Drawable) -> dict[str, Any]:
     return figures
 
 
-def _trials(search: Kept) -> Section:
+def _trials(search: StoredStudy) -> Section:
     """Every trial as a row, the best first."""
     study, table = search.study, trials_table(search.study)
     trials, names = study.get_trials(deepcopy=False), objectives(study)
@@ -276,7 +276,7 @@ def _trials(search: Kept) -> Section:
     )
 
 
-def _known_as(search: Kept, trials: Iterable[FrozenTrial]) -> list[str]:
+def _known_as(search: StoredStudy, trials: Iterable[FrozenTrial]) -> list[str]:
     """What each trial was chosen as, and what it began as."""
     chosen = {number: label for label, number in search.chosen.items()}
     called = [(chosen.get(t.number), t.user_attrs.get(START)) for t in trials]

@@ -12,7 +12,6 @@ import pandas as pd
 import yaml
 
 from affect import metrics
-from affect.costs import COSTS
 from affect.data.targets import MultiClass, MultiLabel, Regression
 from affect.metrics import Array
 from affect.report.contents import Contents
@@ -21,6 +20,7 @@ from affect.report.records import column, number, numbers, records
 from affect.report.robustness import charts_of
 from affect.report.table import Cell, Table, cells, elsewhere
 from affect.results import Answers
+from affect.runs.costs import COSTS
 
 _SEEN_FIRST = 8  # as many models' curves can be told apart
 

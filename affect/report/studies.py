@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from affect.report.drawable import Drawable, copied, wrapped
 from affect.report.pictures import COLOURS, GREY, styled
-from affect.studies import quietly
+from affect.runs.studies import quietly
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

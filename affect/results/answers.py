@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from affect.data.targets import MultiClass, Regression, Target
 from affect.errors import DataError
 from affect.metrics import Array
-from affect.runs import Finished
+from affect.runs import FinishedRun
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class Answers:
     folds: NDArray[np.int64]
     truth: Array
     said: dict[str, dict[int, Array]]
-    runs: tuple[Finished, ...]
+    runs: tuple[FinishedRun, ...]
 
     @cached_property
     def groups(self) -> NDArray[np.int64]:
@@ -78,12 +78,12 @@ class Answers:
         errors: Array = np.bincount(self.groups, labels) / np.bincount(self.groups)
         return errors
 
-    def run_of(self, model: str) -> Finished:
+    def run_of(self, model: str) -> FinishedRun:
         """The first run of a model: what its runs have in common can be read there."""
         return next(run for run in self.runs if run.name == model)
 
 
-def gather(runs: Iterable[Finished], split: str = "test") -> list[Answers]:
+def gather(runs: Iterable[FinishedRun], split: str = "test") -> list[Answers]:
     """The answers of runs, for each corpus and target; the folds of a seed are laid together.
 
     Models and seeds keep the order of the runs. A seed that lacks a fold is left out.
@@ -94,13 +94,13 @@ def gather(runs: Iterable[Finished], split: str = "test") -> list[Answers]:
     Raises:
         DataError: runs of one corpus and target were measured on different samples.
     """
-    kinds: dict[tuple[str, str], list[Finished]] = {}
+    kinds: dict[tuple[str, str], list[FinishedRun]] = {}
     for run in runs:
         kinds.setdefault((run.facts["corpus"]["name"], run.target.name), []).append(run)
     return [_together(own, split) for own in kinds.values()]
 
 
-def _together(runs: list[Finished], split: str) -> Answers:
+def _together(runs: list[FinishedRun], split: str) -> Answers:
     seeds: dict[tuple[str, int], list[pd.DataFrame]] = {}
     for run in runs:
         rows = run.table("predictions")

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from affect.costs import COSTS
-from affect.runs import Finished
+from affect.runs import FinishedRun
+from affect.runs.costs import COSTS
 
 
-def costs(runs: Iterable[Finished]) -> pd.DataFrame:
+def costs(runs: Iterable[FinishedRun]) -> pd.DataFrame:
     """One row per corpus, target and model: medians over its runs; NaN for what a baseline does not have.
 
     Times are those of the machine that the runs were on, beside whatever else it did.

@@ -79,7 +79,7 @@ def _rows(own: Answers, metric: str) -> list[dict[str, Any]]:
     ties = _ties(own, function, max(means, key=lambda name: means[name]))
     same = {
         "count": metrics.count(metric, own.truth),
-        "floor": metrics.floors(own.target, own.truth)[metric],
+        "floor": metrics.constant_baselines(own.target, own.truth)[metric],
         "ceiling": own.runs[0].facts["corpus"].get("ceiling", {}).get(metric, np.nan),
         "reference": reference or None,
     }

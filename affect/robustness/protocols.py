@@ -126,14 +126,14 @@ def noise(draws: int = 3, decibels: Iterable[float] = (30, 20, 10, 5, 0, -5, -10
         draws: how often each is drawn.
         decibels: the ratios.
     Raises:
-        ConfigError: when called, every modality holds numbers of words.
+        ConfigError: when called, every modality holds word indices.
     """
     decibels = tuple(decibels)
 
     def conditions(model: FusionModel) -> list[Condition]:
         names = tuple(name for name in model.modalities if name not in model.indices)
         if not names:
-            raise ConfigError("noise: every modality holds numbers of words, which take no noise")
+            raise ConfigError("noise: every modality holds word indices, which take no noise")
         return levels("noise, dB", GaussianNoise(modalities=names), decibels, draws=draws, each=True)(model)
 
     return conditions

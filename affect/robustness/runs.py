@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from affect.configuration import Model, kind_of
 from affect.errors import DataError
 from affect.files import writing
 from affect.metrics import metrics_for
+from affect.model import ModelSpec
 from affect.robustness.summary import Comparison, check_baseline, check_metric
 from affect.robustness.sweeps import Grid, Sweep, sweep
-from affect.runs import Finished, find, prepare
+from affect.runs import FinishedRun, find, prepare
+from affect.runs.configuration import kind_of
 from affect.workers import processes, work
 
 SWEEPS = "sweeps"
@@ -55,7 +56,7 @@ def sweep_runs(
     import joblib
 
     folders = list(folders)
-    found = [run.folder for run in find(folders) if kind_of(run.content["model"]) is Model]
+    found = [run.folder for run in find(folders) if kind_of(run.content["model"]) is ModelSpec]
     if not found:  # a baseline has no encoders to damage the input of
         raise DataError(
             f"{', '.join(map(str, folders))}: runs of baselines alone; only torch models are swept"
@@ -89,7 +90,7 @@ def side_by_side(sweeps: Iterable[Sweep], lacking: str | None = None) -> list[Co
     return [Comparison(lot, lacking=lacking) for lot in told]
 
 
-def kept_sweeps(runs: Iterable[Finished], split: str = "test") -> list[Comparison]:
+def kept_sweeps(runs: Iterable[FinishedRun], split: str = "test") -> list[Comparison]:
     """The sweeps that lie in the folders of runs, as `side_by_side` lays them.
 
     Args:
@@ -133,14 +134,14 @@ def scores_of(
 
 def sweep_run(folder: Path, grid: Grid, split: str = "test") -> Sweep:
     """The sweep of one finished run, from its folder where it was done before."""
-    run = Finished.read(folder)
+    run = FinishedRun.read(folder)
     model = run.model()
     asked = hashlib.sha256(repr([split, grid(model)]).encode()).hexdigest()[:8]
     kept = folder / SWEEPS / asked
     if not (kept / "predictions.npz").is_file():
         corpus = prepare(run.configuration, run.fold, Path())
         sweep(
-            model, corpus[split], grid, aligned=corpus.aligned, corpus=corpus.name, name=run.name,
+            model, corpus[split], grid, corpus=corpus.name, name=run.name,
             seed=run.seed, fold=run.fold, split_name=split,
         ).save(kept)  # fmt: skip
     return Sweep.load(kept, model.head.target)

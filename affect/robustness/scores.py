@@ -90,7 +90,7 @@ def retained(value: ArrayLike, clean: ArrayLike, floor: float) -> Array:
     Args:
         value: of a metric under some condition.
         clean: of the same, clean.
-        floor: of the best constant prediction (`affect.metrics.floors`).
+        floor: of the best constant prediction (`affect.metrics.constant_baselines`).
     Shapes:
         value, clean: (...) -> (...), NaN where the clean model is no better than the constant
     Example:

@@ -109,7 +109,7 @@ class Comparison:
 
     def floor(self, metric: str) -> float:
         """The value of the best constant prediction."""
-        return metrics.floors(self.target, self._first.truth)[metric]
+        return metrics.constant_baselines(self.target, self._first.truth)[metric]
 
     def _scores(self, metric: str, baseline: str | None) -> Iterable[dict[str, object]]:
         measured, rises = self._values(metric), metrics.higher_is_better(metric)

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from affect import metrics
+from affect import metrics, renamed
 from affect.corruption import Corruption, RandomSubset, subsets_of
 from affect.corruption.base import Becomes, Inputs
 from affect.data.corpus import Split
@@ -131,12 +131,12 @@ class Sweep:
             )
 
 
+@renamed.arguments(aligned="")
 def sweep(
     model: FusionModel,
     split: Split,
     grid: Grid,
     *,
-    aligned: bool | None = None,
     batch_size: int = 128,
     corpus: str = "",
     name: str = "",
@@ -154,7 +154,6 @@ def sweep(
         model: in eval mode afterwards.
         split: has the model's target and modalities.
         grid: makes the conditions.
-        aligned: whether step t is the same moment in every modality; whether the model needs it, by default.
         batch_size: samples per batch; does not change the figures beyond rounding.
         corpus: its name in the results.
         name: the model's name in the results; its fusion's class by default.
@@ -163,7 +162,7 @@ def sweep(
         split_name: as it stands in the results.
         progress: is told how many batches are done, of how many.
     Raises:
-        ConfigError: a corruption reckons with numbers of words, or is for a modality that there is not.
+        ConfigError: a corruption uses the values of word indices, or is for a modality that there is not.
     Example:
         >>> corpus = affect.load("synthetic")
         >>> model = affect.FusionModel.for_corpus(corpus, fusion=affect.fusion.TensorFusion)
@@ -174,8 +173,7 @@ def sweep(
     model.eval()
     target = model.head.target
     conditions = [*_drawn(grid(model), model, split)]
-    aligned = model.needs_alignment if aligned is None else aligned
-    loader = batches(split, target.name, batch_size, aligned=aligned, by_length=True)
+    loader = batches(split, target.name, batch_size, by_length=True)
     said: list[list[Tensor]] = [[] for _ in range(len(conditions) + 1)]
     truth, samples, places = [], [], []
     present: dict[str, list[NDArray[np.bool_]]] = {name: [] for name in sorted(split.modalities)}

@@ -11,8 +11,9 @@ failed.txt          why there is no run, where an attempt failed
 A baseline has neither a history nor weights: it is fitted again from its corpus when it is asked to predict.
 """
 
+from affect import renamed
 from affect.runs.finished import (
-    Finished,
+    FinishedRun,
     anchored,
     corpus_path,
     find,
@@ -25,7 +26,7 @@ from affect.runs.finished import (
 from affect.runs.jobs import Job, digest, teacher_of, trained
 
 __all__ = [
-    "Finished",
+    "FinishedRun",
     "Job",
     "anchored",
     "corpus_path",
@@ -39,3 +40,5 @@ __all__ = [
     "teacher_of",
     "trained",
 ]
+
+__getattr__ = renamed.names(__name__, {"Finished": "FinishedRun"})

@@ -14,17 +14,17 @@ from typing import Any
 import pandas as pd
 
 from affect.baselines import Baseline
-from affect.configuration import BaselineModel, Configuration, parse, read
 from affect.data import provenance, splitting, targets
 from affect.data.corpus import Corpus
 from affect.data.ragged import Ragged
-from affect.data.scaling import Scaler
 from affect.data.sources import load as load_corpus
 from affect.data.sources import read as read_corpus
 from affect.data.sources.options import Options
 from affect.data.targets import Target
 from affect.errors import ConfigError, DataError
 from affect.model import FusionModel
+from affect.runs.configuration import BaselineModel, Configuration, parse, read
+from affect.scaling import Scaler
 from affect.training import predict as predict_split
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ DONE = "run.json"
 
 
 @dataclass(frozen=True)
-class Finished:
+class FinishedRun:
     """A finished run.
 
     Args:
@@ -45,7 +45,7 @@ class Finished:
     facts: dict[str, Any] = field(hash=False)
 
     @classmethod
-    def read(cls, folder: str | Path) -> Finished:
+    def read(cls, folder: str | Path) -> FinishedRun:
         """The run in a folder.
 
         Raises:
@@ -104,12 +104,7 @@ class Finished:
             raise ConfigError(
                 f"{self.folder}: a baseline has no weights to load; affect.runs.predict fits it again"
             )
-        model = FusionModel.for_shape(
-            shape["dims"],
-            self.target,
-            shape["aligned"],
-            **parts.parts(shape["dims"]),
-        )
+        model = parts.for_shape(shape["dims"], self.target, shape["aligned"])
         if shape["scaled"]:
             dims = {name: shape["dims"][name] for name in shape["scaled"]}
             model.scaler = Scaler(dims, parts.scaling, parts.nonfinite)
@@ -122,17 +117,17 @@ class Finished:
         return pd.read_csv(path, dtype={"id": str}) if path.is_file() else pd.DataFrame()
 
 
-def find(folders: Iterable[str | Path]) -> list[Finished]:
+def find(folders: Iterable[str | Path]) -> list[FinishedRun]:
     """The finished runs in or below the folders, in their order and then by path.
 
     Raises:
         DataError: there is none, or two of the same corpus, target, model, seed and fold.
     """
-    found: dict[tuple[Any, ...], Finished] = {}
+    found: dict[tuple[Any, ...], FinishedRun] = {}
     folders = list(folders)
     for given in folders:
         for done in sorted(Path(given).rglob(DONE)):
-            run = Finished.read(done.parent)
+            run = FinishedRun.read(done.parent)
             key = (run.facts["corpus"]["name"], run.target.name, run.name, run.seed, run.fold)
             if key in found and found[key].folder.resolve() != run.folder.resolve():
                 raise DataError(
@@ -165,7 +160,7 @@ def predict(folder: str | Path, source: str | Path, split: str | None = None, **
         ConfigError: the corpus has none of the modalities, has features of another size, of other names or by
             another extractor, or is not aligned as it must be.
     """
-    run = Finished.read(folder)
+    run = FinishedRun.read(folder)
     configuration = run.configuration
     named = bool({"columns", "prefixes"} & reading.keys())
     kept = ("duplicates",) if named else ("duplicates", "columns", "prefixes")  # labels are not needed
@@ -179,7 +174,7 @@ def predict(folder: str | Path, source: str | Path, split: str | None = None, **
         say = model.predict
     else:
         model = run.model()
-        say = partial(predict_split, model, aligned=corpus.aligned)
+        say = partial(predict_split, model)
     if model.needs_alignment and not corpus.aligned:
         raise ConfigError(f"{source}: {folder} needs aligned sequences, and the corpus is not aligned")
     return say(rows)
@@ -192,14 +187,14 @@ def load_model(folder: str | Path) -> FusionModel:
         DataError: the folder is not a finished run.
         ConfigError: the run is a baseline's, which has no weights.
     """
-    return Finished.read(folder).model()
+    return FinishedRun.read(folder).model()
 
 
-def _with_all(run: Finished, corpus: Corpus, source: str) -> Corpus:
+def _with_all(run: FinishedRun, corpus: Corpus, source: str) -> Corpus:
     """The corpus with every modality that a run reads; those that it has are what the run learned from."""
     shape = run.facts["shape"]
-    helpers = getattr(run.configuration.model, "helpers", ())  # a baseline has none
-    wanted = {name: dim for name, dim in shape["dims"].items() if name not in helpers}
+    training_only = getattr(run.configuration.model, "training_only", ())  # a baseline has none
+    wanted = {name: dim for name, dim in shape["dims"].items() if name not in training_only}
     if not wanted.keys() & corpus.dims.keys():
         raise ConfigError(
             f"{source}: {run.folder} needs {', '.join(wanted)}, got {', '.join(corpus.dims) or 'no modality'}"
@@ -230,7 +225,7 @@ def _with_all(run: Finished, corpus: Corpus, source: str) -> Corpus:
     return corpus
 
 
-def _fitted_again(run: Finished, parts: BaselineModel) -> Baseline:
+def _fitted_again(run: FinishedRun, parts: BaselineModel) -> Baseline:
     """The baseline of a finished run, which is what its corpus, its settings and its seed make it."""
     configuration = run.configuration
     if sha256(configuration.corpus) != run.facts["corpus"]["sha256"]:
@@ -280,7 +275,7 @@ def is_generated(corpus: str) -> bool:
 
 def fitted(parts: BaselineModel, configuration: Configuration, corpus: Corpus, seed: int) -> Baseline:
     """The baseline of a configuration, fitted."""
-    return parts.build(corpus, configuration.target).fit(
+    return parts.for_corpus(corpus, configuration.target).fit(
         corpus,
         seed,
         monitor=configuration.training.monitor,

@@ -23,13 +23,19 @@ from filelock import FileLock
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 
-from affect.configuration import BaselineModel, Configuration, Model, importable, parse
-from affect.costs import forget_peak_memory, parameters, peak_memory_mb, sample_megaflops, sample_milliseconds
 from affect.data import provenance, targets
 from affect.data.corpus import Corpus
 from affect.errors import AffectError
 from affect.files import writing
-from affect.model import FusionModel
+from affect.model import FusionModel, ModelSpec
+from affect.runs.configuration import BaselineModel, Configuration, importable, parse
+from affect.runs.costs import (
+    forget_peak_memory,
+    parameters,
+    peak_memory_mb,
+    sample_megaflops,
+    sample_milliseconds,
+)
 from affect.runs.finished import DONE, anchored, fitted, load_model, prepare, sha256
 from affect.training import Run, fit, seeded
 
@@ -129,7 +135,7 @@ class Job:
             path.write_text(json.dumps(facts, indent=1))
         shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
 
-    def _train(self, parts: Model, configuration: Configuration, corpus: Corpus) -> _Outcome:
+    def _train(self, parts: ModelSpec, configuration: Configuration, corpus: Corpus) -> _Outcome:
         """A torch model; its history and its weights lie in the folder."""
         development = corpus.without("test")
         run = trained(
@@ -152,8 +158,8 @@ class Job:
             "costs": {
                 "parameters": parameters(run.model),
                 "epoch_seconds": statistics.median(run.history["epoch_seconds"]),
-                "sample_milliseconds": sample_milliseconds(run.model, development["valid"], corpus.aligned),
-                "sample_megaflops": sample_megaflops(run.model, development["valid"], corpus.aligned),
+                "sample_milliseconds": sample_milliseconds(run.model, development["valid"]),
+                "sample_megaflops": sample_megaflops(run.model, development["valid"]),
                 "peak_memory_mb": peak_memory_mb(configuration.training.accelerator),
             },
             "shape": {
@@ -200,7 +206,7 @@ class Job:
 
 
 def trained(
-    parts: Model,
+    parts: ModelSpec,
     configuration: Configuration,
     corpus: Corpus,
     seed: int,
@@ -225,7 +231,7 @@ def trained(
         callbacks: the same.
     """
     with seeded(seed):
-        model = parts.build(corpus.without("test"), configuration.target)
+        model = parts.for_corpus(corpus.without("test"), configuration.target)
     return fit(
         model,
         corpus,

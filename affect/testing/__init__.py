@@ -6,6 +6,7 @@ raises `BrokenLawError` with the law's name and what was found. Each law is also
 so that there can be a test for each: `for law in LAWS: law(fusion_part(MyFusion))`.
 """
 
+from affect import renamed
 from affect.errors import BrokenLawError
 from affect.testing.corruptions import CORRUPTION_LAWS, check_corruption
 from affect.testing.modules import (
@@ -18,6 +19,7 @@ from affect.testing.modules import (
     Part,
     aligner_part,
     any_subset_works,
+    batch_independent,
     check,
     check_aligner,
     check_encoder,
@@ -25,7 +27,6 @@ from affect.testing.modules import (
     check_head,
     check_imputer,
     check_objective,
-    company_does_not_matter,
     compiles,
     encoder_part,
     eval_is_deterministic,
@@ -65,7 +66,7 @@ __all__ = [
     "check_head",
     "check_imputer",
     "check_objective",
-    "company_does_not_matter",
+    "batch_independent",
     "compiles",
     "encoder_part",
     "eval_is_deterministic",
@@ -84,3 +85,5 @@ __all__ = [
     "state_is_complete",
     "state_moves",
 ]
+
+__getattr__ = renamed.names(__name__, {"company_does_not_matter": "batch_independent"})

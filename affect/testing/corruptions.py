@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from affect.corruption.base import Corruption, Inputs, Loss, lengthened
+from affect.corruption.base import Corruption, Inputs, StepLoss, lengthened
 from affect.errors import BrokenLawError
 from affect.sequences import Sequence
 
@@ -44,7 +44,7 @@ def inputs_stay(corruption: Corruption) -> None:
     _same(first, second, "two calls differ")
 
 
-def company_does_not_matter(corruption: Corruption) -> None:
+def batch_independent(corruption: Corruption) -> None:
     """A sample alone, cut to its own length, or in a batch of another order, gets the same damage."""
     inputs = sample_inputs()
     together = corruption(inputs, IDS)
@@ -76,7 +76,7 @@ def order_of_names_is_free(corruption: Corruption) -> None:
 
 def more_contains_less(corruption: Corruption) -> None:
     """What is lost at a rate is lost at every higher one."""
-    if not isinstance(corruption, Loss):
+    if not isinstance(corruption, StepLoss):
         return
     inputs, before = sample_inputs(), sample_inputs()
     for share in (0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0):
@@ -89,7 +89,7 @@ def more_contains_less(corruption: Corruption) -> None:
 CORRUPTION_LAWS: tuple[Callable[[Corruption], None], ...] = (
     clean_changes_nothing,
     inputs_stay,
-    company_does_not_matter,
+    batch_independent,
     padding_is_not_read,
     order_of_names_is_free,
     more_contains_less,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from affect.data.alignment.aligners import AlignerFactory
+from affect.aligners import AlignerFactory
 from affect.data.targets import Regression, Target
 from affect.encoders import EncoderFactory
 from affect.errors import BrokenLawError
@@ -18,8 +18,7 @@ from affect.fusion import FusionFactory
 from affect.imputation import ImputerFactory
 from affect.model import HeadFactory
 from affect.objectives import Objective
-from affect.outputs import Output
-from affect.sequences import Sequence
+from affect.sequences import Output, Sequence
 
 OUT_DIM = 8
 LENGTHS = (5, 3, 1, 4)  # observed steps of each sample's first modality; the next ones are longer
@@ -208,7 +207,7 @@ def holes_are_not_read(part: Part) -> None:
             raise BrokenLawError(f"an observed step of {name} does not reach the output")
 
 
-def company_does_not_matter(part: Part) -> None:
+def batch_independent(part: Part) -> None:
     """A sample alone, cut to its own length, gets what it gets in a batch."""
     inputs = part.inputs()
     together = part.run(inputs)
@@ -372,7 +371,7 @@ LAWS: tuple[Callable[[Part], None], ...] = (
     shape_is_declared,
     padding_is_not_read,
     holes_are_not_read,
-    company_does_not_matter,
+    batch_independent,
     any_subset_works,
     order_of_names_is_free,
     every_modality_counts,
@@ -414,7 +413,7 @@ def check_aligner(
     """Hold an aligner to all laws, with each number of modalities.
 
     Example:
-        >>> check_aligner(affect.data.alignment.aligners.ResamplingAligner)
+        >>> check_aligner(affect.aligners.ResamplingAligner)
     """
     for count in modalities:
         check(aligner_part(aligner, count, names))

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from affect import metrics
-from affect.costs import parameters, sample_megaflops, sample_milliseconds
 from affect.data.corpus import Corpus
 from affect.data.targets import Target
 from affect.errors import ConfigError, did_you_mean
 from affect.model import FusionModel
 from affect.robustness import Comparison, modality_subsets, sweep
+from affect.runs.costs import parameters, sample_megaflops, sample_milliseconds
 from affect.training import Run
 
 MEASURED = ("parameters", "sample_megaflops", "sample_milliseconds")
@@ -57,7 +57,7 @@ class Aim:
         if self.name == "parameters":
             return float(parameters(run.model))
         cost = {"sample_megaflops": sample_megaflops, "sample_milliseconds": sample_milliseconds}[self.name]
-        return cost(run.model, corpus["valid"], corpus.aligned)
+        return cost(run.model, corpus["valid"])
 
 
 def aim_of(name: str, target: Target, where: str) -> Aim:
@@ -83,6 +83,6 @@ def aim_of(name: str, target: Target, where: str) -> Aim:
 
 def _left(model: FusionModel, corpus: Corpus, metric: str, name: str) -> float:
     """A score of what is left of a metric."""
-    swept = sweep(model, corpus["valid"], modality_subsets(), aligned=corpus.aligned, split_name="valid")
+    swept = sweep(model, corpus["valid"], modality_subsets(), split_name="valid")
     scores = Comparison([swept], resamples=2).scores([metric]).set_index("metric")["mean"]
     return float(scores[name])

@@ -26,8 +26,10 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from affect.configuration import ROOMS, class_of, kind_of, part_of
+from affect.classes import class_of
 from affect.errors import ConfigError, did_you_mean
+from affect.runs.configuration import kind_of
+from affect.runs.parts import ROOMS, part_of
 from affect.training import Training
 from affect.tuning.space import Branch, Number, Parameter, Place, Space, holds
 
@@ -44,7 +46,7 @@ def space_of(configuration: Mapping[str, Any], wanted: Mapping[str, Any], where:
     section says is taken as it stands.
 
     Args:
-        configuration: plain values, as `affect.configuration.resolve` makes them, every part named.
+        configuration: plain values, as `affect.runs.configuration.resolve` makes them, every part named.
         wanted: the section `space`.
         where: begins the message where something is wrong.
     Raises:

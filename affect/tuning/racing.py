@@ -8,7 +8,9 @@ import numpy as np
 from scipy import stats
 
 
-def lost(values: Iterable[float], others: Iterable[Iterable[float]], level: float = 0.05) -> bool:
+def significantly_worse(
+    values: Iterable[float], others: Iterable[Iterable[float]], level: float = 0.05
+) -> bool:
     """Whether a configuration, after some of its seeds, is significantly worse than the best of the others.
 
     Both had the same seeds, so they are compared seed by seed. How much such differences scatter by chance is
@@ -26,7 +28,7 @@ def lost(values: Iterable[float], others: Iterable[Iterable[float]], level: floa
         on differences to the best alone, with one scatter for all.
     Example:
         >>> known = [[0.80, 0.82, 0.81], [0.79, 0.82, 0.82], [0.70, 0.73, 0.71]]
-        >>> lost([0.79], known), lost([0.60], known)
+        >>> significantly_worse([0.79], known), significantly_worse([0.60], known)
         (False, True)
     """
     own, known = np.array([*values]), np.array([[*seeds] for seeds in others])

@@ -9,13 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from affect.configuration import Model, check_keys, kind_of, parse, path_of, read, resolve
+from affect.classes import path_of
 from affect.data.corpus import Corpus
 from affect.data.targets import Target
 from affect.errors import ConfigError
 from affect.heads import head_for
+from affect.model import ModelSpec
 from affect.objectives import objective_for
 from affect.runs import corpus_path, prepare
+from affect.runs.configuration import check_keys, kind_of, parse, read, resolve
 from affect.tuning.aims import Aim, aim_of
 from affect.tuning.collecting import space_of
 from affect.tuning.space import Parameter, Space
@@ -40,7 +42,7 @@ class Search:
             after each seed; by default a configuration stops that is worse, after a quarter of the epochs,
             than the median of those that were trained with all seeds.
         racing: level of the test by which a configuration stops that is significantly worse than the best
-            after some of its seeds (`affect.tuning.lost`); 0 leaves stopping to the pruner.
+            after some of its seeds (`affect.tuning.significantly_worse`); 0 leaves stopping to the pruner.
         start: values to begin with, by the names of the parameters; the configuration itself comes first.
         published: published settings to begin with (`affect.tuning.Setting`).
         seed: of the sampler; one worker alone that begins anew finds the same again.
@@ -167,8 +169,8 @@ def named(
     content: dict[str, Any] = deepcopy(dict(configuration))
     target = corpus.target(content.get("target"))
     model = content.setdefault("model", {})
-    if kind_of(model) is Model:
-        defaults: dict[str, Any] = {entry.name: entry.default for entry in fields(Model)}
+    if kind_of(model) is ModelSpec:
+        defaults: dict[str, Any] = {entry.name: entry.default for entry in fields(ModelSpec)}
         for key in ("encoder", "fusion"):
             model[key] = model.get(key) or path_of(defaults[key])
         model["head"] = model.get("head") or path_of(head_for(target))
@@ -202,6 +204,6 @@ def _check(task: Task, corpus: Corpus) -> None:
     for what, content in tried:
         configuration = parse(content, str(task.path))
         try:
-            configuration.model.build(corpus, configuration.target)
+            configuration.model.for_corpus(corpus, configuration.target)
         except ConfigError as error:
             raise ConfigError(f"{task.path}: {what}: {error}") from None

@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from affect.configuration import check_keys
 from affect.errors import ConfigError, did_you_mean
-from affect.studies import CONFIGURATION
+from affect.runs.configuration import check_keys
+from affect.runs.studies import CONFIGURATION
 from affect.tuning.space import Space
 
 PUBLISHED = "published_hyperparameters.csv"

@@ -13,14 +13,14 @@ import optuna
 from lightning.pytorch.callbacks import Callback
 from optuna.trial import Trial, TrialState
 
-from affect.configuration import BaselineModel, Configuration, parse
 from affect.data.corpus import Corpus
 from affect.errors import AffectError, ConfigError, DataError
 from affect.runs import fitted, teacher_of, trained
-from affect.studies import EPOCHS, FAILURE, SECONDS, SEEDS
+from affect.runs.configuration import BaselineModel, Configuration, parse
+from affect.runs.studies import EPOCHS, FAILURE, SECONDS, SEEDS
 from affect.training import Learner
 from affect.tuning.aims import Aim
-from affect.tuning.racing import lost
+from affect.tuning.racing import significantly_worse
 from affect.tuning.search import Task
 
 
@@ -99,13 +99,13 @@ def _measured(
 
 
 def _behind(trial: Trial, task: Task, found: list[list[float]]) -> bool:
-    """Whether the race is lost."""
+    """Whether what was found so far is significantly worse than the best."""
     if not task.search.racing:
         return False
     sign = 1 if task.aims[0].rises else -1
     complete = trial.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     others = [np.ravel(other.user_attrs[SEEDS]) * sign for other in complete]
-    return lost(np.ravel(found) * sign, others, task.search.racing)
+    return significantly_worse(np.ravel(found) * sign, others, task.search.racing)
 
 
 @dataclass(eq=False)

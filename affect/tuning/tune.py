@@ -18,13 +18,13 @@ import yaml
 from optuna.trial import FrozenTrial, TrialState
 
 from affect import metrics
-from affect.benchmark import Made, run_jobs, tables_of
+from affect.benchmark import BenchResult, run_jobs, tables_of
 from affect.errors import ConfigError, DataError
 from affect.files import writing
 from affect.report import write_report
 from affect.report.gathering import contents_of
 from affect.runs import Job, anchored, digest
-from affect.studies import (
+from affect.runs.studies import (
     FAILURE,
     SEARCH,
     STUDY,
@@ -36,14 +36,14 @@ from affect.studies import (
     trials_table,
 )
 from affect.tuning.search import Task, task_of
-from affect.tuning.working import Shift, opened, pruner_of, sampler_of, work_at
+from affect.tuning.working import WorkerTask, opened, pruner_of, sampler_of, work_at
 
 DEFAULT = "default"
 """What the configuration is called in tables; what was found is called by its trial."""
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class SearchResult:
     """What a search came to.
 
     Args:
@@ -72,7 +72,7 @@ def tune(
     address: str | None = None,
     quiet: bool = False,
     **changes: Any,
-) -> Found:
+) -> SearchResult:
     """Search a configuration on its validation split, then train what was found with fresh seeds and test it.
 
     The same command, started again or on other machines with the same storage, joins the study, until it has
@@ -88,7 +88,7 @@ def tune(
         out: the folder of results.
         trials: how many the study shall have.
         timeout: seconds after which no further trial begins.
-        storage: where the study is kept (`affect.studies`); `study.db` in the folder by default.
+        storage: where the study is kept (`affect.runs.studies`); `study.db` in the folder by default.
         resume: the study is there, and nobody else works at it: trials that were interrupted begin again now.
         workers: trials at the same time.
         backend: where they work (`affect.workers.processes`).
@@ -110,7 +110,7 @@ def tune(
     end = None if timeout is None else time.time() + timeout
     master = os.getpid() if backend == "loky" else None
     with _watched(study, trials, quiet):
-        shift = Shift(task, kept_in, study.study_name, alone, trials, end, master)
+        shift = WorkerTask(task, kept_in, study.study_name, alone, trials, end, master)
         work_at(shift, workers, backend, address)
     if storage is not None:
         keep(study, out)
@@ -119,7 +119,7 @@ def tune(
     made = _tested(task, chosen, out, workers, backend, address, quiet)
     contents = contents_of(task.path.stem, made.answers, made.summary, made.comparisons, [_note(task)])
     write_report(out / "report.html", replace(contents, searches=[kept(out)]))
-    return Found(study, chosen, made.summary, files)
+    return SearchResult(study, chosen, made.summary, files)
 
 
 def _chosen(study: optuna.Study, task: Task) -> dict[str, FrozenTrial]:
@@ -165,7 +165,7 @@ def _tested(
     backend: str,
     address: str | None,
     quiet: bool,
-) -> Made:
+) -> BenchResult:
     """What was found, beside the configuration itself: trained with fresh seeds, and tested once."""
     search = task.search
     contents = {DEFAULT: task.content} | {label: task.space.suggest(trial) for label, trial in chosen.items()}
@@ -176,7 +176,7 @@ def _tested(
         for seed in search.fresh
     ]
     if not todo:
-        return Made([], pd.DataFrame(), pd.DataFrame(), pd.DataFrame())
+        return BenchResult([], pd.DataFrame(), pd.DataFrame(), pd.DataFrame())
     run_jobs(todo, workers, backend, address, quiet)
     looked_for = [aim.metric for aim in task.aims if aim.metric]
     wanted = list(dict.fromkeys([*looked_for, *metrics.metrics_for(task.target)]))

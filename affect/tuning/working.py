@@ -14,10 +14,12 @@ import optuna
 from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import TrialState
 
-from affect.configuration import class_of, importable, part_of
+from affect.classes import class_of
 from affect.errors import ConfigError, DataError
 from affect.runs import digest
-from affect.studies import (
+from affect.runs.configuration import importable
+from affect.runs.parts import part_of
+from affect.runs.studies import (
     DIFFERS,
     RETRIES,
     SECONDS,
@@ -36,7 +38,7 @@ _BEGUN = "begun"  # of a study: its first trials were queued
 
 
 @dataclass(frozen=True, eq=False)
-class Shift:
+class WorkerTask:
     """What a worker must know.
 
     Args:
@@ -115,7 +117,7 @@ def _take_up(study: optuna.Study) -> None:
         again(study, trial)
 
 
-def work_at(shift: Shift, workers: int | None, backend: str, address: str | None) -> None:
+def work_at(shift: WorkerTask, workers: int | None, backend: str, address: str | None) -> None:
     """Work until there are enough trials and none that was interrupted waits.
 
     Workers that were killed are replaced while there is progress.
@@ -149,7 +151,7 @@ def work_at(shift: Shift, workers: int | None, backend: str, address: str | None
     )
 
 
-def _worker(shift: Shift, place: int) -> None:
+def _worker(shift: WorkerTask, place: int) -> None:
     """Try one configuration after the other."""
     task, search = shift.task, shift.task.search
     importable(task.path.parent)

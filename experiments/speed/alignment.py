@@ -82,7 +82,7 @@ def read_only(folder: Path) -> None:
 
 def with_affect(folder: Path) -> None:
     """To a corpus on disk."""
-    from affect.data.alignment import align
+    from affect.data.words import align
 
     others = [(name, folder / FILES[name]) for name in RATES]
     align(folder / FILES["words"], others, folder / "affect.safetensors", tolerance=TOLERANCE)
@@ -108,7 +108,7 @@ def mean(intervals: np.ndarray, features: np.ndarray) -> np.ndarray:
 WAYS = {"read": read_only, "affect": with_affect, "mmsdk": with_mmsdk}
 IMPORTS = {
     "read": ("h5py",),
-    "affect": ("h5py", "scipy.sparse", "safetensors", "affect.data.alignment.streaming"),
+    "affect": ("h5py", "scipy.sparse", "safetensors", "affect.data.words.streaming"),
     "mmsdk": ("h5py", "mmsdk.mmdatasdk"),
 }
 

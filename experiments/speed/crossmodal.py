@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from affect import attending
-from affect.allocation import keep_freed_memory
 from affect.fusion import CrossModalTransformer
+from affect.kernels import attention as attending
+from affect.kernels.allocation import keep_freed_memory
 from affect.sequences import Sequence
 from experiments.speed.memory import peak
 

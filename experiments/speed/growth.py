@@ -73,9 +73,9 @@ def corpus(train: int, steps: int = 0) -> dict[str, Any]:
 def write(path: str, samples: dict[str, int], dims: dict[str, int], steps: int) -> dict[str, float]:
     """A corpus with a planted signal; no more than a block of it is in memory."""
     from affect.data.corpus import Split
-    from affect.data.growing import Growing
     from affect.data.ragged import Ragged
     from affect.data.targets import Regression
+    from affect.data.writer import CorpusWriter
 
     rng = np.random.default_rng(0)
     directions = {m: rng.normal(size=dim) for m, dim in dims.items()}
@@ -100,7 +100,7 @@ def write(path: str, samples: dict[str, int], dims: dict[str, int], steps: int) 
         return Split(ids, rows, {"sentiment": Ragged.vectors(truth)})
 
     begun = time.perf_counter()
-    with Growing(path, "experiments.speed.growth") as growing:
+    with CorpusWriter(path, "experiments.speed.growth") as growing:
         for split, count in samples.items():
             for begin in range(0, count, BLOCK):
                 growing.append(split, block(split, begin, min(BLOCK, count - begin)))

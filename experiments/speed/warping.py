@@ -37,7 +37,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from affect.data.alignment.warping import soft_dtw, warp
+from affect.aligners.dtw import soft_dtw, warp
 from affect.sequences import Sequence
 
 Answer = tuple[np.ndarray, float]

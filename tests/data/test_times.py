@@ -6,8 +6,8 @@ import pytest
 import affect
 from affect.data import native
 from affect.data.corpus import Corpus, Split
-from affect.data.growing import Growing
 from affect.data.ragged import Ragged, Words, times_of
+from affect.data.writer import CorpusWriter
 from affect.errors import DataError
 
 SECONDS = np.array([[0.0, 0.5], [0.5, 1.0]])
@@ -41,7 +41,7 @@ def a_split(one, timed, steps=2, words=True, groups=None):
 def test_joining_keeps_times(parts, expected, tmp_path):
     splits = [a_split(*part) for part in parts]
     whole = Split.join(splits)
-    with Growing(tmp_path / "a", "all") as growing:
+    with CorpusWriter(tmp_path / "a", "all") as growing:
         for split in splits:
             growing.append("all", split)
         grown = growing.finish("grown", {})["all"]
@@ -59,11 +59,11 @@ def test_joining_keeps_times(parts, expected, tmp_path):
 
 
 def test_growing_on_after_a_kill_keeps_times(tmp_path):
-    with Growing(tmp_path / "a", "all") as growing:
+    with CorpusWriter(tmp_path / "a", "all") as growing:
         growing.append("all", a_split("a", False))
         growing.checkpoint(1)
         growing.append("all", a_split("b", True))
-    with Growing(tmp_path / "a", "all") as growing:
+    with CorpusWriter(tmp_path / "a", "all") as growing:
         growing.append("all", a_split("c", True))
         growing.append("all", a_split("d", False, 1))
         grown = growing.finish("grown", {})["all"]
@@ -74,7 +74,7 @@ def test_growing_on_after_a_kill_keeps_times(tmp_path):
 def test_growing_refuses_another_precision(tmp_path):
     piece = a_split("a", False)
     wide = Split(("b",), {"ecg": Ragged.from_offsets(np.ones((1, 1)), [0, 1])}, {}, None, piece.words)
-    with Growing(tmp_path / "a", "all") as growing:
+    with CorpusWriter(tmp_path / "a", "all") as growing:
         growing.append("all", piece)
         with pytest.raises(DataError) as error:
             growing.append("all", wide)

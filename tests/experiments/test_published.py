@@ -12,9 +12,9 @@ import yaml
 import affect
 from affect.benchmark import Experiment, bench, load, published
 from affect.benchmark.experiment import jobs
-from affect.configuration import parse
 from affect.data.shapes import SHAPES
 from affect.robustness.protocols import protocol
+from affect.runs.configuration import parse
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "experiments").glob("*.yaml"))
@@ -118,9 +118,9 @@ def test_every_model_takes_a_step_on_the_shape(stem, tmp_path):
     todo = jobs(replace(experiment_of(path), seeds=[0]), path, tmp_path)
     for job in todo:
         configuration = parse(job.content, f"{stem}: {job.name}")
-        model = configuration.model.build(corpus, configuration.target)
+        model = configuration.model.for_corpus(corpus, configuration.target)
         target = corpus.target(configuration.target).name
-        batch = next(iter(affect.batches(corpus["train"], target, batch_size=2, aligned=corpus.aligned)))
+        batch = next(iter(affect.batches(corpus["train"], target, batch_size=2)))
         model(batch.inputs).prediction.square().mean().backward()
         moved = torch.stack([own.grad.abs().sum() for own in model.parameters() if own.grad is not None])
         assert torch.isfinite(moved).all(), job.name

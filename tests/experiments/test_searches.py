@@ -15,7 +15,7 @@ import affect
 from affect.data import native
 from affect.data.shapes import SHAPES
 from affect.errors import ConfigError
-from affect.studies import CONFIGURATION, FAILURE
+from affect.runs.studies import CONFIGURATION, FAILURE
 from affect.tuning import Setting, task_of, tune
 from affect.tuning.starts import PUBLISHED
 

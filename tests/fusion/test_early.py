@@ -7,11 +7,11 @@ import pytest
 import torch
 from loops import linear, lstm, moments
 
-from affect.configuration import parse
 from affect.encoders import LSTMEncoder, PassEncoder, StepEncoder
 from affect.errors import ConfigError, ShapeError
 from affect.fusion import EarlyFusion
 from affect.pooling import LastPooling, MeanPooling, MeanStdPooling
+from affect.runs.configuration import parse
 from affect.sequences import Sequence
 
 DIMS = {"a": 2, "b": 3, "c": 4}

@@ -25,12 +25,12 @@ EXPERIMENT = {
 def runs(tmp_path_factory):
     """Finished runs of three models with two seeds each."""
     from affect.benchmark import jobs, load
-    from affect.runs import Finished
+    from affect.runs import FinishedRun
 
     folder = tmp_path_factory.mktemp("bench")
     path = folder / "small.yaml"
     path.write_text(yaml.safe_dump(EXPERIMENT))
-    return [Finished.read(job.run()) for job in jobs(load(path), path, folder / "out")]
+    return [FinishedRun.read(job.run()) for job in jobs(load(path), path, folder / "out")]
 
 
 @pytest.fixture

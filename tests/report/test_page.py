@@ -14,7 +14,7 @@ from affect.report.contents import Contents
 from affect.report.page import write_report
 from affect.report.pictures import confusion_counts, critical_difference
 from affect.results import Answers, compare, costs, gather, summarise
-from affect.runs import Finished
+from affect.runs import FinishedRun
 
 HOSTILE = "</script><script>alert('x')</script> \"q\" & <b>"
 SECTIONS = ("results", "costs", "comparisons", "curves", "errors", "samples", "configurations")
@@ -50,7 +50,7 @@ def report(contents, tmp_path_factory):
 @pytest.fixture(scope="session")
 def hostile(runs, contents, tmp_path_factory):
     """A page of which every word of a user would like to be markup."""
-    named = [Finished(r.folder, {**r.facts, "name": r.name.replace("late", HOSTILE)}) for r in runs]
+    named = [FinishedRun(r.folder, {**r.facts, "name": r.name.replace("late", HOSTILE)}) for r in runs]
     path = tmp_path_factory.mktemp("page") / "hostile.html"
     said = dict.fromkeys(contents.answers[0].samples, f"they said {HOSTILE}")
     tables = {
@@ -111,7 +111,9 @@ def test_without_plotly_it_has_all_but_charts_and_says_so(contents, tmp_path, no
 
 def test_old_runs_that_recorded_less_have_a_page(runs, contents, tmp_path):
     old = [
-        Finished(r.folder, {k: v for k, v in r.facts.items() if k not in ("costs", "ran_on", "best_epoch")})
+        FinishedRun(
+            r.folder, {k: v for k, v in r.facts.items() if k not in ("costs", "ran_on", "best_epoch")}
+        )
         for r in runs
     ]
     write_report(tmp_path / "report.html", Contents("old", contents.summary, gather(old)))
@@ -179,7 +181,7 @@ def test_confusion_counts_all_seeds():
     ],
 )
 def test_classes_are_named(kind, metric, label, said, error, runs, tmp_path):
-    answers = classified(kind, [Finished(runs[0].folder, {**runs[0].facts, "name": "one"})])
+    answers = classified(kind, [FinishedRun(runs[0].folder, {**runs[0].facts, "name": "one"})])
     row = {"corpus": "c", "target": "said", "model": "one", "metric": metric, "mean": 0.5, "std": 0.1}
     summary = pd.DataFrame([{**row, "low": 0.4, "high": 0.6, "count": 3, "floor": 0.5, "ceiling": np.nan}])
     write_report(tmp_path / "report.html", Contents("classes", summary, [answers]))
@@ -394,7 +396,7 @@ def test_on_paper_everything_is_there(look, report, contents):
 
 def test_fifty_runs_answer_within_two_seconds(look, runs, tmp_path):
     many = [
-        Finished(run.folder, {**run.facts, "name": f"model {place}", "seed": seed})
+        FinishedRun(run.folder, {**run.facts, "name": f"model {place}", "seed": seed})
         for place in range(10)
         for seed, run in enumerate([*runs, *runs][:5])
     ]

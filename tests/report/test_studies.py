@@ -21,7 +21,7 @@ from affect.report.page import write_report
 from affect.report.pictures import embedded
 from affect.report.searches import search_sections, trials_files
 from affect.report.studies import history, intermediate, parallel, slices
-from affect.studies import Kept, kept, open_storage, quietly, sqlite
+from affect.runs.studies import StoredStudy, kept, open_storage, quietly, sqlite
 
 HOSTILE = "</script><script>alert('x')</script> \"q\" & <b>%{x}"
 ONE = ("search", "found", "history", "importances", "slices", "parallel", "intermediate", "trials")
@@ -191,7 +191,7 @@ def test_a_trial_that_was_stopped_is_not_the_best_whatever_it_told_last():
         stopped.report(0.9, 0)
         study.tell(stopped, state=TrialState.PRUNED)
         study.tell(study.ask(), 0.5)
-    (found,) = search_sections(Kept(study, {}, {}), drawn=False)[0].content["objectives"]
+    (found,) = search_sections(StoredStudy(study, {}, {}), drawn=False)[0].content["objectives"]
     assert (found["best"], found["trial"], found["start"]) == ("0.5", 1, "stopped early")
 
 

@@ -8,10 +8,11 @@ import pytest
 import yaml
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from affect.configuration import ROOMS, parse, resolve
 from affect.data.sources import load
 from affect.errors import ConfigError
-from affect.studies import quietly
+from affect.runs.configuration import parse, resolve
+from affect.runs.parts import ROOMS
+from affect.runs.studies import quietly
 from affect.tuning.collecting import including, space_of
 from affect.tuning.search import named
 
@@ -211,7 +212,7 @@ CLASSES = [
     if inspect.isclass(cls)
     and issubclass(cls, getattr(importlib.import_module(module), base))
     and getattr(cls, "search_space", None)
-    and cls.__name__ not in ("ProjectedFusion", "Loss", "ModalityLoss", "StepLoss")
+    and cls.__name__ not in ("ProjectedFusion", "ModalityLoss", "StepLoss")
 ]
 
 
@@ -230,7 +231,7 @@ def test_whatever_a_class_declares_its_constructor_takes(room, cls, corpus):
     given = {name for name in cls.search_space if arguments[name].default is not None}
     assert {name.rpartition(".")[2] for name in ranges(found)} >= given
     for each in drawn(found, 4):
-        parse(each, "doc").model.build(corpus, None)
+        parse(each, "doc").model.for_corpus(corpus, None)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from servers import until
 
 from affect.cli import main
 from affect.errors import ConfigError
-from affect.studies import finished, load, open_storage, quietly, sqlite
+from affect.runs.studies import finished, load, open_storage, quietly, sqlite
 
 HELD = """
 import os, pathlib, time

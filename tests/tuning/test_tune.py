@@ -16,7 +16,7 @@ from affect.cli import main
 from affect.data.corpus import Split
 from affect.data.native import save
 from affect.errors import ConfigError, DataError
-from affect.studies import SEEDS, finished, load, open_storage, quietly, sqlite
+from affect.runs.studies import SEEDS, finished, load, open_storage, quietly, sqlite
 from affect.training import Training
 from affect.tuning import Search, task_of, tune
 from affect.tuning.working import pruner_of, sampler_of

@@ -23,7 +23,7 @@ def read(path: Path) -> Corpus:
     Raises:
         DataError: a file is damaged, or two stand for the same modality.
     """
-    from affect.data.alignment.streaming import Task
+    from affect.data.words.streaming import Task
 
     files = [file for file in _files(path) if _is_one(file)]
     labels: list[Path] = []

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from affect.data.sources.admitted import RefusedError
 from affect.data.sources.arrays.tensors import TYPES, Storage, StorageType, Tensors, decoded
 from affect.data.sources.pickles import Bounded, Reader
+from affect.data.sources.safe_pickle import RefusedError
 
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."

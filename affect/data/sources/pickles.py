@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
-from affect.data.sources.admitted import ADMITTED, GONE, Named, RefusedError, Type, fill, keyed
+from affect.data.sources.safe_pickle import ADMITTED, GONE, Named, RefusedError, Type, fill, keyed
 from affect.errors import DataError
 
 _ADVICE = "a corpus may hold only numpy arrays, plain containers, strings and numbers"

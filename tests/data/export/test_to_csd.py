@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import affect
-from affect.data.alignment import align
 from affect.data.corpus import Corpus, Split
 from affect.data.export import to_csd
 from affect.data.ragged import Ragged, Words
 from affect.data.targets import MultiLabel, Regression
+from affect.data.words import align
 from affect.errors import DataError
 
 RNG = np.random.default_rng(0)

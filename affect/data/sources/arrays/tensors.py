@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from affect.data.sources.admitted import Named, RefusedError
 from affect.data.sources.pickles import Bounded, Reader, measure
+from affect.data.sources.safe_pickle import Named, RefusedError
 from affect.errors import DataError
 
 _PICKLE, _DATA = "data.pkl", "data/"

@@ -1,0 +1,226 @@
+"""Configuration: YAML files that name classes and their arguments.
+
+A part is named by its class, alone or with arguments, as in Lightning's command line:
+
+    fusion: TensorFusion                        # a class of affect
+    fusion: my_fusions.MyFusion                 # a class of yours, by its import path
+    fusion: {class_path: LowRankFusion, init_args: {rank: 8}}
+
+A model is one of torch (`affect.model.ModelSpec`), or a `BaselineModel` where its section names a baseline.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Container, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lightning.pytorch.loggers import Logger
+
+from affect import renamed
+from affect.baselines import Baseline
+from affect.classes import path_of
+from affect.corruption import Corruption
+from affect.data.corpus import Corpus
+from affect.data.sources.options import Options
+from affect.data.targets import Target
+from affect.errors import ConfigError, did_you_mean
+from affect.model import ModelSpec
+from affect.objectives import Objective
+from affect.runs.parts import part_of
+from affect.scaling import Nonfinite, Scaling
+from affect.training import Training
+
+
+@dataclass
+class BaselineModel:
+    """A model outside torch, and what it reads.
+
+    Args:
+        baseline: the model.
+        modalities: which to use; all by default.
+        scaling: standard, robust or none.
+        nonfinite: what becomes of NaN and infinite values: mean, mask or refuse.
+    """
+
+    baseline: Callable[[dict[str, int], Target], Baseline]
+    modalities: list[str] | None = None
+    scaling: Scaling = "standard"
+    nonfinite: Nonfinite = "mean"
+
+    def for_corpus(self, corpus: Corpus, target: str | None) -> Baseline:
+        """The baseline for a corpus and one of its targets; it has not learned yet."""
+        corpus = corpus if self.modalities is None else corpus.select(self.modalities)
+        return self.baseline(corpus.dims, corpus.target(target))
+
+
+@dataclass
+class Configuration:
+    """What one run does.
+
+    Args:
+        corpus: a file, relative to the configuration's own folder, or a generated corpus.
+        target: what to predict; the only target of the corpus by default.
+        model: the model.
+        training: how it is trained; a baseline reads its `monitor` alone.
+        objective: the plain loss of the kind of target by default.
+        teacher: the folder of a finished run to learn from too, relative to the configuration's own; `{seed}`
+            and `{fold}` in it stand for those of the run.
+        loggers: any Lightning loggers, beside the CSV and TensorBoard logs in the run folder.
+        seeds: one run each.
+        folds: for a corpus without official splits, into how many to cut it; 0 uses the splits it has.
+        valid_share: share of the training samples that validate, where the corpus has no validation split.
+        columns: columns of the corpus's files that are features though they look like none; this, and what
+            follows, as in `affect.load`.
+        targets: the kinds of targets, where the corpus stores codes: `{emotion: {kind: multiclass}}`.
+        duplicates: what becomes of ids that occur more than once: refuse, number or first.
+        prefixes: names of modalities in the columns of a table that hold a dot themselves.
+    """
+
+    corpus: str
+    target: str | None = None
+    model: ModelSpec | BaselineModel = field(default_factory=ModelSpec)
+    training: Training = field(default_factory=Training)
+    objective: Callable[[Target], Objective] | None = None
+    teacher: str | None = None
+    loggers: list[Callable[[], Logger]] = field(default_factory=list)
+    seeds: list[int] = field(default_factory=lambda: [0])
+    folds: int = 0
+    valid_share: float = 0.2
+    columns: list[str] = field(default_factory=list)
+    targets: dict[str, Any] = field(default_factory=dict)
+    duplicates: str = "refuse"
+    prefixes: list[str] = field(default_factory=list)
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How the corpus is to be read: arguments of `affect.load`."""
+        return {name: getattr(self, name) for name in READING}
+
+
+READING = tuple(inspect.signature(Options.of).parameters)
+"""The keys of a configuration that say how the corpus is to be read."""
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """The content of a YAML file; classes beside it can be imported from then on."""
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; expected a YAML file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected keys and values, got {type(content).__name__}")
+    importable(path.resolve().parent)
+    return content
+
+
+def importable(folder: Path) -> None:
+    """From here on, classes in a folder can be named by a configuration."""
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+def parse(content: Mapping[str, Any], where: str) -> Configuration:
+    """A configuration from plain values; `where` begins the message when they do not make one.
+
+    Raises:
+        ConfigError: an unknown key, class or argument, with the nearest known one; a value of another type.
+    Example:
+        >>> parse({"corpus": "synthetic", "model": {"fusion": "TensorFusion"}}, "doc").seeds
+        [0]
+    """
+    from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
+
+    set_parsing_settings(subclasses_enabled=[Corruption])  # of a dataclass they are not, unless asked for
+    plain = resolve(content, where)
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(Configuration, None, skip={"model"}, fail_untyped=False)  # users' own classes
+    parser.add_class_arguments(kind_of(plain["model"]), "model", fail_untyped=False)
+    try:
+        configuration = Configuration(**parser.instantiate(parser.parse_object(plain)).as_dict())
+    except ArgumentError as error:
+        raise ConfigError(f"{where}: {' '.join(str(error).split())}") from None
+    try:
+        Options.of(**configuration.reading)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    return configuration
+
+
+def resolve(content: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The same values with every key checked and every class under its full import path."""
+    check_keys(content, Configuration, where)
+    if "corpus" not in content:
+        raise ConfigError(f"{where}: corpus is missing; name a file or 'synthetic'")
+    plain = dict(content)
+    for key, kind in (("model", kind_of(plain.get("model"))), ("training", Training)):
+        section = plain.get(key) or {}
+        if isinstance(section, Mapping):
+            section = renamed.keys(section, kind, f"{where}: {key}")
+        check_keys(section, kind, f"{where}: {key}")
+        plain[key] = {name: part_of(value, name, f"{where}: {key}") for name, value in section.items()}
+    plain["loggers"] = [part_of(logger, "logger", where) for logger in plain.get("loggers") or []]
+    if plain.get("objective") is not None:
+        plain["objective"] = part_of(plain["objective"], "objective", where)
+    return plain
+
+
+def complete(content: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The values of `resolve` with every field of a configuration, its model and its training written out.
+
+    Said in full, a run can be repeated when a default has changed.
+
+    Example:
+        >>> complete({"corpus": "synthetic"}, "doc")["model"]["width"]
+        32
+    """
+    plain = resolve(content, where)
+    for key in ("model", "training"):
+        kind = kind_of(plain[key]) if key == "model" else Training
+        plain[key] = {**_defaults(kind), **plain[key]}
+    return {**_defaults(Configuration, but=("corpus", "model", "training")), **plain}
+
+
+def _defaults(kind: type, but: Container[str] = ()) -> dict[str, Any]:
+    """The plain values that the fields of a dataclass default to; a field that has to be given has none."""
+    found: dict[str, Any] = {}
+    for one in fields(kind):
+        value = one.default if one.default_factory is MISSING else one.default_factory()
+        if one.name not in but and value is not MISSING:
+            found[one.name] = part_of(path_of(value), one.name, "") if inspect.isclass(value) else value
+    return found
+
+
+def kind_of(section: Any) -> type[ModelSpec] | type[BaselineModel]:
+    """What a model section describes: the one place where baselines part from torch models."""
+    return BaselineModel if isinstance(section, Mapping) and "baseline" in section else ModelSpec
+
+
+def merged(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """One model's section: what all share, but for the parts that only the other kind has, and its own.
+
+    Example:
+        >>> merged({"width": 8, "scaling": "robust"}, {"baseline": "KernelSVM"})
+        {'scaling': 'robust', 'baseline': 'KernelSVM'}
+    """
+    kind = kind_of({**shared, **own})
+    known = {entry.name for either in (ModelSpec, BaselineModel) for entry in fields(either)}
+    foreign = known - {entry.name for entry in fields(kind)}
+    return {**{key: value for key, value in shared.items() if key not in foreign}, **own}
+
+
+def check_keys(content: Any, kind: type, where: str) -> None:
+    """Refuse keys that the dataclass `kind` does not have."""
+    if not isinstance(content, Mapping):
+        raise ConfigError(f"{where}: expected keys and values, got {content!r}")
+    known = [entry.name for entry in fields(kind)]
+    for key in content:
+        if key not in known:
+            raise ConfigError(f"{where}: no key '{key}'; {did_you_mean(str(key), known)}")

@@ -1,0 +1,266 @@
+"""Optuna studies: where they are kept, and what came out of them.
+
+A study is kept by any storage of Optuna's: `sqlite:///study.db`, `postgresql://user@host/name`,
+`mysql+pymysql://...`, `journal:///folder/study.log` (a file that several machines may share) or
+`redis://host:6379`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+from optuna.exceptions import StorageInternalError
+from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.storages.journal import JournalFileBackend, JournalRedisBackend
+from optuna.trial import FrozenTrial, TrialState
+
+from affect import renamed
+from affect.errors import ConfigError, DataError
+from affect.files import writing
+
+STUDY = "study.db"
+"""The file in a search's folder that holds its study, or a copy where another storage has it."""
+
+SEARCH = "search.json"
+"""The file beside it that says which study it is, and which of its trials were chosen."""
+
+SEEDS, EPOCHS, SECONDS, FAILURE = "seeds", "epochs", "seconds", "failure"
+"""Attributes of a trial: what each seed came to, what all of them took, and why it failed."""
+
+START, DIFFERS = "start", "differs"
+"""Attributes of a trial that did not come from the sampler: what it is called, and what it cannot say."""
+
+CONFIGURATION = "the configuration"
+"""What the first trial is called."""
+
+RETRIES = 3
+"""So often a trial is begun again whose worker died."""
+
+
+def open_storage(url: str, heartbeat: int = 20) -> BaseStorage:
+    """The storage that a URL names.
+
+    In a database a running trial leaves a sign of life every `heartbeat` seconds; one that left none for
+    three times as long is given to the next worker. Optuna has no such signs in a journal or in Redis.
+
+    Args:
+        url: a database that SQLAlchemy knows, `journal:///path` or `redis://host`.
+        heartbeat: seconds.
+    Raises:
+        ConfigError: the URL is none, its driver is not installed, or nothing answers there.
+    Example:
+        >>> folder = getfixture("tmp_path")
+        >>> storage = open_storage(f"sqlite:///{folder}/study.db")
+        >>> optuna.get_all_study_names(storage)
+        []
+    """
+    scheme, _, rest = url.partition("://")
+    with quietly():
+        if scheme == "journal":
+            if Path(rest).is_dir():
+                raise ConfigError(f"storage: {url} is a folder; name a file in it, as in {url}/study.log")
+            try:
+                backend = JournalFileBackend(rest)
+            except OSError as error:
+                raise ConfigError(f"storage: {url}: {error.strerror}") from None
+            return optuna.storages.JournalStorage(backend)
+        if scheme in ("redis", "rediss"):
+            return _redis(url)
+        return _database(url, heartbeat)
+
+
+@dataclass(frozen=True, eq=False)
+class StoredStudy:
+    """A search that lies in a folder.
+
+    Args:
+        study: its trials.
+        chosen: the numbers of those that were chosen, by what they are called in tables.
+        configurations: those, as `affect train` reads them.
+    """
+
+    study: optuna.Study
+    chosen: dict[str, int]
+    configurations: dict[str, str]
+
+
+def kept(folder: Path) -> StoredStudy:
+    """The search whose results lie in a folder.
+
+    Raises:
+        DataError: it holds no search, or a part of one is gone.
+    """
+    for name in (SEARCH, STUDY):
+        if not (folder / name).is_file():
+            raise DataError(f"{folder}: not a search; expected a folder that holds {SEARCH} and {STUDY}")
+    facts = json.loads((folder / SEARCH).read_text())
+    study = load(open_storage(sqlite(folder / STUDY)), facts["study"])
+    configurations = {label: (folder / name).read_text() for label, name in facts["files"].items()}
+    return StoredStudy(study, facts["chosen"], configurations)
+
+
+def load(storage: BaseStorage, name: str) -> optuna.Study:
+    """A study that is there."""
+    with quietly():
+        return optuna.load_study(study_name=name, storage=storage)
+
+
+def sqlite(path: Path) -> str:
+    """The URL of an SQLite file."""
+    return f"sqlite:///{path.resolve()}"
+
+
+def keep(study: optuna.Study, folder: Path) -> None:
+    """Leave a copy of a study in a folder, so that a report needs no server."""
+    with quietly(), writing(folder / STUDY) as partial:
+        optuna.copy_study(
+            from_study_name=study.study_name, from_storage=study._storage, to_storage=sqlite(partial)
+        )
+
+
+def finished(study: optuna.Study) -> list[FrozenTrial]:
+    """The trials that are over and will not be tried again: done, stopped early, or impossible."""
+    ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
+    return [t for t in ended if t.state != TrialState.FAIL or FAILURE in t.user_attrs]
+
+
+def retry_of(trial: FrozenTrial) -> int | None:
+    """The number of the trial that this one tries again, as its worker was killed; None for others."""
+    number: int | None = trial.system_attrs.get("failed_trial")
+    return number
+
+
+def objectives(study: optuna.Study) -> list[str]:
+    """What a study's objectives are called."""
+    several = [f"value {place}" for place in range(len(study.directions))]
+    return study.metric_names or (several if len(several) > 1 else ["value"])
+
+
+def trials_table(study: optuna.Study) -> pd.DataFrame:
+    """One row per trial, in the order they began.
+
+    Columns: `trial`, `state`, a column for each objective, `seeds` that were trained, `epochs` and `seconds`
+    of all of them, `start` and `differs` where it was named before, `retry_of`, `failure`, and a column for
+    each parameter.
+    """
+    rows = []
+    names = objectives(study)
+    for trial in study.get_trials(deepcopy=False):
+        values = dict(zip(names, trial.values or [], strict=False))
+        attributes = trial.user_attrs
+        rows.append(
+            {
+                "trial": trial.number,
+                "state": trial.state.name.lower(),
+                **{name: values.get(name) for name in names},
+                SEEDS: len(attributes.get(SEEDS, [])),
+                EPOCHS: attributes.get(EPOCHS),
+                SECONDS: attributes.get(SECONDS),
+                START: attributes.get(START),
+                DIFFERS: attributes.get(DIFFERS) or None,
+                "retry_of": retry_of(trial),
+                FAILURE: attributes.get(FAILURE),
+                **trial.params,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Optuna without its log, and without saying that what it has had for years may change."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+def _database(url: str, heartbeat: int) -> BaseStorage:
+    """A database; several workers may make its tables in the same moment, so it is tried again."""
+    import sqlalchemy
+    from sqlalchemy.exc import ArgumentError, DBAPIError
+
+    try:
+        shown = sqlalchemy.engine.make_url(url).render_as_string(hide_password=True)
+    except (ArgumentError, ValueError):  # the latter for a port that is none
+        raise ConfigError(
+            f"storage: '{_hidden(url)}' is no storage; expected one such as sqlite:///study.db, "
+            "postgresql://user@host/name, journal:///folder/study.log or redis://host:6379"
+        ) from None
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if url.startswith("sqlite"):
+        if sqlalchemy.engine.make_url(url).database in (None, "", ":memory:"):
+            raise ConfigError(f"storage: {url} names no file; workers share one, as in sqlite:///study.db")
+        options["connect_args"] = {"timeout": 100}  # seconds that a writer waits for another
+    for attempt in range(_ATTEMPTS):
+        try:
+            return _Database(
+                url,
+                engine_kwargs=options,
+                heartbeat_interval=heartbeat,
+                grace_period=3 * heartbeat,
+                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=RETRIES),
+            )
+        except ArgumentError as error:
+            raise ConfigError(f"storage: {shown}: {' '.join(str(error).split())}") from None
+        except ImportError as error:
+            raise ConfigError(
+                f"storage: {shown}: its driver is not installed ({error.__cause__ or error}); "
+                'pip install "affect[studies]" brings that of PostgreSQL'
+            ) from None
+        except DBAPIError as error:
+            if attempt == _ATTEMPTS - 1:
+                reason = str(error.orig).strip().splitlines()[0]
+                raise ConfigError(f"storage: {shown} does not answer: {reason}") from None
+            time.sleep(0.3 * (attempt + 1))
+    raise AssertionError
+
+
+_ATTEMPTS = 4
+
+
+class _Database(RDBStorage):
+    """Optuna's, in which a sign of life that could not be left is left the next time.
+
+    Optuna gives no more of them after the first failure, and the trial, which goes on, to somebody else.
+    """
+
+    def record_heartbeat(self, trial_id: int) -> None:
+        with suppress(StorageInternalError):
+            super().record_heartbeat(trial_id)
+
+
+def _hidden(url: str) -> str:
+    """A URL that could not be read, without what may be its password."""
+    return re.sub(r":[^:/@]*@", ":***@", url)
+
+
+def _redis(url: str) -> BaseStorage:
+    try:
+        import redis
+    except ImportError:
+        raise ConfigError('storage: redis is not installed; pip install "affect[studies]"') from None
+    try:
+        redis.Redis.from_url(url).ping()
+    except ValueError as error:
+        raise ConfigError(f"storage: {_hidden(url)}: {error}") from None
+    except redis.exceptions.RedisError as error:
+        raise ConfigError(f"storage: Redis does not answer: {error}") from None
+    return optuna.storages.JournalStorage(JournalRedisBackend(url))
+
+
+__getattr__ = renamed.names(__name__, {"Kept": "StoredStudy"})
