@@ -4,8 +4,10 @@ EXPERIMENT ?= experiments/synthetic.yaml
 JOBS ?= 2
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
+OLDEST = $(VENV)-oldest
+EXTRAS = text,baselines,mmsdk,parquet,report,completion,distributed,studies
 
-.PHONY: install test benchmark format
+.PHONY: install test test-oldest benchmark format
 
 install: $(INSTALLED)
 
@@ -19,6 +21,17 @@ test: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2
+
+# warnings are no errors here: old releases warn of what newer Pythons and dependencies have renamed
+test-oldest: $(OLDEST)/.installed
+	$(OLDEST)/bin/pytest -n 2 -W ignore tests/test_laws.py tests/test_training.py tests/runs/test_configuration.py \
+		tests/test_cli.py tests/test_pretrained.py tests/data/test_text.py tests/report/test_studies.py \
+		tests/data/sources/test_computational_sequences.py
+
+$(OLDEST)/.installed: pyproject.toml constraints-oldest.txt
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/pip install --quiet -c constraints-oldest.txt -e ".[$(EXTRAS)]" hypothesis pytest pytest-xdist
+	touch $@
 
 benchmark: $(INSTALLED)
 	$(BIN)/python -m experiments.prepare $(EXPERIMENT)

@@ -10,121 +10,114 @@ from typing import TYPE_CHECKING, Any
 
 from affect import renamed
 
-if TYPE_CHECKING:
-    from affect import (
-        baselines,
-        corruption,
-        encoders,
-        errors,
-        fusion,
-        heads,
-        imputation,
-        metrics,
-        objectives,
-        pooling,
-        robustness,
-        testing,
-    )
-    from affect.data.corpus import Corpus, Split
-    from affect.data.loading import batches
-    from affect.data.ragged import Ragged, Words
-    from affect.data.samples import Sample, Steps
-    from affect.data.sources import load
-    from affect.encoders import Encoder
-    from affect.errors import AffectError, ConfigError, DataError, ShapeError
-    from affect.fusion import Fusion, VectorFusion
-    from affect.heads import Head
-    from affect.model import FusionModel
-    from affect.naming import ModuleDict, ParameterDict
-    from affect.objectives import Objective
-    from affect.sequences import Batch, Output, Sequence
-    from affect.training import Run, evaluate, fit
+if TYPE_CHECKING:  # the same names for type checkers; a test holds the two equal
+    from affect import aligners as aligners
+    from affect import baselines as baselines
+    from affect import benchmark as benchmark
+    from affect import corruption as corruption
+    from affect import data as data
+    from affect import encoders as encoders
+    from affect import errors as errors
+    from affect import fusion as fusion
+    from affect import heads as heads
+    from affect import imputation as imputation
+    from affect import kernels as kernels
+    from affect import metrics as metrics
+    from affect import objectives as objectives
+    from affect import pooling as pooling
+    from affect import report as report
+    from affect import results as results
+    from affect import robustness as robustness
+    from affect import runs as runs
+    from affect import statistics as statistics
+    from affect import testing as testing
+    from affect import training as training
+    from affect import tuning as tuning
+    from affect.aligners import Aligner as Aligner
+    from affect.corruption import Corruption as Corruption
+    from affect.data.corpus import Corpus as Corpus
+    from affect.data.corpus import Split as Split
+    from affect.data.loading import batches as batches
+    from affect.data.provenance import Provenance as Provenance
+    from affect.data.ragged import Ragged as Ragged
+    from affect.data.ragged import Words as Words
+    from affect.data.samples import Sample as Sample
+    from affect.data.samples import Steps as Steps
+    from affect.data.sources import load as load
+    from affect.data.targets import Binary as Binary
+    from affect.data.targets import MultiClass as MultiClass
+    from affect.data.targets import MultiLabel as MultiLabel
+    from affect.data.targets import Regression as Regression
+    from affect.data.targets import Target as Target
+    from affect.encoders import Encoder as Encoder
+    from affect.errors import AffectError as AffectError
+    from affect.errors import ConfigError as ConfigError
+    from affect.errors import DataError as DataError
+    from affect.errors import ShapeError as ShapeError
+    from affect.estimators import FusionClassifier as FusionClassifier
+    from affect.estimators import FusionRegressor as FusionRegressor
+    from affect.fusion import Fusion as Fusion
+    from affect.fusion import VectorFusion as VectorFusion
+    from affect.heads import Head as Head
+    from affect.imputation import Imputer as Imputer
+    from affect.model import FusionModel as FusionModel
+    from affect.model import ModelSpec as ModelSpec
+    from affect.naming import ModuleDict as ModuleDict
+    from affect.naming import ParameterDict as ParameterDict
+    from affect.objectives import Objective as Objective
+    from affect.pooling import Pooling as Pooling
+    from affect.runs.loading import load_run as load_run
+    from affect.sequences import Batch as Batch
+    from affect.sequences import Output as Output
+    from affect.sequences import Sequence as Sequence
+    from affect.training import Learner as Learner
+    from affect.training import Run as Run
+    from affect.training import Training as Training
+    from affect.training import evaluate as evaluate
+    from affect.training import fit as fit
 
 renamed.install()
 
 __version__ = "0.1.0.dev0"
 
 _HOMES = {
+    "affect.aligners": ("Aligner",),
+    "affect.corruption": ("Corruption",),
     "affect.data.corpus": ("Corpus", "Split"),
     "affect.data.loading": ("batches",),
+    "affect.data.provenance": ("Provenance",),
     "affect.data.ragged": ("Ragged", "Words"),
     "affect.data.samples": ("Sample", "Steps"),
     "affect.data.sources": ("load",),
+    "affect.data.targets": ("Binary", "MultiClass", "MultiLabel", "Regression", "Target"),
     "affect.encoders": ("Encoder",),
     "affect.errors": ("AffectError", "ConfigError", "DataError", "ShapeError"),
+    "affect.estimators": ("FusionClassifier", "FusionRegressor"),
     "affect.fusion": ("Fusion", "VectorFusion"),
     "affect.heads": ("Head",),
-    "affect.model": ("FusionModel",),
+    "affect.imputation": ("Imputer",),
+    "affect.model": ("FusionModel", "ModelSpec"),
     "affect.naming": ("ModuleDict", "ParameterDict"),
     "affect.objectives": ("Objective",),
+    "affect.pooling": ("Pooling",),
+    "affect.runs.loading": ("load_run",),
     "affect.sequences": ("Batch", "Output", "Sequence"),
-    "affect.training": ("Run", "evaluate", "fit"),
+    "affect.training": ("Learner", "Run", "Training", "evaluate", "fit"),
 }
-_NAMES = {name: home for home, names in _HOMES.items() for name in names}
 _ROOMS = (
-    "baselines",
-    "cli",
-    "corruption",
-    "data",
-    "encoders",
-    "errors",
-    "fusion",
-    "heads",
-    "imputation",
-    "metrics",
-    "objectives",
-    "pooling",
-    "robustness",
-    "testing",
-    "training",
+    *("aligners", "baselines", "benchmark", "corruption", "data", "encoders", "errors", "fusion", "heads"),
+    *("imputation", "kernels", "metrics", "objectives", "pooling", "report", "results", "robustness", "runs"),
+    *("statistics", "testing", "training", "tuning"),
 )
+_NAMES = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = [
-    "AffectError",
-    "Batch",
-    "ConfigError",
-    "Corpus",
-    "DataError",
-    "Encoder",
-    "Fusion",
-    "FusionModel",
-    "Head",
-    "ModuleDict",
-    "Objective",
-    "Output",
-    "ParameterDict",
-    "Ragged",
-    "Run",
-    "Sample",
-    "Sequence",
-    "ShapeError",
-    "Split",
-    "Steps",
-    "VectorFusion",
-    "Words",
-    "baselines",
-    "batches",
-    "corruption",
-    "encoders",
-    "errors",
-    "evaluate",
-    "fit",
-    "fusion",
-    "heads",
-    "imputation",
-    "load",
-    "metrics",
-    "objectives",
-    "pooling",
-    "robustness",
-    "testing",
-]
+__all__ = sorted([*_NAMES, *_ROOMS, "__version__"])
 
 
 def __getattr__(name: str) -> Any:
     if name in _NAMES:
         value = getattr(importlib.import_module(_NAMES[name]), name)
-    elif name in _ROOMS:
+    elif name in _ROOMS or name == "cli":
         value = importlib.import_module(f"affect.{name}")
     else:
         from affect.errors import did_you_mean
@@ -135,4 +128,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return __all__

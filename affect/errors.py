@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from typing import Any
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -50,3 +51,57 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     listing = f"known: {', '.join(known)}" if known else "none are known"
     return f"did you mean '{near[0]}'? {listing}" if near else listing
+
+
+def described(value: Any) -> str:
+    """What was given, as a message says it: not its content, which may be long, but what it is.
+
+    Example:
+        >>> described("mosi.pkl"), described(dict), described(np.ones(3)), described(None)
+        ("the text 'mosi.pkl'", 'the class dict', 'a numpy.ndarray', 'None')
+    """
+    if value is None or isinstance(value, bool | int | float):
+        return repr(value)
+    if isinstance(value, str):
+        return f"the text {value if len(value) <= 60 else value[:57] + '...'!r}"
+    kind, what = (value, "the class ") if isinstance(value, type) else (type(value), "")
+    room = kind.__module__.partition(".")[0]
+    name = kind.__name__ if room in ("builtins", "affect", "__main__") else f"{room}.{kind.__name__}"
+    return what + name if what else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
+def listed(who: str, names: Iterable[str]) -> list[str]:
+    """Names as a list; a lone text, which would be read letter by letter, is refused.
+
+    Args:
+        who: begins the message.
+        names: what was given.
+    Raises:
+        ConfigError: it is no collection of texts.
+    Example:
+        >>> listed("select", ("ecg", "eeg"))
+        ['ecg', 'eeg']
+        >>> listed("select", "ecg")
+        Traceback (most recent call last):
+        affect.errors.ConfigError: select: expected a list of names, got the text 'ecg'; write ['ecg']
+    """
+    if isinstance(names, str):
+        raise ConfigError(f"{who}: expected a list of names, got the text {names!r}; write [{names!r}]")
+    if not isinstance(names, Iterable):
+        raise ConfigError(f"{who}: expected a list of names, got {described(names)}")
+    found = list(names)
+    for name in found:
+        if not isinstance(name, str):
+            raise ConfigError(f"{who}: expected a list of names, got {described(name)} in it")
+    return found
+
+
+def few(parts: Collection[str], most: int = 8) -> str:
+    """The first of several things, and how many more there are.
+
+    Example:
+        >>> few(["a", "b", "c"], most=2), few([])
+        ('a, b and 1 more', 'none')
+    """
+    more = f" and {len(parts) - most} more" if len(parts) > most else ""
+    return (", ".join(list(parts)[:most]) or "none") + more

@@ -182,6 +182,8 @@ class TranslationImputer(Imputer):
         inputs[m]: (batch, time of m, dims[m]) -> the same
     Missing:
         an absent modality is translated from those that are there; a sample without any stays so.
+    Also known as:
+        MCTN.
     Reference:
         Pham et al., Found in Translation: Learning Robust Joint Representations by Cyclic Translations
         between Modalities, AAAI 2019. Differs: vectors, not sequences; no cycle.
@@ -236,6 +238,8 @@ class CascadeImputer(Imputer):
         an absent modality is imagined from those that are there; a sample without any stays so.
     Raises:
         ConfigError: fewer than one block.
+    Also known as:
+        MMIN, CRA.
     Reference:
         Zhao et al., Missing Modality Imagination Network for Emotion Recognition with Uncertain Missing
         Modalities, ACL 2021. Differs: one direction, no backward imagination; what is imagined

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from affect import renamed
 from affect.errors import ConfigError
-from affect.kernels.attention import attend
+from affect.kernels.attention import attend, attended
 from affect.kernels.dropout import dropout as dropout_of
-from affect.kernels.tracing import on_cpu_kernel
-from affect.sequences import Sequence, observed_first, pick, place
+from affect.sequences import Sequence, pick, place
 
 
 class Dropout(nn.Dropout):
@@ -222,11 +222,9 @@ class Attention(nn.Module):
         if self.training and self.dropout:
             kept = seen & (torch.rand(seen.shape, device=seen.device) >= self.dropout)
             seen = torch.where(kept.any(1, keepdim=True), kept, seen)
-            if on_cpu_kernel(values, context, self.out.weight):
-                # what is lost costs nothing; how much is left, another device would have to be waited for
-                left = observed_first(seen)[:, : max(seen.sum(1).tolist(), default=0)]
-                context, seen = pick(context, left), seen.gather(1, left)
-                places = places and (places[0], places[1].gather(1, left))
+            # what is lost costs nothing
+            context, seen, left = attended(context, seen, places and places[1])
+            places = None if places is None or left is None else (places[0], left)
         asked: list[Tensor] = []
         offered: list[Tensor] = []
         if self.sharpness is not None and places is not None:
@@ -371,3 +369,6 @@ class TransformerStack(nn.Module):
         if wanted is None:
             return x.with_values(self.norm(h))
         return Sequence(self.norm(h if layers else pick(h, wanted)), x.mask.gather(1, wanted))
+
+
+__getattr__ = renamed.names(__name__, {"dropout": "affect.kernels.dropout.dropout"})

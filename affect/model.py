@@ -12,17 +12,19 @@ from torch import nn
 
 from affect import renamed
 from affect.aligners import Aligner, AlignerFactory
+from affect.classes.factories import check_factory
+from affect.data.checks import check_corpus
 from affect.data.corpus import Corpus
 from affect.data.targets import Target
 from affect.encoders import Encoder, EncoderFactory, PooledEncoder
-from affect.errors import ConfigError, ShapeError, did_you_mean
+from affect.errors import ConfigError, ShapeError, described, did_you_mean, few, listed
 from affect.fusion import ConcatenationFusion, Fusion, FusionFactory
 from affect.heads import Head, head_for
 from affect.imputation import Imputer, ImputerFactory
 from affect.naming import ModuleDict, refused_names
 from affect.scaling import Nonfinite, Scaler, Scaling
 from affect.seeding import seeded
-from affect.sequences import Output, Sequence
+from affect.sequences import Output, Sequence, check_sequences
 
 HeadFactory: TypeAlias = Callable[[int, Target], Head]
 """A Head class, or a partial of one: whatever makes a head from `in_dim` and a target."""
@@ -35,7 +37,8 @@ class FusionModel(nn.Module):
     `forward` is `fuse(encode(inputs))`; the two can be called apart, so that a sweep over what is missing
     encodes once. Imputing and aligning are the first parts of `fuse`: a modality that is dropped before it is
     absent there, as if it had been missing from the start. Inputs are on the corpus's own scale: the scaler
-    inside brings them to the training split's.
+    inside brings them to the training split's. `repr(model)` is a summary;
+    `torch.nn.Module.__repr__(model)` is torch's own tree of every module inside.
 
     Args:
         encoders: one per modality; other modalities of a batch are left alone.
@@ -53,15 +56,27 @@ class FusionModel(nn.Module):
         given, unobserved.
     Raises:
         ShapeError: a modality is left out, or sizes differ.
-        ConfigError: the fusion, the aligner or the imputer was built for other modalities than there are
-            encoders; one that is there in training only is none of them, or all are.
+        ConfigError: a part is a class, not an object; the fusion, the aligner or the imputer was built for
+            other modalities than there are encoders; one that is there in training only is none of them, or
+            all are.
     Example:
         >>> corpus = affect.load("synthetic")
         >>> model = FusionModel.for_corpus(corpus, fusion=affect.fusion.TensorFusion)
         >>> batch = next(iter(affect.batches(corpus["test"], "sentiment", batch_size=4)))
         >>> model(batch.inputs).prediction.shape
         torch.Size([4, 1, 1])
+        >>> model
+        FusionModel(sentiment (Regression): 2,303,969 parameters, all learn)
+          acoustic: 5 -> 32, PooledEncoder
+          text: 8 -> 32, PooledEncoder
+          visual: 6 -> 32, PooledEncoder
+          aligner: none; imputer: none
+          fusion: TensorFusion -> 64
+          head: RegressionHead -> 1
     """
+
+    spec: ModelSpec | None = None
+    """What it was made from; none where it was put together by hand."""
 
     def __init__(
         self,
@@ -74,6 +89,7 @@ class FusionModel(nn.Module):
         training_only: Iterable[str] = (),
     ) -> None:
         super().__init__()
+        _check_parts(encoders, fusion=fusion, head=head, scaler=scaler, aligner=aligner, imputer=imputer)
         sizes = {name: encoder.out_dim for name, encoder in sorted(encoders.items())}
         for part in (fusion, aligner, imputer):
             if part is not None and sizes != part.dims:
@@ -83,7 +99,7 @@ class FusionModel(nn.Module):
         self.encoders = ModuleDict({name: encoders[name] for name in sizes})
         self.fusion, self.head, self.scaler, self.aligner = fusion, head, scaler, aligner
         self.imputer = imputer
-        for name in (training_only := tuple(training_only)):
+        for name in (training_only := listed("training_only", training_only)):
             if name not in sizes:
                 raise ConfigError(f"training_only: no modality '{name}'; {did_you_mean(name, sizes)}")
         self.training_only = {name: encoders[name].in_dim for name in training_only}
@@ -137,6 +153,29 @@ class FusionModel(nn.Module):
         """Whether step t must be the same moment in every modality that comes in."""
         return self.fusion.needs_alignment and self.aligner is None
 
+    def __repr__(self) -> str:
+        count, learn = (
+            sum(p.numel() for p in self.parameters() if p.requires_grad or frozen) for frozen in (True, False)
+        )
+        target = self.head.target
+        learning = "all learn" if learn == count else f"{learn:,} learn"
+        shown = [f"{m}: {x.in_dim} -> {x.out_dim}, {type(x).__name__}" for m, x in self.encoders.items()]
+        if len(shown) > _SHOWN:
+            shown = [*shown[: _SHOWN - 1], f"and {len(shown) - _SHOWN + 1} more modalities"]
+        aligner, imputer = (
+            "none" if part is None else type(part).__name__ for part in (self.aligner, self.imputer)
+        )
+        only = f"; in training only: {few(list(self.training_only))}" if self.training_only else ""
+        return "\n  ".join(
+            [
+                f"FusionModel({target.name} ({type(target).__name__}): {count:,} parameters, {learning})",
+                *shown,
+                f"aligner: {aligner}; imputer: {imputer}{only}",
+                f"fusion: {type(self.fusion).__name__} -> {self.fusion.out_dim}",
+                f"head: {type(self.head).__name__} -> {target.outputs}",
+            ]
+        )
+
     def forward(self, inputs: Mapping[str, Sequence]) -> Output:
         """Predict from a Sequence for each modality."""
         return self.fuse(self.encode(inputs))
@@ -148,6 +187,7 @@ class FusionModel(nn.Module):
             inputs: a Sequence for each modality; others are left alone.
             partly: encode those that are given, and do not ask for all.
         """
+        check_sequences("FusionModel", inputs)
         if partly:
             return self._encode({name: inputs[name] for name in self.encoders if name in inputs})
         if not self.training:
@@ -175,12 +215,56 @@ class FusionModel(nn.Module):
 
     def _without_training_only(self, inputs: Mapping[str, Sequence]) -> dict[str, Sequence]:
         """The modalities that are there in training only, unobserved."""
-        some = next(iter(inputs.values()))
+        some = next(iter(inputs.values()), None)
+        if some is None:
+            return {}
         nothing = torch.zeros_like(some.mask)
         return {
             name: Sequence(some.values.new_zeros(*some.mask.shape, dim), nothing)
             for name, dim in self.training_only.items()
         }
+
+
+_SHOWN = 6
+"""Modalities in the summary of a model."""
+
+
+def check_model(who: str, model: Any) -> None:
+    """Refuse what is no model that was made; `who` begins the message.
+
+    Raises:
+        ConfigError: it is a class, a text, or something else.
+    Example:
+        >>> check_model("fit", FusionModel)
+        Traceback (most recent call last):
+        affect.errors.ConfigError: fit: expected a FusionModel, got the class FusionModel; make one:
+        affect.FusionModel.for_corpus(corpus)
+    """
+    if not isinstance(model, FusionModel):
+        raise ConfigError(
+            f"{who}: expected a FusionModel, got {described(model)}; make one: "
+            "affect.FusionModel.for_corpus(corpus)"
+        )
+
+
+def _check_parts(encoders: Any, **parts: Any) -> None:
+    """Refuse what is no part that was made."""
+    if not isinstance(encoders, Mapping):
+        raise ConfigError(
+            "FusionModel: encoders: expected an Encoder for each modality by name, got "
+            f"{described(encoders)}; write {{name: encoder}}, or let affect.FusionModel.for_corpus make it"
+        )
+    kinds = {"fusion": Fusion, "head": Head, "scaler": Scaler, "aligner": Aligner, "imputer": Imputer}
+    wanted: list[tuple[str, Any, type]] = [
+        (f"encoders: {name}", part, Encoder) for name, part in encoders.items()
+    ]
+    wanted += [(key, parts[key], kind) for key, kind in kinds.items()]
+    for key, part, kind in wanted:
+        if not isinstance(part, kind) and (part is not None or kind in (Encoder, Fusion, Head)):
+            raise ConfigError(
+                f"FusionModel: {key}: expected an object of class {kind.__name__}, got {described(part)}; "
+                "make it, or let affect.FusionModel.for_corpus do so"
+            )
 
 
 @renamed.arguments(helpers="training_only")
@@ -204,6 +288,8 @@ class ModelSpec:
         out_dim: feature size of what the fusion gives, unless it has one of its own.
         scaling: standard, robust or none.
         nonfinite: what becomes of NaN and infinite values: mean, mask or refuse.
+    Raises:
+        ConfigError: a part is no class or partial of one; a size is not positive; names are no list.
     Example:
         >>> spec = ModelSpec(fusion=affect.fusion.TensorFusion, width=8)
         >>> type(spec.for_corpus(affect.load("synthetic")).fusion).__name__
@@ -228,6 +314,23 @@ class ModelSpec:
     scaling: Scaling = "standard"
     nonfinite: Nonfinite = "mean"
 
+    def __post_init__(self) -> None:
+        kinds = {"encoder": Encoder, "fusion": Fusion, "aligner": Aligner, "imputer": Imputer, "head": Head}
+        parts = [(key, getattr(self, key), kind) for key, kind in kinds.items()]
+        parts += [(f"encoders: {name}", factory, Encoder) for name, factory in self.encoders.items()]
+        for key, factory, kind in parts:
+            if factory is not None or key == "fusion":
+                check_factory("FusionModel", key, factory, kind)
+        for key in ("width", "out_dim"):
+            size = getattr(self, key)
+            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+                raise ConfigError(
+                    f"FusionModel: {key} must be a whole number of at least 1, got {described(size)}"
+                )
+        for key in ("modalities", "training_only"):
+            if getattr(self, key) is not None:
+                setattr(self, key, listed(f"FusionModel: {key}", getattr(self, key)))
+
     @classmethod
     def of(cls, **parts: Any) -> ModelSpec:
         """From parts by name, as a call of `FusionModel.for_corpus` gives them.
@@ -244,6 +347,7 @@ class ModelSpec:
 
     def for_corpus(self, corpus: Corpus, target: str | None = None, seed: int | None = None) -> FusionModel:
         """The model for a corpus and one of its targets; arguments as in `FusionModel.for_corpus`."""
+        check_corpus("FusionModel.for_corpus", corpus)
         self._check_encoders(corpus.dims)
         corpus = corpus if self.modalities is None else corpus.select(self.modalities)
         with seeded(seed):
@@ -267,6 +371,7 @@ class ModelSpec:
         model = FusionModel(
             encoders, fusion, head, aligner=aligner, imputer=imputer, training_only=self.training_only
         )
+        model.spec = self
         if model.needs_alignment and not aligned:
             raise ConfigError(
                 f"{type(fusion).__name__}: needs aligned sequences, and the corpus is not aligned; "

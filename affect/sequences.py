@@ -9,10 +9,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from affect.errors import ShapeError
+from affect.errors import ShapeError, described, few
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sequence:
     """Steps over time, and which of them were observed.
 
@@ -28,9 +28,11 @@ class Sequence:
         values: (batch, time, feature)
         mask: (batch, time)
     Raises:
-        ShapeError: the two do not fit together.
+        ShapeError: they are no tensors, or the two do not fit together.
     Example:
         >>> x = Sequence(torch.tensor([[[1.0], [3.0], [9.0]]]), torch.tensor([[True, True, False]]))
+        >>> x
+        Sequence(batch 1, time 3, feature 1; float32, cpu)
         >>> x.mean()
         tensor([[2.]])
         >>> x.values[0, 2]
@@ -42,6 +44,7 @@ class Sequence:
     zeroed: InitVar[bool] = False
 
     def __post_init__(self, zeroed: bool) -> None:
+        _check_tensors("Sequence", values=self.values, mask=self.mask)
         if self.values.dim() != 3 or not self.values.is_floating_point():
             raise ShapeError(
                 "Sequence: values must be floating point of shape (batch, time, feature), "
@@ -55,14 +58,26 @@ class Sequence:
         if not zeroed:
             object.__setattr__(self, "values", torch.where(self.mask.unsqueeze(-1), self.values, 0))
 
+    def __repr__(self) -> str:
+        batch, time, feature = self.values.shape
+        kind = str(self.values.dtype).removeprefix("torch.")
+        return f"Sequence(batch {batch}, time {time}, feature {feature}; {kind}, {self.values.device})"
+
     @classmethod
     def full(cls, values: Tensor) -> Self:
         """Observe every step of `values`, (batch, time, feature)."""
+        _check_tensors("Sequence.full", values=values)
         return cls(values, torch.ones(values.shape[:2], dtype=torch.bool, device=values.device), zeroed=True)
 
     @classmethod
     def vector(cls, values: Tensor, present: Tensor | None = None) -> Self:
         """One step: `values` (batch, feature), observed where `present` (batch,), everywhere by default."""
+        _check_tensors("Sequence.vector", values=values, **({} if present is None else {"present": present}))
+        if values.dim() != 2:
+            raise ShapeError(
+                f"Sequence.vector: values must be of shape (batch, feature), got {tuple(values.shape)}; "
+                "steps over time are Sequence.full(values), or Sequence(values, mask)"
+            )
         if present is None:
             return cls.full(values.unsqueeze(1))
         return cls(values.unsqueeze(1), present.unsqueeze(1))
@@ -179,7 +194,7 @@ def pick(values: Tensor, index: Tensor) -> Tensor:
     return values.flatten(0, 1).index_select(0, rows.flatten()).view(*index.shape, values.shape[-1])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Batch:
     """Some samples of one split.
 
@@ -203,22 +218,64 @@ class Batch:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def __repr__(self) -> str:
+        inputs = few([f"{name} {tuple(x.values.shape)}" for name, x in self.inputs.items()])
+        return f"Batch({len(self)} samples: {inputs}; target {tuple(self.target.values.shape)})"
+
     def to(self, *args: Any, **kwargs: Any) -> Batch:
         """Move or cast every tensor."""
         inputs = {name: x.to(*args, **kwargs) for name, x in self.inputs.items()}
         return Batch(inputs, self.target.to(*args, **kwargs), self.ids)
 
 
+def check_sequences(who: str, inputs: Mapping[str, Sequence]) -> None:
+    """Refuse what is not a Sequence for each modality; `who` begins the message.
+
+    Raises:
+        ShapeError: it is no dictionary, or something in it is no Sequence.
+    Example:
+        >>> check_sequences("Sum", {"ecg": torch.ones(2, 3, 5)})
+        Traceback (most recent call last):
+        affect.errors.ShapeError: Sum: ecg: expected affect.Sequence, got a torch.Tensor; write
+        affect.Sequence.full(x), or affect.Sequence(x, mask) where steps were not observed
+    """
+    if not isinstance(inputs, Mapping):
+        remedy = "give its inputs: batch.inputs" if isinstance(inputs, Batch) else "write {name: sequence}"
+        raise ShapeError(
+            f"{who}: expected a dictionary of an affect.Sequence for each modality, got {described(inputs)}; "
+            f"{remedy}"
+        )
+    for name, x in inputs.items():
+        if not isinstance(x, Sequence):
+            raise ShapeError(f"{who}: {name}: expected affect.Sequence, got {described(x)}; {_made_of(x)}")
+
+
+def _made_of(x: Any) -> str:
+    """How a Sequence is made of something that is none: the end of a message."""
+    if not isinstance(x, Tensor):
+        return "make a tensor of it, and write affect.Sequence.full(torch.as_tensor(x, dtype=torch.float32))"
+    return "write affect.Sequence.full(x), or affect.Sequence(x, mask) where steps were not observed"
+
+
+def _check_tensors(who: str, **given: Any) -> None:
+    for name, x in given.items():
+        if not isinstance(x, Tensor):
+            raise ShapeError(
+                f"{who}: {name} must be a torch.Tensor, got {described(x)}; write torch.as_tensor({name})"
+            )
+
+
 def check_modalities(who: str, dims: Mapping[str, int], inputs: Mapping[str, Sequence]) -> None:
     """Refuse inputs that are not the modalities of `dims`, each of its size; `who` begins the message.
 
     Raises:
-        ShapeError: a modality is not in `dims`, is left out, or has another feature size.
+        ShapeError: a modality is not in `dims`, is left out, is no Sequence, or has another feature size.
     Example:
         >>> check_modalities("Sum", {"ecg": 4}, {"ecg": Sequence.full(torch.ones(2, 3, 5))})
         Traceback (most recent call last):
         affect.errors.ShapeError: Sum: ecg needs feature size 4, got 5
     """
+    check_sequences(who, inputs)
     if inputs.keys() != dims.keys():
         raise ShapeError(
             f"{who}: expected modalities {sorted(dims)}, got {sorted(inputs)}; "
@@ -229,7 +286,7 @@ def check_modalities(who: str, dims: Mapping[str, int], inputs: Mapping[str, Seq
             raise ShapeError(f"{who}: {modality} needs feature size {dim}, got {inputs[modality].dim}")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Output:
     """A prediction and everything on the way to it.
 
@@ -246,3 +303,11 @@ class Output:
     fused: Sequence
     encoded: dict[str, Sequence]
     extras: dict[str, Tensor] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        encoded = few([f"{name} {tuple(x.values.shape)}" for name, x in self.encoded.items()])
+        extras = f"; extras {few(list(self.extras))}" if self.extras else ""
+        return (
+            f"Output(prediction {tuple(self.prediction.shape)}; fused {tuple(self.fused.values.shape)}; "
+            f"encoded {encoded}{extras})"
+        )

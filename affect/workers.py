@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from typing import Any
 
+from affect.classes.loading import packages
 from affect.errors import ConfigError
 
 BACKENDS = ("loky", "ray", "dask")
@@ -47,12 +50,18 @@ def processes(count: int | None = None, backend: str = "loky", address: str | No
         yield
 
 
-def work(calls: Iterable[Any], progress: Callable[[int], None] | None = None) -> list[Any]:
+def work(
+    calls: Iterable[Any],
+    progress: Callable[[int], None] | None = None,
+    first: Callable[[], object] | None = None,
+) -> list[Any]:
     """What joblib's delayed calls return, one at a time to each process of the block around.
 
     Args:
         calls: made by `joblib.delayed`.
         progress: is told how many are done.
+        first: what a worker process does before each call, such as `affect.kernels.keep_freed_memory`; a call
+            that is made in this process goes without.
     Example:
         >>> from joblib import delayed
         >>> with processes(1):
@@ -72,7 +81,22 @@ def work(calls: Iterable[Any], progress: Callable[[int], None] | None = None) ->
             if progress is not None and done > told:
                 progress(told := done)
 
+    if first is not None:
+        calls = ((_begin, (os.getpid(), first, *call), {}) for call in calls)
     return list(Counted(batch_size=1)(calls))
+
+
+def _begin(
+    home: int,
+    first: Callable[[], object],
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    options: dict[str, Any],
+) -> Any:
+    """A call, and in another process than `home` what comes before it."""
+    if os.getpid() != home:
+        first()
+    return function(*args, **options)
 
 
 @contextmanager
@@ -101,12 +125,21 @@ def _local(count: int) -> Iterator[None]:
     import joblib
     from joblib.externals.loky import get_reusable_executor
 
+    _send_by_value()
     try:
         with joblib.parallel_config("loky", n_jobs=count, inner_max_num_threads=1):
             yield
     finally:
         if count != 1:
             get_reusable_executor(reuse=True).shutdown(wait=True)
+
+
+def _send_by_value() -> None:
+    """Other processes cannot import users' modules, whose names are of this process alone."""
+    for module in packages():
+        for pickler in ("cloudpickle", "joblib.externals.cloudpickle"):  # joblib brought its own before 1.6
+            with suppress(ImportError):
+                import_module(pickler).register_pickle_by_value(module)
 
 
 @contextmanager

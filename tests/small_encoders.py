@@ -47,8 +47,10 @@ def byte_level(special):
     tokenizer.decoder = decoders.ByteLevel()
     if special:
         tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
-    padding = {"pad_token": "<pad>"} if special else {}
-    return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="</s>", **padding)
+    options = {"model_input_names": ["input_ids", "attention_mask"]}  # as the files of these families say
+    if special:
+        options["pad_token"] = "<pad>"
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="</s>", **options)
 
 
 def bert(folder, **options):

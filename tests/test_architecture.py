@@ -22,7 +22,7 @@ ORDER = [
     {"encoders", "aligners", "imputation", "fusion", "heads", "objectives"},
     {"model"},
     {"testing", "training", "statistics"},
-    {"baselines"},
+    {"baselines", "estimators"},
     {"runs"},
     {"results"},
     {"robustness"},

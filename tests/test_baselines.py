@@ -676,14 +676,16 @@ def test_baselines_stand_in_the_same_table_resume_and_repeat(tmp_path, monkeypat
     assert chosen["torch"] == "pearson on valid"
     content = yaml.safe_load((runs["kernel SVM"] / "config.yaml").read_text())["model"]
     assert content == {
+        "modalities": None,
         "scaling": "robust",
+        "nonfinite": "mean",
         "baseline": {
-            "class_path": "affect.baselines.kernels.KernelSVM",
+            "class_path": "affect.baselines.KernelSVM",
             "init_args": {"costs": [0.1, 1.0, 10.0, 100.0], "gammas": [0.01, 0.1, 1.0]},
         },
     }
     assert {f.name for f in runs["mine"].iterdir()} == {
-        ".lock", "config.yaml", "predictions.csv", "results.csv", "run.json",
+        "config.yaml", "modules", "predictions.csv", "results.csv", "run.json",
     }  # fmt: skip
     stamps = {f: f.stat().st_mtime_ns for f in (tmp_path / "out").rglob("run.json")}
     (runs["kernel SVM"] / "run.json").unlink()

@@ -73,19 +73,24 @@ def constant(values):
     return max(values) - min(values) <= 1e-13 * max(map(abs, values))  # they differ by rounding alone
 
 
+def whole(values):
+    """The values times one power of two that makes each an integer: a correlation does not see it."""
+    ratios = [value.as_integer_ratio() for value in values]
+    largest = max(below for _, below in ratios)
+    return [above * (largest // below) for above, below in ratios]
+
+
 def pearson(said, truth):
     """Covariance over both deviations, in exact arithmetic; a constant is unrelated to anything."""
     if constant(said) or constant(truth):
         return 0.0
-    said, truth = [Fraction(p) for p in said], [Fraction(t) for t in truth]
-    mean_said, mean_truth = sum(said) / len(said), sum(truth) / len(truth)
-    together = of_said = of_truth = Fraction(0)
-    for p, t in zip(said, truth, strict=True):
-        together += (p - mean_said) * (t - mean_truth)
-        of_said += (p - mean_said) ** 2
-        of_truth += (t - mean_truth) ** 2
-    squared = together * together / (of_said * of_truth)
-    return math.copysign(math.sqrt(squared), together)
+    said, truth = whole(said), whole(truth)
+    size, sum_said, sum_truth = len(said), sum(said), sum(truth)
+    together = size * sum(p * t for p, t in zip(said, truth, strict=True)) - sum_said * sum_truth
+    of_said = size * sum(p * p for p in said) - sum_said**2
+    of_truth = size * sum(t * t for t in truth) - sum_truth**2
+    squared = Fraction(together**2, of_said * of_truth)
+    return math.sqrt(squared) if together > 0 else -math.sqrt(squared)
 
 
 def agreement(said, truth):

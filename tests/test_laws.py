@@ -89,11 +89,18 @@ def test_law(part, law):
     law(part)
 
 
-FUSIONS = {cls.__name__: testing.fusion_part(cls) for cls in parts_of(Fusion, "fuse")}
+def deployed():
+    """Every fusion in every service; tracing takes seconds, and more than two modalities wait for `-m slow`."""
+    for cls in parts_of(Fusion, "fuse"):
+        for count in (2, 3, 4):
+            for service in testing.DEPLOYMENT:
+                slow = count > 2 and service in (testing.compiles, testing.exports)
+                name = f"{cls.__name__}-{count}-{service.__name__}"
+                marks = [pytest.mark.slow] if slow else []
+                yield pytest.param(testing.fusion_part(cls, count), service, id=name, marks=marks)
 
 
-@pytest.mark.parametrize("service", testing.DEPLOYMENT, ids=lambda law: law.__name__)
-@pytest.mark.parametrize("part", FUSIONS.values(), ids=FUSIONS)
+@pytest.mark.parametrize(("part", "service"), [*deployed()])
 def test_deployment(part, service):
     service(part)
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from affect.layers import Dropout, TransformerLayer, TransformerStack, dropout, perceptron
+from affect.kernels.dropout import dropout
+from affect.layers import Dropout, TransformerLayer, TransformerStack, perceptron
 from affect.sequences import Sequence, pick
 
 

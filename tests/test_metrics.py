@@ -6,10 +6,10 @@ import re
 import numpy as np
 import pytest
 
-from affect import metrics
+from affect import metrics, statistics
 from affect.data.targets import Binary, MultiClass, MultiLabel, Regression
-from affect.errors import ConfigError, DataError, ShapeError
-from affect.metrics import Score, Summed, constant_baselines, higher_is_better, metrics_for, score
+from affect.errors import ConfigError, DataError, ShapeError, described
+from affect.metrics import Metric, Score, Summed, constant_baselines, higher_is_better, metrics_for, score
 
 SENTIMENT = Regression("sentiment", low=-3, high=3)
 CLASSES = MultiClass("emotion", classes=("sad", "angry", "happy", "calm"))
@@ -596,12 +596,12 @@ REFUSALS = [
     (
         lambda: higher_is_better("acc2_nonzer"),
         ConfigError,
-        f"no metric 'acc2_nonzer'; did you mean 'acc2_nonzero'? known: {', '.join(sorted(metrics.targets._TABLE))}",
+        f"no metric 'acc2_nonzer'; did you mean 'acc2_nonzero'? known: {', '.join(sorted(metrics.catalogue.OURS))}",
     ),
     (
         lambda: higher_is_better("mae.happy"),
         ConfigError,
-        f"no metric 'mae.happy'; did you mean 'mae'? known: {', '.join(sorted(metrics.targets._TABLE))}",
+        f"no metric 'mae.happy'; did you mean 'mae'? known: {', '.join(sorted(metrics.catalogue.OURS))}",
     ),
 ]
 
@@ -610,3 +610,138 @@ REFUSALS = [
 def test_refusals(wrong, error, message):
     with pytest.raises(error, match=f"^{re.escape(message)}$"):
         wrong()
+
+
+# one's own
+
+
+class Gap(Metric):
+    name = "gap"
+    higher_is_better = False
+    kinds = (Regression, Binary, MultiLabel)
+    bounds = (0.0, np.inf)
+
+    def __call__(self, prediction, truth):
+        assert prediction.shape == truth.shape == (len(truth),)
+        return np.abs(prediction - truth).mean()
+
+
+class Sure(Metric):
+    name = "sure"
+    kinds = (MultiClass,)
+
+    def __call__(self, prediction, truth):
+        return prediction[np.arange(len(truth)), truth.astype(int)].mean()
+
+
+def test_ones_own_is_measured_where_it_is_in_use():
+    said, truth = np.array([[1.0], [2.0], [4.0]]), np.array([[1.0], [3.0], [2.0]])
+    plain = score(SENTIMENT, said, truth)
+    with metrics.using(Gap, Sure):
+        found = score(SENTIMENT, said, truth)
+        assert list(found) == [*plain, "gap"]
+        assert found["gap"] == found["mae"] == Score(1.0, 3)
+        assert constant_baselines(SENTIMENT, truth)["gap"] == constant_baselines(SENTIMENT, truth)["mae"]
+    assert score(SENTIMENT, said, truth) == plain
+    assert not higher_is_better("gap")  # it was met
+    assert metrics.bounds("gap") == (0, np.inf)
+
+
+def test_ones_own_has_a_value_for_each_class_and_their_mean():
+    rng = np.random.default_rng(0)
+    said, truth = rng.random((9, 3)), rng.integers(2, size=(9, 3)).astype(float)
+    with metrics.using(Gap()):
+        found = score(LABELS, said, truth)
+        assert not higher_is_better("gap.angry")
+    gaps = np.abs(said - truth).mean(0)
+    assert [found[f"gap.{name}"].value for name in LABELS.classes] == pytest.approx(gaps.tolist())
+    assert found["gap"].value == pytest.approx(gaps.mean())
+
+
+def test_ones_own_of_classes_is_given_a_distribution():
+    said = np.full((4, 4), 0.1) + 0.6 * np.eye(4)
+    with metrics.using(Sure):
+        assert score(CLASSES, said, np.array([[0.0], [1.0], [2.0], [0.0]]))["sure"].value == pytest.approx(
+            0.55
+        )
+
+
+def test_statistics_are_those_of_the_same_metric_in_sums():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(40, 1))
+    said = {name: truth + rng.normal(size=(2, 40, 1)) * size for name, size in (("a", 1), ("b", 2))}
+    with metrics.using(Gap):
+        known = metrics_for(SENTIMENT)
+    samples, own, ours = np.arange(40), known["gap"], known["mae"]
+    pairs = [
+        statistics.measure(metric, said, truth, samples, pairs=[("a", "b")], resamples=50)
+        for metric in (own, ours)
+    ]
+    for name in ("a", "b", ("a", "b")):
+        for one, other in zip(pairs[0][name], pairs[1][name], strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-9)
+    p = [
+        statistics.permutation_p(said["a"], said["b"], truth, metric, samples, resamples=50)
+        for metric in (own, ours)
+    ]
+    assert p[0] == p[1]
+
+
+def test_one_that_raises_is_nan_and_that_is_said_once(caplog):
+    class Odd(Gap):
+        name = "odd"
+
+        def __call__(self, prediction, truth):
+            if len(truth) > 2:
+                raise ZeroDivisionError("too\nmany")
+            return np.nan
+
+    with metrics.using(Odd):
+        for _ in range(2):
+            assert np.isnan(score(SENTIMENT, np.zeros((3, 1)), np.ones((3, 1)))["odd"].value)
+        assert metrics.failure("odd") == "ZeroDivisionError: too many"
+        assert metrics.failure("mae") == ""
+    with metrics.using(Odd):
+        score(SENTIMENT, np.zeros((2, 1)), np.ones((2, 1)))
+    assert [record.getMessage() for record in caplog.records] == [
+        "metrics: odd has no value: ZeroDivisionError: too many; it is NaN in the results",
+        "metrics: odd has no value: it is NaN on 2 labels; it is NaN in the results",
+    ]
+
+
+def named(name, base=Gap, **about):
+    return type("Own", (base,), {"name": name, **about})
+
+
+OWN_WRONG = [
+    ((named("mae"),), "Own: the name 'mae' is taken by affect; give the metric another one"),
+    ((named("loss"),), "Own: the name 'loss' is taken by affect; give the metric another one"),
+    ((named("near.by"),), "Own: name: expected letters, digits, _ and -, got 'near.by'"),
+    ((named(""),), "Own: name: expected letters, digits, _ and -, got ''"),
+    ((Gap, named("gap")), "metrics: two metrics are called 'gap'; rename one"),
+    (
+        (named("odd", higher_is_better="yes"),),
+        f"Own: higher_is_better: expected True or False, got {described('yes')}",
+    ),
+    (
+        (named("odd", kinds=[Regression]),),
+        f"Own: kinds: expected kinds of targets, as in (Regression,), got {[Regression]!r}",
+    ),
+    (
+        (named,),
+        "named: expected a class that derives from affect.metrics.Metric, or an object of one, got a function",
+    ),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), OWN_WRONG)
+def test_what_is_no_metric_is_refused(given, message):
+    with pytest.raises(ConfigError) as caught, metrics.using(*given):
+        pass
+    assert str(caught.value) == message
+
+
+def test_ours_can_be_named_in_any_way():
+    with metrics.using(metrics.mae, "mae", "affect.metrics.mae", "loss"):
+        assert list(metrics_for(SENTIMENT))[0] == "mae"
+    assert metrics.known("affect.metrics.mae") is metrics.mae

@@ -28,7 +28,7 @@ from affect.imputation import Imputer
 from affect.report import Table, show
 from affect.report.inspection import describe
 from affect.report.robustness import contribution_chart, subset_map
-from affect.report.table import Cell
+from affect.results.tables import Cell
 from affect.robustness import Comparison, modality_subsets, sweep
 from affect.robustness.sweeps import left_of
 from affect.runs import load_model

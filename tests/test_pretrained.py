@@ -418,5 +418,5 @@ def test_a_schedule_scales_every_rate(folder):
     optimizer = made_of["optimizer"]
     assert {group["weight_decay"] for group in optimizer.param_groups} == {0.1}
     optimizer.step()
-    made_of["lr_scheduler"].step()
+    made_of["lr_scheduler"]["scheduler"].step()
     assert sorted(group["lr"] for group in optimizer.param_groups) == [5e-6, 5e-4]

@@ -79,9 +79,9 @@ def test_a_sweep_says_what_the_model_says_of_damaged_inputs(corpus, model):
                 expected = model(corruption(batch.inputs, batch.ids, draw)).prediction[:, 0].double()
             row = found.conditions.loc[place]
             assert (row["condition"], row["level"], row["draw"]) == (condition.name, condition.level, draw)
-            assert torch.allclose(torch.from_numpy(found.said[place]), expected, atol=1e-5)
+            assert torch.allclose(torch.from_numpy(found.predictions[place]), expected, atol=1e-5)
             place += 1
-    assert place == len(found.said)
+    assert place == len(found.predictions)
     assert np.array_equal(found.truth, batch.target.values[:, 0].numpy())
     assert found.samples == batch.ids
 
@@ -97,9 +97,10 @@ def test_rows_are_tidy(corpus, model):
     where = {"corpus": "toy", "name": "tensor", "seed": 3, "fold": 2, "split_name": "valid"}
     rows = sweep(model, corpus["valid"], modality_subsets(), **where).results
     assert rows.columns.tolist() == [
-        "corpus", "model", "seed", "fold", "split", "condition", "level", "draw", "metric", "value", "count",
+        "corpus", "target", "model", "seed", "fold", "split", "condition", "level", "draw", "metric", "value",
+        "count",
     ]  # fmt: skip
-    assert rows.iloc[0, :8].tolist() == ["toy", "tensor", 3, 2, "valid", "clean", 0.0, 0]
+    assert rows.iloc[0, :9].tolist() == ["toy", "sentiment", "tensor", 3, 2, "valid", "clean", 0.0, 0]
     assert rows["condition"].unique().tolist() == [
         "clean", "only acoustic + text", "only acoustic + visual", "only text + visual",
         "only acoustic", "only text", "only visual",
@@ -176,7 +177,7 @@ def test_a_sweep_is_kept_and_read_again(corpus, model, tmp_path):
     assert again.where == found.where
     assert again.conditions.equals(found.conditions)
     assert again.samples == found.samples
-    assert np.allclose(again.said, found.said, atol=1e-6)
+    assert np.allclose(again.predictions, found.predictions, atol=1e-6)
     assert all(np.array_equal(there, again.present[name]) for name, there in found.present.items())
     pd.testing.assert_frame_equal(again.results, found.results, rtol=1e-4)
 
@@ -243,8 +244,8 @@ def test_every_published_setting_with_damage_is_covered():
 @pytest.mark.parametrize("name", protocols.PROTOCOLS)
 def test_every_protocol_runs(name, model, corpus):
     found = sweep(model, corpus["test"], protocols.protocol([name], draws=1))
-    assert len(found.said) > 6
-    assert np.isfinite(found.said).all()
+    assert len(found.predictions) > 6
+    assert np.isfinite(found.predictions).all()
 
 
 def test_words_by_number_become_unknown(corpus):

@@ -311,7 +311,7 @@ def test_what_the_model_does_not_read_is_not_what_a_sample_keeps(tiny):
     learner = Learner(model, AbsoluteError(model.head.target), training, seed=0)
     learner.trainer = SimpleNamespace(current_epoch=0)
     batch = next(iter(affect.batches(tiny["train"], "sentiment")))
-    shown = learner._damaged(batch)
+    shown = learner.shown(batch)
     assert shown.keys() == {"text", "visual"}
     assert (shown["text"].present ^ shown["visual"].present).all()
 
@@ -408,7 +408,9 @@ def test_disagreement_over_classes_is_the_divergence():
         (
             lambda c: Training(precision="float16"),
             ConfigError,
-            "training: no precision 'float16'; did you mean 'bfloat16'? known: bfloat16, float32",
+            "training: no precision 'float16'; did you mean 'bfloat16'? known: 16-mixed, 16-true, "
+            "32-true, 64-true, bf16-mixed, bf16-true, bfloat16, float32, transformer-engine, "
+            "transformer-engine-float16",
         ),
         (
             lambda c: model_of(c, encoder=partial(LSTMEncoder, width=0)),

@@ -28,6 +28,8 @@ class WarpingAligner(Aligner):
         takes its place. Unobserved steps are matched to nothing.
     Raises:
         ConfigError: the feature sizes differ, or there is no such distance or band.
+    Also known as:
+        DTW.
     Reference:
         Sakoe and Chiba, Dynamic Programming Algorithm Optimization for Spoken Word Recognition, 1978.
         Differs: see `warp`. The path is a constant to the gradient, which flows through the carried values.

@@ -83,9 +83,9 @@ class Baseline:
         """The labels of a split that `learn` was given, (samples, target.size)."""
         return split.labels(self.target.name)
 
-    def merit(self, said: Array, split: Split) -> float:
+    def merit(self, predictions: Array, split: Split) -> float:
         """The monitored metric of predictions for `split`, with its sign so that more is better."""
-        value = metrics.metrics_for(self.target)[self.monitor](said, self.truth(split))
+        value = metrics.metrics_for(self.target)[self.monitor](predictions, self.truth(split))
         rises = metrics.higher_is_better(self.monitor)
         return -np.inf if np.isnan(value) else value if rises else -value
 
@@ -132,12 +132,12 @@ class Baseline:
         train, valid = self._own(corpus["train"]), self._own(corpus["valid"])
         self.scaler = Scaler.fit(train, scaling, nonfinite)
         train, valid = (self._samples(s, _places(s.targets[self.target.name])) for s in (train, valid))
-        with one_thread():
+        with one_thread(), metrics.using(monitor):
             self.chosen = self.learn(train, valid, seed) or {}
         return self
 
     def predict(self, split: Split) -> pd.DataFrame:
-        """What is said of every sample, and of every observed step where labels are per step.
+        """What is predicted of every sample, and of every observed step where labels are per step.
 
         Columns as those of `affect.training.predict`. The split needs no labels.
         """
@@ -149,18 +149,20 @@ class Baseline:
         return self._say(own, places)
 
     def evaluate(
-        self, corpus: Corpus, split: str, *, name: str = "", seed: int = 0
+        self, corpus: Corpus, split: str, *, name: str = "", seed: int = 0, fold: int = 0
     ) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Measure on one split: its tidy rows, and one row per label, as `affect.evaluate` does."""
         own, truth = self._own(corpus[split]), self.truth(corpus[split])
         predictions = self._say(own, _places(own.targets[self.target.name]))
         return tidy(
             predictions, truth, self.target, corpus=corpus.name, model=name or type(self).__name__,
-            split=split, seed=seed,
+            split=split, seed=seed, fold=fold,
         )  # fmt: skip
 
     def _metric(self, monitor: str) -> str:
-        known = list(metrics.metrics_for(self.target))
+        with metrics.using(monitor):
+            known = list(metrics.metrics_for(self.target))
+        monitor = metrics.name_of(monitor)
         if monitor == "loss":
             return known[0]
         if monitor not in known:
@@ -184,14 +186,14 @@ class Baseline:
 
     def _say(self, split: Split, places: NDArray[np.int64]) -> pd.DataFrame:
         with one_thread():
-            said = np.asarray(self.decide(self._samples(replace(split, targets={}), places)))
+            predictions = np.asarray(self.decide(self._samples(replace(split, targets={}), places)))
         expected = (len(places), self.target.outputs)
-        if said.shape != expected:
+        if predictions.shape != expected:
             raise ShapeError(
                 f"{type(self).__name__}.decide must return shape {expected} for target "
-                f"'{self.target.name}', got {said.shape}"
+                f"'{self.target.name}', got {predictions.shape}"
             )
-        frame = pd.DataFrame(said, columns=columns("prediction", self.target, self.target.outputs))
+        frame = pd.DataFrame(predictions, columns=columns("prediction", self.target, self.target.outputs))
         frame.insert(0, "id", [split.ids[i] for i in places[:, 0]])
         frame.insert(1, "step", places[:, 1])
         return frame

@@ -47,6 +47,8 @@ class KernelSVM(Baseline):
         an absent modality's features are the training mean, and its column of presence is zero.
     Raises:
         ConfigError: there is nothing to choose from, or a value is not positive.
+    Also known as:
+        SVM.
     Reference:
         Cortes and Vapnik, Support-Vector Networks, Machine Learning 1995; libsvm, in scikit-learn.
     Example:
@@ -140,6 +142,8 @@ class MultipleKernelSVM(KernelSVM):
         have the modality.
     Raises:
         ConfigError: an unknown weighting; there is nothing to choose from, or a value is not positive.
+    Also known as:
+        MKL, MKL-SVM.
     Reference:
         Cortes et al., Algorithms for Learning Kernels Based on Centered Alignment, JMLR 2012: the
         independent alignment-based algorithm (align).

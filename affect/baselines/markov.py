@@ -42,6 +42,8 @@ class HiddenMarkov(Baseline):
         shows with a modality borrows the model of all classes.
     Raises:
         ConfigError: labels are per step, hmmlearn is not installed, or a number is too small.
+    Also known as:
+        HMM.
     Reference:
         Rabiner, A Tutorial on Hidden Markov Models and Selected Applications in Speech Recognition, Proc.
         IEEE 1989; hmmlearn.

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from affect.benchmark.experiment import jobs, load
+from affect import metrics, training
+from affect.benchmark.experiment import Experiment, jobs, load
 from affect.benchmark.figures import NO_FIGURES, published
+from affect.classes import beside, within
 from affect.errors import DataError
 from affect.files import writing
+from affect.kernels import keep_freed_memory
 from affect.report import Table, frame_table, summary_tables, write_report, write_robustness, write_tables
 from affect.report.gathering import NOTES, contents_of
 from affect.results import Answers, compare, costs, gather, summarise
 from affect.robustness.protocols import protocol
 from affect.robustness.runs import scores_of, sweep_runs
-from affect.runs import FinishedRun, Job, is_generated, prepare
-from affect.runs.configuration import parse
+from affect.runs import FinishedRun, Job, due, is_generated, prepare
+from affect.runs.configuration import metrics_in, parse
 from affect.runs.costs import COSTS
 from affect.workers import one_thread, processes, work
 
@@ -36,12 +40,17 @@ def bench(
     models: Iterable[str] | None = None,
     backend: str = "loky",
     address: str | None = None,
+    again: bool = False,
+    trust: bool = False,
 ) -> pd.DataFrame:
     """Do every run of an experiment that is not done; write the tables and `report.html`.
 
     `results.csv` holds every run's tidy rows, `summary.csv` what `affect.results.summarise` makes of them and
     the published figures, `comparisons.csv` who is better than whom, `costs.csv` what each model costs,
     `table.md` and `table.tex` the same to read, and `robustness/` what the experiment's protocols showed.
+
+    A finished run is used again where its configuration, the user's modules and the corpus are what they
+    were; log lines say how many are, and what changed otherwise.
 
     Each run has one thread of its own, so that the number of workers changes no figure. A bench that was
     killed goes on where it was. A run that fails is recorded in its folder, and the tables say so; the same
@@ -59,6 +68,8 @@ def bench(
         models: some of the experiment's alone.
         backend: where runs are done: `loky`, this machine, or `ray` or `dask`, a cluster that is there.
         address: of the cluster.
+        again: do the runs too that are done.
+        trust: whether runs that models learn from may execute code that is not known to be one's own.
     Returns:
         the summary: one row per target, model and metric; `failed` says how many runs of a model did.
     Raises:
@@ -72,25 +83,46 @@ def bench(
     if corpus is not None and is_generated(corpus):
         figures = figures.head(0)  # they are of the corpus that was left out
     experiment = whole.changed(corpus, seeds, epochs, models)
-    todo = jobs(experiment, path, out)
-    _check(todo, path)
-    run_jobs(todo, workers, backend, address, quiet)
-    made = tables_of(todo, out, experiment.metrics, experiment.notes, figures)
-    if experiment.protocols:
-        compared = sweep_runs(
-            [job.folder for job in todo if job.done], protocol(experiment.protocols), out / "robustness",
-            workers=workers, backend=backend, address=address,
+    todo = [replace(job, trust=trust) for job in jobs(experiment, path, out)]
+    check_jobs(todo, path)
+    run_jobs(todo, workers, backend, address, quiet, again)
+    own = [name for job in todo for name in metrics_in(job.content)]
+    with within(beside(path.parent)), metrics.using(*own):
+        made = _reported(
+            experiment, path, todo, out, figures,
+            workers=workers, backend=backend, address=address, trust=trust, again=again,
         )  # fmt: skip
-        scores = scores_of(compared, experiment.metrics)
-        beside = made.figures[made.figures["metric"].isin(scores["metric"])]
-        write_robustness(out / "robustness", compared, pd.concat([scores, beside], ignore_index=True))
-    contents = contents_of(path.stem, made.answers, made.summary, made.comparisons, experiment.notes)
-    write_report(out / "report.html", contents)
     told = {own.target.name for own in made.answers} | {None}
     failed = [job for job in todo if not job.done]
     if silent := [job for job in failed if job.content["target"] not in told]:
         raise _all_lost(out, f"every run for {silent[0].content['target']}", silent)
     return made.summary
+
+
+def _reported(
+    experiment: Experiment,
+    path: Path,
+    todo: list[Job],
+    out: Path,
+    figures: pd.DataFrame,
+    **sweeping: Any,
+) -> BenchResult:
+    """The tables of a bench, its sweeps and its page."""
+    wanted = [metrics.name_of(metric) for metric in experiment.metrics]
+    made = tables_of(todo, out, wanted, experiment.notes, figures)
+    if experiment.protocols:
+        compared = sweep_runs(
+            [job.folder for job in todo if job.done],
+            protocol(experiment.protocols),
+            out / "robustness",
+            **sweeping,
+        )
+        scores = scores_of(compared, wanted)
+        beside = made.figures[made.figures["metric"].isin(scores["metric"])]
+        write_robustness(out / "robustness", compared, pd.concat([scores, beside], ignore_index=True))
+    contents = contents_of(path.stem, made.answers, made.summary, made.comparisons, experiment.notes)
+    write_report(out / "report.html", contents)
+    return made
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,15 +183,26 @@ def _all_lost(out: Path, what: str, failed: list[Job]) -> DataError:
     return DataError(f"{out}: {what} failed, the first one so: {failed[0].failure} ({failed[0].folder})")
 
 
-def _check(todo: list[Job], path: Path) -> None:
-    """What cannot be run is refused here, not in the runs."""
-    each = [parse(job.content, str(path)) for job in {job.folder.parent: job for job in todo}.values()]
+def check_jobs(todo: list[Job], path: Path) -> None:
+    """What cannot be run is refused here, not in the runs.
+
+    Args:
+        todo: runs of one corpus; where there are none, nothing is looked at.
+        path: the file that they come from.
+    Raises:
+        ConfigError: one of them cannot be built, or learns from what is no run.
+    """
+    if not todo:
+        return
+    each = [
+        parse(job.content, str(path), job.home) for job in {job.folder.parent: job for job in todo}.values()
+    ]
     corpus = prepare(each[0], todo[0].fold, todo[0].root).without("test")  # all models have one corpus
     for configuration in each:
         configuration.model.for_corpus(corpus, configuration.target)
     for job in todo:
         if job.teacher is not None:
-            FinishedRun.read(job.teacher)
+            _ = FinishedRun.read(job.teacher, trust=job.trust).configuration
 
 
 def run_jobs(
@@ -168,25 +211,37 @@ def run_jobs(
     backend: str = "loky",
     address: str | None = None,
     quiet: bool = False,
+    again: bool = False,
 ) -> None:
     """Do what is not done, with a progress bar and the time that is left; arguments as in `bench`."""
     import joblib
+    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    missing = [job for job in todo if not job.done]
-    with Progress(*columns, disable=quiet) as progress, processes(workers, backend, address):
+    missing = due(todo, again)
+    with (
+        Progress(*columns, console=Console(stderr=True), disable=quiet) as progress,
+        processes(workers, backend, address),
+    ):
         already = len(todo) - len(missing)
         bar = progress.add_task("runs", total=len(todo), completed=already)
+        epochs = progress.add_task("epochs", total=None, visible=False)
+        here = backend == "loky" and workers in (None, 1)  # in this process, which can be told
+
+        def tell(done: int, total: int, found: str) -> None:
+            progress.update(epochs, completed=done, total=total, description=found or "epochs", visible=True)
+
         work(
-            (joblib.delayed(_alone)(job) for job in missing),
+            (joblib.delayed(_alone)(job, again, tell if here else False) for job in missing),
             lambda done: progress.update(bar, completed=already + done),
+            keep_freed_memory,
         )
 
 
-def _alone(job: Job) -> bool:
+def _alone(job: Job, again: bool, progress: training.Progress) -> bool:
     with one_thread():
-        return job.attempt()
+        return job.attempt(again, progress)
 
 
 def _write(
@@ -194,7 +249,7 @@ def _write(
 ) -> None:
     """Every table of the bench."""
     spent = costs(done)
-    results = [run.table("results").assign(target=run.target.name) for run in done]
+    results = [run.table("results") for run in done]
     frames = {
         "results": pd.concat(results, ignore_index=True),
         "summary": summary,

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from affect import metrics
-from affect.data.sources.options import NOTHING, Options
-from affect.errors import ConfigError, did_you_mean
+from affect.classes import beside, within
+from affect.data.sources.options import DEFAULTS, Options
+from affect.errors import ConfigError, did_you_mean, listed
 from affect.robustness.protocols import protocol
 from affect.runs import Job, corpus_path, digest
-from affect.runs.configuration import READING, check_keys, merged, parse, read, resolve
+from affect.runs.configuration import READING, check_keys, merged, metrics_in, parse, read, resolve
 
 
 @dataclass
@@ -22,17 +23,21 @@ class Experiment:
     Args:
         corpus: a file, relative to the experiment's own folder, or a generated corpus.
         models: what is compared: a name, and what its model has that `model` has not; under `training` there,
-            how its training differs, and under `teacher` the run that it learns from too.
+            how its training differs, under `teacher` the run that it learns from too, and under `init` the
+            run whose weights it begins with.
         target: what is predicted, or several, one after the other; the corpus's only one by default.
-        metrics: which stand in the table; all by default.
+        metrics: which stand in the table; all by default. One's own are named by their import path, and
+            measured in every run.
         model: what all models share; a baseline takes of it what it can read.
         training: how all are trained; a baseline reads its `monitor` alone.
         objective: the plain loss of the kind of target by default; by target where there are several.
+        learner: a class of one's own that trains all, as in a configuration.
         loggers: any Lightning loggers, beside the CSV and TensorBoard logs in the run folders.
         seeds: one run each.
         folds: for a corpus without official splits, into how many to cut it.
         valid_share: share of the training samples that validate, where the corpus has no validation split.
-        protocols: what else the trained models meet, by the names of `affect.robustness.PROTOCOLS`.
+        protocols: what else the trained models meet, by the names of `affect.robustness.PROTOCOLS`, or the
+            import paths of one's own.
         published: figures to stand beside ours (`affect.benchmark.published`).
         notes: what must stand beside every figure.
         columns: columns of the corpus's files that are features though they look like none; this, and what
@@ -40,6 +45,7 @@ class Experiment:
         targets: the kinds of targets.
         duplicates: what becomes of ids that occur more than once.
         prefixes: names of modalities in the columns of a table that hold a dot themselves.
+        reader: what reads the corpus's file, by its import path.
     """
 
     corpus: str
@@ -49,6 +55,7 @@ class Experiment:
     model: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     objective: Any = None
+    learner: Any = None
     loggers: list[Any] = field(default_factory=list)
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2, 3, 4])
     folds: int = 0
@@ -60,6 +67,7 @@ class Experiment:
     targets: dict[str, Any] = field(default_factory=dict)
     duplicates: str = "refuse"
     prefixes: list[str] = field(default_factory=list)
+    reader: str | None = None
 
     def changed(
         self,
@@ -78,7 +86,9 @@ class Experiment:
         Raises:
             ConfigError: there is no such model.
         """
-        chosen = self.models if models is None else {name: self._model(name) for name in models}
+        chosen = self.models
+        if models is not None:
+            chosen = {name: self._model(name) for name in listed("models", models)}
         if epochs is not None:
             chosen = {name: _shortened(own or {}, epochs) for name, own in chosen.items()}
         return replace(
@@ -101,7 +111,11 @@ def load(path: str | Path) -> Experiment:
     Raises:
         ConfigError: it is not YAML, or has an unknown key, class or argument.
     """
-    content = read(path)
+    with within(beside(Path(path).parent)):
+        return _checked(read(path), path)
+
+
+def _checked(content: Mapping[str, Any], path: str | Path) -> Experiment:
     check_keys(content, Experiment, str(path))
     for key in ("corpus", "models"):
         if not content.get(key):
@@ -110,7 +124,9 @@ def load(path: str | Path) -> Experiment:
         raise ConfigError(f"{path}: models: expected a name and a model for each, got {content['models']!r}")
     experiment = Experiment(**content)
     for metric in experiment.metrics:
-        metrics.higher_is_better(metric)  # refuses what is not one
+        metrics.known(metric)  # refuses what is not one
+    with metrics.using(*experiment.metrics):  # refuses two of one name
+        pass
     if experiment.protocols:
         protocol(experiment.protocols)  # refuses an unknown one
     for name, own in experiment.models.items():
@@ -124,10 +140,11 @@ def jobs(experiment: Experiment, path: Path, out: Path) -> list[Job]:
     found = []
     for target in wanted:
         for name, own in experiment.models.items():
-            content = resolve(_content(experiment, own or {}, target), f"{path}: models: {name}")
+            with within(beside(path.parent)):
+                content = resolve(_content(experiment, own or {}, target), f"{path}: models: {name}")
             base = out / "runs" / f"{target + '-' if target else ''}{name}-{digest(content)}"
             found += [
-                Job(content, name, seed, fold, path.parent, base / f"seed{seed}-fold{fold}")
+                Job(content, name, seed, fold, path.parent.resolve(), base / f"seed{seed}-fold{fold}")
                 for fold in range(experiment.folds or 1)
                 for seed in experiment.seeds
             ]
@@ -141,7 +158,8 @@ def _content(experiment: Experiment, own: Mapping[str, Any], target: str | None)
         objective = objective.get(target)
     own = dict(own)
     training = {**experiment.training, **(own.pop("training", None) or {})}
-    teacher = own.pop("teacher", None)
+    runs = {key: run for key in ("teacher", "init") if (run := own.pop(key, None))}
+    measured = metrics_in({"metrics": experiment.metrics})
     return {
         "corpus": experiment.corpus,
         "target": target,
@@ -149,13 +167,15 @@ def _content(experiment: Experiment, own: Mapping[str, Any], target: str | None)
         "training": training,
         "objective": objective,
         "loggers": experiment.loggers,
-        **({"teacher": teacher} if teacher else {}),
+        **runs,
+        **({"learner": experiment.learner} if experiment.learner else {}),
+        **({"metrics": measured} if measured else {}),
         "folds": experiment.folds,
         "valid_share": experiment.valid_share,
         **{
             name: value
             for name in READING
-            if Options.of(**{name: (value := getattr(experiment, name))}) != NOTHING
+            if Options.of(**{name: (value := getattr(experiment, name))}) != DEFAULTS
         },
     }
 

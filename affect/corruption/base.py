@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from affect.corruption.draws import Draws
-from affect.errors import ConfigError, did_you_mean
+from affect.errors import ConfigError, did_you_mean, listed
 from affect.sequences import Sequence
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Corruption:
     def among(self, names: Iterable[str]) -> list[str]:
         """Those of `names` that it happens to, in alphabetical order."""
         known = sorted(names)
-        for name in self.modalities or ():
+        for name in () if self.modalities is None else listed(type(self).__name__, self.modalities):
             if name not in known:
                 raise ConfigError(f"{type(self).__name__}: no modality '{name}'; {did_you_mean(name, known)}")
         return [name for name in known if self.modalities is None or name in self.modalities]

@@ -62,6 +62,8 @@ class ModalityDropout(ModalityLoss):
             would have left.
         becomes: what is left: `missing`, `zero` or `noise`.
         modalities: that are at risk; all by default.
+    Also known as:
+        ModDrop.
     Reference:
         Neverova et al., ModDrop: Adaptive Multi-Modal Gesture Recognition, TPAMI 2016.
     Example:

@@ -36,6 +36,15 @@ class PublicCorpus:
     checksums: dict[str, str] = field(default_factory=dict)
 
 
+LABELS = "labels"
+SEQUENCES = {
+    LABELS: r"label|opinion|sentiment|emotion",
+    "acoustic": r"covarep|opensmile|acoustic|audio",
+    "visual": r"facet|openface|emotient|visual|vision|video",
+    "text": r"word|glove|bert|text|phone",
+}
+"""What the computational sequences of public corpora hold, by a pattern that their names match."""
+
 CORPORA: dict[str, PublicCorpus] = {
     "mosi": PublicCorpus(
         "CMU-MOSI",

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from affect.data.provenance import Provenance
 from affect.data.ragged import Ragged, Rows, Words
+from affect.data.samples import Sample, samples_of
 from affect.data.targets import Target
-from affect.errors import ConfigError, DataError, did_you_mean
-
-if TYPE_CHECKING:
-    from affect.data.samples import Sample
+from affect.errors import ConfigError, DataError, described, did_you_mean, few, listed
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Split:
     """Samples, each with an id, its modalities and its targets.
 
@@ -38,8 +36,21 @@ class Split:
     words: Words | None = None
     aligned: bool = False
 
+    def __post_init__(self) -> None:
+        for name, rows in (*self.modalities.items(), *self.targets.items()):
+            if not isinstance(rows, Ragged):
+                said = f"Split: {name}: expected rows of affect.Ragged, got {described(rows)}"
+                raise DataError(f"{said}; affect.Corpus.from_arrays makes a corpus of arrays")
+
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __repr__(self) -> str:
+        dims = few([f"{name} {x.dim}" for name, x in sorted(self.modalities.items())])
+        form = "aligned" if self.aligned else "unaligned"
+        also = [name for name in ("groups", "words") if getattr(self, name) is not None]
+        said = "; ".join([dims, f"targets {few(sorted(self.targets))}", *also])
+        return f"Split({len(self):,} samples, {form}: {said})"
 
     def labels(self, target: str) -> NDArray[np.float64]:
         """The labels of `target` that there are, sample by sample, (labels, size)."""
@@ -126,7 +137,7 @@ class Split:
                 )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Corpus:
     """Splits with the same modalities and targets.
 
@@ -166,6 +177,16 @@ class Corpus:
     def __post_init__(self) -> None:
         if not self.splits:
             raise DataError(f"{self.name}: a corpus needs at least one split")
+        for name, split in self.splits.items():
+            if not isinstance(split, Split):
+                said = f"{self.name}, {name}: expected an affect.Split, got {described(split)}"
+                raise DataError(f"{said}; affect.Corpus.from_arrays makes a corpus of arrays")
+        for name, target in self.targets.items():
+            if not isinstance(target, Target):
+                raise DataError(
+                    f"{self.name}: target '{name}': expected a target such as affect.Regression('{name}'), "
+                    f"got {described(target)}"
+                )
         if self.aligned is None:
             object.__setattr__(self, "aligned", all(split.aligned for split in self.splits.values()))
         splits = {
@@ -248,6 +269,8 @@ class Corpus:
         """
         from affect.data.making.arrays import from_arrays
 
+        if isinstance(targets, str):
+            listed("Corpus.from_arrays: targets", targets)  # which is refused
         return from_arrays(splits, targets, name, columns=columns, aligned=aligned, **about)
 
     @classmethod
@@ -279,26 +302,25 @@ class Corpus:
             >>> again["test"].ids == corpus["test"].ids, again.dims == corpus.dims
             (True, True)
         """
-        from affect.data.samples import from_samples
+        from affect.data.making.of_samples import from_samples
 
         return from_samples(samples, name, targets, columns=columns, aligned=aligned, **about)
 
     def samples(self) -> Iterator[Sample]:
         """The samples one at a time, split by split: what `from_samples` makes the same corpus of."""
-        from affect.data.samples import samples_of
-
         return samples_of(self)
 
     def __repr__(self) -> str:
-        sizes = ", ".join(f"{name} {len(split):,}" for name, split in self.splits.items())
-        dims = ", ".join(f"{name} {dim}" for name, dim in self.dims.items()) or "no modality"
-        kinds = (
-            ", ".join(f"{name} ({type(one).__name__})" for name, one in self.targets.items()) or "no labels"
-        )
+        sizes = few([f"{name} {len(split):,}" for name, split in self.splits.items()])
+        dims = few([f"{name} {dim}" for name, dim in self.dims.items()]) if self.dims else "no modality"
+        kinds = [f"{name} ({type(one).__name__})" for name, one in self.targets.items()]
         form = "aligned" if self.aligned else "unaligned"
-        return f"Corpus({self.name}, {form}: {sizes}; {dims}; {kinds}; {len(self.notes)} notes)"
+        asked = few(kinds) if kinds else "no labels"
+        return f"Corpus({self.name}, {form}: {sizes}; {dims}; {asked}; {len(self.notes)} notes)"
 
     def __getitem__(self, split: str) -> Split:
+        if not isinstance(split, str):
+            raise ConfigError(f"{self.name}: expected the name of a split, got {described(split)}")
         if split not in self.splits:
             raise ConfigError(f"{self.name}: no split '{split}'; {did_you_mean(split, self.splits)}")
         return self.splits[split]
@@ -334,7 +356,7 @@ class Corpus:
 
     def select(self, modalities: Iterable[str]) -> Corpus:
         """The same corpus with only these modalities."""
-        wanted = sorted(modalities)
+        wanted = sorted(listed(f"{self.name}: select", modalities))
         for name in wanted:
             if name not in self.dims:
                 raise ConfigError(f"{self.name}: no modality '{name}'; {did_you_mean(name, self.dims)}")
@@ -367,7 +389,7 @@ class Corpus:
         made = {m: by for m, by in self.provenance.items() if m != name}
         return replace(
             self,
-            columns=named if columns is None else {**named, name: tuple(columns)},
+            columns=named if columns is None else {**named, name: tuple(listed("columns", columns))},
             provenance=made if provenance is None else {**made, name: provenance},
             splits={
                 split: replace(part, modalities={**part.modalities, name: rows[split]})

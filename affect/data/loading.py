@@ -10,9 +10,10 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from affect import renamed
+from affect.data.checks import check_split
 from affect.data.corpus import Split
 from affect.data.ragged import Rows
-from affect.errors import ConfigError
+from affect.errors import ConfigError, did_you_mean
 from affect.sequences import Batch, Sequence
 
 
@@ -95,7 +96,7 @@ def batches(
         seed: shuffle, with a new order each epoch; None keeps the split's order.
         by_length: without a seed, begin with the longest samples: little is padded, and memory grows no more.
     Raises:
-        ConfigError: the batch size is not positive.
+        ConfigError: it is no split, it has no such target, or the batch size is not positive.
     Example:
         >>> split = affect.load("synthetic")["valid"]
         >>> sum(len(batch) for batch in batches(split, "sentiment", seed=0)) == len(split)
@@ -103,6 +104,9 @@ def batches(
     """
     if batch_size < 1:
         raise ConfigError(f"batches: batch_size must be at least 1, got {batch_size}")
+    check_split("batches", split)
+    if target is not None and target not in split.targets:
+        raise ConfigError(f"batches: no target '{target}'; {did_you_mean(target, split.targets)}")
     samples = _Samples(split, target)
     order: Sampler[list[int]] | list[list[int]]
     if seed is None:

@@ -13,13 +13,13 @@ BEYOND = "finite values beyond float32, which count as infinite"
 """What notes that count such numbers call them."""
 
 
-def held(values: NDArray[Any]) -> NDArray[np.float64]:
+def in_float32_range(values: NDArray[Any]) -> NDArray[np.float64]:
     """The same numbers as float64, infinite where float32 cannot hold them; float64 is changed in place.
 
     Args:
         values: floating point numbers of any shape.
     Example:
-        >>> held(np.array([1.0, -1e300, np.nan])).tolist()
+        >>> in_float32_range(np.array([1.0, -1e300, np.nan])).tolist()
         [1.0, -inf, nan]
     """
     if values.dtype.itemsize <= 4:

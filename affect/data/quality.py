@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affect.data.corpus import Corpus, Split
-from affect.data.precision import beyond, held
+from affect.data.precision import beyond, in_float32_range
 from affect.data.ragged import Ragged, Words
 
 _LAGS = (0, 1, -1)
@@ -58,7 +58,7 @@ class Columns:
         low, high = np.full(rows.dim, np.inf), np.full(rows.dim, -np.inf)
         count, mean, square = np.zeros((3, rows.dim))
         for place in rows.blocks(max(1, 2**18 // max(1, rows.dim))):
-            block = held(rows.values[place][rows.observed[place]])
+            block = in_float32_range(rows.values[place][rows.observed[place]])
             with np.errstate(invalid="ignore"):  # the one infinity and the other
                 total = block.sum(0)
             finite: bool | NDArray[np.bool_] = True
@@ -84,7 +84,7 @@ class Columns:
         return np.equal(self.low, self.high)
 
 
-def bare(split: Split) -> list[int]:
+def empty_samples(split: Split) -> list[int]:
     """The samples that hold nothing: no step of any modality was observed, and there is no word.
 
     None where the split has neither modalities nor words: it is labels alone, and says so. Only the masks
@@ -92,7 +92,7 @@ def bare(split: Split) -> list[int]:
 
     Example:
         >>> ecg = Ragged.from_rows([np.ones((2, 1)), None], 1)
-        >>> bare(Split(("a", "b"), {"ecg": ecg}, {}))
+        >>> empty_samples(Split(("a", "b"), {"ecg": ecg}, {}))
         [1]
     """
     if not split.modalities and split.words is None:
@@ -105,33 +105,33 @@ def bare(split: Split) -> list[int]:
     return found
 
 
-def nothing(splits: Mapping[str, Split]) -> tuple[str, ...]:
+def empty_samples_notes(splits: Mapping[str, Split]) -> tuple[str, ...]:
     """What is to be said of samples that hold nothing in any modality, a sentence for each split.
 
     Example:
         >>> ecg = Ragged.from_rows([np.ones((2, 1)), None], 1)
-        >>> nothing({"all": Split(("a", "b"), {"ecg": ecg}, {})})
+        >>> empty_samples_notes({"all": Split(("a", "b"), {"ecg": ecg}, {})})
         ("all: 1 of 2 samples hold nothing in any modality, such as 'b'.",)
     """
-    found = {name: bare(split) for name, split in splits.items()}
+    found = {name: empty_samples(split) for name, split in splits.items()}
     return tuple(
-        nothing_said(name, len(rows), len(splits[name]), splits[name].ids[rows[0]])
+        empty_samples_note(name, len(rows), len(splits[name]), splits[name].ids[rows[0]])
         for name, rows in found.items()
         if rows
     )
 
 
-def nothing_said(split: str, count: int, samples: int, first: str) -> str:
-    """The sentence of `nothing` for one split, in which `first` is one of its `count` samples.
+def empty_samples_note(split: str, count: int, samples: int, first: str) -> str:
+    """The sentence of `empty_samples_notes` for one split, in which `first` is one of its `count` samples.
 
     Example:
-        >>> nothing_said("train", 1200, 2000, "a")
+        >>> empty_samples_note("train", 1200, 2000, "a")
         "train: 1,200 of 2,000 samples hold nothing in any modality, such as 'a'."
     """
     return f"{split}: {count:,} of {samples:,} samples {_NOTHING}, such as '{first}'."
 
 
-def noted(corpus: Corpus) -> Corpus:
+def with_notes(corpus: Corpus) -> Corpus:
     """The same corpus, whose notes say which samples hold nothing; itself where they do already.
 
     What was noted of that before gives way: it may be of other modalities or ids.
@@ -139,10 +139,10 @@ def noted(corpus: Corpus) -> Corpus:
     Example:
         >>> ecg = Ragged.from_rows([np.ones((2, 1)), None], 1)
         >>> corpus = Corpus("c", {"all": Split(("a", "b"), {"ecg": ecg}, {})}, {})
-        >>> noted(noted(corpus)).notes
+        >>> with_notes(with_notes(corpus)).notes
         ("all: 1 of 2 samples hold nothing in any modality, such as 'b'.",)
     """
-    said = nothing(corpus.splits)
+    said = empty_samples_notes(corpus.splits)
     before = [note for note in corpus.notes if re.search(rf": [\d,]+ of [\d,]+ samples {_NOTHING}\b", note)]
     if set(before) == set(said) and len(before) == len(said):
         return corpus

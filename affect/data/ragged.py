@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from affect.data.precision import held
-from affect.data.steps import checked, joined
+from affect.data.precision import in_float32_range
+from affect.data.steps import check_times, join_times
 from affect.errors import DataError
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class Ragged(_Slices):
             )
         seen = None
         if observed is not None:
-            given = checked(observed, counts, (), "observed")
+            given = check_times(observed, counts, (), "observed")
             seen = np.concatenate(
                 [
                     np.ones(count, dtype=bool) if row is None else np.asarray(row, dtype=bool)
@@ -174,7 +174,7 @@ class Ragged(_Slices):
                 ]
                 + [np.zeros(0, dtype=bool)]
             )
-        seconds = None if times is None else joined(checked(times, counts, (2,), "times"), counts)
+        seconds = None if times is None else join_times(check_times(times, counts, (2,), "times"), counts)
         return cls.from_offsets(values, np.cumsum([0, *counts]), seen, seconds)
 
     @classmethod
@@ -207,7 +207,7 @@ class Ragged(_Slices):
             np.concatenate([part.values for part in flat]),
             np.cumsum([0, *(n for part in flat for n in part.lengths)]),
             np.concatenate([part.observed for part in flat]),
-            joined([part.times for part in flat], [len(part.values) for part in flat]),
+            join_times([part.times for part in flat], [len(part.values) for part in flat]),
         )
 
     @property
@@ -249,7 +249,7 @@ class Ragged(_Slices):
         it is to a model.
         """
         for block in self.blocks(max(1, 2**18 // self.dim) if steps is None else steps):
-            yield held(self.values[block][self.observed[block]])
+            yield in_float32_range(self.values[block][self.observed[block]])
 
     def pad(self, rows: Rows, time: int = 1) -> Sequence:
         """The samples `rows` as a Sequence, as long as the longest of them and at least `time` steps."""
@@ -314,7 +314,7 @@ class Words(_Slices):
         """
         lists = [list(row) for row in rows]
         counts = [len(row) for row in lists]
-        seconds = None if times is None else joined(checked(times, counts, (2,), "times"), counts)
+        seconds = None if times is None else join_times(check_times(times, counts, (2,), "times"), counts)
         return cls.from_offsets(itertools.chain.from_iterable(lists), np.cumsum([0, *counts]), seconds)
 
     @classmethod
@@ -324,7 +324,7 @@ class Words(_Slices):
         return cls.from_offsets(
             itertools.chain.from_iterable(part.tokens for part in flat),
             np.cumsum([0, *(n for part in flat for n in part.lengths)]),
-            joined([part.times for part in flat], [len(part.tokens) for part in flat]),
+            join_times([part.times for part in flat], [len(part.tokens) for part in flat]),
         )
 
     def __getitem__(self, row: int) -> list[str]:

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from affect.errors import DataError
 
 
-def joined(times: Iterable[NDArray[np.float64] | None], counts: Iterable[int]) -> NDArray[np.float64] | None:
+def join_times(
+    times: Iterable[NDArray[np.float64] | None], counts: Iterable[int]
+) -> NDArray[np.float64] | None:
     """The times of all steps, NaN where a part has steps and no times; None where no part has any.
 
     Shapes:
         times: (steps, 2) each -> (all steps, 2)
     Example:
-        >>> joined([np.zeros((1, 2)), None], [1, 1]).tolist(), joined([None, None], [1, 1])
+        >>> join_times([np.zeros((1, 2)), None], [1, 1]).tolist(), join_times([None, None], [1, 1])
         ([[0.0, 0.0], [nan, nan]], None)
     """
     both = list(zip(times, counts, strict=True))
@@ -43,7 +45,7 @@ def differing(lengths: Iterable[NDArray[np.integer[Any]]]) -> NDArray[np.bool_]:
     return found
 
 
-def guessed(
+def guess_alignment(
     lengths: Mapping[str, Mapping[str, NDArray[np.integer[Any]]]],
     ids: Mapping[str, tuple[str, ...]],
     one_axis: bool = False,
@@ -56,9 +58,9 @@ def guessed(
         one_axis: whether all modalities are padded to one time axis, on one side.
     Example:
         >>> lengths = {"face": np.array([2, 3]), "ecg": np.array([2, 9])}
-        >>> guessed({"all": lengths}, {"all": ("a", "b")})[1]
+        >>> guess_alignment({"all": lengths}, {"all": ("a", "b")})[1]
         ['The modalities count as not aligned, since their steps differ: face 3, ecg 9 in sample b.']
-        >>> guessed({"all": {"face": np.array([2, 3])}}, {"all": ("a", "b")})
+        >>> guess_alignment({"all": {"face": np.array([2, 3])}}, {"all": ("a", "b")})
         (True, [])
     """
     if not any(len(own) > 1 and max(x.max(initial=0) for x in own.values()) > 1 for own in lengths.values()):
@@ -83,7 +85,7 @@ def guessed(
     ]
 
 
-def checked(
+def check_times(
     given: Iterable[NDArray[Any] | None], counts: list[int], tail: tuple[int, ...], name: str
 ) -> list[NDArray[Any] | None]:
     """One array for each row, or none, once each has as many entries as the row has steps.

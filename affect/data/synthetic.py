@@ -13,25 +13,25 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from affect import metrics
 from affect.data.corpus import Corpus, Split
+from affect.data.posteriors import EDGE, Array, Counts, UniformPosterior, median_count
 from affect.data.ragged import Ragged
 from affect.data.shapes import SHAPES, shaped
 from affect.data.targets import Regression
 from affect.errors import ConfigError, did_you_mean
 
-Array: TypeAlias = NDArray[np.float64]
-Counts: TypeAlias = NDArray[np.int64]
 Line: TypeAlias = Callable[[Mapping[str, Array]], tuple[Array, Array]]
+
+VERSION = 1
+"""Raised when what is drawn under a name changes: finished runs on it are then done again."""
 
 SAMPLES = {"train": 600, "valid": 200, "test": 400}
 DIMS = {"acoustic": 5, "text": 8, "visual": 6}
 FRAMES_PER_WORD = {"acoustic": 3, "text": 1, "visual": 2}
 NOISE = {"acoustic": 1.4, "text": 0.9, "visual": 1.4}  # of a step, beside a signal of size about one
 MOMENT_NOISE = {"acoustic": 1.2, "text": 0.7, "visual": 1.0}  # the same where a word is heard alone
-EDGE = float(np.sqrt(3.0))  # latents are uniform on [-EDGE, EDGE]: variance 1
 LIMIT = 3.0  # of the target
 CODE_PERIODS = (8.0, 64.0)  # words
 CODES = 2 * len(CODE_PERIODS)  # a sine and a cosine each
@@ -54,10 +54,10 @@ def generate(name: str, seed: int = 0) -> Corpus:
         (True, {'train': 600, 'valid': 200, 'test': 400})
     """
     makers = {"additive": additive, "interaction": interaction, "temporal": temporal}
-    family, _, rest = name.partition(":")
+    family = name.partition(":")[0]
     if family != "synthetic":
         raise ConfigError(f"no generated corpus '{name}'; {did_you_mean(family, ['synthetic'])}")
-    kind, _, form = (f"interaction:{rest}" if rest in ("", "aligned") else rest).partition(":")
+    kind, _, form = full_name(name).partition(":")[2].partition(":")
     if kind not in makers and kind not in SHAPES:
         raise ConfigError(f"no generated corpus '{name}'; {did_you_mean(kind, [*makers, *SHAPES])}")
     if kind in SHAPES:
@@ -70,6 +70,17 @@ def generate(name: str, seed: int = 0) -> Corpus:
     if form not in ("", "aligned"):
         raise ConfigError(f"no generated corpus '{name}'; only ':aligned' may follow 'synthetic:{kind}'")
     return makers[kind](aligned=form == "aligned", seed=seed)
+
+
+def full_name(name: str) -> str:
+    """A generated corpus's name with its kind.
+
+    Example:
+        >>> full_name("synthetic"), full_name("synthetic:aligned"), full_name("synthetic:temporal")
+        ('synthetic:interaction', 'synthetic:interaction:aligned', 'synthetic:temporal')
+    """
+    family, _, rest = name.partition(":")
+    return f"{family}:interaction{rest and ':'}{rest}" if rest in ("", "aligned") else name
 
 
 def additive(
@@ -189,7 +200,7 @@ def temporal(
         if name == "test":
             together = believed["text"] * believed["acoustic"]
             mean = scale * np.add.reduceat(together, first[:-1])
-            ups = _median_count((1 + together) / 2, first)
+            ups = median_count((1 + together) / 2, first)
             ceiling = _ceiling(mean, scale * (2 * ups - words // 2), truth)
     return form.corpus(splits, ceiling)
 
@@ -212,7 +223,7 @@ def _latent(form: _Form, line: Line) -> Corpus:
             x, along = form.steps(rng, m, np.repeat(latent[m], words), directions[m], NOISE[m])
             rows[m] = Ragged.from_offsets(x.astype(np.float32), ends * form.steps_per_word(m))
             spread = NOISE[m] / np.sqrt(words * form.frames_per_word[m])
-            posterior[m] = _Cut(np.add.reduceat(along, ends[:-1]) / words, spread)
+            posterior[m] = UniformPosterior(np.add.reduceat(along, ends[:-1]) / words, spread)
         slope, rest = line(latent)
         truth = slope * latent["text"] + rest
         splits[name] = form.split(name, rows, truth)
@@ -223,42 +234,7 @@ def _latent(form: _Form, line: Line) -> Corpus:
     return form.corpus(splits, ceiling)
 
 
-@dataclass(frozen=True)
-class _Cut:
-    """The posterior of uniform latents: normal around what was measured, cut at the edges."""
-
-    centre: Array
-    spread: Array
-
-    def _share(self, latent: Array | float) -> Array:
-        from scipy.special import ndtr
-
-        share: Array = ndtr((latent - self.centre) / self.spread)
-        return share
-
-    def below(self, latent: Array) -> Array:
-        """Probability of less than `latent`, (..., samples)."""
-        low, high = self._share(-EDGE), self._share(EDGE)
-        below: Array = (self._share(np.clip(latent, -EDGE, EDGE)) - low) / (high - low)
-        return below
-
-    def at(self, shares: Array) -> Array:
-        """(shares, samples): the latents that have these shares of the posterior below them."""
-        from scipy.special import ndtri
-
-        low, high = self._share(-EDGE), self._share(EDGE)
-        latents: Array = self.centre + self.spread * ndtri(low + (high - low) * shares[:, None])
-        return latents
-
-    def mean(self) -> Array:
-        """(samples,)."""
-        low, high = ((edge - self.centre) / self.spread for edge in (-EDGE, EDGE))
-        density = (np.exp(-(low**2) / 2) - np.exp(-(high**2) / 2)) / np.sqrt(2 * np.pi)
-        mean: Array = self.centre + self.spread * density / (self._share(EDGE) - self._share(-EDGE))
-        return mean
-
-
-def _median(line: Line, posterior: Mapping[str, _Cut]) -> Array:
+def _median(line: Line, posterior: Mapping[str, UniformPosterior]) -> Array:
     """(samples,): the posterior median of slope * text + rest, by bisection.
 
     Text is integrated out exactly, acoustic and visual by Gauss's quadrature.
@@ -279,23 +255,6 @@ def _median(line: Line, posterior: Mapping[str, _Cut]) -> Array:
         low, high = np.where(under, middle, low), np.where(under, high, middle)
     median: Array = (low + high) / 2
     return median
-
-
-def _median_count(shares: Array, ends: Counts) -> Counts:
-    """How many of each sample's independent events happen, in the median.
-
-    The distribution of a count is the inverse Fourier transform of its characteristic function, a product.
-
-    Example:
-        >>> _median_count(np.array([0.9, 0.9, 0.1, 0.2]), np.array([0, 3, 4])).tolist()
-        [2, 0]
-    """
-    size = int(np.diff(ends).max()) + 1
-    turns = np.exp(-2j * np.pi * np.arange(size) / size)
-    transform = np.multiply.reduceat(1 + shares[:, None] * (turns - 1), ends[:-1])
-    chances = np.fft.ifft(transform).real
-    counts: Counts = (chances.cumsum(1) < 0.5).sum(1)
-    return counts
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from affect.errors import DataError, did_you_mean
+from affect.errors import DataError, described, did_you_mean, listed
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,17 @@ class Target:
     name: str
     per_step: bool = False
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise DataError(
+                f"{type(self).__name__}: expected the name of a target, got {described(self.name)}"
+            )
+        if not isinstance(self.per_step, bool):
+            raise DataError(
+                f"{type(self).__name__}: per_step: expected True or False, got {described(self.per_step)}; "
+                "arguments behind the name are written with theirs"
+            )
+
     @property
     def size(self) -> int:
         """Numbers that are stored for one label."""
@@ -36,6 +47,11 @@ class Target:
 
     def check(self, values: NDArray[np.floating], where: str) -> None:
         """Refuse labels that this kind of target cannot have; `where` begins the message."""
+        if values.dtype.kind not in "fiub":
+            raise DataError(
+                f"{where}: target '{self.name}' needs numbers, got {values.dtype}; of classes the labels are "
+                "their places among `classes`"
+            )
         if values.ndim != 2 or values.shape[1] != self.size:
             raise DataError(
                 f"{where}: target '{self.name}' needs shape (labels, {self.size}), got {tuple(values.shape)}"
@@ -58,6 +74,13 @@ class Regression(Target):
 
 class _Classes(Target):
     """Labels are whole numbers below a count."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if hasattr(self, "classes"):  # of a frozen dataclass, whose classes are a tuple
+            object.__setattr__(
+                self, "classes", tuple(listed(f"{type(self).__name__}: classes", self.classes))
+            )
 
     @property
     def count(self) -> int:

@@ -17,7 +17,7 @@ from affect import renamed
 from affect.data import native
 from affect.data.corpus import Corpus, Split
 from affect.data.provenance import Provenance
-from affect.data.quality import bare, nothing_said
+from affect.data.quality import empty_samples, empty_samples_note
 from affect.data.targets import Target
 from affect.errors import DataError
 from affect.files import writing
@@ -95,7 +95,7 @@ class CorpusWriter:
         """
         if split_name not in self._state["splits"]:
             self._state["splits"].append(split_name)
-        if rows := bare(piece):
+        if rows := empty_samples(piece):
             count, first = self._state["nothing"].get(split_name, (0, piece.ids[rows[0]]))
             self._state["nothing"][split_name] = count + len(rows), first
         tensors = native.tensors_of(split_name, piece)
@@ -186,14 +186,14 @@ class CorpusWriter:
                 yield name, native.Tensor(dtype, (count, 2), (np.full((count, 2), np.nan, dtype),))
 
     def _nothing(self) -> Iterator[str]:
-        """What `affect.data.quality.nothing` says, counted as the pieces came."""
+        """What `affect.data.quality.empty_samples_notes` says, counted as the pieces came."""
         for split, (count, first) in self._state["nothing"].items():
             offsets = next(
                 record["rows"]
                 for name, record in self._state["tensors"].items()
                 if name.startswith(f"{split}/") and name.endswith("/offsets")
             )
-            yield nothing_said(split, count, offsets - 1, first)
+            yield empty_samples_note(split, count, offsets - 1, first)
 
     def _is_whole(self, state: dict[str, Any]) -> bool:
         """Whether every piece that was kept is on the disk."""

@@ -9,7 +9,7 @@ import optuna
 from torch import nn
 
 from affect.errors import ConfigError, ShapeError
-from affect.sequences import Sequence
+from affect.sequences import Sequence, check_sequences
 
 
 class Encoder(nn.Module):
@@ -43,6 +43,7 @@ class Encoder(nn.Module):
 
     def forward(self, x: Sequence) -> Sequence:
         """Encode `x`, (batch, time, in_dim)."""
+        check_sequences(type(self).__name__, {"x": x})
         if x.dim != self.in_dim:
             raise ShapeError(
                 f"{type(self).__name__}: expected feature size {self.in_dim}, got {x.dim}; "

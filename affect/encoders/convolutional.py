@@ -27,6 +27,8 @@ class ConvolutionalEncoder(Encoder):
         unobserved steps are zero before every convolution, exactly as the zero padding at both ends.
     Raises:
         ConfigError: `kernel` is even.
+    Also known as:
+        TCN.
     Reference:
         Bai, Kolter and Koltun, An Empirical Evaluation of Generic Convolutional and Recurrent Networks, 2018.
         Differs: not causal; layer norm instead of weight norm.

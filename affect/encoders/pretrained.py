@@ -24,7 +24,8 @@ class PretrainedEncoder(LayeredEncoder):
     """A Hugging Face encoder over a sample's sub-words, averaged back to their words.
 
     Step t is word t before and after, so what is aligned with words stays aligned. The special tokens around
-    the sub-words are no steps. The pretrained weights learn at a rate of their own.
+    the sub-words are no steps. The pretrained weights learn at a rate of their own. Those that do not learn
+    are not saved with a run: loading it takes them from `model` again, and refuses others.
 
     Args:
         in_dim: sub-words of a word, at most (`affect.data.text.tokenize`).
@@ -67,13 +68,14 @@ class PretrainedEncoder(LayeredEncoder):
         super().__init__(in_dim, out_dim)
         _check(trained, lora, learning_rate)
         tokenizer, self.encoder = pretrained("PretrainedEncoder", model)
+        self.model = model
         self.width, self.depth = self.encoder.config.hidden_size, self.encoder.config.num_hidden_layers
         if _layers(self.encoder, self.depth) is None:
             raise ConfigError(f"PretrainedEncoder: '{model}' has no list of {self.depth} layers")
         self.trained = {"all": self.depth, "none": 0}[trained] if isinstance(trained, str) else trained
         if not 0 <= self.trained <= self.depth:
             raise ConfigError(f"PretrainedEncoder: '{model}' has {self.depth} layers, got trained={trained}")
-        self.whole = trained == "all"
+        self.whole, self.lora = trained == "all", lora
         self.special = _Special.of(tokenizer)
         self.unknown = self.special.unknown + 1
         self.limit = places(tokenizer, self.encoder) - len(self.special.before) - len(self.special.behind)
@@ -86,6 +88,17 @@ class PretrainedEncoder(LayeredEncoder):
         for place, layer in enumerate(self._layers):
             layer.register_forward_pre_hook(partial(self._let_in, place), with_kwargs=True)
         self.out = nn.Sequential(Dropout(dropout), nn.Linear(self.width, out_dim))
+
+    def frozen_keys(self) -> list[str]:
+        """The keys of its `state_dict` that are pretrained and do not learn; none where all layers learn."""
+        if self.whole and self.lora == 0:
+            return []
+        return [f"encoder.{name}" for name, x in self.encoder.named_parameters() if not x.requires_grad]
+
+    def frozen_source(self) -> dict[str, str]:
+        """The model's name, and its revision where it is from the Hugging Face hub."""
+        revision = getattr(self.encoder.config, "_commit_hash", None)
+        return {"name": self.model, **({"revision": revision} if revision else {})}
 
     def train(self, mode: bool = True) -> PretrainedEncoder:
         """Frozen layers stay in eval mode: dropout in them would be noise that nothing learns from."""

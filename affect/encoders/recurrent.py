@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -10,24 +10,21 @@ from torch import Tensor, nn
 
 from affect.encoders.base import Encoder
 from affect.errors import ConfigError
-from affect.kernels.recurrence import both_ways, lstm
-from affect.kernels.tracing import is_traced
+from affect.kernels.recurrent_layers import gru_layers, lstm_layers
 from affect.layers import Dropout
 from affect.pooling import Pooling
-from affect.sequences import Sequence, observed_first, pick
+from affect.sequences import Sequence
 
 
-class _OneLSTM(nn.Module):
-    """What `torch.nn.LSTM` of one layer computes, by its names of parameters, over steps without holes.
+class _LSTMWeights(nn.Module):
+    """The parameters of a `torch.nn.LSTM` of one layer, by its names and in its order.
 
     Compilers refuse a model that has a `torch.nn.LSTM`, also where they need not run it.
 
     Args:
         in_dim: feature size of the steps.
         width: size of the state.
-        batch_first: there for the likeness to `torch.nn.GRU`; the batch is the first axis.
-    Shapes:
-        x: (batch, time, in_dim) -> (batch, time, width), and the last states
+        batch_first: there for the likeness to `torch.nn.GRU`.
     """
 
     def __init__(self, in_dim: int, width: int, batch_first: bool = True) -> None:
@@ -38,13 +35,6 @@ class _OneLSTM(nn.Module):
             for shape in ((4 * width, in_dim), (4 * width, width), (4 * width,), (4 * width,))
         )
 
-    def forward(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Read every step of `x`."""
-        weights: list[Tensor] = list(self.parameters())
-        state = x.new_zeros(1, len(x), weights[1].shape[1])
-        states, *last = torch.lstm(x, [state, state], weights, True, 1, 0.0, self.training, False, True)
-        return states, (last[0], last[1])
-
 
 class _Recurrent(Encoder):
     """Layers of a recurrent cell, read over the observed steps alone.
@@ -52,7 +42,7 @@ class _Recurrent(Encoder):
     The backward direction begins with the last observed step and not with padding.
     """
 
-    layer: ClassVar[type[_OneLSTM | nn.GRU]]
+    layer: ClassVar[type[_LSTMWeights | nn.GRU]]
     search_space: ClassVar[dict[str, BaseDistribution]] = {
         "layers": IntDistribution(1, 2),
         "bidirectional": CategoricalDistribution((False, True)),
@@ -83,24 +73,10 @@ class _Recurrent(Encoder):
         states = width * (1 + bidirectional) * (1 if pooling is None else pooling.factor)
         self.project = nn.Linear(states, out_dim)
 
-    def encode(self, x: Sequence) -> Sequence:
-        h, mask = x.values, x.mask
-        # observed steps are moved to the front, so that the recurrence never meets a hole; only a processor
-        # is asked whether there are any, as the answer of another device would have to be waited for
-        holes = h.device.type != "cpu" or bool((mask[:, 1:] & ~mask[:, :-1]).any())
-        if holes:
-            h = pick(h, observed_first(mask))
-        steps = torch.arange(mask.shape[1], device=mask.device)
-        back = (mask.sum(1, keepdim=True) - 1 - steps).remainder(mask.shape[1])  # observed ones turned round
-        for layer, forwards in enumerate(self.forwards):
-            h = self.dropout(h)
-            states = [forwards(h)[0]]
-            if self.backwards:
-                states.append(pick(self.backwards[layer](pick(h, back))[0], back))
-            h = torch.cat(states, -1)
-        if holes:
-            h = pick(h, (mask.cumsum(1) - 1).clamp(min=0))  # place of an observed step among such
-        return self.said(x, h)
+    def networks(self) -> list[tuple[nn.Module, ...]]:
+        """Those of each layer: the one that reads forwards, and perhaps one that reads backwards."""
+        own = [networks for networks in (self.forwards, self.backwards) if len(networks)]
+        return list(zip(*own, strict=True))
 
     def said(self, x: Sequence, states: Tensor) -> Sequence:
         """What comes out of the states, (batch, time, feature), after the steps of `x`."""
@@ -127,6 +103,8 @@ class LSTMEncoder(_Recurrent):
         observed steps stays unobserved.
     Raises:
         ConfigError: a width below one.
+    Also known as:
+        LSTM, BiLSTM, sLSTM.
     Reference:
         Hochreiter and Schmidhuber, Long Short-Term Memory, Neural Computation 1997.
         Differs: a linear layer brings the states to `out_dim`.
@@ -135,19 +113,11 @@ class LSTMEncoder(_Recurrent):
         torch.Size([2, 7, 4])
     """
 
-    layer = _OneLSTM
+    layer = _LSTMWeights
 
     def encode(self, x: Sequence) -> Sequence:
-        own = [layers for layers in (self.forwards, self.backwards) if len(layers)]
-        h = x.values
-        # PyTorch's own layers know neither compilers nor `torch.func`
-        if not is_traced(h, self.project.weight):
-            return super().encode(x)
-        for cells in zip(*own, strict=True):
-            h = self.dropout(h)
-            weights = [list(cell.parameters()) for cell in cells]
-            h = both_ways(h, x.mask, *weights) if self.backwards else lstm(h, x.mask, *weights[0])[0]
-        return self.said(x, h)
+        weights = [[network.parameters() for network in networks] for networks in self.networks()]
+        return self.said(x, lstm_layers(x.values, x.mask, weights, self.dropout, self.training))
 
 
 class GRUEncoder(_Recurrent):
@@ -168,6 +138,8 @@ class GRUEncoder(_Recurrent):
         observed steps stays unobserved.
     Raises:
         ConfigError: a width below one.
+    Also known as:
+        GRU, BiGRU.
     Reference:
         Cho et al., Learning Phrase Representations using RNN Encoder-Decoder, EMNLP 2014.
         Differs: a linear layer brings the states to `out_dim`.
@@ -177,3 +149,7 @@ class GRUEncoder(_Recurrent):
     """
 
     layer = nn.GRU
+
+    def encode(self, x: Sequence) -> Sequence:
+        networks = cast("list[tuple[nn.GRU, ...]]", self.networks())
+        return self.said(x, gru_layers(x.values, x.mask, networks, self.dropout))

@@ -20,7 +20,8 @@ from affect.fusion.early import EarlyFusion
 from affect.fusion.factorised import SharedPrivateFusion
 from affect.fusion.gating import GatedAdditionFusion, GatedFusion, GatedShiftFusion, ModulationFusion
 from affect.fusion.graph import DynamicGraphFusion, ModalityGraphFusion, TemporalGraphFusion
-from affect.fusion.memory import GraphMemoryFusion, HybridMemoryFusion, MemoryFusion
+from affect.fusion.hybrid_memory import HybridMemoryFusion
+from affect.fusion.memory import GraphMemoryFusion, MemoryFusion
 from affect.fusion.steps import PerStep
 from affect.fusion.streams import (
     BottleneckFusion,

@@ -36,6 +36,8 @@ class StackedAttentionFusion(Fusion):
         and without the others it stays as it was.
     Raises:
         ConfigError: a single modality, or no such main modality.
+    Also known as:
+        SAN.
     Reference:
         Yang et al., Stacked Attention Networks for Image Question Answering, CVPR 2016, eq. 15-19.
         Differs: a map brings each modality to one size first; the score has no bias, which a softmax cannot
@@ -101,6 +103,8 @@ class DualAttentionFusion(Fusion):
         the product runs over the modalities that are there; with nothing there the memory is zero.
     Raises:
         ConfigError: a single modality.
+    Also known as:
+        DAN, r-DAN.
     Reference:
         Nam et al., Dual Attention Networks for Multimodal Reasoning and Matching, CVPR 2017, section 3.2
         (r-DAN).
@@ -173,6 +177,8 @@ class ContextualAttentionFusion(Fusion):
     Raises:
         ConfigError: a single modality.
         ShapeError: the sequences differ in their steps.
+    Also known as:
+        MMMU-BA.
     Reference:
         Ghosal et al., Contextual Inter-modal Attention for Multi-modal Sentiment Analysis, EMNLP 2018,
         section 3 (multi-modal multi-utterance bi-modal attention). Its recurrent layers are the encoders.

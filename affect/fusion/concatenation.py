@@ -27,6 +27,8 @@ class ConcatenationFusion(VectorFusion):
         inputs[m]: (batch, time of m, dims[m]) -> (batch, 1, out_dim)
     Missing:
         a learned vector, zero until trained, takes the place of an absent modality.
+    Also known as:
+        early fusion, feature-level fusion, concatenation.
     Reference:
         Early fusion as in Baltrusaitis et al., Multimodal Machine Learning, TPAMI 2019, section 7.1.
     Example:

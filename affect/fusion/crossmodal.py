@@ -47,6 +47,8 @@ class CrossModalTransformer(ProjectedFusion):
         are never attended to.
     Raises:
         ConfigError: a single modality, a width that heads do not divide, or an even `kernel`.
+    Also known as:
+        MulT.
     Reference:
         Tsai et al., Multimodal Transformer for Unaligned Multimodal Language Sequences, ACL 2019, section 3.
         Differs: the residual path is not normed; by default linear maps in place of convolutions, the mean

@@ -34,6 +34,8 @@ class LateFusion(VectorFusion):
         extras["weights"]: (batch, modality), in alphabetical order
     Missing:
         an absent modality has no vote; with nothing there the decision is zero.
+    Also known as:
+        late fusion, decision-level fusion, LF-DNN, LF-LSTM.
     Reference:
         Late fusion as in Baltrusaitis et al., Multimodal Machine Learning, TPAMI 2019, section 7.1.
     Example:
@@ -82,6 +84,8 @@ class HybridFusion(VectorFusion):
     Missing:
         an absent modality has no vote, and is zero to the joint expert; the joint expert votes
         where anything is there.
+    Also known as:
+        hybrid fusion.
     Reference:
         Hybrid fusion as in Baltrusaitis et al., Multimodal Machine Learning, TPAMI 2019, section 7.1.
     Example:
@@ -133,6 +137,8 @@ class ProductOfExpertsFusion(VectorFusion):
         extras["precisions"]: (batch, modality, out_dim), in alphabetical order
     Missing:
         an absent modality is not in the product; with nothing there the prior's mean, zero, comes out.
+    Also known as:
+        PoE, MVAE.
     Reference:
         Wu and Goodman, Multimodal Generative Models for Scalable Weakly-Supervised Learning, NeurIPS 2018,
         section 2.2.
@@ -181,6 +187,8 @@ class StackingFusion(VectorFusion):
     Missing:
         an absent modality is not in the mean; a learned decision, zero until trained, takes its place before
         the second level.
+    Also known as:
+        stacked generalization.
     Reference:
         Wolpert, Stacked Generalization, Neural Networks 1992.
         Differs: both levels learn at the same time, the second not on held-out decisions.

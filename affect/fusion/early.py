@@ -35,6 +35,8 @@ class EarlyFusion(Fusion):
     Raises:
         ConfigError: the encoder or the pooling has another feature size than `out_dim`.
         ShapeError: the sequences differ in their steps.
+    Also known as:
+        EF-LSTM, early fusion.
     Reference:
         Early fusion as in Baltrusaitis et al., Multimodal Machine Learning, TPAMI 2019, section 7.1; EF-LSTM
         as in Zadeh et al., Memory Fusion Network for Multi-view Sequential Learning, AAAI 2018, section 4.3.

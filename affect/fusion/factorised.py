@@ -37,6 +37,8 @@ class SharedPrivateFusion(VectorFusion):
         an absent modality has no part in attention, and zeros in the extras and in the fused vector.
     Raises:
         ConfigError: a width that heads do not divide.
+    Also known as:
+        MISA.
     Reference:
         Hazarika et al., MISA: Modality-Invariant and -Specific Representations for Multimodal Sentiment
         Analysis, ACM Multimedia 2020, section 3. Differs: norms before attention.

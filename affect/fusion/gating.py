@@ -86,6 +86,8 @@ class GatedShiftFusion(Fusion):
     Raises:
         ConfigError: a single modality, no such main modality, or a layer that the encoder does not have.
         ShapeError: the sequences differ in their steps.
+    Also known as:
+        MAG, MAG-BERT, MAG-XLNet.
     Reference:
         Rahman et al., Integrating Multimodal Information in Large Pretrained Transformers, ACL 2020, section
         3.
@@ -148,6 +150,8 @@ class GatedFusion(VectorFusion):
     Missing:
         an absent modality's gate is closed, those of the others sum to one; with nothing there zeros come
         out.
+    Also known as:
+        GMU.
     Reference:
         Arevalo et al., Gated Multimodal Units for Information Fusion, ICLR workshop 2017, section 3.1.
         Differs: biases; more than two modalities have gates that sum to one as those of two do.
@@ -240,6 +244,8 @@ class ModulationFusion(VectorFusion):
         inputs[m]: (batch, time of m, dims[m]) -> (batch, 1, out_dim)
     Missing:
         an absent modality neither modulates nor is in the mean; with nothing there the mean is zero.
+    Also known as:
+        FiLM.
     Reference:
         Perez et al., FiLM: Visual Reasoning with a General Conditioning Layer, AAAI 2018, eq. 1-2.
         Differs: every modality is conditioned on all others, not the image on the question alone.

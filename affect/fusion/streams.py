@@ -40,6 +40,8 @@ class CoAttentionFusion(ProjectedFusion):
         an absent modality is not attended to, and its part of the fused vector is zero.
     Raises:
         ConfigError: a single modality, or a width that heads do not divide.
+    Also known as:
+        ViLBERT, two-stream transformer.
     Reference:
         Lu et al., ViLBERT: Pretraining Task-Agnostic Visiolinguistic Representations, NeurIPS 2019, section
         2.
@@ -108,6 +110,8 @@ class MergedAttentionFusion(ProjectedFusion):
         an absent modality has no steps in the stream; with nothing there the token reads itself alone.
     Raises:
         ConfigError: a width that heads do not divide.
+    Also known as:
+        VisualBERT, single-stream transformer.
     Reference:
         Single-stream fusion as in Li et al., VisualBERT: A Simple and Performant Baseline, 2019.
         Differs: any number of modalities; nothing is pretrained.
@@ -161,6 +165,8 @@ class BottleneckFusion(ProjectedFusion):
         an absent modality is in none of the averages; with nothing there they are zero.
     Raises:
         ConfigError: a single modality, fewer than two layers, or a width that heads do not divide.
+    Also known as:
+        MBT.
     Reference:
         Nagrani et al., Attention Bottlenecks for Multimodal Fusion, NeurIPS 2021, eq. 8-9.
         Differs: the tokens are averaged before the head, not the logits after it.
@@ -234,6 +240,8 @@ class LearnedQueryFusion(ProjectedFusion):
         be.
     Raises:
         ConfigError: no query, or a width that heads do not divide.
+    Also known as:
+        Perceiver, Q-Former.
     Reference:
         Jaegle et al., Perceiver: General Perception with Iterative Attention, ICML 2021, section 3;
         Li et al., BLIP-2, ICML 2023, section 3.1 (queries in a transformer).

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from torch import Tensor, nn
-from torch.autograd import Function
 from torch.nn import functional as F
 
 from affect.errors import ConfigError
 from affect.fusion.base import VectorFusion
-from affect.kernels.tracing import on_cpu_kernel
+from affect.kernels.products import product
 from affect.layers import Dropout
 from affect.naming import ParameterDict
 from affect.pooling import Pooling
@@ -37,6 +36,8 @@ class TensorFusion(VectorFusion):
         only the leading one of an absent modality is left, so the products of the others stay.
     Raises:
         ConfigError: the outer product would have more than `limit` entries.
+    Also known as:
+        TFN.
     Reference:
         Zadeh et al., Tensor Fusion Network for Multimodal Sentiment Analysis, EMNLP 2017, eq. 2-3.
         Differs: one linear layer reads the tensor; the paper's hidden layers belong to the head.
@@ -73,11 +74,9 @@ class TensorFusion(VectorFusion):
         if len(factors) == 1:
             return self.project(factors[0])  # type: ignore[no-any-return]
         # the product is never whole: the weights meet that of the last factors first, then that of the others
-        first, last = _product(factors[: self.cut]), _product(factors[self.cut :])
+        first, last = _outer(factors[: self.cut]), _outer(factors[self.cut :])
         weight = self.project.weight.view(self.out_dim, first.shape[1], last.shape[1])
-        blocks = on_cpu_kernel(weight, last) and not torch.is_autocast_enabled("cpu")
-        met = _Met.apply(weight, last) if blocks else weight @ last.mT  # type: ignore[no-untyped-call]
-        return torch.einsum("oeb,be->bo", met, first) + self.project.bias
+        return torch.einsum("oeb,be->bo", product(weight, last), first) + self.project.bias
 
 
 def _cut(sizes: list[int], out_dim: int) -> int:
@@ -86,34 +85,12 @@ def _cut(sizes: list[int], out_dim: int) -> int:
     return min(held, key=held.__getitem__, default=1)
 
 
-class _Met(Function):
-    """weight @ rows.T, (out_dim, entries, size) and (batch, size) -> (out_dim, entries, batch).
-
-    The gradient of the weights, as large as they are, is written in blocks: as one product it takes a
-    processor twice as long.
-    """
-
-    @staticmethod
-    def forward(weight: Tensor, rows: Tensor) -> Tensor:
-        return (weight.flatten(0, 1) @ rows.mT).view(*weight.shape[:2], len(rows))
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        ctx.save_for_backward(*inputs)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
-        weight, rows = ctx.saved_tensors
-        of_weight = torch.bmm(grad, rows.expand(len(grad), *rows.shape))
-        return of_weight, grad.flatten(0, 1).mT @ weight.flatten(0, 1)
-
-
-def _product(factors: list[Tensor]) -> Tensor:
+def _outer(factors: list[Tensor]) -> Tensor:
     """The outer product of (batch, size) tensors, laid out as (batch, entries)."""
-    product = factors[0]
+    found = factors[0]
     for factor in factors[1:]:
-        product = torch.einsum("bi,bj->bij", product, factor).flatten(1)
-    return product
+        found = torch.einsum("bi,bj->bij", found, factor).flatten(1)
+    return found
 
 
 class LowRankFusion(VectorFusion):
@@ -131,6 +108,8 @@ class LowRankFusion(VectorFusion):
         inputs[m]: (batch, time of m, dims[m]) -> (batch, 1, out_dim)
     Missing:
         only the leading one of an absent modality is left, so the product runs over what is there.
+    Also known as:
+        LMF.
     Reference:
         Liu et al., Efficient Low-rank Multimodal Fusion with Modality-Specific Factors, ACL 2018, eq. 6-9.
         Differs: the rank weights start equal instead of random, and are trained with all other parameters.

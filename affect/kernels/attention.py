@@ -1,4 +1,4 @@
-"""Attention of queries to keys: the weights of a few heads at a time, or PyTorch's kernel."""
+"""Attention of queries to keys: the weights of a few heads at a time, PyTorch's kernel, or the formula."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 from torch.nn import functional as F
 
-from affect.kernels.tracing import differentiable, on_cpu_kernel
+from affect.kernels.switch import is_fast
+from affect.kernels.tracing import Kernel, differentiable, on_cpu_kernel
+from affect.sequences import observed_first, pick
 
 HELD = 2**19
 """Weights that a thread computes at a time: two megabytes, which stay in its cache."""
@@ -56,15 +57,81 @@ def attend(
         >>> attend(query, key, value, seen)
         tensor([[[[2.]]]])
     """
+    if not is_fast():
+        return plain_attend(query, key, value, seen, asked, offered)
     seen = seen | ~seen.any(1, keepdim=True)  # a softmax over nothing would be NaN
-    asked = list(asked)
-    if not on_cpu_kernel(query, key, value) or query.shape[2] * key.shape[2] > HELD:
-        asked, offered = _in_parts(asked, offered, query.dtype)
-        query, key = _beside(query, asked, -1), _beside(key, offered, -1)
-        size = max(query.shape[-1], value.shape[-1])
-        query, key, wide = (F.pad(x, (0, size + -size % 16 - x.shape[-1])) for x in (query, key, value))
-        mixed = F.scaled_dot_product_attention(query, key, wide, attn_mask=seen[:, None, None], scale=1.0)
-        return mixed[..., : value.shape[-1]]
+    few = query.shape[2] * key.shape[2] <= HELD
+    way = _few_at_a_time if few and on_cpu_kernel(query, key, value) else _by_pytorch
+    return way(query, key, value, seen, list(asked), list(offered))
+
+
+def plain_attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    seen: Tensor,
+    asked: Iterable[Tensor] = (),
+    offered: Iterable[Tensor] = (),
+) -> Tensor:
+    """`attend` by its formula; all weights are held.
+
+    Example:
+        >>> query, key = torch.zeros(1, 1, 1, 2), torch.zeros(1, 1, 3, 2)
+        >>> value, seen = torch.tensor([[[[1.0], [3.0], [9.0]]]]), torch.tensor([[True, True, False]])
+        >>> plain_attend(query, key, value, seen)
+        tensor([[[[2.]]]])
+    """
+    seen = seen | ~seen.any(1, keepdim=True)  # a softmax over nothing would be NaN
+    dtype = torch.promote_types(query.dtype, torch.float32)
+    with torch.autocast(query.device.type, enabled=False):
+        scores = query.to(dtype) @ key.to(dtype).mT
+        for one, other in zip(asked, offered, strict=True):
+            scores = scores + one.to(dtype) * other.to(dtype).mT
+        weights = scores.masked_fill(~seen[:, None, None], -torch.inf).softmax(-1)
+        return (weights @ value.to(dtype)).to(query.dtype)
+
+
+def attended(
+    context: Tensor, seen: Tensor, places: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """What attention need read of a context some of whose steps are not seen: on a processor no other steps.
+
+    Elsewhere all are left: how many are seen, another device would have to be waited for.
+
+    Args:
+        context: the steps.
+        seen: which of them are.
+        places: where they stand.
+    Shapes:
+        context: (batch, time, feature), seen and places: (batch, time) -> the same, with fewer steps
+    Example:
+        >>> context, seen = torch.tensor([[[1.0], [2.0], [3.0]]]), torch.tensor([[True, False, True]])
+        >>> attended(context, seen)
+        (tensor([[[1.],
+                  [3.]]]), tensor([[True, True]]), None)
+    """
+    if not on_cpu_kernel(context):
+        return context, seen, places
+    left = observed_first(seen)[:, : max(seen.sum(1).tolist(), default=0)]
+    return pick(context, left), seen.gather(1, left), None if places is None else places.gather(1, left)
+
+
+def _by_pytorch(
+    query: Tensor, key: Tensor, value: Tensor, seen: Tensor, asked: list[Tensor], offered: list[Tensor]
+) -> Tensor:
+    """By PyTorch's kernel, on features in number that it is quick with."""
+    asked, offered = _in_parts(asked, offered, query.dtype)
+    query, key = _beside(query, asked, -1), _beside(key, offered, -1)
+    size = max(query.shape[-1], value.shape[-1])
+    query, key, wide = (F.pad(x, (0, size + -size % 16 - x.shape[-1])) for x in (query, key, value))
+    mixed = F.scaled_dot_product_attention(query, key, wide, attn_mask=seen[:, None, None], scale=1.0)
+    return mixed[..., : value.shape[-1]]
+
+
+def _few_at_a_time(
+    query: Tensor, key: Tensor, value: Tensor, seen: Tensor, asked: list[Tensor], offered: list[Tensor]
+) -> Tensor:
+    """By the CPU kernel: the weights of a few heads at a time."""
     dtype = torch.promote_types(query.dtype, torch.float32)
     with torch.autocast("cpu", enabled=False):
         parts = [part.to(dtype).mT for part in (query, key, value)]
@@ -81,8 +148,8 @@ def attend(
 
 
 def _in_parts(
-    asked: Iterable[Tensor], offered: Iterable[Tensor], dtype: torch.dtype
-) -> tuple[Iterable[Tensor], Iterable[Tensor]]:
+    asked: list[Tensor], offered: list[Tensor], dtype: torch.dtype
+) -> tuple[list[Tensor], list[Tensor]]:
     """The features; where `dtype` is of half precision, each as three whose products sum up to its own.
 
     Such products may be large and cancel out: of what is rounded once, nothing would be left.
@@ -96,7 +163,7 @@ def _in_parts(
     )
 
 
-class _Mixed(Function):
+class _Mixed(Kernel):
     """(query, key, value) -> weighted values, and what the backward pass wants; (row, feature, time) each.
 
     Weights are powers of two. The last value, which is one, gathers their sum, by which the others are

@@ -2,7 +2,7 @@
 
 Each is one node of the autograd graph. Its backward pass walks the steps for what is recurrent alone; the
 gradient of a weight is one product over all steps. It is made of differentiable operations, so that second
-derivatives, `torch.func.vmap` and `torch.func.grad` work too; forward-mode differentiation does not.
+derivatives and `torch.func.grad` work too.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 from torch.nn import functional as F
 
-from affect.kernels.tracing import differentiable, on_cpu_kernel
+from affect import renamed
+from affect.kernels.steps import before, known, run, stacked, steps, summed_products, wide
+from affect.kernels.switch import is_fast
+from affect.kernels.tracing import Kernel, differentiable, on_cpu_kernel
 from affect.sequences import observed_first
 
 
@@ -34,13 +36,42 @@ def lstm(
         >>> torch.allclose(hidden[:, 0], cell(torch.ones(2, 3))[0], atol=1e-6)
         True
     """
+    if not is_fast() or not x.shape[1]:
+        return plain_lstm(x, observed, weight_in, weight, bias_in, bias)
     weights = _doubled(weight_in), _doubled(weight), _doubled(bias_in + bias)
-    single = x.dtype == _wide(x.dtype) and not torch.is_autocast_enabled("cpu")
+    single = x.dtype == wide(x.dtype) and not torch.is_autocast_enabled("cpu")
     if single and on_cpu_kernel(x, *weights):
         hidden, cell, *_ = _Packed.apply(x, observed, *weights)  # type: ignore[no-untyped-call]
     else:
         hidden, cell = _one_way(x, observed, *weights)
     return hidden.transpose(0, 1), cell.transpose(0, 1)
+
+
+def plain_lstm(
+    x: Tensor, observed: Tensor, weight_in: Tensor, weight: Tensor, bias_in: Tensor, bias: Tensor
+) -> tuple[Tensor, Tensor]:
+    """`lstm`, one step after the other.
+
+    Example:
+        >>> cell = torch.nn.LSTMCell(3, 4)
+        >>> x, observed = torch.ones(2, 7, 3), torch.ones(2, 7, dtype=torch.bool)
+        >>> hidden, _ = plain_lstm(x, observed, *cell.parameters())
+        >>> torch.allclose(hidden[:, 0], cell(torch.ones(2, 3))[0], atol=1e-6)
+        True
+    """
+    hidden = cell = x.new_zeros(len(x), weight.shape[1], dtype=wide(x.dtype))
+    hiddens, cells = [], []
+    for step, seen in zip(x.unbind(1), observed.unsqueeze(-1).unbind(1), strict=True):
+        gates = F.linear(step, weight_in, bias_in) + F.linear(hidden.to(weight.dtype), weight, bias)
+        enter, forget, new, out = gates.to(cell.dtype).chunk(4, -1)
+        cell = torch.where(seen, forget.sigmoid() * cell + enter.sigmoid() * new.tanh(), cell)
+        hidden = torch.where(seen, out.sigmoid() * cell.tanh(), hidden)
+        hiddens.append(hidden)
+        cells.append(cell)
+    if not cells:
+        nothing = F.linear(x, weight_in)[..., : weight.shape[1]]
+        return nothing, nothing
+    return torch.stack(hiddens, 1).to(weight.dtype), torch.stack(cells, 1).to(weight.dtype)
 
 
 def _one_way(
@@ -65,12 +96,28 @@ def both_ways(x: Tensor, observed: Tensor, *cells: Iterable[Tensor]) -> Tensor:
         >>> both_ways(torch.ones(2, 7, 3), torch.ones(2, 7, dtype=torch.bool), *cells).shape
         torch.Size([2, 7, 8])
     """
+    if not is_fast() or not x.shape[1]:
+        return plain_both_ways(x, observed, *cells)
     (weight_in, weight, bias_in, bias), (back_in, back, back_bias_in, back_bias) = cells
     forwards = F.linear(x, _doubled(weight_in), _doubled(bias_in + bias))
     backwards = F.linear(x, _doubled(back_in), _doubled(back_bias_in + back_bias)).flip(1)
     weights = torch.stack([_doubled(weight), _doubled(back)])
     hidden, _ = _read([forwards, backwards], [observed, observed.flip(1)], weights)
     return torch.cat([hidden[:, 0], hidden[:, 1].flip(0)], -1).transpose(0, 1)
+
+
+def plain_both_ways(x: Tensor, observed: Tensor, *cells: Iterable[Tensor]) -> Tensor:
+    """`both_ways`, one network after the other.
+
+    Example:
+        >>> cells = [torch.nn.LSTMCell(3, 4).parameters() for _ in range(2)]
+        >>> plain_both_ways(torch.ones(2, 7, 3), torch.ones(2, 7, dtype=torch.bool), *cells).shape
+        torch.Size([2, 7, 8])
+    """
+    forwards, backwards = cells
+    there, _ = plain_lstm(x, observed, *forwards)
+    back, _ = plain_lstm(x.flip(1), observed.flip(1), *backwards)
+    return torch.cat([there, back.flip(1)], -1)
 
 
 def _read(projected: list[Tensor], observed: list[Tensor], weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -85,78 +132,30 @@ def _read(projected: list[Tensor], observed: list[Tensor], weight: Tensor) -> tu
     """
     low = projected[0].dtype
     steps = _beside(projected).permute(2, 0, 1, 3)
-    there = _beside(observed).permute(2, 0, 1).unsqueeze(-1).to(_wide(low))
-    hidden, cell, _ = _run(_LSTM, steps, weight, there)
+    there = _beside(observed).permute(2, 0, 1).unsqueeze(-1).to(wide(low))
+    hidden, cell, _ = run(_LSTM, steps, weight, there)
     return hidden.to(weight.dtype), cell.to(weight.dtype)
 
 
-def gated_memory(
-    read: Tensor,
-    new: Tensor,
-    observed: Tensor,
-    weight: Tensor,
-    weight_out: Tensor,
-    bias_out: Tensor,
-    kept: Tensor | None = None,
-) -> Tensor:
-    """A memory after every step: u_t = keep * u_(t-1) + come * new_t; it stays where nothing is observed.
-
-    A network with one hidden layer draws the gates from what is read and from the memory before:
-    keep, come = sigmoid(weight_out (kept * gelu(read_t + weight u_(t-1))) + bias_out). It begins at zero.
-
-    Args:
-        read: what the hidden layer has of each step, its bias included.
-        new: what may come into the memory.
-        observed: where it changes.
-        weight: from the memory to the hidden layer.
-        weight_out: from the hidden layer to both gates.
-        bias_out: of both gates.
-        kept: factors of the hidden values, as dropout draws them; none leaves them alone.
-    Shapes:
-        read, kept: (time, batch, width), new: (time, batch, memory), observed: (time, batch) bool,
-        weight: (width, memory), weight_out: (2 memory, width) -> (time, batch, memory)
-    Example:
-        >>> new, always = torch.ones(3, 1, 1), torch.ones(3, 1, dtype=torch.bool)
-        >>> half_open = torch.zeros(4, 1), torch.zeros(2, 4), torch.zeros(2)
-        >>> gated_memory(torch.ones(3, 1, 4), new, always, *half_open).flatten().tolist()
-        [0.5, 0.75, 0.875]
-    """
-    there = observed.unsqueeze(-1).to(_wide(read.dtype))
-    memory, _, _ = _run(_GatedMemory, read, new, there, weight, weight_out, bias_out, kept)
-    return memory.to(weight.dtype)
-
-
-def before(states: Tensor) -> Tensor:
-    """What stood one step earlier, (time, ...); zeros at the first.
-
-    Example:
-        >>> before(torch.tensor([1.0, 2.0, 3.0]))
-        tensor([0., 1., 2.])
-    """
-    return torch.cat([torch.zeros_like(states[:1]), states[:-1]])
-
-
-class _LSTM(Function):
+class _LSTM(Kernel):
     """(projected, weight, there) -> hidden, cell, and the gates, which the backward pass reads.
 
     All have the axes (time, network, batch, feature). Gates are sigmoids, all four: what the third reads is
     doubled, and so it is (tanh + 1) / 2.
     """
 
-    generate_vmap_rule = True
-
     @staticmethod
     def forward(projected: Tensor, weight: Tensor, there: Tensor) -> tuple[Tensor, ...]:
         low, recurrent = projected.dtype, weight.to(projected.dtype).mT
         hidden = cell = there.new_zeros(*projected.shape[1:3], weight.shape[-1])
         found = []
-        for step, seen in _steps(projected, there):
+        for step, seen in steps(projected, there):
             gates = torch.baddbmm(step, hidden.to(low), recurrent).to(there.dtype).sigmoid()
             enter, forget, new, out = gates.chunk(4, -1)
             cell = torch.lerp(cell, torch.addcmul(forget * cell - enter, enter, new, value=2), seen)
             hidden = torch.lerp(hidden, out * cell.tanh(), seen)
             found.append((hidden, cell, gates))
-        return _stacked(found)
+        return stacked(found)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -172,7 +171,7 @@ class _LSTM(Function):
         on_hidden = on_cell = torch.zeros_like(hiddens[0])
         found = []
         for of_hidden, of_cell, of_gate, gate, cell, earlier, seen in reversed(
-            _steps(_known(grads[0], hiddens), *grads[1:], gates, cells, before(cells), there)
+            steps(known(grads[0], hiddens), *grads[1:], gates, cells, before(cells), there)
         ):
             enter, forget, new, out = gate.chunk(4, -1)
             on_hidden, squashed = of_hidden + on_hidden, cell.tanh()
@@ -191,12 +190,12 @@ class _LSTM(Function):
         change = torch.stack(found[::-1])
         earlier = before(hiddens)
         of_weight = torch.stack(
-            [_product(*pair) for pair in zip(change.unbind(1), earlier.unbind(1), strict=True)]
+            [summed_products(*pair) for pair in zip(change.unbind(1), earlier.unbind(1), strict=True)]
         )
         return change.to(low), of_weight.to(weight.dtype), None
 
 
-class _Packed(Function):
+class _Packed(Kernel):
     """`_one_way` on a processor, over observed steps alone and without new tensors at every one of them.
 
     Samples with many observed steps stand first, so that those which have an n-th one are rows that lie
@@ -293,112 +292,10 @@ def _packing(observed: Tensor) -> tuple[Tensor, Tensor, list[int]]:
     return rows, torch.where(counts.mT > 0, place, len(rows)), [many for many in sizes.tolist() if many]
 
 
-class _GatedMemory(Function):
-    """(read, new, there, weights, kept) -> memory; and hidden values and gates, for the backward pass."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(
-        read: Tensor,
-        new: Tensor,
-        there: Tensor,
-        weight: Tensor,
-        weight_out: Tensor,
-        bias_out: Tensor,
-        kept: Tensor | None,
-    ) -> tuple[Tensor, ...]:
-        low = read.dtype
-        recurrent, out, bias = weight.to(low).t(), weight_out.to(low).t(), bias_out.to(low)
-        memory = there.new_zeros(read.shape[1], weight.shape[1])
-        found = []
-        for step, come, seen, factor in _steps(read, new.to(there.dtype), there, kept):
-            values = torch.addmm(step, memory.to(low), recurrent)
-            hidden = F.gelu(values) if factor is None else F.gelu(values) * factor
-            gates = torch.addmm(bias, hidden.to(low), out).to(there.dtype).sigmoid()
-            keep, enter = gates.chunk(2, -1)
-            memory = torch.lerp(memory, torch.addcmul(keep * memory, enter, come), seen)
-            found.append((memory, values, gates))
-        return _stacked(found)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        ctx.save_for_backward(*inputs[1:], *output)
-        ctx.set_materialize_grads(False)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        new, there, weight, weight_out, bias_out, kept, memories, values, gates = ctx.saved_tensors
-        low, earlier = values.dtype, before(memories)
-        recurrent, out = weight.to(low), weight_out.to(low)
-        on_memory = torch.zeros_like(memories[0])
-        found = []
-        for of_memory, of_value, of_gate, value, gate, come, memory, seen, factor in reversed(
-            _steps(
-                _known(grads[0], memories),
-                *grads[1:],
-                values,
-                gates,
-                new.to(there.dtype),
-                earlier,
-                there,
-                kept,
-            )
-        ):
-            keep, enter = gate.chunk(2, -1)
-            on_memory = of_memory + on_memory
-            changed = on_memory * seen
-            on_gate = torch.cat([changed * memory, changed * come], -1)
-            on_gate = on_gate if of_gate is None else on_gate + of_gate
-            on_gate = on_gate * torch.addcmul(gate, gate, gate, value=-1)
-            on_hidden = on_gate.to(low) @ out
-            on_hidden = on_hidden if factor is None else (on_hidden * factor).to(low)
-            on_value = torch.ops.aten.gelu_backward(on_hidden, value)
-            on_value = on_value if of_value is None else on_value + of_value
-            found.append((on_value, changed * enter, on_gate))
-            on_memory = torch.addcmul(on_memory - changed, changed, keep) + (on_value @ recurrent).to(
-                gate.dtype
-            )
-        on_values, on_new, on_gates = _stacked(found[::-1])
-        hidden = F.gelu(values) if kept is None else F.gelu(values) * kept
-        return (
-            on_values,
-            on_new.to(new.dtype),
-            None,
-            _product(on_values.to(there.dtype), earlier).to(weight.dtype),
-            _product(on_gates, hidden.to(there.dtype)).to(weight.dtype),
-            on_gates.sum((0, 1)).to(bias_out.dtype),
-            None,
-        )
-
-
-def _run(function: Any, *given: Tensor | None) -> tuple[Tensor, ...]:
-    """What a recurrence gives; a compiler gets its steps, which it differentiates as a whole by itself."""
-    compiled = torch.compiler.is_compiling()
-    found: tuple[Tensor, ...] = function.forward(*given) if compiled else function.apply(*given)
-    return found
-
-
-def _wide(dtype: torch.dtype) -> torch.dtype:
-    """What states are kept in: products may be of half precision, sums over time are not."""
-    return torch.promote_types(dtype, torch.float32)
-
-
 def _doubled(gates: Tensor) -> Tensor:
     """With the third of four blocks of rows doubled: tanh(x) is 2 sigmoid(2 x) - 1."""
     enter, forget, new, out = gates.chunk(4)
     return torch.cat([enter, forget, 2 * new, out])
-
-
-def _steps(*parts: Tensor | None) -> list[tuple[Any, ...]]:
-    """The steps of several tensors, together; where there is no tensor, there is none at any step."""
-    time = max(len(part) for part in parts if part is not None)
-    return list(zip(*([None] * time if part is None else part.unbind(0) for part in parts), strict=True))
-
-
-def _stacked(found: Iterable[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
-    """One tensor over time for each of what was found at every step."""
-    return tuple(torch.stack(part) for part in zip(*found, strict=True))
 
 
 def _beside(parts: list[Tensor]) -> Tensor:
@@ -406,10 +303,4 @@ def _beside(parts: list[Tensor]) -> Tensor:
     return torch.stack(parts) if len(parts) > 1 else parts[0].unsqueeze(0)
 
 
-def _known(gradient: Tensor | None, of: Tensor) -> Tensor:
-    return torch.zeros_like(of) if gradient is None else gradient
-
-
-def _product(one: Tensor, other: Tensor) -> Tensor:
-    """The sum over time and batch of outer products, (feature of one, feature of other)."""
-    return one.flatten(0, 1).t() @ other.flatten(0, 1)
+__getattr__ = renamed.names(__name__, {"gated_memory": "affect.kernels.memory.gated_memory"})

@@ -1,38 +1,66 @@
-"""Who looks on while a model runs."""
+"""Whether `torch.compile` is tracing, and what kernels must tell PyTorch of their derivatives."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
+
+from affect.kernels.switch import is_fast
 
 
-def is_traced(*tensors: Tensor) -> bool:
-    """Whether a compiler or `torch.func.vmap` stands behind these: neither knows every function of PyTorch.
+def is_traced() -> bool:
+    """Whether `torch.compile` or `torch.export` is tracing: neither knows every function of PyTorch.
 
     Example:
-        >>> is_traced(torch.ones(2)), torch.func.vmap(lambda x: x * is_traced(x))(torch.ones(1)).item()
-        (False, 1.0)
+        >>> is_traced()
+        False
     """
-    return torch.compiler.is_compiling() or any(_is_batched(x) for x in tensors)
-
-
-def _is_batched(x: Tensor) -> bool:
-    """Whether this is many tensors, also behind `torch.func.grad`."""
-    while torch._C._functorch.is_gradtrackingtensor(x):
-        x = torch._C._functorch.get_unwrapped(x)
-    return torch._C._functorch.is_batchedtensor(x)
+    return torch.compiler.is_compiling()
 
 
 def on_cpu_kernel(*tensors: Tensor) -> bool:
-    """Whether these are on a processor, and nobody looks on.
+    """Whether the CPU kernel is to compute with these: all lie there, and nothing traces or forbids it.
 
     Example:
         >>> on_cpu_kernel(torch.ones(2))
         True
     """
-    return all(x.device.type == "cpu" for x in tensors) and not is_traced(*tensors)
+    return is_fast() and not is_traced() and all(x.device.type == "cpu" for x in tensors)
+
+
+class Kernel(Function):
+    """A function with a backward pass of its own; `torch.func.vmap` and forward-mode differentiation stop.
+
+    Write `forward`, `setup_context` and `backward`, as for `torch.autograd.Function`.
+    """
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *given: Any) -> NoReturn:
+        """Refuse.
+
+        Raises:
+            NotImplementedError: always, with the way out.
+        """
+        raise NotImplementedError(
+            "torch.func.vmap does not go through affect's kernels; run it within "
+            "`with affect.kernels.fast(False):`"
+        )
+
+    @staticmethod
+    def jvp(ctx: Any, *given: Any) -> NoReturn:
+        """Refuse.
+
+        Raises:
+            NotImplementedError: always, with the way out.
+        """
+        raise NotImplementedError(
+            "forward-mode differentiation does not go through affect's kernels; run it within "
+            "`with affect.kernels.fast(False):`"
+        )
 
 
 def differentiable(

@@ -1,16 +1,32 @@
 """The field's metrics, each convention under its own name.
 
-Every metric is a function `(prediction, truth) -> float` on numpy arrays. Regression metrics take numbers,
-(n,); binary ones, and each label of a multi-label target, probabilities, (n,), and labels 0 or 1; multi-class
-ones probabilities, (n, classes), and class indices, (n,). A probability above one half means yes; of equally
-probable classes the first one counts. -0.0 is zero. Other shapes, no samples, and predictions or truths that
-are NaN or infinite are refused.
+Every metric is a function `(prediction, truth) -> float` on numpy arrays, and an object of `Metric`, which
+knows its name, which way is better and for what it is; so is a user's own, which counts within `using`.
+Regression metrics take numbers, (n,); binary ones, and each label of a multi-label target, probabilities,
+(n,), and labels 0 or 1; multi-class ones probabilities, (n, classes), and class indices, (n,). A probability
+above one half means yes; of equally probable classes the first one counts. -0.0 is zero. Other shapes, no
+samples, and predictions or truths that are NaN or infinite are refused.
 
-Each is written as the terms of every label and the value of their sums (`Summed`), from which thousands of
-resamples are one product of matrices; the tests hold every one to scikit-learn's and scipy's value.
+Each of affect's is written as the terms of every label and the value of their sums (`Summed`), from which
+thousands of resamples are one product of matrices; the tests hold every one to scikit-learn's and scipy's
+value.
 """
 
 from affect import renamed
+from affect.metrics.base import Array, Measure, Metric
+from affect.metrics.catalogue import (
+    Stored,
+    bounds,
+    count,
+    failure,
+    higher_is_better,
+    is_path,
+    known,
+    measuring_monitor,
+    name_of,
+    own_to_json,
+    using,
+)
 from affect.metrics.classes import accuracy, f1_macro, f1_weighted, uar, weighted_accuracy
 from affect.metrics.regression import (
     acc2_nonnegative,
@@ -24,21 +40,15 @@ from affect.metrics.regression import (
     mae,
     pearson,
 )
-from affect.metrics.summed import Array, Metric, Summed
-from affect.metrics.targets import (
-    Score,
-    bounds,
-    constant_baselines,
-    count,
-    higher_is_better,
-    metrics_for,
-    score,
-)
+from affect.metrics.summed import Summed
+from affect.metrics.targets import Score, constant_baselines, metrics_for, score
 
 __all__ = [
     "Array",
+    "Measure",
     "Metric",
     "Score",
+    "Stored",
     "Summed",
     "acc2_nonnegative",
     "acc2_nonzero",
@@ -49,17 +59,24 @@ __all__ = [
     "bounds",
     "ccc",
     "count",
+    "failure",
     "f1_macro",
     "f1_nonnegative",
     "f1_nonzero",
     "f1_weighted",
     "constant_baselines",
     "higher_is_better",
+    "is_path",
+    "known",
     "mae",
+    "measuring_monitor",
     "metrics_for",
+    "name_of",
+    "own_to_json",
     "pearson",
     "score",
     "uar",
+    "using",
     "weighted_accuracy",
 ]
 

@@ -7,8 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from affect.data.targets import Binary, MultiClass, MultiLabel
 from affect.errors import ShapeError
-from affect.metrics.summed import Array, check_finite, columns, mean, summed
+from affect.metrics.base import Array
+from affect.metrics.summed import check_finite, columns, mean, summed
+
+_ONE = (Binary, MultiClass)
 
 
 def by_class(decided: NDArray[Any], truth: NDArray[Any], classes: ArrayLike) -> Array:
@@ -45,7 +49,7 @@ def _counts(sums: Array) -> Array:
     return np.moveaxis(sums.reshape(*sums.shape[:-1], -1, 3), -1, 0)
 
 
-@summed(mean)
+@summed(mean, kinds=_ONE)
 def accuracy(prediction: Array, truth: Array) -> Array:
     """Share of samples whose most probable class is the true one.
 
@@ -61,7 +65,7 @@ def accuracy(prediction: Array, truth: Array) -> Array:
     return columns(decided == truth, 1)
 
 
-@summed(weighted_f1)
+@summed(weighted_f1, kinds=(*_ONE, MultiLabel))
 def f1_weighted(prediction: Array, truth: Array) -> Array:
     """F1 per class, averaged with the classes' shares in the truth as weights.
 
@@ -78,7 +82,7 @@ def f1_weighted(prediction: Array, truth: Array) -> Array:
     return by_class(*_decided(prediction, truth))
 
 
-@summed(_macro_f1)
+@summed(_macro_f1, kinds=_ONE)
 def f1_macro(prediction: Array, truth: Array) -> Array:
     """F1 per class, averaged over the classes that occur in the truth.
 
@@ -95,7 +99,7 @@ def f1_macro(prediction: Array, truth: Array) -> Array:
     return by_class(*_decided(prediction, truth))
 
 
-@summed(_mean_recall)
+@summed(_mean_recall, kinds=_ONE)
 def uar(prediction: Array, truth: Array) -> Array:
     """Unweighted average recall, over the classes that occur in the truth.
 
@@ -111,7 +115,7 @@ def uar(prediction: Array, truth: Array) -> Array:
     return by_class(*_decided(prediction, truth))
 
 
-@summed(_mean_recall)
+@summed(_mean_recall, kinds=(MultiLabel,))
 def weighted_accuracy(prediction: Array, truth: Array) -> Array:
     """Mean of the true positive and the true negative rate of one label.
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from affect.errors import ShapeError
+from affect.metrics.base import Array
 from affect.metrics.classes import by_class, weighted_f1
-from affect.metrics.summed import Array, check_finite, columns, mean, summed
+from affect.metrics.summed import check_finite, columns, mean, summed
 
+_SENTIMENT = (-3.0, 3.0)
 _SIDES = (False, True)
 _ROUNDING = 1e-12  # of a sum of squares, of up to 100,000 labels
 
@@ -36,7 +38,7 @@ def _moments(sums: Array) -> tuple[Array, Array, Array, Array, Array]:
     return product - a * b / count, of_a, of_b, (a - b) / count, count
 
 
-@summed(mean)
+@summed(mean, higher_is_better=False, bounds=(0.0, np.inf))
 def mae(prediction: Array, truth: Array) -> Array:
     """Mean absolute error, in the target's unit.
 
@@ -52,7 +54,7 @@ def mae(prediction: Array, truth: Array) -> Array:
     return columns(np.abs(prediction - truth), 1)
 
 
-@summed(_correlation)
+@summed(_correlation, bounds=(-1.0, 1.0))
 def pearson(prediction: Array, truth: Array) -> Array:
     """Pearson's correlation coefficient (Corr, r).
 
@@ -72,7 +74,7 @@ def pearson(prediction: Array, truth: Array) -> Array:
     return columns(1, a, b, a * b, a * a, b * b)
 
 
-@summed(_concordance)
+@summed(_concordance, bounds=(-1.0, 1.0))
 def ccc(prediction: Array, truth: Array) -> Array:
     """Concordance correlation coefficient: agreement in scale and offset too.
 
@@ -94,7 +96,7 @@ def ccc(prediction: Array, truth: Array) -> Array:
     return columns(1, a, b, a * b, a * a, b * b, apart / scale)
 
 
-@summed(mean)
+@summed(mean, scale=_SENTIMENT)
 def acc2_nonnegative(prediction: Array, truth: Array) -> Array:
     """Share of samples on the right side of negative / not negative; zero is not negative.
 
@@ -110,7 +112,7 @@ def acc2_nonnegative(prediction: Array, truth: Array) -> Array:
     return columns((prediction >= 0) == (truth >= 0), 1)
 
 
-@summed(mean)
+@summed(mean, scale=_SENTIMENT, nonzero=True)
 def acc2_nonzero(prediction: Array, truth: Array) -> Array:
     """Share on the right side of negative / positive, over samples whose truth is not zero.
 
@@ -128,7 +130,7 @@ def acc2_nonzero(prediction: Array, truth: Array) -> Array:
     return columns(((prediction > 0) == (truth > 0)) & counted, counted)
 
 
-@summed(weighted_f1)
+@summed(weighted_f1, scale=_SENTIMENT)
 def f1_nonnegative(prediction: Array, truth: Array) -> Array:
     """F1 of negative / not negative, averaged with the classes' shares in the truth as weights.
 
@@ -145,7 +147,7 @@ def f1_nonnegative(prediction: Array, truth: Array) -> Array:
     return by_class(prediction >= 0, truth >= 0, _SIDES)
 
 
-@summed(weighted_f1)
+@summed(weighted_f1, scale=_SENTIMENT, nonzero=True)
 def f1_nonzero(prediction: Array, truth: Array) -> Array:
     """F1 of negative / positive over samples whose truth is not zero, weighted as `f1_nonnegative`.
 
@@ -165,7 +167,7 @@ def f1_nonzero(prediction: Array, truth: Array) -> Array:
     return np.where(counted[:, None], by_class(prediction > 0, truth > 0, _SIDES), 0.0)
 
 
-@summed(mean)
+@summed(mean, scale=_SENTIMENT)
 def acc5(prediction: Array, truth: Array) -> Array:
     """Share of samples whose number, cut to [-2, 2], rounds to the truth's; halves round to even.
 
@@ -180,7 +182,7 @@ def acc5(prediction: Array, truth: Array) -> Array:
     return _rounded(prediction, truth, limit=2)
 
 
-@summed(mean)
+@summed(mean, scale=_SENTIMENT)
 def acc7(prediction: Array, truth: Array) -> Array:
     """Share of samples whose number, cut to [-3, 3], rounds to the truth's; halves round to even.
 
@@ -195,7 +197,7 @@ def acc7(prediction: Array, truth: Array) -> Array:
     return _rounded(prediction, truth, limit=3)
 
 
-@summed(mean)
+@summed(mean, scale=_SENTIMENT)
 def acc7_bins(prediction: Array, truth: Array) -> Array:
     """Share of samples in the truth's bin: numbers belong to the next whole number away from zero.
 

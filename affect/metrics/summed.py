@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from affect.data.targets import Regression, Target
 from affect.errors import DataError
-
-Array: TypeAlias = NDArray[np.float64]
-Metric: TypeAlias = Callable[[Array, Array], float]
+from affect.metrics.base import Array, Metric
 
 
-class Summed:
+class Summed(Metric):
     """A metric that reads nothing of its labels but sums: of a few terms of each.
 
     metric(prediction, truth) = value(sum of the labels' terms)
@@ -28,6 +27,11 @@ class Summed:
         terms: of predictions and truth; those of one call may be added in any number and choice, those of
             two calls not: a correlation's are relative to a centre and a scale of all that it was given.
         value: of sums of terms, NaN where the metric is undefined.
+        higher_is_better: as in `Metric`, and so are the next three; its name is that of the terms.
+        kinds: the same.
+        bounds: the same.
+        scale: the same.
+        nonzero: whether labels that are zero do not count.
     Shapes:
         terms: (labels, ...) and (labels, ...) -> (labels, q), value: (..., q) -> (...)
     Example:
@@ -42,21 +46,40 @@ class Summed:
 
     __name__: str
 
-    def __init__(self, terms: Callable[[Array, Array], Array], value: Callable[[Array], Array]) -> None:
+    def __init__(
+        self,
+        terms: Callable[[Array, Array], Array],
+        value: Callable[[Array], Array],
+        *,
+        higher_is_better: bool = True,
+        kinds: tuple[type[Target], ...] = (Regression,),
+        bounds: tuple[float, float] = (0.0, 1.0),
+        scale: tuple[float, float] | None = None,
+        nonzero: bool = False,
+    ) -> None:
         self.terms, self.value = terms, value
+        self.higher_is_better, self.kinds, self.bounds, self.scale = higher_is_better, kinds, bounds, scale
+        self.nonzero = nonzero
         functools.update_wrapper(self, terms)
+        self.name = self.__name__
 
     def __call__(self, prediction: Array, truth: Array) -> float:
         """The metric on all labels."""
         return float(self.value(self.terms(prediction, truth).sum(0)))
 
+    def count(self, truth: Array) -> int:
+        """How many labels it is computed on."""
+        return int(np.count_nonzero(truth)) if self.nonzero else len(truth)
+
     def __repr__(self) -> str:
         return f"{self.__module__}.{self.__name__}(prediction, truth)"
 
 
-def summed(value: Callable[[Array], Array]) -> Callable[[Callable[[Array, Array], Array]], Summed]:
+def summed(
+    value: Callable[[Array], Array], **about: Any
+) -> Callable[[Callable[[Array, Array], Array]], Summed]:
     """Make a metric of a function that returns the terms, and of what to make of their sums."""
-    return lambda terms: Summed(terms, value)
+    return lambda terms: Summed(terms, value, **about)
 
 
 def columns(*terms: ArrayLike) -> Array:

@@ -9,6 +9,7 @@ from affect.objectives.supervised import (
     SquaredError,
     objective_for,
 )
+from affect.objectives.weights import class_weights
 
 __all__ = [
     "AbsoluteError",
@@ -16,6 +17,7 @@ __all__ = [
     "CrossEntropy",
     "Objective",
     "SquaredError",
+    "class_weights",
     "disagreement",
     "objective_for",
 ]

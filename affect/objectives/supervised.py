@@ -51,7 +51,10 @@ class BinaryCrossEntropy(Objective):
     kinds = (Binary, MultiLabel)
 
     def loss(self, prediction: Tensor, truth: Tensor) -> Tensor:
-        return F.binary_cross_entropy_with_logits(prediction, truth, reduction="none").mean(-1)
+        return self.each(prediction, truth).mean(-1)
+
+    def each(self, prediction: Tensor, truth: Tensor) -> Tensor:
+        return F.binary_cross_entropy_with_logits(prediction, truth, reduction="none")
 
 
 class CrossEntropy(Objective):

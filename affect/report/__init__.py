@@ -3,7 +3,16 @@
 from affect.report.contents import Contents
 from affect.report.page import write_report
 from affect.report.robustness import write_robustness
-from affect.report.table import Table, cells, frame_table, latex, markdown, show, summary_tables, write_tables
+from affect.results.tables import (
+    Table,
+    cells,
+    frame_table,
+    latex,
+    markdown,
+    show,
+    summary_tables,
+    write_tables,
+)
 
 __all__ = [
     "Contents",

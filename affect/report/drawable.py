@@ -14,7 +14,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from affect.report.pictures import shown
+from affect.report.figures import shown
 from affect.runs.studies import objectives, quietly
 
 LEAST = 8

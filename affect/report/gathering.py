@@ -97,6 +97,8 @@ def _transcripts(answers: Iterable[Answers]) -> dict[str, str]:
     found: dict[str, str] = {}
     runs = [run for own in answers for run in own.runs]
     for source, content in {run.content["corpus"]: run.content for run in runs}.items():
+        if content.get("reader"):  # a report executes nobody's code
+            continue
         try:
             corpus = load_corpus(source, **{key: content[key] for key in READING if key in content})
         except AffectError:  # moved or deleted since: a report needs it for nothing else

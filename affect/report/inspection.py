@@ -14,7 +14,7 @@ from rich.markup import escape
 from affect.data.corpora import CORPORA, identify, published_file
 from affect.data.corpus import Corpus, Split
 from affect.data.leaks import leaks
-from affect.data.quality import Columns, empty_steps, lag, nothing, sha256
+from affect.data.quality import Columns, empty_samples_notes, empty_steps, lag, sha256
 from affect.data.targets import Regression, Target
 from affect.report.lines import Lines, plain
 from affect.report.overview import overview
@@ -29,7 +29,7 @@ def describe(corpus: Corpus, path: Path | None = None) -> Iterator[Lines | str]:
     """
     form = "aligned" if corpus.aligned else "unaligned"
     yield f"[bold]{escape(plain(corpus.name))}[/bold], {form}"
-    warned = nothing(corpus.splits)
+    warned = empty_samples_notes(corpus.splits)
     for note in corpus.notes:
         if note not in warned:
             yield f"[cyan]note:[/cyan] {escape(plain(note))}"
@@ -56,7 +56,7 @@ def warnings(corpus: Corpus, columns: dict[tuple[str, str], Columns]) -> Iterato
         expected = ", ".join(f"{name} {count:,}" for name, count in public.splits.items())
         yield f"not the counts published for {public.title} ({expected}): figures are not comparable"
     yield from _leaking(corpus)
-    yield from (note.removesuffix(".") for note in nothing(corpus.splits))
+    yield from (note.removesuffix(".") for note in empty_samples_notes(corpus.splits))
     for name, split in corpus.splits.items():
         twice = [i for i, count in Counter(split.ids).items() if count > 1]
         if twice:

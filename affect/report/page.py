@@ -12,11 +12,12 @@ import pandas as pd
 from affect import metrics
 from affect.files import writing
 from affect.report.contents import Contents
-from affect.report.pictures import critical_difference, embedded, rendered, script
+from affect.report.figures import embedded, rendered, script
+from affect.report.pictures import critical_difference
 from affect.report.searches import address, search_sections, trials_files
 from affect.report.sections import sections
-from affect.report.table import latex, markdown, summary_tables
 from affect.results import Answers
+from affect.results.tables import latex, markdown, summary_tables
 from affect.runs import FinishedRun
 from affect.runs.studies import StoredStudy
 from affect.statistics import friedman
@@ -34,7 +35,7 @@ def write_report(path: Path, contents: Contents) -> None:
         contents: what it shows.
     """
     source = script()
-    answers = {(own.corpus, own.target.name): own for own in contents.answers if own.said}
+    answers = {(own.corpus, own.target.name): own for own in contents.answers if own.predictions}
     measured = not contents.summary.empty
     kinds = contents.summary.groupby(["corpus", "target"], sort=False) if measured else ()
     ranks = _ranks(contents.summary) if source and measured else {}

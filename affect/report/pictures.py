@@ -1,10 +1,8 @@
-"""Pictures of runs, and how a page holds them."""
+"""Pictures of runs."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,23 +11,16 @@ from numpy.typing import NDArray
 
 from affect import metrics
 from affect.data.targets import MultiClass, MultiLabel, Regression, Target
-from affect.errors import ConfigError
 from affect.metrics import Array
+from affect.report.figures import COLOURS, GREY, colour_of, dash_of, plotly, shown, styled
 from affect.results import Answers
 from affect.runs import FinishedRun
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c", "#b8a700")
-"""Told apart by the colour-blind too, on white and on black (Okabe and Ito)."""
-
-GREY = "#7a8496"
-"""Of letters and axes: readable on white and on black."""
-
 SHARES = ((0.0, "#e8f1f9"), (0.5, "#86bce4"), (1.0, "#08457e"))
 """From little to much."""
-
 
 _DIAGRAM = 680  # pixels, at least
 
@@ -202,12 +193,12 @@ def confusion(answers: Answers, model: str) -> go.Figure:
 
 def confusion_counts(answers: Answers, model: str) -> tuple[list[str], list[str], NDArray[np.int64]]:
     """The names of the rows and columns of a confusion matrix, and how often each occurred over all seeds."""
-    said = np.stack([*answers.said[model].values()])  # (seeds, labels, outputs)
-    truth = np.broadcast_to(answers.truth, (len(said), *answers.truth.shape)).astype(np.int64)
+    predictions = np.stack([*answers.predictions[model].values()])  # (seeds, labels, outputs)
+    truth = np.broadcast_to(answers.truth, (len(predictions), *answers.truth.shape)).astype(np.int64)
     if isinstance(answers.target, MultiClass):
         classes = [shown(name) for name in answers.target.classes]
-        return classes, classes, _crossed(truth[..., 0], said.argmax(-1), len(classes))
-    decided, names = (said > 0.5).astype(np.int64), classes_of(answers.target)
+        return classes, classes, _crossed(truth[..., 0], predictions.argmax(-1), len(classes))
+    decided, names = (predictions > 0.5).astype(np.int64), classes_of(answers.target)
     counts = [_crossed(truth[..., i], decided[..., i], 2) for i in range(truth.shape[-1])]
     if isinstance(answers.target, MultiLabel):
         rows = [f"{shown(name)}: {answer}" for name in answers.target.classes for answer in names]
@@ -229,9 +220,9 @@ def agreement(answers: Answers, model: str) -> go.Figure:
     Raises:
         ConfigError: plotly is not installed.
     """
-    said, truth = np.mean([*answers.said[model].values()], 0)[:, 0], answers.truth[:, 0]
+    predictions, truth = np.mean([*answers.predictions[model].values()], 0)[:, 0], answers.truth[:, 0]
     every = [truth] + [
-        np.mean([*own.values()], 0)[:, 0] for own in answers.said.values()
+        np.mean([*own.values()], 0)[:, 0] for own in answers.predictions.values()
     ]  # one scale for all models
     ends = [float(min(map(np.min, every))), float(max(map(np.max, every)))]
     if (
@@ -250,7 +241,7 @@ def agreement(answers: Answers, model: str) -> go.Figure:
         hoverinfo="skip",
         showlegend=False,
     )
-    points: dict[str, Any] = {"x": truth.astype(np.float32), "y": said.astype(np.float32)}
+    points: dict[str, Any] = {"x": truth.astype(np.float32), "y": predictions.astype(np.float32)}
     figure.add_scatter(
         **points, mode="markers", showlegend=False,
         marker={"color": COLOURS[0], "size": 6, "opacity": 0.6},
@@ -261,92 +252,6 @@ def agreement(answers: Answers, model: str) -> go.Figure:
         axis(title_text=title, range=[ends[0] - edge, ends[1] + edge])
     figure.update_layout(meta={"most_width": 560})  # about as wide as high
     return styled(figure, f"{model}: prediction, mean over seeds, against the label", height=460)
-
-
-def styled(figure: go.Figure, title: str, height: int) -> go.Figure:
-    """Readable on light and on dark paper."""
-    figure.update_layout(
-        title_text=title, title_font_size=16, height=height, margin={"l": 10, "r": 10, "t": 76, "b": 10},
-        font={"family": "system-ui, sans-serif", "color": GREY}, paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)", legend={"orientation": "h", "y": 1, "yanchor": "bottom"},
-    )  # fmt: skip
-    for update in (figure.update_xaxes, figure.update_yaxes):
-        update(gridcolor="rgba(122,132,150,.25)", zerolinecolor="rgba(122,132,150,.5)", automargin=True)
-    return figure
-
-
-def colour_of(place: int) -> str:
-    """The colour of a figure's n-th model."""
-    return COLOURS[place % len(COLOURS)]
-
-
-def dash_of(place: int) -> str:
-    """Its line: after every eight models another one."""
-    return ("solid", "dash", "dot")[place // len(COLOURS) % 3]
-
-
-def shown(name: str) -> str:
-    """A name as plotly shows it to the letter: it reads markup."""
-    return escape(name, quote=False)
-
-
-def plotly() -> Any:
-    """Its figures.
-
-    Raises:
-        ConfigError: it is not installed.
-    """
-    try:
-        import plotly.graph_objects as go
-    except ImportError:
-        raise ConfigError('pictures need plotly; pip install "affect[report]"') from None
-    return go
-
-
-def embedded(figures: Mapping[str, go.Figure], choice: str = "") -> dict[str, Any]:
-    """Figures as plain values, for the page's script to draw one at a time.
-
-    Args:
-        figures: by what a reader chooses.
-        choice: what that is; empty where there is one figure.
-    """
-    options = {}
-    for name, figure in figures.items():
-        content = json.loads(figure.to_json())
-        layout = content["layout"] | {"showlegend": False}  # the page has its own, which a keyboard reaches
-        layout.pop("template", None)
-        del layout["title"]
-        layout["margin"] = layout.get("margin", {}) | {"t": 16}
-        options[name] = {"title": figure.layout.title.text, "data": content["data"], "layout": layout}
-    first = next(iter(options.values()))
-    size = {"least_width": 0, "most_width": 0, **first["layout"].get("meta", {})}
-    size["height"] = first["layout"]["height"]
-    return {"choice": choice, "title": first["title"], **size, "options": options}
-
-
-def rendered(template: str, **values: object) -> str:
-    """A page of this folder's templates, filled in; everything is escaped."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("affect", "report"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.policies["json.dumps_kwargs"] = {
-        "separators": (",", ":"),
-        "ensure_ascii": False,
-        "allow_nan": False,
-    }
-    return environment.get_template(template).render(values)
-
-
-def script() -> str:
-    """All of plotly, for a page that must not ask a network for it; empty where it is not installed."""
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError:
-        return ""
-    return str(get_plotlyjs())
 
 
 def _label_places(names: list[str], x: Array, y: Array, first: NDArray[np.bool_]) -> list[str]:
@@ -381,6 +286,6 @@ def _line(run: FinishedRun, history: pd.DataFrame, metric: str) -> NDArray[np.fl
     return rows
 
 
-def _crossed(truth: NDArray[np.int64], said: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+def _crossed(truth: NDArray[np.int64], predictions: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """(count, count): how often each class was taken for each."""
-    return np.bincount((truth * count + said).ravel(), minlength=count * count).reshape(count, count)
+    return np.bincount((truth * count + predictions).ravel(), minlength=count * count).reshape(count, count)

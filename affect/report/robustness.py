@@ -12,18 +12,9 @@ import pandas as pd
 from affect import metrics
 from affect.errors import ConfigError
 from affect.files import writing
-from affect.report.pictures import (
-    SHARES,
-    colour_of,
-    dash_of,
-    embedded,
-    plotly,
-    rendered,
-    script,
-    shown,
-    styled,
-)
-from affect.report.table import summary_tables, write_tables
+from affect.report.figures import colour_of, dash_of, embedded, plotly, rendered, script, shown, styled
+from affect.report.pictures import SHARES
+from affect.results.tables import summary_tables, write_tables
 from affect.robustness.scores import contributions
 from affect.robustness.summary import Comparison
 from affect.robustness.sweeps import ONLY, left_of

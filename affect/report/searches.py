@@ -14,7 +14,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from affect.report.drawable import LEAST, Drawable, drawable, short_names
-from affect.report.pictures import embedded
+from affect.report.figures import embedded
 from affect.report.records import column, records
 from affect.report.sections import Section
 from affect.report.studies import fronts, history, importance_chart, intermediate, parallel, slices

@@ -15,11 +15,12 @@ from affect import metrics
 from affect.data.targets import MultiClass, MultiLabel, Regression
 from affect.metrics import Array
 from affect.report.contents import Contents
-from affect.report.pictures import agreement, classes_of, confusion, cost_scatter, embedded, learning_curves
+from affect.report.figures import embedded
+from affect.report.pictures import agreement, classes_of, confusion, cost_scatter, learning_curves
 from affect.report.records import column, number, numbers, records
 from affect.report.robustness import charts_of
-from affect.report.table import Cell, Table, cells, elsewhere
 from affect.results import Answers
+from affect.results.tables import Cell, Table, cells, elsewhere
 from affect.runs.costs import COSTS
 
 _SEEN_FIRST = 8  # as many models' curves can be told apart
@@ -246,7 +247,7 @@ def _errors(answers: Answers, drawn: bool) -> Iterator[Section]:
         return
     scalar = isinstance(answers.target, Regression)
     draw = agreement if scalar else confusion
-    figures = {model: draw(answers, model) for model in answers.said}
+    figures = {model: draw(answers, model) for model in answers.predictions}
     note = (
         "A point per test label; on the dashed line the two are the same."
         if scalar
@@ -257,7 +258,10 @@ def _errors(answers: Answers, drawn: bool) -> Iterator[Section]:
 
 
 def _robustness(found: list[Any], metric: str) -> Iterator[Section]:
-    charts = [chart for compared in found for chart in charts_of(compared, metric)]
+    charts = []
+    for compared in found:  # a metric of somebody's own may not be here to measure with
+        known = compared.metrics
+        charts += charts_of(compared, metric if metric in known else next(iter(known)))
     if charts:
         yield Section(
             "robustness",
@@ -268,8 +272,8 @@ def _robustness(found: list[Any], metric: str) -> Iterator[Section]:
 
 
 def _samples(answers: Answers, transcripts: Mapping[str, str]) -> Section:
-    """Every label with what each model said of it."""
-    means = {model: np.mean([*own.values()], 0) for model, own in answers.said.items()}
+    """Every label with what each model predicts of it."""
+    means = {model: np.mean([*own.values()], 0) for model, own in answers.predictions.items()}
     stacked = np.stack([*means.values()])  # (models, labels, outputs)
     ids = list(answers.samples)
     if answers.target.per_step:
@@ -283,7 +287,7 @@ def _samples(answers: Answers, transcripts: Mapping[str, str]) -> Section:
         column("disagreement", np.sqrt(stacked.var(0).mean(-1)), first="descending"),
         column("largest error", _wrong(answers, stacked).max(0), first="descending"),
     ]
-    columns += [column(model, _said(answers, said)) for model, said in means.items()]
+    columns += [column(model, _said(answers, values)) for model, values in means.items()]
     order = [searched[-1] + 2, "descending"]
     return Section(
         "samples",
@@ -324,7 +328,7 @@ def _wrong(answers: Answers, stacked: Array) -> Array:
 
 
 def _configurations(answers: Answers) -> Section:
-    contents = {model: answers.run_of(model).content for model in answers.said}
+    contents = {model: answers.run_of(model).content for model in answers.predictions}
     plain = {model: {k: v for k, v in own.items() if k != "seeds"} for model, own in contents.items()}
     content = {
         model: {"keys": dict(_flat(own)), "yaml": yaml.safe_dump(own, sort_keys=False, allow_unicode=True)}

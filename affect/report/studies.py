@@ -10,7 +10,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from affect.report.drawable import Drawable, copied, wrapped
-from affect.report.pictures import COLOURS, GREY, styled
+from affect.report.figures import COLOURS, GREY, styled
 from affect.runs.studies import quietly
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Finished runs, side by side: what they said, how they differ and what they cost."""
+"""Finished runs, side by side: what they predict, how they differ and what they cost."""
 
 from affect.results.answers import Answers, gather
 from affect.results.comparison import compare

@@ -1,7 +1,8 @@
-"""What finished runs said of the same labels, laid side by side."""
+"""What finished runs predict of the same labels, laid side by side."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,15 +11,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from affect import metrics, renamed
 from affect.data.targets import MultiClass, Regression, Target
 from affect.errors import DataError
-from affect.metrics import Array
+from affect.metrics import Array, Measure, Stored
 from affect.runs import FinishedRun
 
+logger = logging.getLogger(__name__)
 
+
+@renamed.arguments(said="predictions")
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What models said of every label of one target, on one split of one corpus.
+    """What models predict of every label of one target, on one split of one corpus.
 
     Args:
         target: what was predicted.
@@ -27,10 +32,12 @@ class Answers:
         steps: the step that it belongs to, 0 where a sample has one label.
         folds: the fold whose test split it is in.
         truth: the labels.
-        said: decisions by model and seed, on the target's scale or probabilities.
+        predictions: decisions by model and seed, on the target's scale or probabilities.
         runs: the runs that they come from.
+        split: of which split they are.
     Shapes:
-        steps, folds: (labels,), truth: (labels, target.size), said[model][seed]: (labels, target.outputs)
+        steps, folds: (labels,), truth: (labels, target.size),
+        predictions[model][seed]: (labels, target.outputs)
     """
 
     target: Target
@@ -39,8 +46,40 @@ class Answers:
     steps: NDArray[np.int64]
     folds: NDArray[np.int64]
     truth: Array
-    said: dict[str, dict[int, Array]]
+    predictions: dict[str, dict[int, Array]]
     runs: tuple[FinishedRun, ...]
+    split: str = "test"
+
+    @property
+    def metrics(self) -> dict[str, Measure]:
+        """What is known of them, by name.
+
+        The metrics of the target, with those of one's own that are in use; and those that the runs were
+        measured with, of which there may be the values alone (`affect.metrics.Stored`).
+
+        Raises:
+            DataError: two runs do not agree which way a metric is better.
+        """
+        stored: dict[str, Stored] = {}
+        for run in self.runs:
+            for name, metric in run.metrics.items():
+                if stored.setdefault(name, metric).higher_is_better != metric.higher_is_better:
+                    raise DataError(
+                        f"{run.folder}: another run has a metric '{name}' of which the other way is better; "
+                        "compare runs that were measured alike"
+                    )
+        known = metrics.metrics_for(self.target)
+        return {**known, **{name: metric for name, metric in stored.items() if name not in known}}
+
+    def stored(self, metric: str, model: str) -> dict[int, float]:
+        """What the runs of a model stored of a metric, by seed: of several folds the mean."""
+        values: dict[int, list[float]] = {}
+        for run in self.runs:
+            if run.name == model and metric in run.metrics:
+                rows = run.table("results").query("split == @self.split and metric == @metric")
+                values.setdefault(run.seed, []).extend(rows["value"].tolist())
+        seeds = self.predictions.get(model, {})
+        return {seed: float(np.mean(values[seed])) for seed in seeds if values.get(seed)}
 
     @cached_property
     def groups(self) -> NDArray[np.int64]:
@@ -51,7 +90,7 @@ class Answers:
     @cached_property
     def shared(self) -> tuple[int, ...]:
         """The seeds that every model has: pairs of models are compared with them alone."""
-        first, *rest = self.said.values()
+        first, *rest = self.predictions.values()
         return tuple(seed for seed in first if all(seed in own for own in rest))
 
     def every(self, seeds: Iterable[int] | None = None) -> dict[str, Array]:
@@ -59,7 +98,7 @@ class Answers:
         chosen = None if seeds is None else tuple(seeds)
         return {
             name: np.stack([*own.values()] if chosen is None else [own[seed] for seed in chosen])
-            for name, own in self.said.items()
+            for name, own in self.predictions.items()
         }
 
     def errors(self, model: str) -> Array:
@@ -67,13 +106,13 @@ class Answers:
 
         The distance for a number; the share of wrong decisions for classes.
         """
-        said = np.stack([self.said[model][seed] for seed in self.shared])
+        predictions = np.stack([self.predictions[model][seed] for seed in self.shared])
         if isinstance(self.target, Regression):
-            wrong = np.abs(said - self.truth)
+            wrong = np.abs(predictions - self.truth)
         elif isinstance(self.target, MultiClass):
-            wrong = (said.argmax(-1, keepdims=True) != self.truth).astype(np.float64)
+            wrong = (predictions.argmax(-1, keepdims=True) != self.truth).astype(np.float64)
         else:
-            wrong = ((said > 0.5) != (self.truth > 0.5)).astype(np.float64)
+            wrong = ((predictions > 0.5) != (self.truth > 0.5)).astype(np.float64)
         labels = wrong.mean((0, 2))
         errors: Array = np.bincount(self.groups, labels) / np.bincount(self.groups)
         return errors
@@ -96,6 +135,7 @@ def gather(runs: Iterable[FinishedRun], split: str = "test") -> list[Answers]:
     """
     kinds: dict[tuple[str, str], list[FinishedRun]] = {}
     for run in runs:
+        _ = run.metrics  # which way its own are better is known from here on
         kinds.setdefault((run.facts["corpus"]["name"], run.target.name), []).append(run)
     return [_together(own, split) for own in kinds.values()]
 
@@ -108,7 +148,7 @@ def _together(runs: list[FinishedRun], split: str) -> Answers:
     whole = {key: pd.concat(parts).set_index(["id", "step"]).sort_index() for key, parts in seeds.items()}
     first = max(whole.values(), key=len)
     corpus, target = runs[0].facts["corpus"]["name"], runs[0].target
-    said: dict[str, dict[int, Array]] = {}
+    predictions: dict[str, dict[int, Array]] = {}
     for (name, seed), frame in whole.items():
         if not frame.index.isin(first.index).all():
             raise DataError(
@@ -116,7 +156,7 @@ def _together(runs: list[FinishedRun], split: str) -> Answers:
                 "compare runs on the same file and folds"
             )
         if len(frame) == len(first):
-            said.setdefault(name, {})[seed] = frame.filter(regex=r"^prediction").to_numpy(np.float64)
+            predictions.setdefault(name, {})[seed] = frame.filter(regex=r"^prediction").to_numpy(np.float64)
     return Answers(
         target=target,
         corpus=corpus,
@@ -124,6 +164,16 @@ def _together(runs: list[FinishedRun], split: str) -> Answers:
         steps=first.index.get_level_values("step").to_numpy(np.int64),
         folds=first["fold"].to_numpy(np.int64),
         truth=first.filter(regex=r"^truth").to_numpy(np.float64),
-        said=said,
+        predictions=predictions,
         runs=tuple(runs),
+        split=split,
     )
+
+
+def say_stored(metric: str, answers: Answers) -> None:
+    """A log line for a metric that cannot be computed here, whose values are those that runs stored."""
+    logger.warning(
+        "%s, %s: %s was measured by somebody's own code, which is not here: the means are those of the runs, "
+        "without intervals or tests; name it by its import path to compute it again",
+        answers.corpus, answers.target.name, metric,
+    )  # fmt: skip

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from affect import metrics
-from affect.errors import ConfigError, did_you_mean
-from affect.metrics import Metric
-from affect.results.answers import Answers
+from affect.errors import ConfigError, did_you_mean, listed
+from affect.metrics import Array, Measure, Stored
+from affect.results.answers import Answers, say_stored
 from affect.results.summary import LEVEL, asked, differing, values_and_gains
 from affect.statistics import cohens_d, corrected_t, superiority, wilcoxon_p
 
@@ -22,6 +22,7 @@ MOST = 12
 BETTER = "better"
 LUCKY = "better in these runs; another seed may differ"
 EQUAL = "not distinguishable"
+UNTESTED = "not tested: the metric's code is not here"
 
 
 def compare(
@@ -47,22 +48,26 @@ def compare(
 
     Args:
         answers: of one or more corpora and targets.
-        wanted: metrics, those that a target does not have left out; the first of each target by default.
+        wanted: metrics, one's own by their import path, those that a target does not have left out; the first
+            of each target by default. Of one that a run was measured with, and whose code is not here, there
+            are the means of the runs, without intervals and tests.
         baseline: compare the others with it alone; by default all pairs of up to 12 models, and of more each
             with the one that has the best mean.
     Raises:
         ConfigError: there is no such baseline, or no target has such a metric.
     """
     answers = list(answers)
-    models = {name for own in answers for name in own.said}
+    models = {name for own in answers for name in own.predictions}
     if baseline is not None and baseline not in models:
         raise ConfigError(f"compare: no model '{baseline}'; {did_you_mean(baseline, models)}")
-    rows = [
-        row
-        for own, mine in asked(answers, wanted)
-        for metric in mine or list(metrics.metrics_for(own.target))[:1]
-        for row in _pairs(own, metric, baseline)
-    ]
+    wanted = listed("compare: wanted", wanted)
+    with metrics.using(*wanted):
+        rows = [
+            row
+            for own, mine in asked(answers, wanted)
+            for metric in mine or list(own.metrics)[:1]
+            for row in _pairs(own, metric, baseline)
+        ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -73,16 +78,23 @@ COLUMNS = [
 
 
 def _pairs(own: Answers, metric: str, baseline: str | None) -> list[dict[str, Any]]:
-    function, rises = metrics.metrics_for(own.target)[metric], metrics.higher_is_better(metric)
+    function, rises = own.metrics[metric], metrics.higher_is_better(metric)
     if not own.shared:
         return []
-    said = own.every(own.shared)
-    values = {name: np.array([function(one, own.truth) for one in seeds]) for name, seeds in said.items()}
+    known = not isinstance(function, Stored)
+    if known:
+        values = {
+            name: np.array([function(one, own.truth) for one in seeds])
+            for name, seeds in own.every(own.shared).items()
+        }
+    else:
+        values = _stored(own, metric)
     ranked = sorted(values, key=lambda name: values[name].mean() * (-1 if rises else 1))
     middle = baseline if baseline in values else ranked[0] if len(ranked) > MOST else None
     pairs = [pair for pair in combinations(ranked, 2) if middle is None or middle in pair]
-    _, gains = values_and_gains(own, metric, pairs)
-    p, corrected = differing(own, function, pairs)
+    nothing = np.full(len(pairs), np.nan)
+    gains = values_and_gains(own, metric, pairs)[1] if known else _apart(values, pairs, rises)
+    p, corrected = differing(own, function, pairs) if known else (nothing, nothing)
     rows = []
     for (better, worse), one, held in zip(pairs, p, corrected, strict=True):
         gain = gains[better, worse]
@@ -99,22 +111,47 @@ def _pairs(own: Answers, metric: str, baseline: str | None) -> list[dict[str, An
                 "high": gain["high"],
                 "p": one,
                 "p_holm": held,
-                "p_seeds": _over_seeds(own, function, better, worse),
+                "p_seeds": _over_seeds(own, function, better, worse) if known else np.nan,
                 "effect": cohens_d(own.errors(worse), own.errors(better)),
                 "superiority": superiority(*(values[n] * (1 if rises else -1) for n in (better, worse))),
-                "verdict": sure if held < LEVEL else EQUAL,
+                "verdict": (sure if held < LEVEL else EQUAL) if known else UNTESTED,
             }
         )
     return rows
 
 
-def _over_seeds(own: Answers, metric: Metric, a: str, b: str) -> float:
+def _stored(own: Answers, metric: str) -> dict[str, Array]:
+    """What the runs say of a metric that cannot be computed here, by model, of the seeds that all share."""
+    say_stored(metric, own)
+    found = {name: own.stored(metric, name) for name in own.predictions}
+    return {
+        name: np.array([values[seed] for seed in own.shared])
+        for name, values in found.items()
+        if all(seed in values for seed in own.shared)
+    }
+
+
+def _apart(
+    values: dict[str, Array], pairs: Iterable[tuple[str, str]], rises: bool
+) -> dict[tuple[str, str], dict[str, float]]:
+    """How far means are apart, without intervals."""
+    sign = 1 if rises else -1
+    return {
+        (a, b): {"mean": sign * float(values[a].mean() - values[b].mean()), "low": np.nan, "high": np.nan}
+        for a, b in pairs
+    }
+
+
+def _over_seeds(own: Answers, metric: Measure, a: str, b: str) -> float:
     """How likely so great a difference is between equal models, by their seeds or folds."""
     folds = np.unique(own.folds)
     rows = [np.flatnonzero(own.folds == fold) for fold in folds]
     values = {
         name: np.array(
-            [[metric(own.said[name][seed][part], own.truth[part]) for part in rows] for seed in own.shared]
+            [
+                [metric(own.predictions[name][seed][part], own.truth[part]) for part in rows]
+                for seed in own.shared
+            ]
         )
         for name in (a, b)
     }

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from affect import metrics
-from affect.errors import ConfigError, did_you_mean
-from affect.metrics import Array, Metric
-from affect.results.answers import Answers
+from affect.errors import ConfigError, did_you_mean, listed
+from affect.metrics import Array, Measure, Stored
+from affect.results.answers import Answers, say_stored
 from affect.statistics import holm, measure, permutation_p, spread
 
 LEVEL = 0.05
@@ -37,44 +37,48 @@ def summarise(
 
     Args:
         answers: of one or more corpora and targets.
-        wanted: metrics, those that a target does not have left out; all of each target by default.
+        wanted: metrics, one's own by their import path, those that a target does not have left out; all of
+            each target by default.
         failed: how many runs failed, by target and model.
     Raises:
         ConfigError: no target has a metric of that name.
     """
-    failed, wanted = failed or {}, list(wanted)
+    failed, wanted = failed or {}, listed("summarise: wanted", wanted)
     rows = []
-    for own, mine in asked(answers, wanted):
-        for metric in mine if wanted else metrics.metrics_for(own.target):
-            found = _rows(own, metric)
-            rows += [
-                {**row, "failed": failed.get((own.target.name, row["model"]), 0)}
-                for row in [*found, *_lost(own, found, failed)]
-            ]
+    with metrics.using(*wanted):
+        for own, mine in asked(answers, wanted):
+            for metric in mine if wanted else own.metrics:
+                found = _rows(own, metric)
+                rows += [
+                    {**row, "failed": failed.get((own.target.name, row["model"]), 0)}
+                    for row in [*found, *_lost(own, found, failed)]
+                ]
     return pd.DataFrame(rows)
 
 
 def asked(answers: Iterable[Answers], wanted: Iterable[str]) -> list[tuple[Answers, list[str]]]:
     """For each target the metrics that are wanted and that it has; one that no target has is refused."""
-    answers, wanted = list(answers), list(wanted)
-    known = {metric for own in answers for metric in metrics.metrics_for(own.target)}
+    answers, wanted = list(answers), [metrics.name_of(metric) for metric in wanted]
+    known = {metric for own in answers for metric in own.metrics}
     for metric in wanted:
         if metric not in known:
             raise ConfigError(f"results: no target has the metric '{metric}'; {did_you_mean(metric, known)}")
-    return [(own, [m for m in wanted if m in metrics.metrics_for(own.target)]) for own in answers]
+    return [(own, [m for m in wanted if m in own.metrics]) for own in answers]
 
 
 def _rows(own: Answers, metric: str) -> list[dict[str, Any]]:
     """The rows of one metric, models in their order."""
-    function = metrics.metrics_for(own.target)[metric]
+    function = own.metrics[metric]
+    if isinstance(function, Stored):
+        return [*_stored(own, metric)]
     sign = 1 if metrics.higher_is_better(metric) else -1
     means = {
-        name: sign * np.mean([function(said, own.truth) for said in seeds.values()])
-        for name, seeds in own.said.items()
+        name: sign * np.mean([function(prediction, own.truth) for prediction in seeds.values()])
+        for name, seeds in own.predictions.items()
     }
-    single = [name for name in own.said if len(own.run_of(name).facts["shape"]["dims"]) == 1]
+    single = [name for name in own.predictions if len(own.run_of(name).facts["shape"]["dims"]) == 1]
     reference = max(single, key=lambda name: means[name], default="")
-    pairs = [(name, reference) for name in own.said if reference not in ("", name)]
+    pairs = [(name, reference) for name in own.predictions if reference not in ("", name)]
     found, gains = values_and_gains(own, metric, pairs)
     ties = _ties(own, function, max(means, key=lambda name: means[name]))
     same = {
@@ -84,12 +88,27 @@ def _rows(own: Answers, metric: str) -> list[dict[str, Any]]:
         "reference": reference or None,
     }
     rows = []
-    for name in own.said:
+    for name in own.predictions:
         row = {"corpus": own.corpus, "target": own.target.name, "model": name, "metric": metric}
         gain = gains.get((name, reference), {"low": np.nan, "high": np.nan})
         gain = {"gain_low": gain["low"], "gain_high": gain["high"]}
         rows.append({**row, **found[name], **same, **gain, "tie": ties[name]})
     return rows
+
+
+def _stored(own: Answers, metric: str) -> Iterator[dict[str, Any]]:
+    """The rows of a metric that cannot be computed here: what the runs say of it."""
+    say_stored(metric, own)
+    for name in own.predictions:
+        values = np.array([*own.stored(metric, name).values()])
+        if len(values):
+            yield {
+                "corpus": own.corpus, "target": own.target.name, "model": name, "metric": metric,
+                "mean": values.mean(), "std": values.std(ddof=1) if len(values) > 1 else np.nan,
+                "low": np.nan, "high": np.nan, "seeds": len(values), "count": len(own.truth),
+                "floor": np.nan, "ceiling": np.nan, "reference": None, "gain_low": np.nan,
+                "gain_high": np.nan, "tie": False,
+            }  # fmt: skip
 
 
 def values_and_gains(
@@ -99,10 +118,10 @@ def values_and_gains(
 
     Nothing of pairs where the models share no seed.
     """
-    rises, function = metrics.higher_is_better(metric), metrics.metrics_for(own.target)[metric]
+    rises, function = metrics.higher_is_better(metric), own.metrics[metric]
     turned = {pair: pair if rises else pair[::-1] for pair in pairs if own.shared}
     whole = own.every()
-    same = all(len(said) == len(own.shared) for said in whole.values())
+    same = all(len(own_seeds) == len(own.shared) for own_seeds in whole.values())
     found = measure(function, whole, own.truth, own.groups, pairs=turned.values() if same else ())
     if turned and not same:
         found |= {
@@ -117,19 +136,22 @@ def values_and_gains(
     }
 
 
-def differing(own: Answers, metric: Metric, pairs: Iterable[tuple[str, str]]) -> tuple[Array, Array]:
+def differing(own: Answers, metric: Measure, pairs: Iterable[tuple[str, str]]) -> tuple[Array, Array]:
     """(pairs,): how likely so great a difference is between equal models; and corrected for their number."""
-    pairs, said = list(pairs), own.every(own.shared)
+    pairs, predictions = list(pairs), own.every(own.shared)
     swaps = max(1000, round(2 * len(pairs) / LEVEL))  # few enough could never be sure after Holm's correction
-    p = [permutation_p(said[a], said[b], own.truth, metric, own.groups, resamples=swaps) for a, b in pairs]
+    p = [
+        permutation_p(predictions[a], predictions[b], own.truth, metric, own.groups, resamples=swaps)
+        for a, b in pairs
+    ]
     return np.array(p), holm(np.array(p))
 
 
-def _ties(own: Answers, metric: Metric, best: str) -> dict[str, bool]:
+def _ties(own: Answers, metric: Measure, best: str) -> dict[str, bool]:
     """Whether the best model is not significantly better than each."""
-    others = [name for name in own.said if name != best]
+    others = [name for name in own.predictions if name != best]
     if not own.shared or not others:
-        return dict.fromkeys(own.said, False)
+        return dict.fromkeys(own.predictions, False)
     _, p = differing(own, metric, [(best, name) for name in others])
     return {best: False, **{name: bool(value >= LEVEL) for name, value in zip(others, p, strict=True)}}
 
@@ -138,11 +160,13 @@ def _lost(
     own: Answers, found: list[dict[str, Any]], failed: Mapping[tuple[str, str], int]
 ) -> list[dict[str, Any]]:
     """Rows of models of which no run is left."""
+    if not found:
+        return []
     same = {
         key: found[0][key] for key in ("corpus", "target", "metric", "count", "floor", "ceiling", "reference")
     }
     return [
         {**same, "model": model, "seeds": 0, "tie": False}
         for target, model in failed
-        if target == own.target.name and model not in own.said
+        if target == own.target.name and model not in own.predictions
     ]

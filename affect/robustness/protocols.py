@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
+from typing import cast
 
+from affect.classes.objects import object_of
 from affect.corruption import (
     Compose,
     Corruption,
@@ -18,7 +21,7 @@ from affect.corruption import (
     TimeShift,
     WordErasure,
 )
-from affect.errors import ConfigError, did_you_mean
+from affect.errors import ConfigError, described, did_you_mean
 from affect.model import FusionModel
 from affect.robustness.sweeps import RATES, Condition, Grid, every, levels, modality_subsets
 
@@ -162,20 +165,44 @@ def protocol(names: Iterable[str], draws: int | None = None) -> Grid:
     """The conditions of several protocols, by their names.
 
     Args:
-        names: of functions of this module.
+        names: of functions of this module; or import paths of one's own (`my_protocols.winter`): functions
+            that return a grid when they are called.
         draws: how often each is drawn; each protocol's own number by default.
     Raises:
-        ConfigError: there is no such protocol.
+        ConfigError: there is no such protocol; one's own fails, returns no grid, or takes no `draws`.
     Example:
         >>> len(protocol(["fixed_subsets"])(affect.FusionModel.for_corpus(affect.load("synthetic"))))
         6
     """
     grids = []
     for name in names:
-        if name not in PROTOCOLS:
-            raise ConfigError(f"no protocol '{name}'; {did_you_mean(name, PROTOCOLS)}")
-        grids.append(PROTOCOLS[name]() if draws is None else PROTOCOLS[name](draws=draws))
+        make = PROTOCOLS.get(name) or _own(name)
+        if draws is not None and "draws" not in inspect.signature(make).parameters:
+            raise ConfigError(
+                f"protocol {name}: it has no argument 'draws'; leave out how often each is drawn"
+            )
+        try:
+            grid = make() if draws is None else make(draws=draws)
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
+            why = " ".join(f"{type(error).__name__}: {error}".split())
+            raise ConfigError(f"protocol {name}: it failed ({why})") from error
+        if not callable(grid):
+            raise ConfigError(
+                f"protocol {name}: expected a grid, a function from a model to conditions, as "
+                f"affect.robustness.levels makes one, got {described(grid)}"
+            )
+        grids.append(grid)
     return every(*grids)
+
+
+def _own(path: str) -> Callable[..., Grid]:
+    """A protocol of one's own."""
+    if "." not in path:
+        raise ConfigError(f"no protocol '{path}'; {did_you_mean(path, PROTOCOLS)}")
+    found = object_of(path, "protocol")
+    if not callable(found):
+        raise ConfigError(f"protocol {path}: expected a function, got {described(found)}")
+    return cast("Callable[..., Grid]", found)
 
 
 PROTOCOLS: dict[str, Callable[..., Grid]] = {

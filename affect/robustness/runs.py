@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
+import shutil
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
+from affect import metrics
+from affect.classes import within
 from affect.errors import DataError
 from affect.files import writing
-from affect.metrics import metrics_for
+from affect.kernels import keep_freed_memory
 from affect.model import ModelSpec
 from affect.robustness.summary import Comparison, check_baseline, check_metric
 from affect.robustness.sweeps import Grid, Sweep, sweep
 from affect.runs import FinishedRun, find, prepare
 from affect.runs.configuration import kind_of
+from affect.runs.contents import corpus_digest, file_digest
+from affect.runs.finished import say_corpus
 from affect.workers import processes, work
 
 SWEEPS = "sweeps"
 """The folder in a run's folder that holds its sweeps, one folder for each."""
+
+MADE, LAST, WEIGHTS = "made_from.json", "predictions.npz", "model.safetensors"
 
 
 def sweep_runs(
@@ -33,10 +44,13 @@ def sweep_runs(
     backend: str = "loky",
     address: str | None = None,
     progress: Callable[[int, int], None] | None = None,
+    trust: bool = False,
+    again: bool = False,
 ) -> list[Comparison]:
     """Sweep finished runs over a grid, and write the tidy rows of all into `robustness.csv`.
 
-    A run's sweep stays in its folder, under `sweeps`, and is not done twice.
+    A run's sweep stays in its folder, under `sweeps`, and is not done twice, as long as the run and the
+    content of its corpus stay the same.
 
     Args:
         folders: of runs, or folders that hold some, such as a bench's.
@@ -48,28 +62,48 @@ def sweep_runs(
         backend: where they work (`affect.workers.processes`).
         address: of the cluster, where the backend is one.
         progress: is told how many runs are done, of how many.
+        trust: whether code that the runs bring along may be executed, though it is not known to be one's own.
+        again: do sweeps too that are done.
     Returns:
         the models side by side, as `side_by_side` lays them.
     Raises:
         DataError: there is no finished run of a torch model, or two of the same model, seed and fold.
+        ConfigError: a run brings code along that is not trusted.
     """
     import joblib
 
+    runs = [replace(run, trust=trust) for run in swept(folders)]
+    for run in runs:
+        _ = run.configuration  # refuses here what would be refused by a worker
+    found = [run.folder for run in runs]
+    with processes(workers, backend, address):
+        sweeps: list[Sweep] = work(
+            (joblib.delayed(sweep_run)(folder.resolve(), grid, split, trust, again) for folder in found),
+            None if progress is None else lambda done: progress(done, len(found)),
+            keep_freed_memory,
+        )
+    with ExitStack() as stack:
+        for run in runs:
+            with within(run.home):
+                stack.enter_context(metrics.using(*run.configuration.measured))
+        with writing(Path(out) / "robustness.csv") as path:
+            pd.concat([own.results for own in sweeps], ignore_index=True).to_csv(path, index=False)
+        return side_by_side(sweeps, lacking)
+
+
+def swept(folders: Iterable[str | Path]) -> list[FinishedRun]:
+    """The runs in or below folders that can be swept.
+
+    Raises:
+        DataError: there is no finished run of a torch model, or two of the same model, seed and fold.
+    """
     folders = list(folders)
-    found = [run.folder for run in find(folders) if kind_of(run.content["model"]) is ModelSpec]
+    found = [run for run in find(folders) if kind_of(run.content["model"]) is ModelSpec]
     if not found:  # a baseline has no encoders to damage the input of
         raise DataError(
             f"{', '.join(map(str, folders))}: runs of baselines alone; only torch models are swept"
         )
-    with processes(workers, backend, address):
-        sweeps: list[Sweep] = work(
-            (joblib.delayed(sweep_run)(folder.resolve(), grid, split) for folder in found),
-            None if progress is None else lambda done: progress(done, len(found)),
-        )
-    tidy = pd.concat([own.results.assign(target=own.target.name) for own in sweeps], ignore_index=True)
-    with writing(Path(out) / "robustness.csv") as path:
-        tidy.to_csv(path, index=False)
-    return side_by_side(sweeps, lacking)
+    return found
 
 
 def side_by_side(sweeps: Iterable[Sweep], lacking: str | None = None) -> list[Comparison]:
@@ -100,7 +134,8 @@ def kept_sweeps(runs: Iterable[FinishedRun], split: str = "test") -> list[Compar
     sweeps = [
         Sweep.load(done.parent, run.target)
         for run in runs
-        for done in sorted((run.folder / SWEEPS).glob("*/predictions.npz"))
+        for done in sorted((run.folder / SWEEPS).glob(f"*/{LAST}"))
+        if not done.parent.name.startswith(".") and not _stale(run, done.parent)
     ]
     return side_by_side([own for own in sweeps if own.where["split"] == split])
 
@@ -112,36 +147,65 @@ def scores_of(
 
     Args:
         compared: the models side by side.
-        wanted: metrics; the first of each target by default.
+        wanted: metrics, one's own by their import path; the first of each target by default.
         baseline: the model that others are compared with, where it is among them.
     Raises:
         ConfigError: a metric that no target has; a baseline that is nowhere.
     """
     compared, wanted = list(compared), list(wanted)
-    known = {metric for own in compared for metric in metrics_for(own.target)}
-    for metric in wanted:
-        check_metric(metric, known)
-    check_baseline(baseline, {model for own in compared for model in own.models})
-    tables = [
-        own.scores(
-            [metric for metric in wanted if metric in metrics_for(own.target)],
-            baseline if baseline in own.models else None,
-        )
-        for own in compared
-    ]
+    with metrics.using(*wanted):
+        wanted = [metrics.name_of(metric) for metric in wanted]
+        known = {metric for own in compared for metric in own.metrics}
+        for metric in wanted:
+            check_metric(metric, known)
+        check_baseline(baseline, {model for own in compared for model in own.models})
+        tables = [
+            own.scores(
+                [metric for metric in wanted if metric in own.metrics],
+                baseline if baseline in own.models else None,
+            )
+            for own in compared
+        ]
     return pd.concat(tables, ignore_index=True)
 
 
-def sweep_run(folder: Path, grid: Grid, split: str = "test") -> Sweep:
-    """The sweep of one finished run, from its folder where it was done before."""
-    run = FinishedRun.read(folder)
-    model = run.model()
+def sweep_run(
+    folder: Path, grid: Grid, split: str = "test", trust: bool = False, again: bool = False
+) -> Sweep:
+    """The sweep of one finished run, from its folder where it was done before with the same corpus."""
+    run = FinishedRun.read(folder, trust=trust)
+    model, corpus_now = run.model(), corpus_digest(run.content["corpus"])
     asked = hashlib.sha256(repr([split, grid(model)]).encode()).hexdigest()[:8]
     kept = folder / SWEEPS / asked
-    if not (kept / "predictions.npz").is_file():
-        corpus = prepare(run.configuration, run.fold, Path())
-        sweep(
-            model, corpus[split], grid, corpus=corpus.name, name=run.name,
-            seed=run.seed, fold=run.fold, split_name=split,
-        ).save(kept)  # fmt: skip
+    made = {"corpus": corpus_now, "run": file_digest(folder / WEIGHTS)}
+    say_corpus(run, run.content["corpus"])
+    if again or not (kept / LAST).is_file() or _made_from(kept) != made:
+        configuration = run.configuration
+        with within(run.home), metrics.using(*configuration.measured):
+            corpus = prepare(configuration, run.fold, Path())
+            found = sweep(
+                model, corpus[split], grid, corpus=corpus.name, name=run.name,
+                seed=run.seed, fold=run.fold, split_name=split,
+            )  # fmt: skip
+        fresh = kept.with_name(f".{asked}.{os.getpid()}")
+        found.save(fresh)
+        with writing(fresh / MADE) as path:
+            path.write_text(json.dumps(made))
+        shutil.rmtree(kept, ignore_errors=True)
+        fresh.rename(kept)
     return Sweep.load(kept, model.head.target)
+
+
+def _made_from(kept: Path) -> dict[str, str | None] | None:
+    """What a sweep was made from; None where a release has not written it."""
+    path = kept / MADE
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def _stale(run: FinishedRun, kept: Path) -> bool:
+    """Whether a sweep is of other weights, or of a corpus that has other content since."""
+    made, corpus = _made_from(kept), corpus_digest(run.content["corpus"])
+    if made is None:
+        return False
+    other = corpus is not None and made["corpus"] != corpus
+    return other or made["run"] != file_digest(run.folder / WEIGHTS)

@@ -12,8 +12,8 @@ import pandas as pd
 
 from affect import metrics
 from affect.data.targets import Target
-from affect.errors import ConfigError, DataError, did_you_mean
-from affect.metrics import Array, Metric
+from affect.errors import ConfigError, DataError, did_you_mean, listed
+from affect.metrics import Array, Measure
 from affect.robustness.scores import area, effective_robustness, retained
 from affect.robustness.sweeps import ONLY, Sweep
 from affect.statistics import interval, resampled, spread
@@ -52,6 +52,7 @@ class Comparison:
         self._first = next(iter(self._models.values()))[0]
         self._resamples = resamples
         self._measured: dict[str, dict[str, _Values]] = {}
+        self._known = metrics.metrics_for(self.target)
 
     @property
     def target(self) -> Target:
@@ -67,6 +68,11 @@ class Comparison:
     def corpus(self) -> str:
         """The corpus's name."""
         return str(self._first.where["corpus"])
+
+    @property
+    def metrics(self) -> dict[str, Measure]:
+        """What can be measured: the target's metrics, and those of one's own that were or are in use."""
+        return {**self._known, **metrics.metrics_for(self.target)}
 
     def scores(self, wanted: Iterable[str] = (), baseline: str | None = None) -> pd.DataFrame:
         """One row per model and score, in the columns that `affect.report` prints.
@@ -90,7 +96,7 @@ class Comparison:
             ConfigError: an unknown metric or baseline.
         """
         check_baseline(baseline, self._models)
-        chosen = tuple(wanted) or tuple(metrics.metrics_for(self.target))[:1]
+        chosen = tuple(listed("scores: wanted", wanted)) or tuple(metrics.metrics_for(self.target))[:1]
         return pd.DataFrame([row for metric in chosen for row in self._scores(metric, baseline)])
 
     def curves(self, metric: str) -> pd.DataFrame:
@@ -139,7 +145,7 @@ class Comparison:
 
     def _values(self, metric: str) -> dict[str, _Values]:
         """A metric of every model; measured once."""
-        known = metrics.metrics_for(self.target)
+        known = self.metrics
         check_metric(metric, known)
         if metric not in self._measured:
             self._measured[metric] = {
@@ -208,15 +214,18 @@ class _Values:
     draws: Array
 
 
-def _measured(sweeps: list[Sweep], metric: Metric, resamples: int) -> _Values:
+def _measured(sweeps: list[Sweep], metric: Measure, resamples: int) -> _Values:
     """A metric of one model's seeds under every condition; the same answers are measured once."""
-    said = np.stack([own.said for own in sweeps])  # (seeds, conditions, labels, outputs)
+    predictions = np.stack([own.predictions for own in sweeps])  # (seeds, conditions, labels, outputs)
     truth = sweeps[0].truth
     _, different, same = np.unique(
-        said.transpose(1, 0, 2, 3).reshape(said.shape[1], -1), axis=0, return_index=True, return_inverse=True
+        predictions.transpose(1, 0, 2, 3).reshape(predictions.shape[1], -1),
+        axis=0,
+        return_index=True,
+        return_inverse=True,
     )
     groups = pd.factorize(np.array(sweeps[0].samples))[0]
-    found = [resampled(metric, own[different], truth, groups, resamples) for own in said]
+    found = [resampled(metric, own[different], truth, groups, resamples) for own in predictions]
     clean, draws = (np.stack(parts, -2)[..., same.ravel()] for parts in zip(*found, strict=True))
     return _Values(clean, draws)
 
@@ -286,7 +295,7 @@ def _joined(parts: list[Sweep]) -> Sweep:
     order = np.argsort(samples, kind="stable")
     whole = replace(
         parts[0],
-        said=np.concatenate([own.said for own in parts], 1),
+        predictions=np.concatenate([own.predictions for own in parts], 1),
         truth=np.concatenate([own.truth for own in parts]),
         samples=tuple(samples.tolist()),
         present={name: np.concatenate([own.present[name] for own in parts]) for name in parts[0].present},

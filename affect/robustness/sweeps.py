@@ -17,12 +17,13 @@ from torch import Tensor
 from affect import metrics, renamed
 from affect.corruption import Corruption, RandomSubset, subsets_of
 from affect.corruption.base import Becomes, Inputs
+from affect.data.checks import check_split
 from affect.data.corpus import Split
 from affect.data.loading import batches
 from affect.data.targets import Target
 from affect.files import writing
 from affect.metrics import Array
-from affect.model import FusionModel
+from affect.model import FusionModel, check_model
 from affect.naming import apart, original
 from affect.sequences import Batch
 from affect.training import COLUMNS
@@ -55,24 +56,25 @@ Grid: TypeAlias = Callable[[FusionModel], list[Condition]]
 """What makes the conditions for a model: `modality_subsets()`, `rates(...)`, or a protocol."""
 
 
+@renamed.arguments(said="predictions")
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """What a model said of a split under every condition.
+    """What a model predicts of a split under every condition.
 
     Args:
         conditions: one row each: `condition`, `level` and `draw`; the first one is clean.
-        said: decisions, on the target's scale or probabilities.
+        predictions: decisions, on the target's scale or probabilities.
         truth: the labels.
         samples: the id of the sample that each label belongs to.
         present: for each modality, whether that sample has it before any damage.
         target: what was predicted.
         where: the other columns of the tidy table: corpus, model, seed, fold, split.
     Shapes:
-        said: (condition, label, target.outputs), truth: (label, target.size), present[m]: (label,)
+        predictions: (condition, label, target.outputs), truth: (label, target.size), present[m]: (label,)
     """
 
     conditions: pd.DataFrame
-    said: Array
+    predictions: Array
     truth: Array
     samples: tuple[str, ...]
     present: dict[str, NDArray[np.bool_]]
@@ -82,18 +84,22 @@ class Sweep:
     @cached_property
     def results(self) -> pd.DataFrame:
         """Tidy rows, one for every condition, draw and metric."""
+        where = {**self.where, "target": self.target.name}
         rows = [
-            {**self.where, **condition, "metric": metric, "value": score.value, "count": score.count}
-            for condition, said in zip(self.conditions.to_dict("records"), self.said, strict=True)
-            for metric, score in metrics.score(self.target, said, self.truth).items()
+            {**where, **condition, "metric": metric, "value": score.value, "count": score.count}
+            for condition, prediction in zip(
+                self.conditions.to_dict("records"), self.predictions, strict=True
+            )
+            for metric, score in metrics.score(self.target, prediction, self.truth).items()
         ]
-        return pd.DataFrame(rows, columns=[*COLUMNS[:7], "draw", *COLUMNS[7:]])
+        place = COLUMNS.index("metric")
+        return pd.DataFrame(rows, columns=[*COLUMNS[:place], "draw", *COLUMNS[place:]])
 
     def take(self, labels: NDArray[np.integer[Any]] | NDArray[np.bool_]) -> Sweep:
         """The same over some of the labels, an index or a mask."""
         return replace(
             self,
-            said=self.said[:, labels],
+            predictions=self.predictions[:, labels],
             truth=self.truth[labels],
             samples=tuple(np.array(self.samples)[labels].tolist()),
             present={name: there[labels] for name, there in self.present.items()},
@@ -105,7 +111,11 @@ class Sweep:
             with writing(folder / f"{name}.csv") as path:
                 table.to_csv(path, index=False)
         held: dict[str, NDArray[Any]] = {f"present.{name}": there for name, there in self.present.items()}
-        held |= {"said": self.said.astype(np.float32), "truth": self.truth, "samples": np.array(self.samples)}
+        held |= {
+            "said": self.predictions.astype(np.float32),
+            "truth": self.truth,
+            "samples": np.array(self.samples),
+        }
         with writing(folder / "predictions.npz") as path, path.open("wb") as file:
             np.savez_compressed(file, **held)  # type: ignore[arg-type]  # numpy takes names for its options
 
@@ -118,7 +128,7 @@ class Sweep:
         with np.load(folder / "predictions.npz", allow_pickle=False) as held:
             return cls(
                 conditions=pd.read_csv(folder / "conditions.csv"),
-                said=held["said"].astype(np.float64),
+                predictions=held["said"].astype(np.float64),
                 truth=held["truth"],
                 samples=tuple(map(str, held["samples"])),
                 present={
@@ -170,11 +180,13 @@ def sweep(
         >>> found.results["condition"].unique().tolist()[:3]
         ['clean', 'only acoustic + text', 'only acoustic + visual']
     """
+    check_model("sweep", model)
+    check_split("sweep", split)
     model.eval()
     target = model.head.target
     conditions = [*_drawn(grid(model), model, split)]
     loader = batches(split, target.name, batch_size, by_length=True)
-    said: list[list[Tensor]] = [[] for _ in range(len(conditions) + 1)]
+    predictions: list[list[Tensor]] = [[] for _ in range(len(conditions) + 1)]
     truth, samples, places = [], [], []
     present: dict[str, list[NDArray[np.bool_]]] = {name: [] for name in sorted(split.modalities)}
     device = next(model.parameters()).device
@@ -182,7 +194,7 @@ def sweep(
         for done, (own, batch) in enumerate(zip(loader.batch_sampler or (), loader, strict=True), 1):
             batch = batch.to(device)
             for place, prediction in enumerate(_predictions(model, batch, conditions)):
-                said[place].append(prediction[batch.target.mask].double().cpu())
+                predictions[place].append(prediction[batch.target.mask].double().cpu())
             truth.append(batch.target.values[batch.target.mask].double().cpu())
             rows = batch.target.mask.nonzero()[:, 0].cpu()
             places += [own[row] for row in rows.tolist()]
@@ -195,7 +207,7 @@ def sweep(
     points += [{"condition": c.name, "level": c.level, "draw": draw} for c, draw in conditions]
     found = Sweep(
         conditions=pd.DataFrame(points),
-        said=torch.stack([torch.cat(parts) for parts in said]).numpy(),
+        predictions=torch.stack([torch.cat(parts) for parts in predictions]).numpy(),
         truth=torch.cat(truth).numpy(),
         samples=tuple(samples),
         present={modality: np.concatenate(parts) for modality, parts in present.items()},

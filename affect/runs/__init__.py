@@ -1,29 +1,51 @@
 """A run is a folder: what was asked, what came out, and what it ran on.
 
-config.yaml         the resolved configuration, ready for `affect train`
+config.yaml         the configuration in full, ready for `affect train`
+modules/            the user's own modules that it names, and the local ones that these import
 results.csv         tidy rows
 predictions.csv     one row per label
 history.csv         one row per epoch
 model.safetensors   weights of the kept epoch, the scaler's statistics among them
 run.json            what it ran on, cost and was built for; it is written last
+sweeps/             what it said under conditions of protocols (`affect.robustness.runs`)
 failed.txt          why there is no run, where an attempt failed
 
 A baseline has neither a history nor weights: it is fitted again from its corpus when it is asked to predict.
+
+A run is used again as it is only if it would be made from the same: the configuration in full, the user's
+modules and the content of the corpus (`affect.runs.sameness`). Another version of affect is told, and changes
+nothing.
+
+Trust boundary. Nothing that a run's folder holds is executed but the files in `modules/`, and those only
+
+- where the run is one's own: the digest of the modules is the one that `run.json` says, and stands in the
+  list of this user (`affect.classes.trust`), which training a run appends to; or
+- where `--trust`, `trust=True`, says so.
+
+Otherwise a run with modules is refused before any of them is executed. `affect compare` and `affect report`
+read tables alone, and never execute a run's modules, trusted or not. A configuration names classes of what is
+installed too: these are the user's own, whoever wrote the configuration. Training, tuning or a bench from a
+YAML file executes the modules beside it, and those in `modules/` beside it: whoever names the file wants
+that. A run that is learned from (`teacher`) is under the same rule as any run; of one whose weights are the
+start (`init`) nothing is executed. Modules are loaded by file under names of their own
+(`affect.classes.loading`): they change no import of anything else.
 """
 
 from affect import renamed
+from affect.runs.contents import is_generated
 from affect.runs.finished import (
     FinishedRun,
     anchored,
     corpus_path,
     find,
     fitted,
-    is_generated,
     load_model,
     predict,
     prepare,
 )
-from affect.runs.jobs import Job, digest, teacher_of, trained
+from affect.runs.jobs import Job, digest
+from affect.runs.making import teacher_of, trained
+from affect.runs.standing import due
 
 __all__ = [
     "FinishedRun",
@@ -31,6 +53,7 @@ __all__ = [
     "anchored",
     "corpus_path",
     "digest",
+    "due",
     "find",
     "fitted",
     "is_generated",

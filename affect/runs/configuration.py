@@ -3,7 +3,7 @@
 A part is named by its class, alone or with arguments, as in Lightning's command line:
 
     fusion: TensorFusion                        # a class of affect
-    fusion: my_fusions.MyFusion                 # a class of yours, by its import path
+    fusion: my_fusions.MyFusion                 # a class of yours, in my_fusions.py beside the configuration
     fusion: {class_path: LowRankFusion, init_args: {rank: 8}}
 
 A model is one of torch (`affect.model.ModelSpec`), or a `BaselineModel` where its section names a baseline.
@@ -12,18 +12,17 @@ A model is one of torch (`affect.model.ModelSpec`), or a `BaselineModel` where i
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable, Container, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 from lightning.pytorch.loggers import Logger
 
-from affect import renamed
+from affect import metrics, renamed
 from affect.baselines import Baseline
-from affect.classes import path_of
+from affect.classes import Home, as_written, importable, path_of, within
 from affect.corruption import Corruption
 from affect.data.corpus import Corpus
 from affect.data.sources.options import Options
@@ -31,9 +30,10 @@ from affect.data.targets import Target
 from affect.errors import ConfigError, did_you_mean
 from affect.model import ModelSpec
 from affect.objectives import Objective
-from affect.runs.parts import part_of
+from affect.runs.parts import FACTORIES, factory_of, part_of
+from affect.runs.wording import without_names, wrong_value
 from affect.scaling import Nonfinite, Scaling
-from affect.training import Training
+from affect.training import LearnerFactory, Training
 
 
 @dataclass
@@ -70,6 +70,9 @@ class Configuration:
         objective: the plain loss of the kind of target by default.
         teacher: the folder of a finished run to learn from too, relative to the configuration's own; `{seed}`
             and `{fold}` in it stand for those of the run.
+        init: the folder of a finished run whose weights to begin with, named as a teacher is; those that
+            fit by name and shape are taken, its scaler among them.
+        learner: a class of one's own that trains, derived from `affect.training.Learner`.
         loggers: any Lightning loggers, beside the CSV and TensorBoard logs in the run folder.
         seeds: one run each.
         folds: for a corpus without official splits, into how many to cut it; 0 uses the splits it has.
@@ -79,6 +82,9 @@ class Configuration:
         targets: the kinds of targets, where the corpus stores codes: `{emotion: {kind: multiclass}}`.
         duplicates: what becomes of ids that occur more than once: refuse, number or first.
         prefixes: names of modalities in the columns of a table that hold a dot themselves.
+        reader: what reads the corpus's file, by its import path; by default what recognises it.
+        metrics: metrics of one's own that are measured beside those of the target, by their import path
+            (`affect.metrics.Metric`); what `monitor` names is measured too.
     """
 
     corpus: str
@@ -87,6 +93,8 @@ class Configuration:
     training: Training = field(default_factory=Training)
     objective: Callable[[Target], Objective] | None = None
     teacher: str | None = None
+    init: str | None = None
+    learner: LearnerFactory | None = None
     loggers: list[Callable[[], Logger]] = field(default_factory=list)
     seeds: list[int] = field(default_factory=lambda: [0])
     folds: int = 0
@@ -95,6 +103,13 @@ class Configuration:
     targets: dict[str, Any] = field(default_factory=dict)
     duplicates: str = "refuse"
     prefixes: list[str] = field(default_factory=list)
+    reader: str | None = None
+    metrics: list[str] = field(default_factory=list)
+
+    @property
+    def measured(self) -> list[str]:
+        """The import paths of metrics of one's own that are measured."""
+        return metrics_in({"metrics": self.metrics, "training": {"monitor": self.training.monitor}})
 
     @property
     def reading(self) -> dict[str, Any]:
@@ -106,8 +121,21 @@ READING = tuple(inspect.signature(Options.of).parameters)
 """The keys of a configuration that say how the corpus is to be read."""
 
 
+def metrics_in(content: Mapping[str, Any]) -> list[str]:
+    """The import paths of metrics of one's own that a configuration's plain values name, each once.
+
+    Example:
+        >>> metrics_in({"training": {"monitor": "my_metrics.Near"}, "metrics": ["mae"]})
+        ['my_metrics.Near']
+    """
+    training = content.get("training") or {}
+    monitor = training.get("monitor", "loss") if isinstance(training, Mapping) else "loss"
+    named = [*(content.get("metrics") or []), monitor]
+    return list(dict.fromkeys(name for name in named if isinstance(name, str) and metrics.is_path(name)))
+
+
 def read(path: str | Path) -> dict[str, Any]:
-    """The content of a YAML file; classes beside it can be imported from then on."""
+    """The content of a YAML file; nothing in it is imported."""
     path = Path(path)
     try:
         content = yaml.safe_load(path.read_text())
@@ -117,19 +145,17 @@ def read(path: str | Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected keys and values, got {type(content).__name__}")
-    importable(path.resolve().parent)
     return content
 
 
-def importable(folder: Path) -> None:
-    """From here on, classes in a folder can be named by a configuration."""
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+def parse(content: Mapping[str, Any], where: str, home: Home | None = None) -> Configuration:
+    """A configuration from plain values.
 
-
-def parse(content: Mapping[str, Any], where: str) -> Configuration:
-    """A configuration from plain values; `where` begins the message when they do not make one.
-
+    Args:
+        content: the values.
+        where: begins the message when they do not make one.
+        home: where users' classes are looked for first (`affect.classes.beside`); by default as the block
+            around says.
     Raises:
         ConfigError: an unknown key, class or argument, with the nearest known one; a value of another type.
     Example:
@@ -138,16 +164,30 @@ def parse(content: Mapping[str, Any], where: str) -> Configuration:
     """
     from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
 
+    if home is not None:
+        with within(home):
+            return parse(content, where)
     set_parsing_settings(subclasses_enabled=[Corruption])  # of a dataclass they are not, unless asked for
     plain = resolve(content, where)
+    factories = {"learner": factory_of(plain.pop("learner", None))}
+    training = {key: factory_of(plain["training"].pop(key)) for key in FACTORIES if key in plain["training"]}
+    wrong = wrong_value(plain, Configuration)
+    if wrong is not None and wrong.endswith("got null"):  # jsonargparse takes it for nothing
+        raise ConfigError(f"{where}: {wrong}")
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(Configuration, None, skip={"model"}, fail_untyped=False)  # users' own classes
+    skipped = {"model", "training", "learner"}
+    parser.add_class_arguments(Configuration, None, skip=skipped, fail_untyped=False)  # users' own classes
+    parser.add_class_arguments(Training, "training", skip={*FACTORIES} - {"learner"}, fail_untyped=False)
     parser.add_class_arguments(kind_of(plain["model"]), "model", fail_untyped=False)
     try:
-        configuration = Configuration(**parser.instantiate(parser.parse_object(plain)).as_dict())
+        with metrics.using(*metrics_in(plain)):
+            parsed = parser.parse_object(importable(plain))
+            made = parser.instantiate(parsed).as_dict()
     except ArgumentError as error:
-        raise ConfigError(f"{where}: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"{where}: {wrong or as_written(without_names(str(error)))}") from None
     try:
+        made["training"] = replace(made["training"], **training)
+        configuration = Configuration(**made, **factories)
         Options.of(**configuration.reading)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
@@ -166,9 +206,12 @@ def resolve(content: Mapping[str, Any], where: str) -> dict[str, Any]:
             section = renamed.keys(section, kind, f"{where}: {key}")
         check_keys(section, kind, f"{where}: {key}")
         plain[key] = {name: part_of(value, name, f"{where}: {key}") for name, value in section.items()}
+    if not isinstance(plain.get("loggers") or [], list):
+        raise ConfigError(f"{where}: loggers: expected a list of classes, got {plain['loggers']!r}")
     plain["loggers"] = [part_of(logger, "logger", where) for logger in plain.get("loggers") or []]
-    if plain.get("objective") is not None:
-        plain["objective"] = part_of(plain["objective"], "objective", where)
+    for key in ("objective", "learner"):
+        if plain.get(key) is not None:
+            plain[key] = part_of(plain[key], key, where)
     return plain
 
 

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import yaml
 
 from affect.baselines import Baseline
-from affect.data import provenance, splitting, targets
+from affect.classes import FOLDER, Home, Modules, within
+from affect.classes.trust import is_trusted
+from affect.data import splitting, targets
 from affect.data.corpus import Corpus
-from affect.data.ragged import Ragged
 from affect.data.sources import load as load_corpus
 from affect.data.sources import read as read_corpus
 from affect.data.sources.options import Options
-from affect.data.targets import Target
+from affect.data.targets import MultiLabel, Target
 from affect.errors import ConfigError, DataError
+from affect.metrics import Stored
 from affect.model import FusionModel
 from affect.runs.configuration import BaselineModel, Configuration, parse, read
+from affect.runs.contents import corpus_digest, is_generated, kept_digest
 from affect.scaling import Scaler
 from affect.training import predict as predict_split
+from affect.training.matching import matched
+from affect.training.weights import load_weights
 
 logger = logging.getLogger(__name__)
+_QUICK: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 DONE = "run.json"
 """The file that a run's folder holds when it is done."""
 
@@ -39,22 +46,27 @@ class FinishedRun:
     Args:
         folder: where it lies.
         facts: what its `run.json` says.
+        trust: whether code that it brings along may be executed, though it is not known to be one's own.
     """
 
     folder: Path
     facts: dict[str, Any] = field(hash=False)
+    trust: bool = False
 
     @classmethod
-    def read(cls, folder: str | Path) -> FinishedRun:
-        """The run in a folder.
+    def read(cls, folder: str | Path, *, trust: bool = False) -> FinishedRun:
+        """The run in a folder; none of its code is executed before its model is asked for.
 
+        Args:
+            folder: of the run.
+            trust: as in `FinishedRun`.
         Raises:
             DataError: the folder is not a finished run.
         """
         folder = Path(folder)
         if not (folder / DONE).is_file():
             raise DataError(f"{folder}: not a finished run; expected a folder that holds {DONE}")
-        return cls(folder, json.loads((folder / DONE).read_text()))
+        return cls(folder, json.loads((folder / DONE).read_text()), trust)
 
     @property
     def name(self) -> str:
@@ -77,14 +89,49 @@ class FinishedRun:
         return targets.from_json(self.facts["shape"]["target"], str(self.folder / DONE))
 
     @cached_property
+    def metrics(self) -> dict[str, Stored]:
+        """The metrics of somebody's own that it was measured with, by their names in its results."""
+        known = self.facts.get("metrics", {})
+        found = {name: Stored(name, about, self.target) for name, about in known.items()}
+        classes = self.target.classes if isinstance(self.target, MultiLabel) else ()
+        return found | {f"{name}.{one}": metric for name, metric in found.items() for one in classes}
+
+    @cached_property
     def content(self) -> dict[str, Any]:
         """The plain values of its configuration."""
-        return read(self.folder / "config.yaml")
+        path = self.folder / "config.yaml"
+        with suppress(OSError, UnicodeDecodeError, yaml.YAMLError):
+            found = yaml.load(path.read_text(), _QUICK)  # a safe loader too, ten times as fast
+            if isinstance(found, dict):
+                return found
+        return read(path)  # which says what is wrong
 
     @cached_property
     def configuration(self) -> Configuration:
-        """What was asked for."""
-        return parse(self.content, str(self.folder / "config.yaml"))
+        """What was asked for.
+
+        Raises:
+            ConfigError: it names classes of modules that the run brings along, and they may not be executed.
+        """
+        return parse(self.content, str(self.folder / "config.yaml"), self.home)
+
+    @cached_property
+    def home(self) -> Home:
+        """Where its classes are looked for first: among the modules that it brings along."""
+        folder = self.folder.resolve() / FOLDER
+        carried = Modules.read(folder)
+        return Home((folder,), carried, "" if self.trust else self._refusal(carried))
+
+    def _refusal(self, carried: Modules) -> str:
+        """Why modules are not executed; empty where they are one's own, as the run was made with them."""
+        known = (self.facts.get("modules") or {}).get("digest", "")
+        if not carried.files or (carried.digest == known and is_trusted(known)):
+            return ""
+        why = "is not known to be yours" if carried.digest == known else "is not what the run was made with"
+        return (
+            f"{self.folder}: the run brings code that {why}: {', '.join(carried.files)}; "
+            f"read it in {self.folder / FOLDER}, then allow it with --trust (trust=True)"
+        )
 
     @cached_property
     def history(self) -> pd.DataFrame:
@@ -97,24 +144,26 @@ class FinishedRun:
         Raises:
             ConfigError: it is a baseline's run, which has no weights.
         """
-        from safetensors.torch import load_file
-
         parts, shape = self.configuration.model, self.facts["shape"]
         if isinstance(parts, BaselineModel):
             raise ConfigError(
                 f"{self.folder}: a baseline has no weights to load; affect.runs.predict fits it again"
             )
-        model = parts.for_shape(shape["dims"], self.target, shape["aligned"])
+        with within(self.home):
+            model = parts.for_shape(shape["dims"], self.target, shape["aligned"])
         if shape["scaled"]:
             dims = {name: shape["dims"][name] for name in shape["scaled"]}
             model.scaler = Scaler(dims, parts.scaling, parts.nonfinite)
-        model.load_state_dict(load_file(self.folder / "model.safetensors"))
+        load_weights(model, self.folder / "model.safetensors", self.facts.get("frozen", {}))
         return model.eval()
 
     def table(self, name: str) -> pd.DataFrame:
         """One of its tables: results, predictions or history; empty where it has none."""
         path = self.folder / f"{name}.csv"
-        return pd.read_csv(path, dtype={"id": str}) if path.is_file() else pd.DataFrame()
+        rows = pd.read_csv(path, dtype={"id": str}) if path.is_file() else pd.DataFrame()
+        if name == "results" and "target" not in rows and len(rows):  # of a release before it had one
+            rows.insert(1, "target", self.target.name)
+        return rows
 
 
 def find(folders: Iterable[str | Path]) -> list[FinishedRun]:
@@ -127,6 +176,8 @@ def find(folders: Iterable[str | Path]) -> list[FinishedRun]:
     folders = list(folders)
     for given in folders:
         for done in sorted(Path(given).rglob(DONE)):
+            if any(part.startswith(".") for part in done.relative_to(given).parts):
+                continue  # it is being made
             run = FinishedRun.read(done.parent)
             key = (run.facts["corpus"]["name"], run.target.name, run.name, run.seed, run.fold)
             if key in found and found[key].folder.resolve() != run.folder.resolve():
@@ -142,7 +193,9 @@ def find(folders: Iterable[str | Path]) -> list[FinishedRun]:
     return list(found.values())
 
 
-def predict(folder: str | Path, source: str | Path, split: str | None = None, **reading: Any) -> pd.DataFrame:
+def predict(
+    folder: str | Path, source: str | Path, split: str | None = None, *, trust: bool = False, **reading: Any
+) -> pd.DataFrame:
     """What a finished run says of a corpus that has its modalities; columns as in `affect.training.predict`.
 
     The corpus needs no labels. A modality that it does not have at all is absent from every sample, as long
@@ -153,20 +206,29 @@ def predict(folder: str | Path, source: str | Path, split: str | None = None, **
         folder: the run.
         source: a corpus in any format, or a generated one.
         split: the split `test` by default, or the first one where there is none.
+        trust: whether code that the run brings along may be executed, though it is not known to be one's own.
         reading: how the corpus is to be read, as in `affect.load`; by default as that of the run was, as far
             as the file has its columns and prefixes. Either of these takes the place of both.
     Raises:
         DataError: the folder is not a finished run; a baseline's corpus is gone or was changed.
         ConfigError: the corpus has none of the modalities, has features of another size, of other names or by
-            another extractor, or is not aligned as it must be.
+            another extractor, or is not aligned as it must be; the run brings code that is not trusted.
     """
-    run = FinishedRun.read(folder)
+    run = FinishedRun.read(folder, trust=trust)
     configuration = run.configuration
     named = bool({"columns", "prefixes"} & reading.keys())
     kept = ("duplicates",) if named else ("duplicates", "columns", "prefixes")  # labels are not needed
     said = {key: configuration.reading[key] for key in kept}
     options = replace(Options.of(**{**said, **reading}), required=named)
-    corpus = _with_all(run, read_corpus(source, options), str(source))
+    say_corpus(run, corpus_path(str(source), Path.cwd()))
+    corpus = matched(
+        read_corpus(source, options),
+        run.facts["shape"],
+        run=str(run.folder),
+        source=str(source),
+        where=str(run.folder / DONE),
+        training_only=getattr(configuration.model, "training_only", ()),  # a baseline has none
+    )
     rows = corpus[split or ("test" if "test" in corpus.splits else next(iter(corpus.splits)))]
     model: FusionModel | Baseline
     if isinstance(configuration.model, BaselineModel):
@@ -180,60 +242,51 @@ def predict(folder: str | Path, source: str | Path, split: str | None = None, **
     return say(rows)
 
 
-def load_model(folder: str | Path) -> FusionModel:
+def load_model(folder: str | Path, *, trust: bool = False) -> FusionModel:
     """The model of a finished run, in eval mode.
 
+    Args:
+        folder: of the run.
+        trust: whether code that the run brings along may be executed, though it is not known to be one's own.
     Raises:
         DataError: the folder is not a finished run.
-        ConfigError: the run is a baseline's, which has no weights.
+        ConfigError: the run is a baseline's, which has no weights; it brings code that is not trusted.
     """
-    return FinishedRun.read(folder).model()
+    return FinishedRun.read(folder, trust=trust).model()
 
 
-def _with_all(run: FinishedRun, corpus: Corpus, source: str) -> Corpus:
-    """The corpus with every modality that a run reads; those that it has are what the run learned from."""
-    shape = run.facts["shape"]
-    training_only = getattr(run.configuration.model, "training_only", ())  # a baseline has none
-    wanted = {name: dim for name, dim in shape["dims"].items() if name not in training_only}
-    if not wanted.keys() & corpus.dims.keys():
-        raise ConfigError(
-            f"{source}: {run.folder} needs {', '.join(wanted)}, got {', '.join(corpus.dims) or 'no modality'}"
-        )
-    if not corpus.targets:
-        logger.warning("%s: it has no labels, so there are predictions alone", source)
-    for name, dim in wanted.items():
-        if name not in corpus.dims:
-            logger.warning(
-                "%s: it has no %s, which is absent from every sample of the predictions", source, name
-            )
-            rows = {part: Ragged.from_rows([None] * len(split), dim) for part, split in corpus.splits.items()}
-            corpus = corpus.with_modality(name, rows)
-            continue
-        if corpus.dims[name] != dim:
-            raise ConfigError(
-                f"{source}: {run.folder} needs {name} with feature size {dim}, got {corpus.dims[name]}"
-            )
-        learned, made = shape.get("columns", {}).get(name), shape.get("provenance", {}).get(name)
-        other = provenance.difference(
-            None if learned is None else tuple(learned),
-            corpus.columns.get(name),
-            None if made is None else provenance.from_json(made, str(run.folder / DONE)),
-            corpus.provenance.get(name),
-        )
-        if other:
-            raise ConfigError(f"{source}: {name} is not what {run.folder} learned from: {other}")
-    return corpus
+def say_corpus(run: FinishedRun, source: str) -> None:
+    """A log line where a run meets another corpus than the one that it was made with.
+
+    Args:
+        run: the finished one.
+        source: a file's whole path, or the name of a generated corpus.
+    """
+    known, now = kept_digest(run.facts["corpus"], run.content["corpus"]), corpus_digest(source)
+    if known is None or now is None or known == now:
+        return
+    if source == run.content["corpus"]:
+        logger.warning(
+            "%s: the corpus %s has other content than when the run was made: SHA-256 %s then, %s now",
+            run.folder, source, known[:8], now[:8],
+        )  # fmt: skip
+    else:
+        logger.warning(
+            "%s: not %s, which the run was made with: SHA-256 %s, and %s there",
+            Path(source).name, Path(run.content["corpus"]).name, now[:8], known[:8],
+        )  # fmt: skip
 
 
 def _fitted_again(run: FinishedRun, parts: BaselineModel) -> Baseline:
     """The baseline of a finished run, which is what its corpus, its settings and its seed make it."""
     configuration = run.configuration
-    if sha256(configuration.corpus) != run.facts["corpus"]["sha256"]:
+    if corpus_digest(configuration.corpus) != kept_digest(run.facts["corpus"], configuration.corpus):
         raise DataError(
             f"{run.folder}: a baseline is fitted again to predict, but {configuration.corpus} is gone or is "
             "not the file that the run was made with; put that file back, or train again"
         )
-    return fitted(parts, configuration, prepare(configuration, run.fold, Path()), run.seed)
+    with within(run.home):
+        return fitted(parts, configuration, prepare(configuration, run.fold, Path()), run.seed)
 
 
 def prepare(configuration: Configuration, fold: int, root: Path) -> Corpus:
@@ -260,17 +313,12 @@ def anchored(content: Mapping[str, Any], root: Path) -> dict[str, Any]:
         content: the values.
         root: the folder that what they name is relative to.
     """
-    teacher = content.get("teacher")
+    runs = {key: content[key] for key in ("teacher", "init") if content.get(key) is not None}
     return {
         **content,
         "corpus": corpus_path(content["corpus"], root),
-        **({} if teacher is None else {"teacher": str((root / teacher).resolve())}),
+        **{key: str((root / run).resolve()) for key, run in runs.items()},
     }
-
-
-def is_generated(corpus: str) -> bool:
-    """Whether this is the name of a generated corpus, not a file."""
-    return corpus.partition(":")[0] == "synthetic"
 
 
 def fitted(parts: BaselineModel, configuration: Configuration, corpus: Corpus, seed: int) -> Baseline:
@@ -282,11 +330,3 @@ def fitted(parts: BaselineModel, configuration: Configuration, corpus: Corpus, s
         scaling=parts.scaling,
         nonfinite=parts.nonfinite,
     )
-
-
-def sha256(corpus: str) -> str | None:
-    """Of the corpus file; a generated corpus has none."""
-    if not Path(corpus).is_file():
-        return None
-    with Path(corpus).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

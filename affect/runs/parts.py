@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 from collections.abc import Mapping
 from typing import Any
 
 from affect import renamed
-from affect.classes import path_of
+from affect.classes import as_written, class_of, module_of
+from affect.classes.plain import arguments_of, named
 from affect.errors import ConfigError, did_you_mean
 
 ROOMS = {
@@ -22,11 +24,16 @@ ROOMS = {
     "objective": ("affect.objectives", "Objective"),
     "pooling": ("affect.pooling", "Pooling"),
     "logger": ("lightning.pytorch.loggers", "Logger"),
+    "learner": ("affect.training", "Learner"),
+    "optimizer": ("torch.optim", "Optimizer"),
     "schedule": ("torch.optim.lr_scheduler", "LRScheduler"),
     "sampler": ("optuna.samplers", "BaseSampler"),
     "pruner": ("optuna.pruners", "BasePruner"),
 }
 """Where the class of a part is looked for when it is named without a module, and what it derives from."""
+
+FACTORIES = ("optimizer", "schedule", "learner")
+"""Parts that a configuration holds as what makes them, which may be a function but for a learner."""
 
 
 def part_of(value: Any, key: str, where: str) -> Any:
@@ -48,56 +55,60 @@ def part_of(value: Any, key: str, where: str) -> Any:
         return value
     if isinstance(value, str):
         value = {"class_path": value}
-    if not isinstance(value, Mapping) or value.keys() - {"class_path", "init_args"}:
+    if not isinstance(value, Mapping) or {*value} - {"init_args"} != {"class_path"}:
         raise ConfigError(f"{where}: {key}: expected a class, or class_path and init_args, got {value!r}")
     cls = _find(str(value["class_path"]), key, where)
     arguments = value.get("init_args") or {}
-    known = [name for name in inspect.signature(cls).parameters if name not in _GIVEN]
+    if not isinstance(arguments, Mapping):
+        raise ConfigError(f"{where}: {key}: init_args: expected names and values, got {arguments!r}")
+    known = arguments_of(cls)
     for name in arguments:
+        if key == "optimizer" and name in ("lr", "weight_decay"):
+            own = "learning_rate" if name == "lr" else name
+            raise ConfigError(f"{where}: {key}: {name} is the training's own; write {own} beside optimizer")
         if name not in known:
             raise ConfigError(
                 f"{where}: {key}: {cls.__name__} has no argument '{name}'; {did_you_mean(name, known)}"
             )
     arguments = {name: part_of(entry, name, where) for name, entry in arguments.items()}
-    return _named(cls, arguments)
+    return named(cls, arguments)
 
 
-def _named(cls: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """A class with all its arguments: those that were left out have the values that they default to.
+def factory_of(part: Any) -> Any:
+    """What makes a part of `FACTORIES`: the class or function itself, or a partial of it with its arguments.
 
-    Said in full, a run can be repeated when a default has changed, and jsonargparse cannot hand on arguments
-    of a default class to the class that is named in its place.
+    Args:
+        part: as `part_of` has it.
+    Example:
+        >>> factory_of({"class_path": "torch.optim.SGD", "init_args": {"momentum": 0.9}}).keywords
+        {'momentum': 0.9}
     """
-    defaults: dict[str, Any] = {}
-    for name, parameter in inspect.signature(cls).parameters.items():
-        value = parameter.default
-        if name in _GIVEN:
-            continue
-        if inspect.isclass(value) and value is not parameter.empty:
-            defaults[name] = _named(value, {})
-        elif isinstance(value, tuple):
-            defaults[name] = list(value)
-        elif isinstance(value, int | float | str | None):
-            defaults[name] = value
-    return {"class_path": path_of(cls), "init_args": {**defaults, **arguments}}
+    if not isinstance(part, Mapping) or "class_path" not in part:
+        return part
+    made = class_of(part["class_path"])
+    arguments = {name: factory_of(value) for name, value in (part.get("init_args") or {}).items()}
+    return functools.partial(made, **arguments) if arguments else made
 
 
-_GIVEN = ("self", "dims", "in_dim", "out_dim", "target", "optimizer", "split")
-
-
-def _find(path: str, key: str, where: str) -> type:
-    """The class that a configuration names."""
+def _find(path: str, key: str, where: str) -> Any:
+    """The class, or the function, that a configuration names."""
     room, base = ROOMS[key]
     module_name, _, name = renamed.path(path).rpartition(".")
     module_name = module_name or room
     try:
-        module = importlib.import_module(module_name)
+        module = module_of(module_name)
     except ImportError as error:
-        raise ConfigError(f"{where}: {key}: cannot import '{module_name}' ({error})") from None
+        raise ConfigError(
+            f"{where}: {key}: cannot import '{module_name}' ({as_written(str(error))})"
+        ) from None
+    except SyntaxError as error:
+        raise ConfigError(f"{where}: {key}: {error.filename}, line {error.lineno}: {error.msg}") from None
     kind = getattr(importlib.import_module(room), base)
-    known = {
+    known: dict[str, Any] = {
         n: c for n, c in vars(module).items() if inspect.isclass(c) and issubclass(c, kind) and c is not kind
     }
+    if key in FACTORIES and key != "learner":
+        known |= {n: f for n, f in vars(module).items() if inspect.isfunction(f) and n[0] != "_"}
     if name not in known:
         raise ConfigError(f"{where}: {key}: no {base} '{name}' in {module_name}; {did_you_mean(name, known)}")
     return known[name]

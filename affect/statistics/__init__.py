@@ -1,6 +1,7 @@
 """Intervals that speak for new samples and new seeds, tests between models, and ranks over corpora."""
 
-from affect.metrics import Metric
+from affect import renamed
+from affect.metrics import Measure
 from affect.statistics.intervals import combined, interval, over_seeds, spread
 from affect.statistics.ranks import Ranks, friedman
 from affect.statistics.resampling import Bootstrap, Measured, bootstrap, measure, resampled, resampled_rows
@@ -18,8 +19,8 @@ from affect.statistics.significance import (
 __all__ = [
     "Bootstrap",
     "Corrected",
+    "Measure",
     "Measured",
-    "Metric",
     "Ranks",
     "bootstrap",
     "cohens_d",
@@ -38,3 +39,5 @@ __all__ = [
     "superiority",
     "wilcoxon_p",
 ]
+
+__getattr__ = renamed.names(__name__, {"Metric": "Measure"})

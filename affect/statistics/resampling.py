@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affect.errors import ConfigError, ShapeError, did_you_mean
-from affect.metrics import Array, Metric, Summed
+from affect.metrics import Array, Measure, Summed
 from affect.statistics.intervals import check_level, interval
 from affect.statistics.samples import Rows, Samples
 
@@ -51,7 +51,7 @@ class Measured(NamedTuple):
 
 
 def measure(
-    metric: Metric,
+    metric: Measure,
     said: Mapping[str, Array],
     truth: Array,
     groups: NDArray[Any],
@@ -179,7 +179,7 @@ def bootstrap(
 
 
 def resampled(
-    metric: Metric,
+    metric: Measure,
     said: Iterable[Array],
     truth: Array,
     groups: NDArray[Any],
@@ -288,7 +288,7 @@ def _all_but_one(values: Array) -> Array:
     return before + after
 
 
-def _statistic(metric: Metric, said: list[Array], truth: Array, samples: Samples) -> _Statistic:
+def _statistic(metric: Measure, said: list[Array], truth: Array, samples: Samples) -> _Statistic:
     """A metric of several predictions."""
     if isinstance(metric, Summed):
         return _OfSums(metric, said, truth, samples)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affect.errors import ConfigError, DataError, ShapeError
-from affect.metrics import Array, Metric, Summed
+from affect.metrics import Array, Measure, Summed
 from affect.statistics.intervals import check_level
 from affect.statistics.samples import Samples, at_a_time
 
@@ -30,7 +30,7 @@ def permutation_p(
     said_a: Array,
     said_b: Array,
     truth: Array,
-    metric: Metric,
+    metric: Measure,
     groups: NDArray[Any],
     *,
     resamples: int = 1000,
@@ -121,7 +121,7 @@ def _swaps(count: int, resamples: int, exact: bool, seed: int) -> Iterator[Swaps
 
 
 def _by_rows(
-    metric: Metric, said_a: Array, said_b: Array, truth: Array, differs: Swaps, samples: Samples
+    metric: Measure, said_a: Array, said_b: Array, truth: Array, differs: Swaps, samples: Samples
 ) -> _Scores:
     """Both models' scores by what each would have said."""
 

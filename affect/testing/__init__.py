@@ -8,18 +8,7 @@ so that there can be a test for each: `for law in LAWS: law(fusion_part(MyFusion
 
 from affect import renamed
 from affect.errors import BrokenLawError
-from affect.testing.corruptions import CORRUPTION_LAWS, check_corruption
-from affect.testing.modules import (
-    DEPLOYMENT,
-    LAWS,
-    LENGTHS,
-    NAMES,
-    ODD_NAMES,
-    OUT_DIM,
-    Part,
-    aligner_part,
-    any_subset_works,
-    batch_independent,
+from affect.testing.checks import (
     check,
     check_aligner,
     check_encoder,
@@ -27,23 +16,35 @@ from affect.testing.modules import (
     check_head,
     check_imputer,
     check_objective,
-    compiles,
-    encoder_part,
+)
+from affect.testing.corruptions import CORRUPTION_LAWS, check_corruption
+from affect.testing.deployment import DEPLOYMENT, compiles, exports, runs_in_half_precision
+from affect.testing.laws import (
+    LAWS,
+    any_subset_works,
+    batch_independent,
     eval_is_deterministic,
     every_modality_counts,
     every_parameter_learns,
-    exports,
-    fusion_part,
-    head_part,
     holes_are_not_read,
-    imputer_part,
-    objective_part,
     order_of_names_is_free,
     padding_is_not_read,
-    runs_in_half_precision,
     shape_is_declared,
     state_is_complete,
     state_moves,
+)
+from affect.testing.parts import (
+    LENGTHS,
+    NAMES,
+    ODD_NAMES,
+    OUT_DIM,
+    Part,
+    aligner_part,
+    encoder_part,
+    fusion_part,
+    head_part,
+    imputer_part,
+    objective_part,
 )
 
 __all__ = [

@@ -31,7 +31,9 @@ def clean_changes_nothing(corruption: Corruption) -> None:
     """Without strength, nothing happens."""
     inputs = sample_inputs()
     for clean in (corruption.at(corruption.clean), corruption.weakened(0)):
-        _same(clean(inputs, IDS), inputs, f"at {corruption.scale} {corruption.clean:g} something changes")
+        expect_same(
+            clean(inputs, IDS), inputs, f"at {corruption.scale} {corruption.clean:g} something changes"
+        )
     if corruption.weakened(1) != corruption:
         raise BrokenLawError("weakened(1) is not the corruption itself")
 
@@ -40,8 +42,8 @@ def inputs_stay(corruption: Corruption) -> None:
     """The inputs are not changed in place, and the same call gives the same damage."""
     inputs, untouched = sample_inputs(), sample_inputs()
     first, second = (corruption(inputs, IDS, seed=3) for _ in range(2))
-    _same(inputs, untouched, "the inputs were changed in place")
-    _same(first, second, "two calls differ")
+    expect_same(inputs, untouched, "the inputs were changed in place")
+    expect_same(first, second, "two calls differ")
 
 
 def batch_independent(corruption: Corruption) -> None:
@@ -50,28 +52,28 @@ def batch_independent(corruption: Corruption) -> None:
     together = corruption(inputs, IDS)
     turned = torch.arange(len(IDS)).flip(0)
     mirrored = corruption({name: x.take(turned) for name, x in inputs.items()}, IDS[::-1])
-    _same(_rows(mirrored, turned), together, "the order of the samples matters")
+    expect_same(_rows(mirrored, turned), together, "the order of the samples matters")
     for row, (sample, length) in enumerate(zip(IDS, _LENGTHS, strict=True)):
         cut = {
             name: Sequence(x.values[row : row + 1, :length], x.mask[row : row + 1, :length])
             for name, x in inputs.items()
         }
         expected = _rows(together, torch.tensor([row]))
-        _same(corruption(cut, (sample,)), expected, f"sample {row} depends on its company")
+        expect_same(corruption(cut, (sample,)), expected, f"sample {row} depends on its company")
 
 
 def padding_is_not_read(corruption: Corruption) -> None:
     """More padded steps change nothing."""
     inputs = sample_inputs()
     longer = {name: lengthened(x, x.time + 3) for name, x in inputs.items()}
-    _same(corruption(longer, IDS), corruption(inputs, IDS), "more padding changes the damage")
+    expect_same(corruption(longer, IDS), corruption(inputs, IDS), "more padding changes the damage")
 
 
 def order_of_names_is_free(corruption: Corruption) -> None:
     """The same inputs in another order get the same damage."""
     inputs = sample_inputs()
     turned = dict(reversed(inputs.items()))
-    _same(corruption(turned, IDS), corruption(inputs, IDS), "the order of the modalities matters")
+    expect_same(corruption(turned, IDS), corruption(inputs, IDS), "the order of the modalities matters")
 
 
 def more_contains_less(corruption: Corruption) -> None:
@@ -115,7 +117,7 @@ def _rows(inputs: Inputs, rows: torch.Tensor) -> Inputs:
     return {name: x.take(rows) for name, x in inputs.items()}
 
 
-def _same(one: Inputs, other: Inputs, law: str) -> None:
+def expect_same(one: Inputs, other: Inputs, law: str) -> None:
     """The same values and masks; steps that only one of them has are unobserved."""
     for name in one.keys() | other.keys():
         time = max(one[name].time, other[name].time)

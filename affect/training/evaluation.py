@@ -6,16 +6,20 @@ import pandas as pd
 import torch
 
 from affect import metrics, renamed
+from affect.data.checks import check_corpus, check_split
 from affect.data.corpus import Corpus, Split
 from affect.data.loading import batches
 from affect.data.targets import Target
+from affect.errors import ConfigError, DataError, did_you_mean
 from affect.metrics import Array
-from affect.model import FusionModel
+from affect.model import FusionModel, check_model
 
 EVALUATED = 32
 """Samples of a batch in validation, of like length: larger ones are padded more."""
 
-COLUMNS = ("corpus", "model", "seed", "fold", "split", "condition", "level", "metric", "value", "count")
+COLUMNS = (
+    "corpus", "target", "model", "seed", "fold", "split", "condition", "level", "metric", "value", "count",
+)  # fmt: skip
 """Columns of the tidy table; `count` is how many labels a metric was computed on."""
 
 
@@ -26,6 +30,7 @@ def evaluate(
     *,
     name: str = "",
     seed: int = 0,
+    fold: int = 0,
     batch_size: int = EVALUATED,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Measure a model on one split: its tidy rows, and one row per label.
@@ -36,24 +41,47 @@ def evaluate(
         split: the name of the split.
         name: the model's name in the results; its fusion's class by default.
         seed: as it stands in the results.
+        fold: the same.
         batch_size: samples per batch; does not change the figures beyond rounding.
+    Raises:
+        ConfigError: what is given is no model, no corpus, or no split of it; the corpus lacks the target.
+        DataError: the split has no label of it.
     Example:
         >>> corpus = affect.load("synthetic")
         >>> results, predictions = evaluate(affect.FusionModel.for_corpus(corpus), corpus, "test")
         >>> len(predictions), results.loc[0, "count"].item()
         (400, 400)
     """
-    target = model.head.target
-    predictions = _predict(model, corpus[split], batch_size, target.name)
-    truth = corpus[split].labels(target.name)
+    check_model("evaluate", model)
+    check_corpus("evaluate", corpus)
+    target, rows = model.head.target, corpus[split]
+    if target.name not in rows.targets:
+        raise ConfigError(
+            f"{corpus.name}: no target '{target.name}', which the model predicts; "
+            f"{did_you_mean(target.name, corpus.targets)}"
+        )
+    truth = rows.labels(target.name)
+    if not len(truth):
+        raise DataError(
+            f"{corpus.name}: the split '{split}' has no label of '{target.name}' to measure on; "
+            "affect.training.predict needs none"
+        )
     return tidy(
-        predictions, truth, target, corpus=corpus.name, model=name or type(model.fusion).__name__,
-        split=split, seed=seed,
+        _predict(model, rows, batch_size, target.name), truth, target, corpus=corpus.name,
+        model=name or type(model.fusion).__name__, split=split, seed=seed, fold=fold,
     )  # fmt: skip
 
 
 def tidy(
-    predictions: pd.DataFrame, truth: Array, target: Target, *, corpus: str, model: str, split: str, seed: int
+    predictions: pd.DataFrame,
+    truth: Array,
+    target: Target,
+    *,
+    corpus: str,
+    model: str,
+    split: str,
+    seed: int,
+    fold: int = 0,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The tidy rows of predictions for one split, and the predictions with the truth beside them.
 
@@ -65,6 +93,7 @@ def tidy(
         model: its name in the results.
         split: the name of the split.
         seed: as it stands in the results.
+        fold: the same.
     Example:
         >>> import pandas as pd
         >>> from affect.data.targets import Regression
@@ -75,14 +104,14 @@ def tidy(
         0.5
     """
     scores = metrics.score(target, predictions.filter(regex=r"^prediction").to_numpy(), truth)
-    row = {"corpus": corpus, "model": model, "seed": seed, "fold": 0}
+    row = {"corpus": corpus, "target": target.name, "model": model, "seed": seed, "fold": fold}
     where = {"split": split, "condition": "clean", "level": 0.0}
     results = [
         {**row, **where, "metric": metric, "value": score.value, "count": score.count}
         for metric, score in scores.items()
     ]
     beside = dict(zip(columns("truth", target, target.size), truth.T, strict=True))
-    predictions = predictions.assign(**beside, split=split, seed=seed, fold=0)
+    predictions = predictions.assign(**beside, split=split, seed=seed, fold=fold)
     return pd.DataFrame(results, columns=list(COLUMNS)), predictions
 
 
@@ -93,11 +122,15 @@ def predict(model: FusionModel, split: Split, batch_size: int = EVALUATED) -> pd
     Columns: `id`, `step`, and `prediction` or, with classes, `prediction.CLASS`: a value on the target's
     scale, or a probability. The split needs no labels.
 
+    Raises:
+        ConfigError: what is given is no model, or no split.
     Example:
         >>> corpus = affect.load("synthetic")
         >>> predict(affect.FusionModel.for_corpus(corpus), corpus["test"]).columns.tolist()
         ['id', 'step', 'prediction']
     """
+    check_model("predict", model)
+    check_split("predict", split)
     return _predict(model, split, batch_size, None)
 
 

@@ -2,60 +2,46 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
-import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
-import lightning
 import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from torch import Tensor
 
+from affect import metrics
 from affect.data.corpus import Corpus
 from affect.data.loading import batches
 from affect.data.targets import Target
 from affect.errors import ConfigError
 from affect.model import FusionModel
-from affect.objectives import Objective, objective_for
+from affect.objectives import Objective, class_weights, objective_for
 from affect.seeding import seeded
+from affect.training.arguments import check_fit
+from affect.training.devices import HistoryFile, shared
 from affect.training.evaluation import EVALUATED, evaluate
 from affect.training.learner import MONITOR, Learner
-from affect.training.options import PRECISIONS, Training
+from affect.training.machine import float32_after, make_trainer, one_line, passing_tensors, quiet
+from affect.training.matching import shape_of
+from affect.training.options import Training
+from affect.training.progress import EpochProgress, Progress
+from affect.training.run import Run
+from affect.training.saving import shape_facts
+from affect.training.start import start_from
 
 ObjectiveFactory: TypeAlias = Callable[[Target], Objective]
 """An Objective class, or a partial of one: whatever makes an objective for a target."""
 
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """A trained model and what was measured on it.
-
-    Args:
-        model: with the weights of the best epoch on the validation split.
-        results: tidy rows, one per split and metric.
-        predictions: one row per label of the validation and test splits.
-        history: one row per epoch: `seconds` since training began, `epoch_seconds` of training in this epoch,
-            and what was measured on the validation split.
-        best_epoch: the epoch that was kept, from 0; chosen by `monitor` on the validation split.
-        monitor: what chose it.
-        seconds: of training.
-    """
-
-    model: FusionModel
-    results: pd.DataFrame
-    predictions: pd.DataFrame
-    history: pd.DataFrame
-    best_epoch: int
-    monitor: str
-    seconds: float
+LearnerFactory: TypeAlias = Callable[..., Learner]
+"""`Learner`, a class derived from it, or a partial of one."""
 
 
+@metrics.measuring_monitor
 def fit(
     model: FusionModel,
     corpus: Corpus,
@@ -64,15 +50,24 @@ def fit(
     training: Training | None = None,
     objective: ObjectiveFactory | None = None,
     name: str = "",
+    fold: int = 0,
     folder: str | Path | None = None,
     loggers: Iterable[Logger] = (),
     callbacks: Iterable[Callback] = (),
     teacher: FusionModel | None = None,
+    learner: LearnerFactory = Learner,
+    init: FusionModel | Mapping[str, Tensor] | None = None,
+    progress: Progress = False,
 ) -> Run:
     """Train on the split `train`, choose the epoch on `valid`, then measure `valid` and `test`.
 
     Training is given the corpus without its test split, which `evaluate` alone is handed, afterwards. The
     same seed gives the same run, also when it was interrupted and resumed.
+
+    On several devices (`Training.devices`) each has its own rows of every batch, and the loss is the mean
+    over the whole batch: two devices with 16 samples each learn, but for dropout and rounding, what one
+    learns with 32. Callbacks run in the processes of the devices. What is measured at the end is measured
+    once, in this process.
 
     Args:
         model: is trained in place.
@@ -81,15 +76,23 @@ def fit(
         training: how to train.
         objective: an Objective class or a partial of one; the plain one for the kind of target by default.
         name: the model's name in the results; its fusion's class by default.
+        fold: as it stands in the results.
         folder: where checkpoints and logs go; a training that finds its own checkpoint there resumes.
         loggers: any Lightning loggers, beside the CSV and TensorBoard logs that a folder gets.
         callbacks: any Lightning callbacks, beside the checkpoints and early stopping; `history` of the module
             that they are handed has a row per epoch.
         teacher: a trained model of the same target, with any modalities of the corpus, to learn from too.
+        learner: a class derived from `affect.training.Learner`, or a partial of one; its docstring says what
+            to write.
+        init: a model, or the `state_dict` of one, whose weights to begin with: those that fit by name and
+            shape, statistics of scaler and head included; the others are named in a warning.
+        progress: show a bar on standard error, where that is a terminal: epochs, the monitored value, its
+            best, time left. Or a function that is told after every epoch (`affect.training.Progress`).
 
     Raises:
-        ConfigError: there is no validation split to choose the epoch on; the corruption uses the values of
-            word indices; the teacher is for another target.
+        ConfigError: an argument is of another kind; there is no validation split to choose the epoch on; the
+            corruption uses the values of word indices; the teacher is for another target; the class weights
+            are for other classes; nothing of `init` fits.
     Example:
         >>> corpus = affect.load("synthetic")
         >>> model = affect.FusionModel.for_corpus(corpus, fusion=affect.fusion.TensorFusion)
@@ -97,47 +100,52 @@ def fit(
         >>> sorted(run.results["split"].unique())
         ['test', 'valid']
     """
-    target = model.head.target
-    development, training = prepared(model, corpus, training or Training(), teacher)
+    check_fit(model, corpus, seed, training, objective, teacher, learner)
+    target, asked = model.head.target, training or Training()
+    development, training = prepared(model, corpus, asked, teacher)
     make = objective_for(target) if objective is None else objective
-    learner = Learner(model, make(target), training, seed, teacher)
-    with tempfile.TemporaryDirectory() as scratch, seeded(seed), _quiet():
+    weights = None
+    if training.class_weights is not None:
+        weights = class_weights(target, development["train"].labels(target.name), training.class_weights)
+    if init is not None:
+        start_from(model, init)
+    learning = learner(model, make(target), training, seed, teacher=teacher, class_weights=weights)
+    with tempfile.TemporaryDirectory() as scratch, seeded(seed), quiet(), one_line():
         root = Path(scratch if folder is None else folder)
         checkpoint = ModelCheckpoint(
-            root / "checkpoints", "best", monitor=MONITOR, mode=learner.mode, save_last=folder is not None,
+            root / "checkpoints", "best", monitor=MONITOR, mode=learning.mode, save_last=folder is not None,
             save_weights_only=folder is None, enable_version_counter=False,
         )  # fmt: skip
-        stopping = EarlyStopping(MONITOR, patience=training.patience, mode=learner.mode)
+        stopping = EarlyStopping(MONITOR, patience=training.patience, mode=learning.mode)
         logs = list(loggers)
         if folder is not None:
             logs += [CSVLogger(root, name="", version="log"), TensorBoardLogger(root, name="", version="log")]
-        trainer = lightning.Trainer(
-            max_epochs=training.epochs,
-            accelerator=training.accelerator,
-            devices=1,
-            precision=PRECISIONS[training.precision],
-            gradient_clip_val=training.gradient_clip or None,
-            accumulate_grad_batches=training.accumulate,
-            callbacks=[checkpoint, stopping, *callbacks],
-            logger=logs or False,
-            log_every_n_steps=1,
-            num_sanity_val_steps=0,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-        )
+        tell = None if isinstance(progress, bool) else progress
+        bar = [EpochProgress(name or type(model.fusion).__name__, tell)] if progress else []
+        back = HistoryFile(Path(scratch) / "history.json")
+        trainer = make_trainer(training, [checkpoint, stopping, back, *bar, *callbacks], logs)
+        devices = trainer.world_size
         last = root / "checkpoints" / "last.ckpt"
         model.train()
-        trainer.fit(
-            learner,
-            batches(development["train"], target.name, training.batch_size, seed),
-            batches(development["valid"], target.name, EVALUATED, by_length=True),
-            ckpt_path=last if last.exists() else None,
-            weights_only=True,
-        )
-        best = torch.load(checkpoint.best_model_path, weights_only=True, map_location="cpu")
-    learner.load_state_dict(best["state_dict"])
-    return measured(learner, corpus, int(best["epoch"]), name)
+        with float32_after(model, training.precision), passing_tensors(training):
+            trainer.fit(
+                learning,
+                shared(
+                    batches(development["train"], target.name, devices * training.batch_size, seed), devices
+                ),
+                shared(
+                    batches(development["valid"], target.name, devices * EVALUATED, by_length=True), devices
+                ),
+                ckpt_path=last if last.exists() else None,
+                weights_only=True,
+            )
+            back.read_into(learning)
+            best = torch.load(checkpoint.best_model_path, weights_only=True, map_location="cpu")
+            learning.load_state_dict(best["state_dict"])
+    run = measured(learning, corpus, int(best["epoch"]), name, fold)
+    own = {"objective": objective, "learner": None if learner is Learner else learner}
+    own = {key: value for key, value in own.items() if value is not None}
+    return replace(run, asked={**run.asked, "training": asked, **own})
 
 
 def prepared(
@@ -160,14 +168,14 @@ def prepared(
     if training.corruption is not None:
         training.corruption.check_indices(model.indices)
         training = replace(training, corruption=training.corruption.bound(development["train"]))
-    return development, training
+    return development, replace(training, monitor=metrics.name_of(training.monitor))
 
 
-def measured(learner: Learner, corpus: Corpus, best_epoch: int, name: str) -> Run:
+def measured(learner: Learner, corpus: Corpus, best_epoch: int, name: str, fold: int = 0) -> Run:
     """What has come of a training, whose model has the weights of its best epoch again."""
     model = learner.model.cpu().eval()
     found = [
-        evaluate(model, corpus, split, name=name, seed=learner.seed)
+        evaluate(model, corpus, split, name=name, seed=learner.seed, fold=fold)
         for split in ("valid", "test")
         if split in corpus.splits
     ]
@@ -178,26 +186,26 @@ def measured(learner: Learner, corpus: Corpus, best_epoch: int, name: str) -> Ru
         predictions=predictions,
         history=pd.DataFrame(learner.history),
         best_epoch=best_epoch,
-        monitor=learner.training_.monitor,
+        monitor=learner.options.monitor,
         seconds=learner.seconds,
+        asked={
+            "corpus": corpus.name,
+            "target": model.head.target.name,
+            "model": model.spec,
+            "seeds": [learner.seed],
+        },
+        facts={
+            "name": name or type(model.fusion).__name__,
+            "seed": learner.seed,
+            "fold": fold,
+            "shape": shape_facts(model, shape_of(corpus, model.encoders)),
+            "metrics": metrics.own_to_json(model.head.target),
+            "corpus": {
+                "name": corpus.name,
+                "notes": corpus.notes,
+                "citation": corpus.citation,
+                "ceiling": corpus.ceiling,
+                "sha256": None,
+            },
+        },
     )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Lightning without its advice on a handful of in-memory batches and without its banners."""
-    talkers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [talker.level for talker in talkers]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)  # Lightning's own
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # frozen parts
-        warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
-        warnings.filterwarnings("ignore", message=".*Experiment logs directory.*")
-        for talker in talkers:
-            talker.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for talker, level in zip(talkers, levels, strict=True):
-                talker.setLevel(level)

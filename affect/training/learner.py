@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
 import lightning
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.optim.optimizer import Optimizer
 
@@ -15,6 +17,8 @@ from affect.errors import ConfigError, did_you_mean
 from affect.model import FusionModel
 from affect.objectives import Objective, disagreement
 from affect.sequences import Batch, Output, Sequence
+from affect.training import devices
+from affect.training.optimisation import Mode, make_optimizer, make_schedule, warms_up
 from affect.training.options import Training
 
 MONITOR = "valid/monitor"
@@ -22,7 +26,48 @@ MONITOR = "valid/monitor"
 
 
 class Learner(lightning.LightningModule):
-    """A model under training: the one place where losses are averaged."""
+    """A model under training: the one place where losses are averaged.
+
+    A learner of your own derives from it, and `affect.fit(..., learner=MyLearner)` or `learner:
+    my_module.MyLearner` in a configuration trains with it. Arguments of its own are keyword-only, and come
+    from `functools.partial` or `init_args`.
+
+    Write:
+        `training_step(batch)`: the loss of a batch, a number; `predict`, `supervised`, `shown` and `mean` are
+            the pieces that it is made of here. `log(name, value)` writes to the loggers.
+        `shown(batch)`: what the model is shown in training: corrupted inputs, here.
+        `supervised(output, batch)`: the loss of every sample, here the objective's with the class weights.
+        `configure_optimizers()`: any that Lightning takes. `parameter_groups()`: what learns, and at which
+            rate.
+        `on_...`: any hook of Lightning; call `super()` in it, as this class has some of them too.
+    Leave alone:
+        `validation_step`, `on_validation_epoch_end`: they measure the objective alone, without weights,
+            choose the epoch and keep `history`; `fit`, a search and the progress bar read them.
+        `optimizer_step`: it lets the learning rate grow. `configure_gradient_clipping`: it clips.
+        `model`, `objective`, `options`, `seed`, `mode`, `history`, `seconds`: to be read.
+
+    Args:
+        model: learns.
+        objective: of its target.
+        training: how to train; `options` from then on.
+        seed: of dropout and of damage.
+        teacher: a trained model of the same target, to learn from too.
+        class_weights: (target.size, classes), as `affect.objectives.class_weights` makes them.
+    Example:
+        >>> class Calm(Learner):
+        ...     def __init__(self, *given, calm: float = 0.01, **named):
+        ...         super().__init__(*given, **named)
+        ...         self.calm = calm
+        ...
+        ...     def supervised(self, output, batch):
+        ...         size = output.prediction.square().mean((1, 2))
+        ...         return super().supervised(output, batch) + self.calm * size
+        >>> corpus = affect.load("synthetic")
+        >>> model = affect.FusionModel.for_corpus(corpus)
+        >>> run = affect.fit(model, corpus, training=Training(epochs=1), learner=Calm)
+        >>> len(run.history)
+        1
+    """
 
     def __init__(
         self,
@@ -30,100 +75,75 @@ class Learner(lightning.LightningModule):
         objective: Objective,
         training: Training,
         seed: int,
+        *,
         teacher: FusionModel | None = None,
+        class_weights: Tensor | None = None,
     ) -> None:
         super().__init__()
-        self.model, self.objective, self.training_, self.seed = model, objective, training, seed
-        self.teacher = (
-            [] if teacher is None else [teacher.eval()]
-        )  # in a list: it neither learns nor is saved
+        self.model, self.objective, self.options, self.seed = model, objective, training, seed
+        self.register_buffer("class_weights", class_weights, persistent=False)
+        # in a list: it neither learns nor is saved
+        self._teachers = [] if teacher is None else [teacher.eval()]
         rises = training.monitor != "loss" and metrics.higher_is_better(training.monitor)
-        self.mode = "max" if rises else "min"
-        self._see = torch.compile(model.forward, dynamic=True) if training.compile else model.forward
+        self.mode: Mode = "max" if rises else "min"
+        self.predict = torch.compile(model.forward, dynamic=True) if training.compile else model.forward
         self.history: list[dict[str, float]] = []
         self.seconds = 0.0
-        self.pieces: list[tuple[Tensor, ...]] = []
+        self._began = self._epoch_seconds = 0.0
+        self._validated: list[tuple[Tensor, ...]] = []
 
     def training_step(self, batch: Batch) -> Tensor:
         """The mean loss over the batch's labels."""
-        options, inputs = self.training_, self._damaged(batch)
-        output = self._see(inputs)
-        losses = self.objective(output, batch.target)
+        options = self.options
+        output = self.predict(self.shown(batch))
+        losses = self.supervised(output, batch)
         if options.consistency:
-            clean = self._see(batch.inputs)
-            losses = (losses + self.objective(clean, batch.target)) / 2
-            losses = losses + options.consistency * self._apart(output, clean, self.model, batch)
-        for teacher in self.teacher:
-            with torch.no_grad():
-                said = teacher.to(self.device)(batch.inputs)
-            losses = losses + options.distillation * self._apart(output, said, teacher, batch)
+            clean = self.predict(batch.inputs)
+            losses = (losses + self.supervised(clean, batch)) / 2
+            losses = losses + options.consistency * self._disagreement(output, clean, self.model, batch)
+        for teacher in self._teachers:
+            losses = losses + options.distillation * self._disagreement(
+                output, self._taught(teacher, batch), teacher, batch
+            )
         if "imputation" in output.extras:
             losses = losses + options.imputation * output.extras["imputation"]
-        return _mean(losses, batch.target.lengths)
+        return self.mean(losses, batch)
 
-    def on_train_start(self) -> None:
-        """A training that had stopped when it was interrupted does not start again."""
-        stopped = (c for c in self.trainer.early_stopping_callbacks if c.stopped_epoch)
-        self.trainer.should_stop = any(stopped)
+    def shown(self, batch: Batch) -> dict[str, Sequence]:
+        """What the model is shown: other damage in every epoch, and the same when a run is resumed."""
+        corruption, warmup_epochs = self.options.corruption, self.options.warmup_epochs
+        inputs = {name: batch.inputs[name] for name in self.model.encoders}
+        if corruption is None:
+            return inputs
+        if self.current_epoch < warmup_epochs:
+            corruption = corruption.weakened(self.current_epoch / warmup_epochs)
+        return corruption(inputs, batch.ids, hash((self.seed, self.current_epoch)))
 
-    def on_train_epoch_start(self) -> None:
-        """Dropout depends on the seed and the epoch alone, so that a resumed run repeats."""
-        torch.manual_seed(hash((self.seed, self.current_epoch)))
-        self.begin = time.perf_counter()
+    def supervised(self, output: Output, batch: Batch) -> Tensor:
+        """(batch,): the objective, in which each class has its weight."""
+        if self.class_weights is None:
+            losses: Tensor = self.objective(output, batch.target)
+        else:
+            losses = self.objective(output, batch.target, self.class_weights)
+        return losses
 
-    def on_validation_epoch_start(self) -> None:
-        """The training part of the epoch is over."""
-        self.trained = time.perf_counter() - self.begin
+    def mean(self, losses: Tensor, batch: Batch) -> Tensor:
+        """The mean over the labels of the batch, that of all devices, of losses per sample, (batch,)."""
+        labels = batch.target.lengths
+        return (losses * labels).sum() / devices.share_of_total(labels.sum())
 
-    def validation_step(self, batch: Batch) -> None:
-        """Keep what the end of the epoch needs."""
-        losses, labels, prediction = self._losses(batch)
-        said = self.model.head.decide(prediction)[batch.target.mask]
-        self.pieces.append((losses, labels, said, batch.target.values[batch.target.mask]))
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the loss and every metric of the validation split."""
-        losses, labels, said, truth = (
-            torch.cat(parts).double().cpu() for parts in zip(*self.pieces, strict=True)
-        )
-        self.pieces.clear()
-        scores = metrics.score(self.model.head.target, said.numpy(), truth.numpy())
-        found = {"loss": _mean(losses, labels).item(), **{name: x.value for name, x in scores.items()}}
-        if self.training_.monitor not in found:
-            raise ConfigError(
-                f"training: monitor '{self.training_.monitor}' is not measured for target "
-                f"'{self.model.head.target.name}'; {did_you_mean(self.training_.monitor, found)}"
-            )
-        self.log_dict({f"valid/{name}": value for name, value in found.items()})
-        self.log(MONITOR, found[self.training_.monitor], logger=False)
-        self.seconds += time.perf_counter() - self.begin
-        self.history.append(
-            {"epoch": self.current_epoch, "seconds": self.seconds, "epoch_seconds": self.trained, **found}
-        )
-
-    def configure_optimizers(self) -> Any:
-        """AdamW and the schedule; a module's own `learning_rate` is that of its parameters."""
-        options = self.training_
-        optimizer = torch.optim.AdamW(
-            self.groups(), lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
-        )
-        if options.schedule is None:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """The optimiser and the schedule of the options."""
+        optimizer = make_optimizer(self.options, self.parameter_groups())
+        if self.options.schedule is None:
             return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": options.schedule(optimizer)}
+        schedule = make_schedule(self.options, optimizer, self._steps(), MONITOR, self.mode)
+        both: Any = {"optimizer": optimizer, "lr_scheduler": schedule}
+        return both  # type: ignore[no-any-return]  # Lightning's own types ask for a class of its own
 
-    def configure_gradient_clipping(
-        self,
-        optimizer: Optimizer,
-        gradient_clip_val: float | None = None,
-        gradient_clip_algorithm: str | None = None,
-    ) -> None:
-        """By the norm; Lightning's own refuses fused optimizers in bfloat16, which needs no scaling."""
-        if gradient_clip_val:
-            torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
-
-    def groups(self) -> list[dict[str, Any]]:
+    def parameter_groups(self) -> list[dict[str, Any]]:
         """What learns, by its rate: that of the innermost module that has one, or else the training's."""
-        rates = dict.fromkeys(self.parameters(), self.training_.learning_rate)
+        rates = dict.fromkeys(self.parameters(), self.options.learning_rate)
         for module in self.modules():
             if isinstance(rate := getattr(module, "learning_rate", None), float):
                 rates.update(dict.fromkeys(module.parameters(), rate))
@@ -133,6 +153,88 @@ class Learner(lightning.LightningModule):
             for rate in dict.fromkeys(learning.values())
         ]
 
+    def optimizer_step(
+        self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None
+    ) -> None:
+        """Take a step, at a share of the rate while that grows; the schedule sees the whole rate."""
+        if not warms_up(self.options):
+            super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+            return
+        growing = math.ceil(self.options.learning_rate_warmup * self._steps())
+        share = min(1.0, (self.global_step + 1) / max(1, growing))
+        rates = [group["lr"] for group in optimizer.param_groups]
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = share * rate
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """By the norm; Lightning's own refuses fused optimizers in bfloat16, which needs no scaling."""
+        if gradient_clip_val:
+            scaled = getattr(optimizer, "_step_supports_amp_scaling", False)
+            if scaled and self.options.precision == "16-mixed":
+                raise ConfigError(
+                    "training: gradient_clip: a fused optimizer does not clip in 16-mixed; leave fused out, "
+                    "or set gradient_clip to 0"
+                )
+            torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+
+    def on_train_start(self) -> None:
+        """A training that had stopped when it was interrupted does not start again."""
+        stopped = (c for c in self.trainer.early_stopping_callbacks if c.stopped_epoch)
+        self.trainer.should_stop = any(stopped)
+
+    def on_train_epoch_start(self) -> None:
+        """Dropout depends on the seed, the epoch and the device alone, so that a resumed run repeats."""
+        rank = devices.rank()
+        torch.manual_seed(hash((self.seed, self.current_epoch, *([rank] if rank else []))))
+        self._began = time.perf_counter()
+
+    def on_validation_epoch_start(self) -> None:
+        """The training part of the epoch is over."""
+        self._epoch_seconds = time.perf_counter() - self._began
+
+    def validation_step(self, batch: Batch) -> None:
+        """Keep what the end of the epoch needs."""
+        output, target = self.model(batch.inputs), batch.target
+        losses: Tensor = self.objective(output, target)
+        decided = self.model.head.decide(output.prediction)[target.mask]
+        self._validated.append((losses, target.lengths, decided, target.values[target.mask]))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the loss and every metric of the validation split."""
+        losses, labels, decided, truth = devices.gathered(
+            [torch.cat(parts).double().cpu() for parts in zip(*self._validated, strict=True)]
+        )
+        self._validated.clear()
+        scores = metrics.score(self.model.head.target, decided.numpy(), truth.numpy())
+        loss = ((losses * labels).sum() / labels.sum().clamp(min=1)).item()
+        found = {"loss": loss, **{name: x.value for name, x in scores.items()}}
+        if self.options.monitor not in found:
+            raise ConfigError(
+                f"training: monitor '{self.options.monitor}' is not measured for target "
+                f"'{self.model.head.target.name}'; {did_you_mean(self.options.monitor, found)}"
+            )
+        if math.isnan(found[self.options.monitor]) and (why := metrics.failure(self.options.monitor)):
+            raise ConfigError(f"training: monitor '{self.options.monitor}' has no value: {why}")
+        self.log_dict({f"valid/{name}": value for name, value in found.items()})
+        self.log(MONITOR, found[self.options.monitor], logger=False)
+        self.seconds += time.perf_counter() - self._began
+        self.history.append(
+            {
+                "epoch": self.current_epoch,
+                "seconds": self.seconds,
+                "epoch_seconds": self._epoch_seconds,
+                **found,
+            }
+        )
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the history with the weights."""
         checkpoint["history"], checkpoint["seconds"] = self.history, self.seconds
@@ -141,28 +243,20 @@ class Learner(lightning.LightningModule):
         """Go on with the history of the interrupted training."""
         self.history, self.seconds = checkpoint["history"], checkpoint["seconds"]
 
-    def _damaged(self, batch: Batch) -> dict[str, Sequence]:
-        """What the model is shown: other damage in every epoch, and the same when a run is resumed."""
-        corruption, warmup_epochs = self.training_.corruption, self.training_.warmup_epochs
-        inputs = {name: batch.inputs[name] for name in self.model.encoders}
-        if corruption is None:
-            return inputs
-        if self.current_epoch < warmup_epochs:
-            corruption = corruption.weakened(self.current_epoch / warmup_epochs)
-        return corruption(inputs, batch.ids, hash((self.seed, self.current_epoch)))
+    def _steps(self) -> int:
+        """Steps of the optimiser in all epochs; without a trainer, as if an epoch had one."""
+        trainer = self._trainer
+        return self.options.epochs if trainer is None else int(trainer.estimated_stepping_batches)
 
-    def _apart(self, output: Output, other: Output, sayer: FusionModel, batch: Batch) -> Tensor:
+    def _taught(self, teacher: FusionModel, batch: Batch) -> Output:
+        """What a teacher says of the clean view, in the precision of its own weights."""
+        with torch.no_grad():
+            own = next(teacher.to(self.device).parameters()).dtype
+            output: Output = teacher(batch.to(own).inputs)
+        return output
+
+    def _disagreement(self, output: Output, other: Output, sayer: FusionModel, batch: Batch) -> Tensor:
         """(batch,): how far a prediction lies from what `sayer` decided."""
         said = sayer.head.decide(other.prediction.detach())
         apart = disagreement(self.model.head.target, output.prediction, said)
         return batch.target.with_values(apart.unsqueeze(-1)).mean().squeeze(-1)
-
-    def _losses(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Loss and number of labels of each sample, and the prediction."""
-        output = self.model(batch.inputs)
-        return self.objective(output, batch.target), batch.target.lengths, output.prediction
-
-
-def _mean(losses: Tensor, labels: Tensor) -> Tensor:
-    """The mean over labels of per-sample losses."""
-    return (losses * labels).sum() / labels.sum().clamp(min=1)

@@ -71,12 +71,12 @@ def aim_of(name: str, target: Target, where: str) -> Aim:
         Aim(name='mae: worst subset', rises=False, metric='mae', score='worst subset')
     """
     known = [*metrics.metrics_for(target)]
-    name = name or known[0]
+    name = metrics.name_of(name) if name else known[0]
     if name in MEASURED:
         return Aim(name, rises=False)
     metric, _, score = name.partition(": ")
     if metric not in known or score not in ("", *SUBSETS):
-        every = [*known, *(f"{metric}: {score}" for score in SUBSETS), *MEASURED]
+        every = [*known, *(f"{one}: {score}" for one in known for score in SUBSETS), *MEASURED]
         raise ConfigError(f"{where}: search: no metric '{name}'; {did_you_mean(name, every)}")
     return Aim(name, metrics.higher_is_better(metric), metric, score)
 

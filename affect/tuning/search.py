@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from affect.classes import path_of
+from affect import metrics
+from affect.classes import Home, beside, path_of, within
 from affect.data.corpus import Corpus
 from affect.data.targets import Target
 from affect.errors import ConfigError
@@ -17,7 +18,7 @@ from affect.heads import head_for
 from affect.model import ModelSpec
 from affect.objectives import objective_for
 from affect.runs import corpus_path, prepare
-from affect.runs.configuration import check_keys, kind_of, parse, read, resolve
+from affect.runs.configuration import check_keys, kind_of, metrics_in, parse, read, resolve
 from affect.tuning.aims import Aim, aim_of
 from affect.tuning.collecting import space_of
 from affect.tuning.space import Parameter, Space
@@ -30,9 +31,9 @@ class Search:
 
     Args:
         metric: what is looked for on the validation split, as a mean over the seeds: a metric of the target,
-            its first one by default; `METRIC: mean subset` or `METRIC: worst subset`, when modalities are
-            missing; `parameters`, `sample_megaflops` or `sample_milliseconds`. Several are looked for
-            together: what comes out is a Pareto front.
+            its first one by default, or one's own by its import path; `METRIC: mean subset` or `METRIC: worst
+            subset`, when modalities are missing; `parameters`, `sample_megaflops` or `sample_milliseconds`.
+            Several are looked for together: what comes out is a Pareto front.
         space: what varies, where it differs from what the classes declare (`affect.tuning.collecting`).
         seeds: each configuration is trained with all of them, unless it is stopped before.
         fresh: seeds that what was found is trained with again, and tested; they chose nothing.
@@ -88,7 +89,8 @@ class Task:
         target: what is predicted.
         aims: what is looked for.
         starts: the trials that come first, by what they are called.
-        path: the configuration's file, from the root of the disk.
+        path: the configuration's file, from the root of the disk; users' modules lie beside it.
+        trust: whether runs that it learns from may execute code that is not known to be one's own.
     """
 
     search: Search
@@ -98,11 +100,17 @@ class Task:
     aims: tuple[Aim, ...]
     starts: dict[str, Start]
     path: Path
+    trust: bool = False
+
+    @property
+    def home(self) -> Home:
+        """Where classes are looked for first."""
+        return beside(self.path.parent)
 
     @property
     def epochs(self) -> int:
         """How many its configuration trains at most."""
-        return parse(self.content, str(self.path)).training.epochs
+        return parse(self.content, str(self.path), self.home).training.epochs
 
     def corpus(self) -> Corpus:
         """What a search may see: training and validation."""
@@ -114,6 +122,7 @@ def task_of(
     *,
     corpus: str | None = None,
     epochs: int | None = None,
+    trust: bool = False,
     **changes: Any,
 ) -> Task:
     """Read a configuration and how it is to be searched; where nothing says how, as the classes declare.
@@ -122,12 +131,19 @@ def task_of(
         path: the configuration's file.
         corpus: another corpus of the same modalities and targets.
         epochs: at most, other than the configuration's.
+        trust: as in `Task`.
         changes: of the section `search`; what is None stays.
     Raises:
         ConfigError: an unknown key, class or argument; a space that names nothing; a configuration, or a part
             that can be chosen, that cannot be built for the corpus.
     """
-    path = Path(path)
+    with within(beside(Path(path).parent)):
+        return _task(Path(path), corpus, epochs, trust, changes)
+
+
+def _task(
+    path: Path, corpus: str | None, epochs: int | None, trust: bool, changes: Mapping[str, Any]
+) -> Task:
     content = read(path)
     section = content.pop("search", None) or {}
     check_keys(section, Search, f"{path}: search")
@@ -137,22 +153,26 @@ def task_of(
         content["corpus"] = corpus_path(corpus, Path.cwd())
     if epochs is not None:
         content["training"] = {**(content.get("training") or {}), "epochs": epochs}
+    wanted = [search.metric] if isinstance(search.metric, str) else search.metric
+    if own := metrics_in({"metrics": [name.partition(": ")[0] for name in wanted]}):
+        content["metrics"] = list(dict.fromkeys([*(content.get("metrics") or []), *own]))
     content = resolve(content, str(path))
     content.pop("seeds", None)
     visible = development(content, search.fold, path)
     target = visible.target(content.get("target"))
     space = space_of(named(content, visible, search.space, str(path)), search.space, str(path))
-    wanted = [search.metric] if isinstance(search.metric, str) else search.metric
-    aims = tuple(aim_of(metric, target, str(path)) for metric in wanted)
+    with metrics.using(*metrics_in(content)):
+        aims = tuple(aim_of(metric, target, str(path)) for metric in wanted)
     first = starts(search.start, search.published, space, path)
-    task = Task(search, content, space, target, aims, first, path.resolve())
+    task = Task(search, content, space, target, aims, first, path.resolve(), trust)
     _check(task, visible)
     return task
 
 
 def development(content: Mapping[str, Any], fold: int, path: Path) -> Corpus:
     """The corpus of a configuration without its test split."""
-    return prepare(parse(content, str(path)), fold, path.parent).without("test")
+    with within(beside(path.parent)):
+        return prepare(parse(content, str(path)), fold, path.parent).without("test")
 
 
 def named(

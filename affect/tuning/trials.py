@@ -13,6 +13,7 @@ import optuna
 from lightning.pytorch.callbacks import Callback
 from optuna.trial import Trial, TrialState
 
+from affect import metrics
 from affect.data.corpus import Corpus
 from affect.errors import AffectError, ConfigError, DataError
 from affect.runs import fitted, teacher_of, trained
@@ -55,7 +56,8 @@ def _attempted(trial: Trial, task: Task, corpus: Corpus) -> tuple[float, ...]:
         for place, seed in enumerate(task.search.seeds):
             watched = alone is not None and alone.plain and place == 0
             callbacks: list[Callback] = [spent, _Watch(trial, task.aims[0])] if watched else [spent]
-            found.append(_measured(configuration, task, corpus, seed, callbacks))
+            with metrics.using(*configuration.measured):
+                found.append(_measured(configuration, task, corpus, seed, callbacks))
             trial.set_user_attr(SEEDS, found)
             if alone is not None:
                 so_far = float(np.mean(found))
@@ -89,7 +91,9 @@ def _measured(
             corpus,
             seed,
             teacher=teacher_of(configuration.teacher, root, seed, task.search.fold),
+            init=teacher_of(configuration.init, root, seed, task.search.fold),
             callbacks=callbacks,
+            trust=task.trust,
         )
         values = [aim.of(run, corpus) for aim in task.aims]
     for aim, value in zip(task.aims, values, strict=True):
@@ -138,11 +142,11 @@ class _Watch(Callback):
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         assert isinstance(pl_module, Learner)
-        self._tell(pl_module, range(len(pl_module.history), pl_module.training_.epochs))
+        self._tell(pl_module, range(len(pl_module.history), pl_module.options.epochs))
 
     def _tell(self, learner: Learner, epochs: Iterable[int]) -> None:
         """Report what the best epoch so far has come to; nothing where none could be measured."""
-        monitor = learner.training_.monitor
+        monitor = learner.options.monitor
         rows = [row for row in learner.history if math.isfinite(row[monitor])]
         if rows:
             best = (max if learner.mode == "max" else min)(rows, key=lambda row: row[monitor])

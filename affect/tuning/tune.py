@@ -19,11 +19,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from affect import metrics
 from affect.benchmark import BenchResult, run_jobs, tables_of
+from affect.classes import FOLDER, modules_in, within
 from affect.errors import ConfigError, DataError
 from affect.files import writing
 from affect.report import write_report
 from affect.report.gathering import contents_of
 from affect.runs import Job, anchored, digest
+from affect.runs.configuration import metrics_in
 from affect.runs.studies import (
     FAILURE,
     SEARCH,
@@ -71,17 +73,20 @@ def tune(
     backend: str = "loky",
     address: str | None = None,
     quiet: bool = False,
+    again: bool = False,
+    trust: bool = False,
     **changes: Any,
 ) -> SearchResult:
     """Search a configuration on its validation split, then train what was found with fresh seeds and test it.
 
     The same command, started again or on other machines with the same storage, joins the study, until it has
     as many trials as were asked for. A trial whose worker died is given to the next one. A configuration that
-    was changed begins a study of its own.
+    was changed begins a study of its own; so do edited modules of the user's, or other content of the corpus.
 
     In the folder: `study.db`, the trials; `trials.csv`, the same as a table; `best.yaml`, for `affect train`
-    (`front/` for several aims); `runs`, `results.csv`, `summary.csv`, `comparisons.csv` and `costs.csv`, what
-    was found beside the configuration itself, with fresh seeds; `report.html`.
+    (`front/` for several aims), with `modules`, the user's modules that it names; `runs`, `results.csv`,
+    `summary.csv`, `comparisons.csv` and `costs.csv`, what was found beside the configuration itself, with
+    fresh seeds; `report.html`.
 
     Args:
         path: the configuration.
@@ -94,19 +99,24 @@ def tune(
         backend: where they work (`affect.workers.processes`).
         address: of the cluster, where the backend is one.
         quiet: no progress bar.
+        again: begin the study anew, and do the runs too that are done.
+        trust: whether runs that it learns from may execute code that is not known to be one's own.
         changes: `corpus`, `epochs`, and keys of the section `search`, other than the file says.
     Raises:
         ConfigError: the configuration cannot be searched as it stands; there is no study to resume.
         DataError: no trial could be done.
     """
-    task, out = task_of(path, **changes), Path(out).resolve()
+    task, out = task_of(path, trust=trust, **changes), Path(out).resolve()
     if trials < 1:
         raise ConfigError(f"tune: trials must be at least 1, got {trials}")
-    for refused_here in (sampler_of, pruner_of):  # and not by a worker
-        refused_here(task.search)
+    if again and resume:
+        raise ConfigError("tune: resume goes on with the study, and again begins it anew; leave one out")
+    with within(task.home):
+        for refused_here in (sampler_of, pruner_of):  # and not by a worker
+            refused_here(task.search)
     out.mkdir(parents=True, exist_ok=True)
     kept_in = storage or sqlite(out / STUDY)
-    study, alone = opened(open_storage(kept_in, task.search.heartbeat), task, resume)
+    study, alone = opened(open_storage(kept_in, task.search.heartbeat), task, resume, again)
     end = None if timeout is None else time.time() + timeout
     master = os.getpid() if backend == "loky" else None
     with _watched(study, trials, quiet):
@@ -116,9 +126,10 @@ def tune(
         keep(study, out)
     chosen = _chosen(study, task)
     files = _write(study, task, chosen, out)
-    made = _tested(task, chosen, out, workers, backend, address, quiet)
-    contents = contents_of(task.path.stem, made.answers, made.summary, made.comparisons, [_note(task)])
-    write_report(out / "report.html", replace(contents, searches=[kept(out)]))
+    with within(task.home), metrics.using(*metrics_in(task.content)):
+        made = _tested(task, chosen, out, workers, backend, address, quiet, again)
+        contents = contents_of(task.path.stem, made.answers, made.summary, made.comparisons, [_note(task)])
+        write_report(out / "report.html", replace(contents, searches=[kept(out)]))
     return SearchResult(study, chosen, made.summary, files)
 
 
@@ -144,10 +155,12 @@ def _write(study: optuna.Study, task: Task, chosen: Mapping[str, FrozenTrial], o
         reached = ", ".join(
             f"{aim.name} {value:.6g}" for aim, value in zip(task.aims, trial.values, strict=True)
         )
+        with within(task.home):
+            modules_in(content).write((out / files[label]).parent / FOLDER)
         with writing(out / files[label]) as path:
             path.write_text(
                 f"# Trial {trial.number} of {study.study_name}: {reached} on the validation split.\n"
-                f"# PYTHONPATH={task.path.parent} affect train {out / files[label]}\n"
+                f"# affect train {out / files[label]}\n"
                 + yaml.safe_dump({**content, "seeds": task.search.fresh or [0]}, sort_keys=False)
             )
     numbers = {label: trial.number for label, trial in chosen.items()}
@@ -165,19 +178,28 @@ def _tested(
     backend: str,
     address: str | None,
     quiet: bool,
+    again: bool,
 ) -> BenchResult:
     """What was found, beside the configuration itself: trained with fresh seeds, and tested once."""
     search = task.search
     contents = {DEFAULT: task.content} | {label: task.space.suggest(trial) for label, trial in chosen.items()}
     todo = [
-        Job(content, label, seed, search.fold, task.path.parent, folder / f"seed{seed}-fold{search.fold}")
+        Job(
+            content,
+            label,
+            seed,
+            search.fold,
+            task.path.parent,
+            folder / f"seed{seed}-fold{search.fold}",
+            task.trust,
+        )
         for label, content in contents.items()
         for folder in [out / "runs" / f"{label.replace(' ', '')}-{digest(content)}"]
         for seed in search.fresh
     ]
     if not todo:
         return BenchResult([], pd.DataFrame(), pd.DataFrame(), pd.DataFrame())
-    run_jobs(todo, workers, backend, address, quiet)
+    run_jobs(todo, workers, backend, address, quiet, again)
     looked_for = [aim.metric for aim in task.aims if aim.metric]
     wanted = list(dict.fromkeys([*looked_for, *metrics.metrics_for(task.target)]))
     return tables_of(todo, out, wanted, [_note(task)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import time
@@ -14,11 +15,13 @@ import optuna
 from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import TrialState
 
-from affect.classes import class_of
+from affect.classes import class_of, modules_in, within
 from affect.errors import ConfigError, DataError
-from affect.runs import digest
-from affect.runs.configuration import importable
+from affect.kernels import keep_freed_memory
+from affect.runs import corpus_path, digest
+from affect.runs.contents import corpus_digest
 from affect.runs.parts import part_of
+from affect.runs.sameness import differences
 from affect.runs.studies import (
     DIFFERS,
     RETRIES,
@@ -35,6 +38,8 @@ from affect.tuning.trials import attempt
 from affect.workers import one_thread, processes, work
 
 _BEGUN = "begun"  # of a study: its first trials were queued
+_ASKED = "asked"  # of a study: what its trials are made from
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,18 +72,24 @@ class WorkerTask:
         return orphan or (self.end is not None and time.time() >= self.end)
 
 
-def opened(storage: BaseStorage, task: Task, resume: bool = False) -> tuple[optuna.Study, bool]:
+def opened(
+    storage: BaseStorage, task: Task, resume: bool = False, again: bool = False
+) -> tuple[optuna.Study, bool]:
     """The study, begun if it is not there; and whether nobody else works at it.
 
     Args:
         storage: where it is kept.
         task: the search; one that is changed has another study.
         resume: it is there, nobody works at it, and its running trials begin again.
+        again: it is begun anew, if it is there.
     Raises:
         ConfigError: there is none to resume.
     """
-    name = f"{task.path.stem}-{digest(_asked(task))}"
+    asked = _asked(task)
+    name = f"{task.path.stem}-{digest(asked)}"
     with quietly():
+        if again and name in optuna.get_all_study_names(storage):
+            optuna.delete_study(study_name=name, storage=storage)
         if resume:
             if name not in optuna.get_all_study_names(storage):
                 raise ConfigError(
@@ -101,12 +112,32 @@ def opened(storage: BaseStorage, task: Task, resume: bool = False) -> tuple[optu
             mine = False
         else:
             mine = True
+            _say_other(storage, study, asked)
         study.set_metric_names([aim.name for aim in task.aims])
         for called, start in task.starts.items():
             known = {START: called, DIFFERS: start.differs}
             study.enqueue_trial(start.values, user_attrs=known, skip_if_exists=True)
         study.set_user_attr(_BEGUN, True)
         return study, mine
+
+
+def _say_other(storage: BaseStorage, study: optuna.Study, asked: dict[str, Any]) -> None:
+    """A log line where a study begins though there is one of the same file: what changed since."""
+    study.set_user_attr(_ASKED, asked)
+    stem = study.study_name.rpartition("-")[0]
+    others = [name for name in optuna.get_all_study_names(storage) if name.rpartition("-")[0] == stem]
+    before = [load(storage, name).user_attrs.get(_ASKED) for name in others if name != study.study_name]
+    if not before:
+        return
+    then = before[-1] or {}
+    changes = differences(then["content"], asked["content"]) if then else []
+    for place in dict.fromkeys([*then.get("code", {}).get("files", {}), *asked["code"]["files"]]):
+        if then.get("code", {}).get("files", {}).get(place) != asked["code"]["files"].get(place):
+            changes.append(f"{place} was edited")
+    if then.get("corpus") != asked["corpus"]:
+        changes.append("the corpus has other content")
+    why = "; ".join(changes) or "the search is another one"
+    logger.warning("%s: a new study begins beside one of the same file: %s", study.study_name, why)
 
 
 def _take_up(study: optuna.Study) -> None:
@@ -139,7 +170,8 @@ def work_at(shift: WorkerTask, workers: int | None, backend: str, address: str |
         with processes(workers, backend, address):
             count = joblib.effective_n_jobs(None)  # type: ignore[arg-type]  # what the block around says
             try:
-                work(joblib.delayed(_worker)(shift, place) for place in range(count))
+                calls = (joblib.delayed(_worker)(shift, place) for place in range(count))
+                work(calls, first=keep_freed_memory)
             except TerminatedWorkerError:
                 before, done = done, len(finished(study))
                 in_vain = 0 if done > before else in_vain + 1
@@ -154,8 +186,7 @@ def work_at(shift: WorkerTask, workers: int | None, backend: str, address: str |
 def _worker(shift: WorkerTask, place: int) -> None:
     """Try one configuration after the other."""
     task, search = shift.task, shift.task.search
-    importable(task.path.parent)
-    with quietly(), one_thread():
+    with quietly(), one_thread(), within(task.home):
         storage = open_storage(shift.storage, search.heartbeat)
         study = load(storage, shift.study)
         entropy = [search.seed, place, len(study.get_trials(deepcopy=False))]
@@ -251,13 +282,20 @@ def _built(given: Any, room: str, **drawn: int) -> Any:
 
 
 def _asked(task: Task) -> dict[str, Any]:
-    """What makes a study another one: the configuration, what varies, and what is looked for."""
+    """What makes a study another one: what its trials are made from, what varies, and what is looked for."""
     search = task.search
     space = [
         [parameter.name, str(parameter.distribution), str(when)] for parameter, when in task.space.every()
     ]
+    branches = [
+        branch.content for parameter, _ in task.space.every() for branch in parameter.branches.values()
+    ]
+    with within(task.home):
+        code = modules_in([task.content, branches])
     return {
         "content": task.content,
+        "code": code.facts(),
+        "corpus": corpus_digest(corpus_path(task.content["corpus"], task.path.parent)),
         "space": space,
         "aims": [aim.name for aim in task.aims],
         "seeds": search.seeds,

@@ -21,8 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from affect.fusion import CrossModalTransformer
-from affect.kernels import attention as attending
-from affect.kernels.allocation import keep_freed_memory
+from affect.kernels import attention, keep_freed_memory
 from affect.sequences import Sequence
 from experiments.speed.memory import peak
 
@@ -59,7 +58,7 @@ def measure(way: str, repeats: int, threads: int) -> dict[str, float]:
     keep_freed_memory()
     attend, key_dropout = WAYS[way]
     if attend is not None:
-        attending.HELD, F.scaled_dot_product_attention = 0, attend  # no weights are computed by hand
+        attention.HELD, F.scaled_dot_product_attention = 0, attend  # not by the CPU kernel
     fusion = CrossModalTransformer(
         {m: dim for m, (_, dim) in STEPS.items()}, 50, width=50, heads=10, layers=4, own_layers=4,
         key_dropout=key_dropout,

@@ -158,8 +158,10 @@ def measure(
     from lightning.pytorch.callbacks import LambdaCallback
 
     import affect
+    from affect.kernels import keep_freed_memory
     from affect.training import Training
 
+    keep_freed_memory()
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     built = options(model, width)

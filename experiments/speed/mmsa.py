@@ -52,6 +52,7 @@ from affect.fusion import (
     TensorFusion,
 )
 from affect.heads import RegressionHead
+from affect.kernels import keep_freed_memory
 from affect.model import FusionModel
 from affect.pooling import LastPooling
 from affect.training import Precision, Training, seeded
@@ -151,6 +152,7 @@ def settings() -> dict[str, Setting]:
 def train(model: str, corpus: Path, seed: int, threads: int, batches: bool, precision: Precision) -> None:
     """Train as `mmsa_worker` does, as long as there are lines."""
     pace = Pace()
+    keep_freed_memory()
     torch.set_num_threads(threads)
     setting, shaped_corpus = settings()[model], affect.load(corpus)
 

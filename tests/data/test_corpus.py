@@ -21,7 +21,8 @@ RNG = np.random.default_rng(0)
 UNKNOWN = (
     "not a format that affect reads; known: native (safetensors), pickles of MMSA, MMSA-FET, the Multimodal Transformer, "
     "MAG-BERT, MISA, MMIM and LMF, computational sequences (.csd), HDF5 files of the Memory Fusion Network, arrays of numpy and "
-    "PyTorch (.npz, .npy, .pt), CSV and Parquet tables, folders of feature files with a table of labels"
+    "PyTorch (.npz, .npy, .pt), CSV and Parquet tables, folders of feature files with a table of labels; "
+    "for any other name a function from the path to a corpus (reader)"
 )
 
 
@@ -337,8 +338,8 @@ def test_batches_are_trimmed_and_of_like_length():
 def test_aligned_batches_share_their_steps():
     rows = Ragged.from_rows([np.ones((3, 1)), np.ones((2, 1))], 1)
     none = Ragged.from_rows([None, None], 1)
-    split = Split(("a", "b"), {"ecg": rows, "eeg": none}, {"y": Ragged.vectors([0, 1])})
-    batch = next(iter(affect.batches(split, "y", aligned=True)))
+    split = Split(("a", "b"), {"ecg": rows, "eeg": none}, {"y": Ragged.vectors([0, 1])}, aligned=True)
+    batch = next(iter(affect.batches(split, "y")))
     assert {x.time for x in batch.inputs.values()} == {3}
     assert batch.target.values.shape == (2, 1, 1)
     assert not next(iter(affect.batches(split))).target.mask.any()

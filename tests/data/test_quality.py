@@ -7,8 +7,16 @@ import affect
 from affect.data import corpora
 from affect.data.corpus import Corpus, Split
 from affect.data.native import save
-from affect.data.precision import LIMIT, beyond, held
-from affect.data.quality import Columns, bare, empty_steps, lag, noted, nothing, sha256
+from affect.data.precision import LIMIT, beyond, in_float32_range
+from affect.data.quality import (
+    Columns,
+    empty_samples,
+    empty_samples_notes,
+    empty_steps,
+    lag,
+    sha256,
+    with_notes,
+)
 from affect.data.ragged import Ragged, Words
 
 RNG = np.random.default_rng(0)
@@ -74,12 +82,12 @@ def test_float32_is_said_to_hold_what_it_holds():
         single = values.astype(np.float32)
     assert np.array_equal(beyond(values), np.isinf(single) & np.isfinite(values))
     for kind in (np.float64, np.longdouble):
-        assert np.array_equal(np.isinf(held(values.astype(kind))), np.isinf(single))
+        assert np.array_equal(np.isinf(in_float32_range(values.astype(kind))), np.isinf(single))
     for kind in (np.float16, np.float32):
         with np.errstate(over="ignore"):
             small = values.astype(kind)
         assert not beyond(small).any()
-        assert np.array_equal(held(small), small.astype(np.float64), equal_nan=True)
+        assert np.array_equal(in_float32_range(small), small.astype(np.float64), equal_nan=True)
 
 
 def test_blocks_and_batches_hold_the_same_without_a_warning():
@@ -114,18 +122,18 @@ ONE = np.ones((2, 1))
     ],
 )  # fmt: skip
 def test_samples_that_hold_nothing(split, rows):
-    assert bare(split) == rows
+    assert empty_samples(split) == rows
 
 
 def test_what_holds_nothing_is_noted_once_and_anew_where_it_changed(tmp_path):
     split = Split(tuple("abcd"), parts(ecg=[ONE, None, None, ONE], eeg=[None, ONE, None, None]), {})
     test = Split(("e",), parts(ecg=[ONE], eeg=[None]), {})
-    corpus = noted(Corpus("c", {"train": split, "test": test}, {}, notes=("Beware.",)))
+    corpus = with_notes(Corpus("c", {"train": split, "test": test}, {}, notes=("Beware.",)))
     assert corpus.notes == (
         "Beware.",
         "train: 1 of 4 samples hold nothing in any modality, such as 'c'.",
     )
-    assert noted(corpus) is corpus
+    assert with_notes(corpus) is corpus
     save(corpus, tmp_path / "c.safetensors")
     assert affect.load(tmp_path / "c.safetensors").notes == corpus.notes
     save(corpus.select(["eeg"]), tmp_path / "eeg.safetensors")
@@ -134,7 +142,10 @@ def test_what_holds_nothing_is_noted_once_and_anew_where_it_changed(tmp_path):
         "train: 3 of 4 samples hold nothing in any modality, such as 'a'.",
         "test: 1 of 1 samples hold nothing in any modality, such as 'e'.",
     )
-    assert nothing(corpus.select(["eeg"]).splits) == affect.load(tmp_path / "eeg.safetensors").notes[1:]
+    assert (
+        empty_samples_notes(corpus.select(["eeg"]).splits)
+        == affect.load(tmp_path / "eeg.safetensors").notes[1:]
+    )
 
 
 def test_a_modality_without_steps():

@@ -7,9 +7,9 @@ from functools import cache
 
 import numpy as np
 import pytest
-from scipy.stats import truncnorm
 
 from affect.data import synthetic
+from affect.data.posteriors import UniformPosterior
 from affect.errors import ConfigError
 
 MAKERS = {
@@ -333,20 +333,10 @@ def test_temporal_says_nothing_by_pooling_even_with_many_samples(features):
 
 
 class TestPosterior:
-    """The exact formulas against enumeration, scipy and many draws."""
+    """The posterior median of a product against many draws."""
 
     centre = np.array([-2.1, -1.0, 0.0, 0.7, 1.6, 2.4])
     spread = np.array([0.2, 0.5, 1.4, 0.05, 0.3, 0.25])
-
-    def test_cut_normal(self):
-        cut = synthetic._Cut(self.centre, self.spread)
-        edges = [(edge - self.centre) / self.spread for edge in (-synthetic.EDGE, synthetic.EDGE)]
-        known = truncnorm(*edges, loc=self.centre, scale=self.spread)
-        np.testing.assert_allclose(cut.mean(), known.mean(), rtol=1e-6)
-        for latent in (-2.0, -1.2, 0.0, 0.9, 2.0):
-            np.testing.assert_allclose(cut.below(np.full(6, latent)), known.cdf(latent), atol=1e-9)
-        shares = np.array([0.001, 0.3, 0.5, 0.99])
-        np.testing.assert_allclose(cut.at(shares), known.ppf(shares[:, None]), atol=1e-7)
 
     @pytest.mark.parametrize(
         "line",
@@ -358,23 +348,11 @@ class TestPosterior:
     def test_median(self, line):
         rng = np.random.default_rng(0)
         order = {m: rng.permutation(6) for m in synthetic.DIMS}
-        posterior = {m: synthetic._Cut(self.centre[o], self.spread[o]) for m, o in order.items()}
+        posterior = {m: UniformPosterior(self.centre[o], self.spread[o]) for m, o in order.items()}
         drawn = {m: cut.at(rng.uniform(size=40000)) for m, cut in posterior.items()}
         slope, rest = line(drawn)
         below = (slope * drawn["text"] + rest < synthetic._median(line, posterior)).mean(0)
         np.testing.assert_allclose(below, 0.5, atol=0.012)
-
-    def test_median_of_a_count(self):
-        rng = np.random.default_rng(1)
-        counts = np.array([1, 5, 8, 3])
-        shares = rng.uniform(size=counts.sum())
-        ends = np.concatenate([[0], np.cumsum(counts)])
-        for i, median in enumerate(synthetic._median_count(shares, ends)):
-            own = shares[ends[i] : ends[i + 1]]
-            chances = np.zeros(len(own) + 1)
-            for events in itertools.product([0, 1], repeat=len(own)):
-                chances[sum(events)] += np.prod(np.where(events, own, 1 - own))
-            assert median == np.flatnonzero(chances.cumsum() >= 0.5)[0]
 
 
 @cache

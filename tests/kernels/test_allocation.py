@@ -6,8 +6,10 @@ import subprocess
 import sys
 
 import pytest
+from joblib import delayed
 
 from affect.kernels import allocation
+from affect.workers import processes, work
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
 
@@ -39,3 +41,24 @@ def test_freed_memory_is_used_again():
 
 def test_what_the_user_chose_stays():
     assert faults("keep_freed_memory()", MALLOC_MMAP_THRESHOLD_="131072") > faults("") / 2
+
+
+BEGUN = []
+
+
+def begun(which):
+    return os.getpid(), which, len(BEGUN)
+
+
+def test_a_worker_process_begins_with_it_and_this_one_is_left_alone():
+    with processes(1):
+        assert work([delayed(begun)(0)], first=begin) == [(os.getpid(), 0, 0)]
+    with processes(2):
+        found = work((delayed(begun)(which) for which in range(2)), first=begin)
+    assert [which for _, which, _ in found] == [0, 1]
+    assert all(home != os.getpid() and times for home, _, times in found)
+    assert BEGUN == []
+
+
+def begin():
+    BEGUN.append(1)

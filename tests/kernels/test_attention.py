@@ -5,7 +5,7 @@ import torch
 from torch.autograd import gradcheck, gradgradcheck
 
 from affect import layers
-from affect.kernels import attention as attending
+from affect.kernels import attention, fast
 from affect.kernels.attention import attend
 from affect.layers import Attention
 
@@ -25,15 +25,15 @@ def formula(query, key, value, seen):
     return (query @ key.mT).masked_fill(~seen[:, None, None], -torch.inf).softmax(-1) @ value
 
 
-@pytest.mark.parametrize("way", ["hand", "hand, in pieces", "hand, not kept", "PyTorch's kernel"])
+@pytest.mark.parametrize("way", ["ours", "ours, in pieces", "ours, not kept", "PyTorch's kernel"])
 def test_attention_is_its_formula(given, way, monkeypatch):
-    if way == "hand, in pieces":
-        monkeypatch.setattr(attending, "HELD", 35)
+    if way == "ours, in pieces":
+        monkeypatch.setattr(attention, "HELD", 35)
         monkeypatch.setattr(torch, "get_num_threads", lambda: 5)  # of twelve heads: 5, 5 and 2
-    if way == "hand, not kept":
-        monkeypatch.setattr(attending, "KEPT", 0)
+    if way == "ours, not kept":
+        monkeypatch.setattr(attention, "KEPT", 0)
     if way == "PyTorch's kernel":
-        monkeypatch.setattr(attending, "HELD", 0)
+        monkeypatch.setattr(attention, "HELD", 0)
     *parts, seen = given
     some = seen.any(1)
     found, expected = (f(*parts, seen)[some] for f in (attend, formula))
@@ -66,7 +66,7 @@ def test_features_beside_are_multiplied_too(given):
 @pytest.mark.parametrize("sign", [-1, 0, 1], ids=["below zero", "around it", "above"])
 def test_scores_may_have_any_size(given, sign, size, kept, monkeypatch):
     """Powers of them would be zero, or infinite, by themselves."""
-    monkeypatch.setattr(attending, "KEPT", kept)
+    monkeypatch.setattr(attention, "KEPT", kept)
     query, key, value, _ = (x.detach() for x in given)
     if sign:
         query, key = query.abs(), sign * key.abs()
@@ -82,7 +82,7 @@ def test_scores_may_have_any_size(given, sign, size, kept, monkeypatch):
 
 @pytest.mark.parametrize("kept", [0, 2**21])
 def test_its_derivatives_are_right_twice(given, kept, monkeypatch):
-    monkeypatch.setattr(attending, "KEPT", kept)
+    monkeypatch.setattr(attention, "KEPT", kept)
     *parts, seen = given
     seen[2] = True
 
@@ -123,7 +123,7 @@ def test_half_precision_computes_scores_in_single():
 @pytest.mark.parametrize("local", [False, True])
 @pytest.mark.parametrize("own", [False, True])
 def test_lost_steps_are_not_computed(local, own, monkeypatch):
-    """What is lost in training is left out by hand, and masked elsewhere."""
+    """What is lost in training is left out by the CPU kernel, and masked elsewhere."""
     torch.manual_seed(0)
     layer = Attention(8, heads=2, dropout=0.5, local=local).double()
     x = torch.randn(3, 20, 8, dtype=torch.float64)
@@ -140,11 +140,11 @@ def test_lost_steps_are_not_computed(local, own, monkeypatch):
         found.square().sum().backward()
         return found, [p.grad for p in layer.parameters()]
 
-    on_cpu_kernel = run()
-    monkeypatch.setattr(layers, "on_cpu_kernel", lambda *_: False)
-    masked = run()
-    assert torch.allclose(on_cpu_kernel[0], masked[0])
-    for ours, theirs in zip(on_cpu_kernel[1], masked[1], strict=True):
+    left_out = run()
+    with fast(False):
+        masked = run()
+    assert torch.allclose(left_out[0], masked[0])
+    for ours, theirs in zip(left_out[1], masked[1], strict=True):
         assert torch.allclose(ours, theirs)
     assert sizes[0] < sizes[1] == context.shape[1]
 
@@ -160,7 +160,7 @@ def test_no_step_is_left_of_any_sample(batch):
 @pytest.mark.parametrize("held", [0, 2**18])
 def test_half_precision_keeps_where_steps_stand(held, monkeypatch):
     """Heads lean to the same moment by scores that are large and cancel out."""
-    monkeypatch.setattr(attending, "HELD", held)
+    monkeypatch.setattr(attention, "HELD", held)
     torch.manual_seed(0)
     layer, x, mask = (
         Attention(8, heads=4, local=True),

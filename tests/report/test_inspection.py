@@ -9,7 +9,7 @@ import affect
 from affect.data import corpora
 from affect.data.corpus import Corpus, Split
 from affect.data.provenance import Provenance
-from affect.data.quality import Columns, noted, sha256
+from affect.data.quality import Columns, sha256, with_notes
 from affect.data.ragged import Ragged, Words
 from affect.data.targets import Binary, MultiClass, MultiLabel, Regression
 from affect.report.inspection import describe, warnings
@@ -110,7 +110,7 @@ def test_values_beyond_float32_are_warned_of_apart_from_infinite_ones():
 
 def test_samples_with_nothing_are_a_warning_and_no_note():
     split = Split(("a", "b"), {"ecg": Ragged.from_rows([np.ones((2, 1)), None], 1)}, {})
-    corpus = noted(Corpus("toy", {"all": split}, {}, notes=("ecg: left out `confidence`.",)))
+    corpus = with_notes(Corpus("toy", {"all": split}, {}, notes=("ecg: left out `confidence`.",)))
     out = shown(corpus, 200)
     assert out.count("1 of 2 samples hold nothing in any modality, such as 'b'") == 1
     assert "warning: all: 1 of 2 samples hold nothing in any modality, such as 'b'\n" in out

@@ -135,9 +135,9 @@ def test_downloads_hold_the_tables(report, contents):
 def test_samples_are_means_over_seeds_with_their_disagreement(report, contents):
     (answers,) = contents.answers
     columns = {c["label"]: c["values"] for c in records(report.read_text(), "samples")["columns"]}
-    means = np.stack([np.mean([*own.values()], 0)[:, 0] for own in answers.said.values()])
+    means = np.stack([np.mean([*own.values()], 0)[:, 0] for own in answers.predictions.values()])
     assert columns["id"] == list(answers.samples)
-    assert np.allclose(columns["late"], means[[*answers.said].index("late")], rtol=1e-3)
+    assert np.allclose(columns["late"], means[[*answers.predictions].index("late")], rtol=1e-3)
     assert np.allclose(columns["disagreement"], means.std(0), rtol=1e-3)
     assert np.allclose(columns["largest error"], abs(means - answers.truth[:, 0]).max(0), rtol=1e-3)
 
@@ -158,7 +158,9 @@ def classified(kind, runs=()):
     both = {0: np.array(said), 1: np.array(said)}
     where = {"samples": ("x", "y", "z"), "steps": np.zeros(3, np.int64), "folds": np.zeros(3, np.int64)}
     truth = np.array(truth, np.float64)
-    return Answers(target=target, corpus="c", truth=truth, said={"one": both}, runs=tuple(runs), **where)
+    return Answers(
+        target=target, corpus="c", truth=truth, predictions={"one": both}, runs=tuple(runs), **where
+    )
 
 
 def test_confusion_counts_all_seeds():
@@ -413,7 +415,7 @@ def test_fifty_runs_answer_within_two_seconds(look, runs, tmp_path):
             "ceiling": 1.0,
         }
         for metric in ("pearson", "mae", "ccc", "acc5", "acc7")
-        for place, name in enumerate(answers.said)
+        for place, name in enumerate(answers.predictions)
     ]
     write_report(tmp_path / "many.html", Contents("many", pd.DataFrame(rows), [answers], costs=costs(many)))
     times = []

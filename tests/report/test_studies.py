@@ -16,9 +16,9 @@ from optuna.trial import TrialState, create_trial
 from affect.errors import DataError
 from affect.report.contents import Contents
 from affect.report.drawable import LEAST, drawable, importances, short_names, wrapped
+from affect.report.figures import embedded
 from affect.report.gathering import gathered
 from affect.report.page import write_report
-from affect.report.pictures import embedded
 from affect.report.searches import search_sections, trials_files
 from affect.report.studies import history, intermediate, parallel, slices
 from affect.runs.studies import StoredStudy, kept, open_storage, quietly, sqlite

@@ -80,11 +80,17 @@ def runs(make_run, tmp_path):
 def test_every_seed_of_every_model_is_there_in_one_order(runs):
     (own,) = gather(runs)
     assert (own.corpus, own.target.name, own.shared) == ("toy", "sentiment", (0, 1, 2, 3, 4))
-    assert {name: list(seeds) for name, seeds in own.said.items()} == dict.fromkeys(
+    assert {name: list(seeds) for name, seeds in own.predictions.items()} == dict.fromkeys(
         ("alone", "good", "poor"), [0, 1, 2, 3, 4]
     )
     assert np.array_equal(own.truth[:, 0], TRUTH)
-    assert np.allclose(own.said["good"][3][:, 0], noisy(0.3, 3))
+    assert np.allclose(own.predictions["good"][3][:, 0], noisy(0.3, 3))
+
+
+def test_predictions_are_found_under_their_old_name(runs):
+    (own,) = gather(runs)
+    with pytest.warns(DeprecationWarning, match=r"^Answers\.said is Answers\.predictions now; "):
+        assert own.said is own.predictions
 
 
 def test_folds_are_laid_together_and_a_seed_that_lacks_one_is_left_out(make_run, tmp_path):
@@ -95,8 +101,8 @@ def test_folds_are_laid_together_and_a_seed_that_lacks_one_is_left_out(make_run,
                 ids = [f"s{i:03d}" for i in range(80)[part]]
                 make_run("m", seed, noisy(1, seed)[part], TRUTH[part], fold=fold, ids=ids)
     (own,) = gather(find([tmp_path]))
-    assert list(own.said["m"]) == [0]
-    assert np.allclose(own.said["m"][0][:, 0], noisy(1, 0))
+    assert list(own.predictions["m"]) == [0]
+    assert np.allclose(own.predictions["m"][0][:, 0], noisy(1, 0))
     assert own.folds.tolist() == [0] * 40 + [1] * 40
 
 
@@ -115,7 +121,7 @@ def test_the_summary_says_what_the_predictions_say(runs):
     answers = gather(runs)
     table = summarise(answers, ["mae", "pearson", "acc2_nonzero"]).set_index(["model", "metric"])
     for name in ("good", "poor", "alone"):
-        values = [metrics.mae(said[:, 0], TRUTH) for said in answers[0].said[name].values()]
+        values = [metrics.mae(said[:, 0], TRUTH) for said in answers[0].predictions[name].values()]
         row = table.loc[name, "mae"]
         assert row["mean"] == pytest.approx(np.mean(values))
         assert row["std"] == pytest.approx(np.std(values, ddof=1))

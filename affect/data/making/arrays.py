@@ -8,14 +8,21 @@ from typing import Any
 
 import numpy as np
 
+from affect.data.classes import with_kinds
 from affect.data.corpus import Corpus, Split
-from affect.data.making.extents import Settled, settle
-from affect.data.making.given import Given, count_of, given
-from affect.data.making.labelling import Kind, labelled
-from affect.data.making.masks import judged
-from affect.data.making.said import DIGITS, generated_ids, ids_of, texts_of, words_of
+from affect.data.duplicates import unique
+from affect.data.making.extents import ModalityRows, find_rows
+from affect.data.making.ids_and_words import DIGITS, generated_ids, ids_of, texts_of, words_of
+from affect.data.making.labelling import Kind, read_target
+from affect.data.making.masks import mask_notes
+from affect.data.making.modalities import ModalityInput, count_of, read_modality
 from affect.data.provenance import Provenance
+from affect.data.quality import with_notes
 from affect.data.ragged import Ragged
+from affect.data.rules.columns import UNSURE, left_out
+from affect.data.rules.labels import lacking
+from affect.data.rules.observed import unobserved
+from affect.data.rules.splits import split_of
 from affect.data.targets import MultiLabel, Target, main_of
 from affect.errors import ConfigError, DataError, did_you_mean
 
@@ -32,7 +39,7 @@ class Part:
         groups: what must not be on two sides of a split, for each sample.
         words: a text, or a list of words, for each sample.
         word_times: start and end of the words of each sample.
-        modalities: features, as `affect.data.making.given.given` takes them.
+        modalities: features, as `affect.data.making.modalities.read_modality` takes them.
         labels: as `affect.data.making.labels.labels_of` takes them.
     """
 
@@ -145,11 +152,6 @@ def corpus_of(
     Raises:
         DataError: the parts do not fit together.
     """
-    from affect.data.classes import with_kinds
-    from affect.data.duplicates import unique
-    from affect.data.quality import noted
-    from affect.data.sources.labels import lacking
-
     said = list(notes)
     parts = _normal(parts, where)
     counts = {split: _count(part, f"{where}, {split}") for split, part in parts.items()}
@@ -162,18 +164,18 @@ def corpus_of(
     for m in (*chosen, *(provenance or {})):
         if m not in every:
             raise DataError(f"{where}: no modality '{m}'; {did_you_mean(m, every)}")
-    found: dict[str, dict[str, Given]] = {}
+    found: dict[str, dict[str, ModalityInput]] = {}
     for split, part in parts.items():
         found[split] = {
-            m: given(content, f"{where}, {split}: {m}", ids[split], chosen.get(m), targets)
+            m: read_modality(content, f"{where}, {split}: {m}", ids[split], chosen.get(m), targets)
             for m, content in part.modalities.items()
             if content is not None
         }
     dims, known = _agreed(found, where, chosen)
-    settled = settle(found, ids, aligned)
-    said += told(found, settled)
+    settled = find_rows(found, ids, aligned)
+    said += modality_notes(found, settled)
     labels = {
-        t: labelled(t, kind, {s: part.labels.get(t) for s, part in parts.items()}, ids, where)
+        t: read_target(t, kind, {s: part.labels.get(t) for s, part in parts.items()}, ids, where)
         for t, kind in targets.items()
     }
     said += [note for own in labels.values() for note in own.notes]
@@ -206,14 +208,12 @@ def corpus_of(
         provenance=dict(provenance or {}),
     )
     return with_kinds(
-        noted(unique(corpus, duplicates)), {t: own.kind for t, own in labels.items() if own.kind}
+        with_notes(unique(corpus, duplicates)), {t: own.kind for t, own in labels.items() if own.kind}
     )
 
 
 def _normal(parts: Mapping[str, Part], where: str) -> dict[str, Part]:
     """The splits under the names that they have elsewhere."""
-    from affect.data.sources.splits import split_of
-
     found: dict[str, Part] = {}
     for split, part in parts.items():
         plain = split_of(split) or split
@@ -244,7 +244,7 @@ def _count(part: Part, where: str) -> int:
 
 
 def _agreed(
-    found: Mapping[str, Mapping[str, Given]], where: str, chosen: Mapping[str, tuple[str, ...]]
+    found: Mapping[str, Mapping[str, ModalityInput]], where: str, chosen: Mapping[str, tuple[str, ...]]
 ) -> tuple[dict[str, int], dict[str, tuple[str, ...]]]:
     """Feature sizes and names of columns, once they are the same in every split."""
     dims: dict[str, int] = {}
@@ -268,16 +268,13 @@ def _agreed(
     return dims, columns
 
 
-def told(found: Mapping[str, Mapping[str, Given]], settled: Settled) -> list[str]:
+def modality_notes(found: Mapping[str, Mapping[str, ModalityInput]], settled: ModalityRows) -> list[str]:
     """The notes on what was left out and what counts as what, by modality.
 
     Args:
         found: by split and modality.
         settled: the rows of the same.
     """
-    from affect.data.sources.columns import UNSURE, left_out
-    from affect.data.sources.observed import unobserved
-
     notes = list(settled.notes)
     for m in dict.fromkeys(m for parts in found.values() for m in parts):
         own = [parts[m] for parts in found.values() if m in parts]
@@ -296,7 +293,7 @@ def told(found: Mapping[str, Mapping[str, Given]], settled: Settled) -> list[str
             notes.append(
                 f"{m}: {longer:,} samples are longer by their lengths than the steps that are given."
             )
-        notes += judged(own[0].where, m, [one.masked for one in own])
+        notes += mask_notes(own[0].where, m, [one.masked for one in own])
         untimed = sum(one.untimed for one in own)
         if untimed:
             count = sum(int((one.rows.lengths > 0).sum()) for one in own if one.rows is not None)

@@ -9,16 +9,16 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from affect.data.making.given import Given
+from affect.data.making.modalities import ModalityInput
 from affect.data.ragged import Ragged, Rows
-from affect.data.sources.lengths import Given as Told
-from affect.data.sources.lengths import places, span
-from affect.data.sources.padding import extents, holding, unpad
-from affect.data.steps import differing, guessed
+from affect.data.rules.lengths import PaddedModality as Told
+from affect.data.rules.lengths import places, span
+from affect.data.rules.padding import extents, holding, unpad
+from affect.data.steps import differing, guess_alignment
 
 
 @dataclass(frozen=True, eq=False)
-class Settled:
+class ModalityRows:
     """The rows of every modality of every split.
 
     Args:
@@ -38,9 +38,9 @@ _Extents: TypeAlias = dict[str, tuple[Rows, Rows, str]]
 """By split: first step and number of steps of each sample, and the side of the padding."""
 
 
-def settle(
-    given: Mapping[str, Mapping[str, Given]], ids: Mapping[str, tuple[str, ...]], aligned: bool | None
-) -> Settled:
+def find_rows(
+    given: Mapping[str, Mapping[str, ModalityInput]], ids: Mapping[str, tuple[str, ...]], aligned: bool | None
+) -> ModalityRows:
     """The rows of all modalities, once their padding is found.
 
     Args:
@@ -70,7 +70,7 @@ def settle(
     notes: list[str] = []
     if aligned is None:
         sides = [{own[split][2] for own in found.values() if split in own} - {"none"} for split in given]
-        aligned, notes = guessed(lengths, ids, one_axis and all(len(own) < 2 for own in sides))
+        aligned, notes = guess_alignment(lengths, ids, one_axis and all(len(own) < 2 for own in sides))
     if aligned and one_axis and any(differing(own.values()).any() for own in lengths.values()):
         both = _together(padded, held, ids)
         found = {m: {split: both[split] for split in own} for m, own in found.items()}
@@ -90,12 +90,12 @@ def settle(
         bare = {found[m][split][2] for split, x in own.items() if x.lengths is None and x.mask is None}
         if bare:
             notes.append(f"{m}: no lengths are given; {_found(bare - {'none'})}.")
-    return Settled(rows, aligned, empty, tuple(notes))
+    return ModalityRows(rows, aligned, empty, tuple(notes))
 
 
 def _extents(
     name: str,
-    given: Mapping[str, Given],
+    given: Mapping[str, ModalityInput],
     held: Mapping[str, NDArray[np.bool_]],
     ids: Mapping[str, tuple[str, ...]],
 ) -> _Extents:
@@ -132,7 +132,7 @@ def _extents(
     return {**found, **(extents(bare) if bare else {})}
 
 
-def _held(given: Given) -> NDArray[np.bool_]:
+def _held(given: ModalityInput) -> NDArray[np.bool_]:
     """Steps of a padded array that are there: those of its mask, or that hold more than zeros and NaN."""
     if given.mask is not None:
         return given.mask
@@ -141,12 +141,12 @@ def _held(given: Given) -> NDArray[np.bool_]:
 
 
 def _together(
-    padded: Mapping[str, Mapping[str, Given]],
+    padded: Mapping[str, Mapping[str, ModalityInput]],
     held: Mapping[str, Mapping[str, NDArray[np.bool_]]],
     ids: Mapping[str, tuple[str, ...]],
 ) -> _Extents:
     """One extent for all modalities: from the first to the last step that holds anything in any of them."""
-    every: dict[str, Given] = {}
+    every: dict[str, ModalityInput] = {}
     union: dict[str, NDArray[np.bool_]] = {}
     for m, own in padded.items():
         for split, x in own.items():
@@ -158,7 +158,9 @@ def _together(
     return _extents("all modalities", bare, union, ids)
 
 
-def _rows(given: Given, held: NDArray[np.bool_], begin: Rows, lengths: Rows) -> tuple[Ragged, int, int]:
+def _rows(
+    given: ModalityInput, held: NDArray[np.bool_], begin: Rows, lengths: Rows
+) -> tuple[Ragged, int, int]:
     """The rows as views of the padded array; how many steps are empty, and how many there are."""
     values: Any = given.padded
     steps = np.arange(values.shape[1]) - begin[:, None]
@@ -171,7 +173,7 @@ def _rows(given: Given, held: NDArray[np.bool_], begin: Rows, lengths: Rows) -> 
     return rows, (0 if given.mask is not None else total - int((seen & inside).sum())), total
 
 
-def _is_one_axis(parts: Iterable[Given]) -> bool:
+def _is_one_axis(parts: Iterable[ModalityInput]) -> bool:
     """Whether all modalities are padded to one length, and no two give other lengths."""
     some = [x for x in parts if x.dim is not None]
     padded = [x.padded for x in some if x.padded is not None]

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from affect.data.making.labels import Labels, labels_of
 from affect.data.ragged import Ragged, Rows
+from affect.data.rules import codes
+from affect.data.rules.kinds import inferred
 from affect.data.targets import MultiClass, MultiLabel, Regression, Target
 from affect.errors import DataError, did_you_mean
 
@@ -22,7 +24,7 @@ Kind: TypeAlias = Target | Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, eq=False)
-class Labelled:
+class TargetLabels:
     """A target of a corpus.
 
     Args:
@@ -38,9 +40,9 @@ class Labelled:
     kind: Mapping[str, Any] = field(default_factory=dict)
 
 
-def labelled(
+def read_target(
     name: str, kind: Kind, given: Mapping[str, Any], ids: Mapping[str, tuple[str, ...]], where: str
-) -> Labelled:
+) -> TargetLabels:
     """The labels of one target in all splits.
 
     Args:
@@ -81,7 +83,7 @@ def labelled(
             offsets = np.zeros(len(names) + 1, int) if per_step else np.arange(len(names) + 1)
             rows[split] = Ragged.from_offsets(empty, offsets, np.zeros(len(empty), dtype=bool))
             notes.append(f"{split}: no labels of {name} are given.")
-    return Labelled(target, rows, tuple(notes), later)
+    return TargetLabels(target, rows, tuple(notes), later)
 
 
 def _like_the_others(found: dict[str, Labels], kind: Kind, per_step: bool) -> dict[str, Labels]:
@@ -128,8 +130,6 @@ def _single(name: str, kind: Kind, found: dict[str, Labels], where: str) -> _Cod
     later: Mapping[str, Any] = kind if isinstance(kind, Mapping) else {}
     if isinstance(kind, MultiClass):
         later = {"kind": "multiclass"}
-    from affect.data.sources.tables import codes
-
     every = np.concatenate(list(numbers.values()))[:, 0]
     target = _inferred(name, every, where)
     note = codes.note(name, every) if isinstance(target, Regression) and not later else ""
@@ -217,8 +217,6 @@ def _asked(kind: Kind) -> tuple[str, tuple[str, ...]]:
 def _inferred(name: str, values: Any, where: str) -> Target:
     """The kind of target that tables take such a column for."""
     import pandas as pd
-
-    from affect.data.sources.tables.kinds import inferred
 
     found = inferred(name, pd.Series(values))
     if found is None:

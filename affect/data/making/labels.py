@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from affect.data.making.arraylike import array, is_frame, is_tensor, truths
 from affect.data.ragged import Rows
+from affect.data.rules.arraylike import array, is_frame, is_tensor, truths
+from affect.data.rules.values import text
 from affect.errors import DataError
 
 
@@ -144,8 +145,6 @@ def _column(items: Any, where: str) -> Labels:
         raise DataError(
             f"{where} must hold numbers or names, got {type(odd).__name__} '{str(odd)[:50]}' among names"
         )
-    from affect.data.sources.values import text
-
     return Labels(where, None, tuple(None if one is None else text(one) for one in plain))
 
 

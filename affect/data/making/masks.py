@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from affect.data.sources.padding import holding
+from affect.data.rules.padding import holding
 from affect.errors import DataError
 
 _NEARLY = 0.95
 
 
 @dataclass(frozen=True)
-class Masked:
+class MaskCounts:
     """Steps that a mask keeps and leaves out, counted.
 
     Args:
@@ -31,8 +31,8 @@ class Masked:
     outside: int = 0
     full_outside: int = 0
 
-    def __add__(self, other: Masked) -> Masked:
-        return Masked(
+    def __add__(self, other: MaskCounts) -> MaskCounts:
+        return MaskCounts(
             self.inside + other.inside,
             self.full_inside + other.full_inside,
             self.outside + other.outside,
@@ -49,23 +49,23 @@ class Masked:
         )
 
 
-def counted(values: NDArray[Any], mask: NDArray[np.bool_]) -> Masked:
+def count_masked(values: NDArray[Any], mask: NDArray[np.bool_]) -> MaskCounts:
     """What a mask keeps and leaves out of the steps.
 
     Shapes:
         values: (.., feature)
         mask: (..)
     Example:
-        >>> counted(np.array([[1.0, 2.0], [0.0, 0.0]]), np.array([False, True])).is_inverted
+        >>> count_masked(np.array([[1.0, 2.0], [0.0, 0.0]]), np.array([False, True])).is_inverted
         True
     """
     shape = (1, *values.shape) if values.ndim == 2 else values.shape
     full = holding(values.reshape(shape)).reshape(mask.shape)
     inside, both = int(mask.sum()), int((full & mask).sum())
-    return Masked(inside, both, mask.size - inside, int(full.sum()) - both)
+    return MaskCounts(inside, both, mask.size - inside, int(full.sum()) - both)
 
 
-def judged(where: str, modality: str, masks: Collection[Masked]) -> list[str]:
+def mask_notes(where: str, modality: str, masks: Collection[MaskCounts]) -> list[str]:
     """The note on the steps with content that the masks of a modality leave out.
 
     Args:
@@ -75,7 +75,7 @@ def judged(where: str, modality: str, masks: Collection[Masked]) -> list[str]:
     Raises:
         DataError: what they leave out is what holds content.
     """
-    every = sum(masks, Masked())
+    every = sum(masks, MaskCounts())
     if every.is_inverted:
         raise DataError(
             f"{where}: the mask seems to be True where padding is; invert it: {every.full_outside:,} of the "

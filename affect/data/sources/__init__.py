@@ -5,15 +5,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
+from os import PathLike
 from pathlib import Path
 from typing import Any, cast
 
 from affect.data.classes import with_kinds
 from affect.data.corpus import Corpus
 from affect.data.duplicates import unique
-from affect.data.quality import noted
-from affect.data.sources.options import Duplicates, Options
-from affect.errors import AffectError, ConfigError, DataError, did_you_mean
+from affect.data.quality import with_notes
+from affect.data.sources.options import Duplicates, Options, Reader
+from affect.data.sources.readers import by_reader
+from affect.errors import AffectError, ConfigError, DataError, described, did_you_mean
 
 FORMATS = (
     "native (safetensors)",
@@ -38,6 +40,7 @@ def load(
     targets: Mapping[str, Any] | None = None,
     duplicates: Duplicates = "refuse",
     prefixes: Iterable[str] = (),
+    reader: Reader | str | None = None,
 ) -> Corpus:
     """A corpus from any published format, or a generated one.
 
@@ -58,14 +61,20 @@ def load(
         duplicates: what becomes of ids that occur more than once: `refuse`; `number` (`id[0]`, `id[1]`);
             `first` leaves the others out; `keep`. A native file's are numbered.
         prefixes: names of modalities in the columns of tables that hold a dot themselves: `wav2vec2.0`.
+        reader: for any other format: a function from the path to a corpus, or its import path
+            (`my_readers.read_deap`); one that has an argument `options` is given what was said of the file
+            (`affect.data.sources.options.Options`), too.
     Raises:
-        DataError: there is no such file, or it is not a corpus; ids occur more than once.
-        ConfigError: there is no such generated corpus, column or target.
+        DataError: there is no such file, or it is not a corpus; ids occur more than once; the reader failed.
+        ConfigError: there is no such generated corpus, column, target or reader.
     Example:
         >>> len(load("synthetic")["test"])
         400
     """
-    return read(source, Options.of(columns, targets, duplicates, prefixes))
+    if not isinstance(source, str | PathLike):
+        remedy = "affect.Corpus.from_arrays makes a corpus of arrays, and a corpus is of one file or folder"
+        raise ConfigError(f"load: expected a path or a name, got {described(source)}; {remedy}")
+    return read(source, Options.of(columns, targets, duplicates, prefixes, reader))
 
 
 def read(source: str | Path, options: Options) -> Corpus:
@@ -73,14 +82,16 @@ def read(source: str | Path, options: Options) -> Corpus:
     if str(source).partition(":")[0] == "synthetic":
         from affect.data.synthetic import generate
 
+        if options.reader is not None:
+            raise ConfigError(f"{source}: it is generated, not read; leave the reader out, or name a file")
         generated = generate(str(source))
         _known(generated, options)
         return with_kinds(generated, options.targets)
     path = Path(source)
     try:
-        corpus = _read(path, options)
+        corpus = _read(path, options) if options.reader is None else by_reader(path, options)
         _known(corpus, options)
-        return with_kinds(noted(unique(corpus, options.duplicates)), options.targets)
+        return with_kinds(with_notes(unique(corpus, options.duplicates)), options.targets)
     except AffectError as error:
         if str(path) in str(error):
             raise
@@ -126,7 +137,10 @@ def _read(path: Path, options: Options) -> Corpus:
         # What no reader thought of in a file that is damaged, or made to be.
         said = " ".join(str(error).split())[:200]
         raise DataError(f"{path}: cannot be read ({type(error).__name__}: {said})") from error
-    raise DataError(f"{path}: not a format that affect reads; known: {', '.join(FORMATS)}")
+    raise DataError(
+        f"{path}: not a format that affect reads; known: {', '.join(FORMATS)}; "
+        "for any other name a function from the path to a corpus (reader)"
+    )
 
 
 def _native(path: Path, options: Options) -> Corpus | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from affect.data import corpora
 from affect.data.corpus import Corpus, Split
-from affect.data.sources import csd, hdf5
+from affect.data.formats import csd, hdf5
+from affect.data.words.streaming import Task
 from affect.errors import AffectError, DataError
 
 
@@ -23,15 +25,13 @@ def read(path: Path) -> Corpus:
     Raises:
         DataError: a file is damaged, or two stand for the same modality.
     """
-    from affect.data.words.streaming import Task
-
     files = [file for file in _files(path) if _is_one(file)]
     labels: list[Path] = []
     others: list[Path] = []
     notes: list[str] = []
     for file in files:
         with csd.opened(file) as sequence:
-            if sequence.role == csd.LABELS and not sequence.is_words:
+            if sequence.role == corpora.LABELS and not sequence.is_words:
                 labels.append(file)
             elif not sequence.keys:
                 notes.append(f"{file.name} has no entries and is left out.")

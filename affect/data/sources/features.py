@@ -19,7 +19,7 @@ class Features:
         columns: the names of the features, where the file has them.
         times: start and end of each step in seconds, where the file has them.
         observed: False at steps at which nothing was measured; where None, a step of zeros is one
-            (`affect.data.sources.observed.observed`).
+            (`affect.data.rules.observed.observed`).
         made: who made them, where that is known.
         left: columns that are no features and were left out, for the notes.
         notes: counts of what was met, by what is to be said of it: `steps without a face (success 0 or

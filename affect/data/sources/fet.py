@@ -10,7 +10,7 @@ import numpy as np
 from affect.data.corpus import Split
 from affect.data.provenance import Provenance
 from affect.data.ragged import Words
-from affect.data.sources.values import text
+from affect.data.rules.values import text
 
 _TOOLS = {"text": "text", "audio": "acoustic", "video": "visual"}
 _MAKER = ("tool", "pretrained", "model")
@@ -46,7 +46,7 @@ def made(config: object, modalities: Iterable[str]) -> dict[str, Provenance]:
     return found
 
 
-def said(config: object, splits: Mapping[str, Split]) -> list[str]:
+def config_notes(config: object, splits: Mapping[str, Split]) -> list[str]:
     """Notes on what its extractors do with frames without a face, and on samples of which they found nothing.
 
     Args:
@@ -54,7 +54,7 @@ def said(config: object, splits: Mapping[str, Split]) -> list[str]:
         splits: of the corpus.
     Example:
         >>> rows = affect.Ragged.from_offsets(np.zeros((1, 3)), np.array([0, 1, 1]), np.array([False]))
-        >>> said({"video": {"tool": "mediapipe"}}, {"test": Split(("a", "b"), {"visual": rows}, {})})
+        >>> config_notes({"video": {"tool": "mediapipe"}}, {"test": Split(("a", "b"), {"visual": rows}, {})})
         ... # doctest: +NORMALIZE_WHITESPACE
         ['MMSA-FET leaves out frames in which mediapipe finds no face: visual steps have no regular rate.',
         'test, visual: nothing was extracted of 2 of 2 samples.']

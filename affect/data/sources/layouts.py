@@ -12,8 +12,8 @@ from zipfile import ZIP_STORED
 import numpy as np
 
 from affect.data.corpus import Corpus
-from affect.data.sources.splits import ORDER, split_of
-from affect.data.sources.tables import codes
+from affect.data.rules import codes
+from affect.data.rules.splits import ORDER, split_of
 from affect.data.targets import Regression
 from affect.errors import DataError
 

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from affect.data.corpora import citation, identify
 from affect.data.corpus import Corpus, Split
-from affect.data.making.said import generated_ids
-from affect.data.sources.alike import alike
-from affect.data.sources.labels import Labels, lacking
+from affect.data.making.ids_and_words import generated_ids
+from affect.data.rules.labels import Labels, lacking
+from affect.data.rules.splits import contents, named
+from affect.data.rules.values import count, floats
+from affect.data.sources.complete import complete
+from affect.data.sources.ignored_keys import ignored_keys, shown
 from affect.data.sources.padded import features, is_aligned, rows
-from affect.data.sources.splits import contents, named
-from affect.data.sources.unread import shown, unread
-from affect.data.sources.values import count, floats
 from affect.data.targets import Binary
 from affect.errors import DataError
 
@@ -67,12 +67,12 @@ def read(content: Any, path: Path) -> Corpus:
         if all(one is not None for one in given):
             split.targets.update(labels.of_rows(np.concatenate([one for one in given if one is not None], 1)))
         notes += lacking(name, split.targets)
-    splits, said = alike(splits)
+    splits, said = complete(splits)
     kept = next(iter(splits.values()))
     none = [m for m in MODALITIES.values() if m not in kept.modalities]
     notes += [*said, *([f"The file has no {' and no '.join(none)} features."] if none else [])]
     notes += [] if kept.targets else ["The file has no labels."]
-    notes += unread(content, emotions, {name: part.content for name, part in parts.items()}, _KNOWN)
+    notes += ignored_keys(content, emotions, {name: part.content for name, part in parts.items()}, _KNOWN)
     return Corpus(
         name=path.stem,
         splits=splits,

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from affect.data.corpora import citation
 from affect.data.corpus import Corpus, Split
 from affect.data.duplicates import numbered
-from affect.data.making.said import generated_ids
+from affect.data.making.ids_and_words import generated_ids
 from affect.data.ragged import Ragged, Words
-from affect.data.sources.alike import alike
-from affect.data.sources.labels import Labels, lacking
-from affect.data.sources.observed import observed
-from affect.data.sources.padding import told
-from affect.data.sources.splits import contents, named
-from affect.data.sources.unread import unread
-from affect.data.sources.values import count, floats, text
+from affect.data.rules.labels import Labels, lacking
+from affect.data.rules.observed import observed
+from affect.data.rules.padding import empty_steps_note
+from affect.data.rules.splits import contents, named
+from affect.data.rules.values import count, floats, text
+from affect.data.sources.complete import complete
+from affect.data.sources.ignored_keys import ignored_keys
 from affect.data.targets import Binary
 from affect.errors import DataError
 
@@ -80,12 +80,12 @@ def read(content: Any, path: Path) -> Corpus:
         targets = labels.of_rows(part.labels)
         notes += lacking(name, targets)
         splits[name] = Split(ids[name], part.modalities, targets, part.groups, part.words)
-    splits, said = alike(splits)
+    splits, said = complete(splits)
     for name, split in splits.items():
         for modality in _STEPS:
             seen = split.modalities[modality].observed
             if not seen.all():
-                notes.append(f"{name}, {modality}: {told(int((~seen).sum()), len(seen))}")
+                notes.append(f"{name}, {modality}: {empty_steps_note(int((~seen).sum()), len(seen))}")
     kept = next(iter(splits.values())).targets
     indexed = any("words" in split.modalities for split in splits.values())
     return Corpus(
@@ -94,7 +94,9 @@ def read(content: Any, path: Path) -> Corpus:
         targets={name: target for name, target in labels.targets.items() if name in kept},
         aligned=all(part.aligned for part in parts.values()),
         notes=tuple(
-            dict.fromkeys((*notes, *said, _INDICES if indexed else _WORDS, *unread(content, (), {}, ())))
+            dict.fromkeys(
+                (*notes, *said, _INDICES if indexed else _WORDS, *ignored_keys(content, (), {}, ()))
+            )
         ),
         citation=citation(splits),
         main=labels.main if labels.main in kept else "",

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from affect.data.corpora import citation, identify
 from affect.data.corpus import Corpus, Split
-from affect.data.making.arraylike import narrow
-from affect.data.making.said import DIGITS, generated_ids
+from affect.data.formats import hdf5
+from affect.data.making.ids_and_words import DIGITS, generated_ids
 from affect.data.ragged import Ragged
-from affect.data.sources import hdf5
-from affect.data.sources.labels import Labels
-from affect.data.sources.padding import extent, holding, told, unpad
-from affect.data.sources.splits import SPLITS, split_of
+from affect.data.rules.arraylike import narrow
+from affect.data.rules.labels import Labels
+from affect.data.rules.padding import empty_steps_note, extent, holding, unpad
+from affect.data.rules.splits import SPLITS, split_of
 from affect.data.targets import MultiClass, Regression
 from affect.errors import DataError
 
@@ -129,7 +129,7 @@ class _Report:
             padding = (
                 f"the padding found stands in {' and '.join(sides)}" if sides else "no padding was found"
             )
-            found.append(f"{m}: {padding}; {told(empty, steps)}")
+            found.append(f"{m}: {padding}; {empty_steps_note(empty, steps)}")
         return (*found, *self._others)
 
 

@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 from affect.data.corpora import citation
 from affect.data.corpus import Corpus, Split
-from affect.data.making.said import generated_ids
+from affect.data.making.ids_and_words import generated_ids
 from affect.data.ragged import Ragged, Rows, Words
+from affect.data.rules.labels import finite, lacking
+from affect.data.rules.splits import contents, named
+from affect.data.rules.values import count, floats, texts
 from affect.data.sources import fet, mult
-from affect.data.sources.alike import alike
-from affect.data.sources.labels import given, lacking
+from affect.data.sources.complete import complete
+from affect.data.sources.ignored_keys import ignored_keys
 from affect.data.sources.mmsa_steps import Padded, rows
-from affect.data.sources.splits import contents, named
-from affect.data.sources.unread import unread
-from affect.data.sources.values import count, floats, texts
 from affect.data.targets import MultiClass, Regression, Target, main_of
 from affect.errors import DataError
 
@@ -81,7 +81,7 @@ def read(content: Any, path: Path, tokens: bool = False) -> Corpus:
     aligned = all(part.is_aligned for part in parts.values())
     modalities, said = rows({name: part.padded for name, part in parts.items()}, aligned, tokens)
     notes += said
-    splits, said = alike(
+    splits, said = complete(
         {
             name: Split(
                 ids=part.ids,
@@ -98,10 +98,10 @@ def read(content: Any, path: Path, tokens: bool = False) -> Corpus:
         notes.append(_WITHOUT_TOKENS)
     made = fet.made(content.get(_CONFIG), next(iter(splits.values())).modalities)
     if made:
-        notes += fet.said(content[_CONFIG], splits)
+        notes += fet.config_notes(content[_CONFIG], splits)
     known = _KNOWN | {_ALIGN for part in parts.values() if part.is_timed}
     beside = {_CONFIG} if made else set()
-    notes += unread(content, beside, {name: part.content for name, part in parts.items()}, known)
+    notes += ignored_keys(content, beside, {name: part.content for name, part in parts.items()}, known)
     targets = _targets(splits)
     return Corpus(
         name=path.stem,
@@ -152,7 +152,7 @@ class _Part:
                 raise DataError(f"{self.where}: {len(values)} labels '{name}' for {len(self.ids)} ids")
         if "sentiment_class" in found:
             self._check_classes(found["sentiment_class"])
-        labelled = {name: Ragged.vectors(own, given(own[:, None])) for name, own in found.items()}
+        labelled = {name: Ragged.vectors(own, finite(own[:, None])) for name, own in found.items()}
         notes += lacking(self.split, labelled)
         if "sentiment_class" not in found and count(self.content.get("annotations")):
             labelled["sentiment_class"] = self._annotations(notes)

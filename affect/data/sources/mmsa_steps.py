@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affect.data.ragged import Ragged, Rows
-from affect.data.sources.lengths import Given, Place, agreed, places, span
-from affect.data.sources.padding import extents as found_extents
-from affect.data.sources.padding import holding, told, unpad
+from affect.data.rules.lengths import PaddedModality, Place, agreed, places, span
+from affect.data.rules.padding import empty_steps_note, holding, unpad
+from affect.data.rules.padding import extents as found_extents
 
 _MASK = "the mask of text_bert"
 _TEXT = "text"
@@ -48,13 +48,15 @@ class Padded:
             and self.mask.shape[1] == self.values[modality].shape[1]
         )
 
-    def given(self, modality: str) -> Given:
+    def given(self, modality: str) -> PaddedModality:
         """A modality with its own lengths, or else with those of the mask."""
         values = self.values[modality]
         if modality in self.lengths:
             lengths, source = self.lengths[modality], f"{self.keys[modality]}_lengths"
-            return Given(modality, values, np.zeros_like(lengths), lengths, self.ids, self.where, source)
-        return Given(modality, values, *span(self.mask), self.ids, self.where, _MASK)
+            return PaddedModality(
+                modality, values, np.zeros_like(lengths), lengths, self.ids, self.where, source
+            )
+        return PaddedModality(modality, values, *span(self.mask), self.ids, self.where, _MASK)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +122,7 @@ def rows(
             held = holding(values, inside if extent.inside is None else inside & extent.inside)
             empty, steps = int(inside.sum() - held.sum()), int(inside.sum())
             if empty and extent.inside is None:
-                found.notes.append(f"{split}, {m}: {told(empty, steps)}")
+                found.notes.append(f"{split}, {m}: {empty_steps_note(empty, steps)}")
             kept[split][m] = unpad(values, extent.begin, extent.lengths, held)
         if tokens and part.tokens.size:
             shared = found.extents[split].get(_TEXT) if aligned and _TEXT in part.values else None
@@ -133,7 +135,7 @@ def rows(
 
 def _by_mask(parts: Mapping[str, Padded], aligned: bool, found: _Found) -> None:
     """The extents of modalities that the mask of the tokens is of."""
-    given: dict[str, dict[str, Given]] = {}
+    given: dict[str, dict[str, PaddedModality]] = {}
     for split, part in parts.items():
         own = {m: part.given(m) for m in part.values if part.is_masked(m, aligned)}
         if own:
@@ -178,13 +180,13 @@ def _options(given: Any) -> tuple[Place, ...]:
     return tuple(place for place in both if all(own.fits(place) for own in given))
 
 
-def _is_filled(given: Given) -> bool:
+def _is_filled(given: PaddedModality) -> bool:
     """Whether the samples with content outside their steps have some in every step: features of padding."""
     return bool(holding(given.values[given.outside("given")]).all())
 
 
 def _widened(
-    split: str, given: Mapping[str, Given], extent: _Extent, place: Place, notes: list[str]
+    split: str, given: Mapping[str, PaddedModality], extent: _Extent, place: Place, notes: list[str]
 ) -> _Extent:
     """The extent, so far that the content of all modalities but the text is inside."""
     begin, end = extent.begin.copy(), extent.begin + extent.lengths

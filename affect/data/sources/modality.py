@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affect.data.provenance import Provenance
-from affect.data.sources.columns import left_out, quoted
+from affect.data.rules.columns import left_out, quoted
+from affect.data.rules.observed import observed, unobserved
 from affect.data.sources.features import Features
-from affect.data.sources.observed import observed, unobserved
 
 _LIKE = 0.01
 """Rates that differ by less are one: they are computed from rounded times."""

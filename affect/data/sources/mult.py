@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from affect.data.corpora import citation
 from affect.data.corpus import Corpus, Split
 from affect.data.duplicates import numbered
-from affect.data.making.said import generated_ids
+from affect.data.making.ids_and_words import generated_ids
 from affect.data.ragged import Ragged, Words
-from affect.data.sources.alike import alike
-from affect.data.sources.labels import given, lacking
+from affect.data.rules.labels import finite, lacking
+from affect.data.rules.splits import contents, named
+from affect.data.rules.values import count, floats, text, texts
+from affect.data.sources.complete import complete
+from affect.data.sources.ignored_keys import ignored_keys
 from affect.data.sources.padded import features, is_aligned, rows
-from affect.data.sources.splits import contents, named
-from affect.data.sources.unread import unread
-from affect.data.sources.values import count, floats, text, texts
 from affect.data.targets import MultiLabel, Regression, Target
 from affect.errors import DataError
 
@@ -81,17 +81,19 @@ def read(content: Any, path: Path) -> Corpus:
     splits = {}
     for name, part in parts.items():
         labels = (
-            {} if part.target is None else {part.target.name: Ragged.vectors(part.labels, given(part.labels))}
+            {}
+            if part.target is None
+            else {part.target.name: Ragged.vectors(part.labels, finite(part.labels))}
         )
         notes += lacking(name, labels)
         splits[name] = Split(ids[name], modalities[name], labels, part.groups, part.words)
-    splits, said = alike(splits)
+    splits, said = complete(splits)
     first = next(iter(splits.values()))
     none = [m for m in MODALITIES.values() if m not in first.modalities]
     notes += [*said, *([f"The file has no {' and no '.join(none)} features."] if none else [])]
     if target is None:
         notes.append("The file has no labels.")
-    notes += unread(content, (), {name: part.content for name, part in parts.items()}, _KNOWN)
+    notes += ignored_keys(content, (), {name: part.content for name, part in parts.items()}, _KNOWN)
     targets = {target.name: target} if target is not None and target.name in first.targets else {}
     return Corpus(
         name=path.stem,

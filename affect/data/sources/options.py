@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
 
-from affect.errors import ConfigError, did_you_mean
+from affect.data.corpus import Corpus
+from affect.errors import ConfigError, described, did_you_mean
+
+Reader: TypeAlias = Callable[..., Corpus]
+"""From a path to a corpus; or from a path and `Options`, where it takes two arguments."""
 
 Duplicates: TypeAlias = Literal["refuse", "number", "first", "keep"]
 """What becomes of ids that occur more than once: an error; `id[0]`, `id[1]`; the first alone; as they are."""
@@ -22,6 +26,7 @@ class Options:
             `{"emotion": {"kind": "multiclass", "classes": ["sad", "happy"]}}`.
         duplicates: what becomes of ids that occur more than once.
         prefixes: names of modalities in the columns of tables that hold a dot themselves: `wav2vec2.0`.
+        reader: what reads the file, or its import path; by default what recognises it.
         required: whether columns and prefixes that the file does not have are refused.
     Raises:
         ConfigError: one is not of that form.
@@ -31,6 +36,7 @@ class Options:
     targets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     duplicates: Duplicates = "refuse"
     prefixes: tuple[str, ...] = ()
+    reader: Reader | str | None = None
     required: bool = True
 
     @classmethod
@@ -40,6 +46,7 @@ class Options:
         targets: Mapping[str, Any] | None = None,
         duplicates: str = "refuse",
         prefixes: Iterable[str] = (),
+        reader: Reader | str | None = None,
     ) -> Options:
         """The options from plain values, as they stand in a configuration.
 
@@ -65,8 +72,10 @@ class Options:
                 )
             kinds[str(name)] = dict(plain)
         known: Any = duplicates
-        return cls(tuple(columns), kinds, known, tuple(prefixes))
+        if not (reader is None or isinstance(reader, str) or callable(reader)):
+            raise ConfigError(f"reader: expected a function or its import path, got {described(reader)}")
+        return cls(tuple(columns), kinds, known, tuple(prefixes), reader)
 
 
-NOTHING = Options()
+DEFAULTS = Options()
 """Nothing is said."""

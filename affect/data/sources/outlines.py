@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from affect.data.rules.splits import contents
 from affect.data.sources import lmf, mag, mmsa, mult
-from affect.data.sources.splits import contents
-from affect.data.sources.unread import shown
+from affect.data.sources.ignored_keys import shown
 
 _LONG, _SHOWN, _DEEP = 400, 4, 3
 _KEYS = {

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affect.data.ragged import Ragged
-from affect.data.sources.padding import extents, holding, told, unpad
-from affect.data.sources.values import floats
+from affect.data.rules.padding import empty_steps_note, extents, holding, unpad
+from affect.data.rules.values import floats
 from affect.errors import DataError
 
 
@@ -75,7 +75,7 @@ def rows(
                 notes.append(
                     f"{split}, {m}: "
                     + ("no padding was found" if side == "none" else f"the padding found stands in {side}")
-                    + f"; {told(empty, int(lengths.sum()))}"
+                    + f"; {empty_steps_note(empty, int(lengths.sum()))}"
                 )
             kept[split][m] = unpad(values, begin, lengths, held[split][m])
     return kept, notes

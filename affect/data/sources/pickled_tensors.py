@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from affect.data.sources.arrays.tensors import TYPES, Storage, StorageType, Tensors, decoded
-from affect.data.sources.pickles import Bounded, Reader
+from affect.data.sources.pickle_reader import Bounded, Reader
 from affect.data.sources.safe_pickle import RefusedError
 
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001

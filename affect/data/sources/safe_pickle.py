@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from affect.data.sources.values import text
+from affect.data.rules.values import text
 
 _CODE = re.compile(r"[<>=|]?([biufcSUO?])(\d*)")
 _FAR = 1 << 60

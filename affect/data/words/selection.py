@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from affect.data.sources.csd import ComputationalSequence
+from affect.data.formats.csd import ComputationalSequence
 from affect.data.words.videos import momentary
 from affect.errors import DataError
 

@@ -16,10 +16,10 @@ import numpy as np
 
 from affect.data.corpora import CORPORA, folds, recognise
 from affect.data.corpus import Corpus, Split
+from affect.data.formats import csd
+from affect.data.formats.csd import ComputationalSequence, Timed
 from affect.data.provenance import Provenance
-from affect.data.sources import csd
-from affect.data.sources.csd import ComputationalSequence, Timed
-from affect.data.sources.labels import Labels
+from affect.data.rules.labels import Labels
 from affect.data.words import videos
 from affect.data.words.overlaps import Collapse, function
 from affect.data.words.selection import common, lasting

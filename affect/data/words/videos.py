@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affect.data.corpus import Split
+from affect.data.formats.csd import Timed
 from affect.data.ragged import Ragged, Rows, Words
-from affect.data.sources.csd import Timed
 from affect.data.words.overlaps import Collapse, Seconds, collapse, overlaps
 from affect.errors import DataError
 

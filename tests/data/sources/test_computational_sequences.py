@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 
 import affect
+from affect.data.formats import csd
 from affect.data.provenance import Provenance
 from affect.data.sources import computational_sequences as sequences
-from affect.data.sources import csd
 from affect.errors import AffectError, ConfigError, DataError
 
 RNG = np.random.default_rng(0)

@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 
 import affect
-from affect.aligners import streaming
-from affect.data import growing
+from affect.data import writer
 from affect.data.provenance import Provenance
-from affect.data.words import align
+from affect.data.words import align, streaming
 from affect.errors import ConfigError, DataError
 
 RNG = np.random.default_rng(0)
@@ -381,7 +380,7 @@ def test_other_work_under_the_same_name_begins_anew(small, tmp_path, monkeypatch
 
 def test_two_processes_do_not_write_one_file(small, tmp_path):
     out = tmp_path / "out.safetensors"
-    with growing.CorpusWriter(out, "x"), pytest.raises(DataError) as error:
+    with writer.CorpusWriter(out, "x"), pytest.raises(DataError) as error:
         align(small["words"], [small["acoustic"]], out)
     assert str(error.value) == f"{out}: another process is writing it; wait for it, or name another"
 

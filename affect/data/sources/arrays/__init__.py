@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 
 from affect.data.corpora import citation, identify
 from affect.data.corpus import Corpus, Split
-from affect.data.making.arraylike import array
 from affect.data.making.arrays import Part, corpus_of
 from affect.data.making.labelling import Kind
-from affect.data.making.measured import Measured
+from affect.data.making.step_features import StepFeatures
+from affect.data.rules.arraylike import array
+from affect.data.rules.columns import kept
+from affect.data.rules.labels import Labels
+from affect.data.rules.values import texts
 from affect.data.sources.arrays import sample_files
 from affect.data.sources.arrays.archives import contents
 from affect.data.sources.arrays.by_name import Fields, Keyed, keyed, leaves
 from affect.data.sources.arrays.files import RULE, are_arrays, plan
-from affect.data.sources.arrays.single import columns_of, measured, steps
-from affect.data.sources.columns import kept
-from affect.data.sources.labels import Labels
-from affect.data.sources.options import NOTHING, Options
-from affect.data.sources.values import texts
+from affect.data.sources.arrays.single import columns_of, sample_features, steps
+from affect.data.sources.options import DEFAULTS, Options
 from affect.data.targets import MultiLabel
 from affect.errors import DataError
 
@@ -33,7 +33,7 @@ _WHOLE = ("arr_0", "data", "array", "values")
 recognises = are_arrays
 
 
-def read(path: Path, options: Options = NOTHING) -> Corpus:
+def read(path: Path, options: Options = DEFAULTS) -> Corpus:
     """A corpus from arrays whose names say what they are.
 
     - One file of all: `train/text`, `train_text`, `text_train`, `X_train` and `y_train`, or in a `.pt` file
@@ -127,7 +127,7 @@ def _words(content: Any) -> Any:
 def _modality(
     fields: Fields, shared: Fields, count: int, where: str, keep: Collection[str], targets: Collection[str]
 ) -> Any:
-    """A modality as `affect.data.making.given.given` takes it."""
+    """A modality as `affect.data.making.modalities.read_modality` takes it."""
     values = fields["values"]
     fields = {**{key: x for key, x in shared.items() if _fits(key, x, values, count)}, **fields}
     own = {key: x for key, x in fields.items() if key not in ("values", "columns")}
@@ -135,11 +135,11 @@ def _modality(
         own.pop("lengths", None)  # each has its own
         names = {key: x for key, x in fields.items() if key == "columns"}
         values = [
-            one if one is None else measured(one, names, f"{where}, sample {i}", keep, targets)
+            one if one is None else sample_features(one, names, f"{where}, sample {i}", keep, targets)
             for i, one in enumerate(values)
         ]
     elif "columns" in fields:
-        values = columns_of(Measured(array(values, where)), fields, where, keep, targets)
+        values = columns_of(StepFeatures(array(values, where)), fields, where, keep, targets)
     return {"values": values, **own}
 
 

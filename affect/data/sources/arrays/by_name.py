@@ -10,12 +10,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from affect.data.rules.kinds import inferred
+from affect.data.rules.splits import EXPECTED, ORDER, split_of
+from affect.data.rules.values import texts
 from affect.data.sources.arrays.roles import Role, role_of
-from affect.data.sources.splits import EXPECTED, ORDER, split_of
 from affect.data.sources.tables.folds import by_number
-from affect.data.sources.tables.kinds import inferred
 from affect.data.sources.tables.of_samples import named
-from affect.data.sources.values import texts
 from affect.errors import DataError
 
 Fields: TypeAlias = dict[str, Any]

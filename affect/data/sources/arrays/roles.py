@@ -7,8 +7,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from affect.data.sources.splits import SPLITS
-from affect.data.sources.tables.kinds import LABELS
+from affect.data.rules.kinds import LABELS
+from affect.data.rules.splits import SPLITS
 from affect.data.sources.tables.of_samples import named
 
 Kind: TypeAlias = Literal["id", "group", "words", "split", "label", "modality", "shared", "tokens"]

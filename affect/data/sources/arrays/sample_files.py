@@ -10,22 +10,22 @@ from typing import Any
 import numpy as np
 
 from affect.data.corpus import Corpus
-from affect.data.making.arrays import Part, corpus_of, told
-from affect.data.making.extents import settle
-from affect.data.making.given import given
-from affect.data.making.measured import Measured
-from affect.data.making.said import given_any, groups_of, words_of
+from affect.data.making.arrays import Part, corpus_of, modality_notes
+from affect.data.making.extents import find_rows
+from affect.data.making.ids_and_words import given_any, groups_of, words_of
+from affect.data.making.modalities import read_modality
+from affect.data.making.step_features import StepFeatures
+from affect.data.rules.columns import kept
+from affect.data.rules.splits import split_of
+from affect.data.rules.values import text
 from affect.data.sources.arrays.archives import contents
 from affect.data.sources.arrays.by_name import Fields, is_text, leaves
 from affect.data.sources.arrays.roles import role_of
-from affect.data.sources.arrays.single import measured
-from affect.data.sources.columns import kept
+from affect.data.sources.arrays.single import sample_features
 from affect.data.sources.options import Options
 from affect.data.sources.progress import counted
-from affect.data.sources.splits import split_of
-from affect.data.sources.tables import called, label_tables
+from affect.data.sources.tables import column_names, label_tables
 from affect.data.sources.tables.of_samples import samples
-from affect.data.sources.values import text
 from affect.errors import DataError
 
 
@@ -35,7 +35,7 @@ class _One:
 
     id: str
     said: dict[str, Any] = field(default_factory=dict)
-    modalities: dict[str, Measured] = field(default_factory=dict)
+    modalities: dict[str, StepFeatures] = field(default_factory=dict)
     labels: dict[str, Any] = field(default_factory=dict)
     doubtful: dict[str, Any] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
@@ -95,7 +95,7 @@ def _part(own: list[_One], modalities: Iterable[str], labels: Iterable[str]) -> 
 
 def _with_table(folder: Path, file: Path, found: list[_One], notes: list[str], options: Options) -> Corpus:
     """The corpus whose samples, labels and splits a table says."""
-    whole, renamed = called.table(file, options)
+    whole, renamed = column_names.table(file, options)
     notes += [*renamed, *label_tables.passed_over(folder, file)]
     table = samples(whole, file, label_tables.RULE, options, steps=False)
     ids = table.whole.ids
@@ -111,7 +111,7 @@ def _with_table(folder: Path, file: Path, found: list[_One], notes: list[str], o
         notes.append(f"{left:,} files have no row in {file.name} and are left out.")
     names = dict.fromkeys(m for one in own if one is not None for m in one.modalities)
     rows = {
-        m: given(
+        m: read_modality(
             [None if one is None else one.modalities.get(m) for one in own], f"{folder}: {m}", ids,
             targets=table.labels,
         )
@@ -125,8 +125,8 @@ def _with_table(folder: Path, file: Path, found: list[_One], notes: list[str], o
     splits = [str(one.said.get("split", "")) if one else "" for one in own]
     if all(splits) and set(table.splits) == {"all"}:
         table = replace(table, splits=tuple(split_of(one) or "all" for one in splits))
-    settled = settle({"all": rows}, {"all": ids}, None)
-    notes += told({"all": rows}, settled)
+    settled = find_rows({"all": rows}, {"all": ids}, None)
+    notes += modality_notes({"all": rows}, settled)
     corpus = table.corpus(folder.resolve().name, settled.rows["all"], settled.aligned, {}, notes)
     columns = {m: one.columns for m, one in rows.items() if one.columns is not None}
     return replace(corpus, columns=columns)
@@ -169,7 +169,7 @@ def _one(name: str, split: str, file: Path, options: Options) -> _One:
             for key, x in shared.items()
             if len(fields) == 1 or np.shape(x)[:1] == np.shape(own["values"])[:1]
         }
-        found.modalities[m] = measured(
+        found.modalities[m] = sample_features(
             own["values"], {**beside, **own}, f"{file}: {m}", kept(options.columns, m), options.targets
         )
     found.id = found.said.get("id", name)

@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from affect.data.making.arraylike import array, narrow, seconds, truths
-from affect.data.making.measured import Measured, parted
+from affect.data.making.step_features import StepFeatures, features_of_columns
 from affect.data.precision import BEYOND
 from affect.data.provenance import Provenance
+from affect.data.rules.arraylike import array, narrow, seconds, truths
+from affect.data.rules.columns import UNSURE, unique
+from affect.data.rules.observed import observed
+from affect.data.rules.values import texts
 from affect.data.sources.arrays.archives import contents, kind
 from affect.data.sources.arrays.by_name import Fields, is_text, leaves
 from affect.data.sources.arrays.roles import role_of
-from affect.data.sources.columns import UNSURE, unique
 from affect.data.sources.features import Features
-from affect.data.sources.observed import observed
-from affect.data.sources.values import texts
 from affect.errors import DataError
 
 _RATES = ("fps", "rate")
@@ -30,7 +30,7 @@ def steps(file: Path, keep: Collection[str] = (), targets: Collection[str] = ())
     Args:
         file: an array (steps, feature), (1, steps, feature) or (feature,), alone or as `values` or
             `features`; beside it `times`, `mask`, and `columns` or `feature_names`, of which some may be no
-            features (`affect.data.sources.columns`). A single number `fps` or `rate` is the steps per second,
+            features (`affect.data.rules.columns`). A single number `fps` or `rate` is the steps per second,
             from which the times follow where none are given.
         keep: columns that are features whatever they are called.
         targets: names of targets, which no features are called by.
@@ -63,7 +63,7 @@ def steps(file: Path, keep: Collection[str] = (), targets: Collection[str] = ())
     if len(chosen) != 1:
         said = ", ".join(chosen) or "none"
         raise DataError(f"{file}: expected one array of features, got {said}; call it `values`")
-    found = measured(unnamed[chosen[0]], fields, str(file), keep, targets)
+    found = sample_features(unnamed[chosen[0]], fields, str(file), keep, targets)
     values, beyond = narrow(found.values)
     mask = found.mask
     if mask is not None and found.failed:
@@ -96,9 +96,9 @@ def _is_rate(value: Any) -> bool:
     return found.size == 1 and found.dtype.kind in "iuf" and bool(0 < found[0] < np.inf)
 
 
-def measured(
+def sample_features(
     content: Any, fields: Fields, where: str, keep: Collection[str] = (), targets: Collection[str] = ()
-) -> Measured:
+) -> StepFeatures:
     """One sample's steps of one modality; arguments and refusals as in `steps`.
 
     Args:
@@ -116,18 +116,18 @@ def measured(
         raise DataError(
             f"{where}: expected numbers of shape (steps, feature) or (feature,), got {np.shape(content)}"
         )
-    found = columns_of(Measured(values), fields, where, keep, targets)
+    found = columns_of(StepFeatures(values), fields, where, keep, targets)
     times, mask, count = found.times, found.mask, (len(values),)
     if fields.get("times") is not None:
         times = seconds(fields["times"], count, f"{where}: times")
     if fields.get("mask") is not None:
         mask = truths(fields["mask"], count, f"{where}: mask")
-    return Measured(found.values, times, mask, found.columns, found.left, found.failed)
+    return StepFeatures(found.values, times, mask, found.columns, found.left, found.failed)
 
 
 def columns_of(
-    found: Measured, fields: Fields, where: str, keep: Collection[str], targets: Collection[str]
-) -> Measured:
+    found: StepFeatures, fields: Fields, where: str, keep: Collection[str], targets: Collection[str]
+) -> StepFeatures:
     """The features among columns that have names; themselves where they have none.
 
     Raises:
@@ -139,4 +139,6 @@ def columns_of(
     if len(names) != found.values.shape[-1]:
         raise DataError(f"{where}: {found.values.shape[-1]} features and {len(names)} names of columns")
     unique(names, where)
-    return parted(names, lambda name: found.values[..., names.index(name)], where, None, targets, keep)
+    return features_of_columns(
+        names, lambda name: found.values[..., names.index(name)], where, None, targets, keep
+    )

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from affect.data.sources.pickles import Bounded, Reader, measure
+from affect.data.sources.pickle_reader import Bounded, Reader, measure
 from affect.data.sources.safe_pickle import Named, RefusedError
 from affect.errors import DataError
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from affect.data.corpus import Corpus
 from affect.data.duplicates import unique
 from affect.data.ragged import Ragged
-from affect.data.sources.columns import kept
-from affect.data.sources.folders import feature_files, spoken
+from affect.data.rules.columns import kept
+from affect.data.sources.folders import feature_files, transcript_files
 from affect.data.sources.modality import Modality
-from affect.data.sources.options import NOTHING, Options
-from affect.data.sources.tables import called, label_tables
+from affect.data.sources.options import DEFAULTS, Options
+from affect.data.sources.tables import column_names, label_tables
 from affect.data.sources.tables.of_samples import named, samples
-from affect.data.steps import guessed
+from affect.data.steps import guess_alignment
 from affect.errors import DataError
 
 _TIMED = (".textgrid", ".srt", ".vtt", ".json")
@@ -33,7 +33,7 @@ def recognises(path: Path) -> bool:
         return False
 
 
-def read(path: Path, options: Options = NOTHING) -> Corpus:
+def read(path: Path, options: Options = DEFAULTS) -> Corpus:
     """A corpus from a table of labels and `MODALITY/ID.npy`, `MODALITY/ID.csv` or `MODALITY/VIDEO/CLIP.npy`.
 
     The table is `labels.csv`, or the only table in the folder: a row per sample, its columns as in
@@ -52,7 +52,7 @@ def read(path: Path, options: Options = NOTHING) -> Corpus:
     labels = label_tables.single(path)
     if labels is None:
         raise DataError(f"{path}: expected one table of labels, got none; name it labels.csv")
-    whole, said_of_names = called.table(labels, options)
+    whole, said_of_names = column_names.table(labels, options)
     table = samples(whole, labels, label_tables.RULE, options, steps=False)
     if options.duplicates == "refuse":  # before the files are read
         unique(table.corpus(str(labels), {}, True, {}))
@@ -86,7 +86,7 @@ def read(path: Path, options: Options = NOTHING) -> Corpus:
                     f"{labels.name} is not."
                 )
             words = folder.name
-            timed, said = spoken.words(own, ids, words)
+            timed, said = transcript_files.words(own, ids, words)
             table = replace(table, whole=replace(table.whole, words=timed))
             notes += said
         else:
@@ -96,7 +96,7 @@ def read(path: Path, options: Options = NOTHING) -> Corpus:
             )
     if not rows and not words:
         raise DataError(f"{path}: no feature files; expected MODALITY/{ids[0]}.npy or .csv")
-    aligned, apart = guessed({"all": {name: one.lengths for name, one in rows.items()}}, {"all": ids})
+    aligned, apart = guess_alignment({"all": {name: one.lengths for name, one in rows.items()}}, {"all": ids})
     if sum(int(one.lengths.max(initial=0)) > 1 for one in rows.values()) > 1:
         notes += apart
     return table.corpus(path.resolve().name, rows, aligned, found, notes)
@@ -106,13 +106,13 @@ def _content(folder: Path) -> tuple[dict[str, Path], bool]:
     """The files of a folder that are read, by what they are named after, and whether they are transcripts."""
     features = list(_files(folder, feature_files.SUFFIXES))
     if all(file.suffix.lower() in feature_files.TEXTS for file in features):
-        if spoken.are_transcripts(features):
+        if transcript_files.are_transcripts(features):
             return _by_key(folder, (*feature_files.TEXTS, *_TIMED)), True
         if features and not feature_files.are_features(features):
             features = []
     if features:
         return _by_key(folder, feature_files.SUFFIXES), False
-    if spoken.are_transcripts(_files(folder, _TIMED)):
+    if transcript_files.are_transcripts(_files(folder, _TIMED)):
         return _by_key(folder, _TIMED), True
     return {}, False
 

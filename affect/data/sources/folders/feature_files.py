@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from affect.data.ragged import Ragged
+from affect.data.rules.columns import column_kinds
 from affect.data.sources import tools
 from affect.data.sources.cells import is_number
-from affect.data.sources.columns import part
 from affect.data.sources.features import Features
 from affect.data.sources.modality import Modality, together
 from affect.data.sources.progress import counted
@@ -33,7 +33,7 @@ def read(file: Path, keep: Collection[str] = (), targets: Collection[str] = ()) 
 
     Args:
         file: an array; what a tool wrote (`affect.data.sources.tools`); or a CSV or Parquet table, a row for
-            each step, whose columns are features by the rule in `affect.data.sources.columns`.
+            each step, whose columns are features by the rule in `affect.data.rules.columns`.
         keep: columns that are features though they look like none.
         targets: names of targets; a column of that name is a label.
     Raises:
@@ -57,7 +57,7 @@ def read(file: Path, keep: Collection[str] = (), targets: Collection[str] = ()) 
         raise DataError(f"{file}: not a whole {'MATLAB' if suffix == '.mat' else 'ARFF'} file")
     table = frames.table(file)
     names = tuple(map(str, table.frame.columns.tolist()))
-    if not _are_names(part(names, keep, targets).features):
+    if not _are_names(column_kinds(names, keep, targets).features):
         raise DataError(f"{file}: expected a header that names features, got {', '.join(names)[:100]}")
     found = rows.steps(table.frame, file, keep, targets)
     return replace(found, notes=(*found.notes, (_COMMAS, 1))) if table.commas else found

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from affect.data.corpus import Corpus
 from affect.data.ragged import Ragged
-from affect.data.sources.columns import kept, left_out
+from affect.data.rules.columns import kept, left_out
+from affect.data.rules.kinds import LABELS
 from affect.data.sources.modality import Modality, together
-from affect.data.sources.options import NOTHING, Options
-from affect.data.sources.tables import called, frames, headers, rows
-from affect.data.sources.tables.kinds import LABELS
+from affect.data.sources.options import DEFAULTS, Options
+from affect.data.sources.tables import column_names, frames, headers, rows
 from affect.data.sources.tables.of_samples import KNOWN, samples
 from affect.data.sources.tables.prefixes import modalities
 from affect.errors import DataError
@@ -31,7 +31,7 @@ def has_known_columns(path: Path) -> bool:
     )
 
 
-def read(path: Path, separator: str = ".", options: Options = NOTHING) -> Corpus:
+def read(path: Path, separator: str = ".", options: Options = DEFAULTS) -> Corpus:
     """A corpus from one table.
 
     - `id`, or `video_id` and `clip_id`, names the sample. Rows of the same id are its steps, in the order of
@@ -42,7 +42,7 @@ def read(path: Path, separator: str = ".", options: Options = NOTHING) -> Corpus
       it has several, is one at which nothing was observed, and so is one at which `modality.success` is 0, or
       `success` where it has none of its own.
       What says something else of a step, `face.confidence` or `face.frame`, is no feature
-      (`affect.data.sources.columns`).
+      (`affect.data.rules.columns`).
     - `split` (or `mode`, `fold`) says `train`, `valid` or `test`; `text` (or `transcript`) holds words;
       `group`, `speaker` or `video_id` is what must not be on two sides of a split; `time`, or `start` and
       `end`, is in seconds. Numbers in `fold` are folds and become groups.
@@ -58,12 +58,12 @@ def read(path: Path, separator: str = ".", options: Options = NOTHING) -> Corpus
         DataError: the table is damaged or does not follow the rule.
         ConfigError: no column has a prefix that is named.
     """
-    whole, said = called.table(path, options)
-    doubles = called.counted(map(str, whole.frame), options.prefixes)
+    whole, said = column_names.table(path, options)
+    doubles = column_names.counted(map(str, whole.frame), options.prefixes)
     frame, rule = whole.frame.drop(columns=[*doubles]), _RULE.format(separator)
     names = [str(name) for name in frame]
     columns, notes = modalities(names, path, separator, options.prefixes, options.required)
-    notes = (*said, *([called.counted_note(doubles)] if doubles else []), *notes)
+    notes = (*said, *([column_names.counted_note(doubles)] if doubles else []), *notes)
     others = frame.drop(columns=[name for one in columns.values() for name in one.columns])
     table = samples(replace(whole, frame=others), path, rule, options, headers.columns(path) or names)
     judged = frame[list(table.measured)].iloc[table.order] if table.measured else None

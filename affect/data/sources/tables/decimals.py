@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from affect.data.sources.columns import quoted
-from affect.data.sources.tables.kinds import texts
+from affect.data.rules.columns import quoted
+from affect.data.rules.kinds import texts
 from affect.errors import DataError
 
 if TYPE_CHECKING:

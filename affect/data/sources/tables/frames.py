@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from affect.data.rules.columns import unique
+from affect.data.rules.kinds import texts
 from affect.data.sources.cells import MISSING, are_even, cells, delimiter, encoding, may_be_number
-from affect.data.sources.columns import unique
 from affect.data.sources.tables.decimals import pointed
-from affect.data.sources.tables.kinds import texts
 from affect.errors import DataError
 
 if TYPE_CHECKING:

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from affect.data.corpus import Corpus, Split
 from affect.data.ragged import Ragged, Rows
+from affect.data.rules import codes
+from affect.data.rules.columns import CONFIDENCE, SUCCESS, is_no_label, quoted
+from affect.data.rules.kinds import LABELS, texts
+from affect.data.rules.labels import lacking
+from affect.data.rules.splits import EXPECTED, ORDER, split_of
 from affect.data.sources.cells import is_number
-from affect.data.sources.columns import CONFIDENCE, SUCCESS, is_no_label, quoted
-from affect.data.sources.labels import lacking
-from affect.data.sources.options import NOTHING, Options
-from affect.data.sources.splits import EXPECTED, ORDER, split_of
-from affect.data.sources.tables import codes
+from affect.data.sources.options import DEFAULTS, Options
 from affect.data.sources.tables.decimals import note as decimal_note
 from affect.data.sources.tables.folds import by_number
 from affect.data.sources.tables.ids import ids as ids_of
-from affect.data.sources.tables.kinds import LABELS, texts
 from affect.data.sources.tables.sample_rows import SampleRows
 from affect.data.targets import Regression, Target, main_of
 from affect.errors import DataError
@@ -116,7 +116,7 @@ def samples(
     table: Table,
     path: Path,
     rule: str,
-    options: Options = NOTHING,
+    options: Options = DEFAULTS,
     columns: Iterable[str] = (),
     steps: bool = True,
 ) -> Samples:

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from affect.data.sources.columns import is_row_number
-from affect.data.sources.tables.kinds import LABELS
+from affect.data.rules.columns import is_row_number
+from affect.data.rules.kinds import LABELS
 from affect.data.sources.tables.of_samples import KNOWN, named
 from affect.errors import ConfigError, DataError, did_you_mean
 

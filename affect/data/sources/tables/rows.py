@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from affect.data.making.arraylike import narrow
 from affect.data.precision import BEYOND
-from affect.data.sources.columns import failed, part
+from affect.data.rules.arraylike import narrow
+from affect.data.rules.columns import column_kinds, failed
+from affect.data.rules.observed import observed
 from affect.data.sources.features import Features
-from affect.data.sources.observed import observed
 from affect.data.sources.tables.of_samples import numbers
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def steps(
         (('AU01_r',), [True, False], ('frame', 'success'))
     """
     names = [str(name)[len(prefix) :] for name in frame.columns.tolist()]
-    parted = part(names, keep, targets)
+    parted = column_kinds(names, keep, targets)
     matrix = frame.to_numpy()
     if matrix.dtype.kind != "f":
         needed = (*parted.features, *(parted.times or ()), parted.success, parted.confidence)
@@ -67,7 +67,7 @@ def steps(
     seen, notes = None, [(BEYOND, wild)]
     unmeasured = failed(parted, column)
     if judged is not None and not parted.success:
-        unmeasured = failed(part(map(str, judged)), lambda name: judged[name].to_numpy(np.float64))
+        unmeasured = failed(column_kinds(map(str, judged)), lambda name: judged[name].to_numpy(np.float64))
     if unmeasured is not None:
         none, why = unmeasured
         seen = ~none & observed(values)

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affect.data.ragged import Ragged, Rows, Words
-from affect.data.sources.columns import quoted
-from affect.data.sources.tables.kinds import LABELS, inferred
+from affect.data.rules.columns import quoted
+from affect.data.rules.kinds import LABELS, inferred
 from affect.data.targets import Target
 from affect.errors import DataError
 

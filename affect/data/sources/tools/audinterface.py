@@ -9,12 +9,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from affect.data.sources.columns import part
+from affect.data.rules.columns import column_kinds
 from affect.data.sources.features import Features
 from affect.data.sources.tools.clock import clock
 from affect.data.sources.tools.delimited import Header, Table, table
-from affect.data.sources.tools.measured import measured, one_recording
 from affect.data.sources.tools.opensmile import smoothed
+from affect.data.sources.tools.tool_features import one_recording, tool_features
 from affect.errors import DataError
 
 _FILE, _START, _END = "file", "start", "end"
@@ -45,10 +45,10 @@ def read(header: Header, keep: Collection[str] = (), targets: Collection[str] = 
     late = len(whole) > 2 and np.ptp(lengths[:-1]) < 1e-6 < lengths[-1] - lengths[0]
     if late:  # audeering/opensmile-python#59
         ends[-1] = starts[-1] + lengths[0]
-    parted = part(header.names, keep, targets)
+    parted = column_kinds(header.names, keep, targets)
     made = "openSMILE" if smoothed(header.names) else ""
     when = clock(starts, ends)
-    return measured(whole, parted, made, when, notes=[(_LAST, int(late))], timed=[_START, _END])
+    return tool_features(whole, parted, made, when, notes=[(_LAST, int(late))], timed=[_START, _END])
 
 
 def _seconds(whole: Table, name: str) -> NDArray[np.float64]:

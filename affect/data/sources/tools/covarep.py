@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from affect.data.provenance import Provenance
-from affect.data.sources.columns import part
+from affect.data.rules.columns import column_kinds
 from affect.data.sources.features import Features
 from affect.data.sources.tools import matlab
 from affect.data.sources.tools.clock import clock, step
 from affect.data.sources.tools.delimited import Header, table
-from affect.data.sources.tools.measured import measured
+from affect.data.sources.tools.tool_features import tool_features
 from affect.errors import DataError
 
 _VALUES, _NAMES, _TIME = "features", "names", "time"
@@ -32,7 +32,7 @@ def read(header: Header, keep: Collection[str] = (), targets: Collection[str] = 
     middle = whole.known(_TIME)
     half = (step(middle) or 0.0) / 2
     when = clock(middle - half, middle + half)
-    return measured(whole, part(header.names, keep, targets), "COVAREP", when, timed=[_TIME])
+    return tool_features(whole, column_kinds(header.names, keep, targets), "COVAREP", when, timed=[_TIME])
 
 
 def matrix(file: Path, keep: Collection[str] = (), targets: Collection[str] = ()) -> Features:
@@ -52,7 +52,7 @@ def matrix(file: Path, keep: Collection[str] = (), targets: Collection[str] = ()
     if len(names) != steps.shape[1]:
         raise DataError(f"{file}: {len(names)} names for {steps.shape[1]} columns of `{_VALUES}`")
     names = [name.strip() for name in names]
-    features = part(names, keep, targets).features
+    features = column_kinds(names, keep, targets).features
     own = [name in features for name in names]
     is_known = _are_own(names)
     begins = np.arange(len(steps)) / _RATE

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from affect.data.rules.columns import unique
 from affect.data.sources.cells import LONGEST, MISSING, are_even, cells, delimiter, may_be_number
-from affect.data.sources.columns import unique
 from affect.errors import DataError
 
 if TYPE_CHECKING:

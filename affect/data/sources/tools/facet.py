@@ -7,11 +7,11 @@ from collections.abc import Collection
 
 import numpy as np
 
-from affect.data.sources.columns import part
+from affect.data.rules.columns import column_kinds
 from affect.data.sources.features import Features
 from affect.data.sources.tools.clock import Clock, clock
 from affect.data.sources.tools.delimited import Header, Table, table
-from affect.data.sources.tools.measured import measured
+from affect.data.sources.tools.tool_features import tool_features
 
 _FACES, _FRAME, _TIME, _STAMP, _SOURCE = "NoOfFaces", "FrameNo", "FrameTime", "Timestamp", "EventSource"
 _MEASURED = re.compile(r".+ (Evidence|Intensity|Degrees)")
@@ -35,7 +35,7 @@ def read(header: Header, keep: Collection[str] = (), targets: Collection[str] = 
     in the picture, what the person is, and what the study says are no features.
     """
     beside = {name for name in header.names if not _MEASURED.fullmatch(name)}
-    parted = part(header.names, keep, targets, beside)
+    parted = column_kinds(header.names, keep, targets, beside)
     whole = table(header)
     frames = _frames(whole)
     faces = frames.numbers(_FACES) if len(frames) else np.zeros(0)
@@ -50,7 +50,7 @@ def read(header: Header, keep: Collection[str] = (), targets: Collection[str] = 
             notes.append((_STAMPED, 1))
     said = (_VERSION.match(line) for line in header.comments)
     version = next((f"iMotions {one[1]}" for one in said if one), "")
-    return measured(frames, parted, "FACET", when, seen, version, notes, [timed])
+    return tool_features(frames, parted, "FACET", when, seen, version, notes, [timed])
 
 
 def _frames(whole: Table) -> Table:

@@ -7,12 +7,12 @@ from collections.abc import Collection
 
 import numpy as np
 
-from affect.data.sources.columns import CONFIDENCE, CONFIDENT, SUCCESS, failed, part
+from affect.data.rules.columns import CONFIDENCE, CONFIDENT, SUCCESS, column_kinds, failed
 from affect.data.sources.features import Features
 from affect.data.sources.tools import faces
 from affect.data.sources.tools.clock import clock
 from affect.data.sources.tools.delimited import Header, table
-from affect.data.sources.tools.measured import measured
+from affect.data.sources.tools.tool_features import tool_features
 
 _OWN = re.compile(r"AU\d\d_[rc]|pose_[TR][xyz]|gaze_(\d_[xyz]|angle_[xy])|eye_lmk_[xX]_0")
 _SHARED = re.compile(r"p_scale|[xX]_0")
@@ -35,9 +35,11 @@ def read(header: Header, keep: Collection[str] = (), targets: Collection[str] = 
     face that is seen in most of them. Of a picture the face that is most certain is one step.
     """
     whole = table(header)
-    parted = part(header.names, keep, targets, [_PICTURED_FACE])
+    parted = column_kinds(header.names, keep, targets, [_PICTURED_FACE])
     sure = whole.numbers(parted.confidence) if parted.confidence else np.ones(len(whole))
-    unmeasured = failed(part(header.names), whole.numbers)  # also where `columns` keeps them as features
+    unmeasured = failed(
+        column_kinds(header.names), whole.numbers
+    )  # also where `columns` keeps them as features
     seen = sure >= CONFIDENT if unmeasured is None else ~unmeasured[0]
     notes: list[tuple[str, int]] = []
     timed = parted.times[0] if parted.times else ""
@@ -55,4 +57,4 @@ def read(header: Header, keep: Collection[str] = (), targets: Collection[str] = 
     why = f"{CONFIDENCE} below {CONFIDENT}" if unmeasured is None else unmeasured[1]
     notes.append((f"steps without a face ({why})", int((~seen).sum())))
     times = clock(whole.known(timed)) if timed else None
-    return measured(whole, parted, "OpenFace", times, seen, notes=notes, timed=[timed])
+    return tool_features(whole, parted, "OpenFace", times, seen, notes=notes, timed=[timed])

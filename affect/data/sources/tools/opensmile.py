@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from affect.data.sources.columns import part
+from affect.data.rules.columns import column_kinds
 from affect.data.sources.features import Features
 from affect.data.sources.tools.clock import Clock, clock
 from affect.data.sources.tools.delimited import Header, Table, table
-from affect.data.sources.tools.measured import measured, one_recording
+from affect.data.sources.tools.tool_features import one_recording, tool_features
 
 _NAME, _INDEX, _TIME, _LENGTH = "name", "frameIndex", "frameTime", "frameLength"
 _NUMBERED = re.compile(r"(.*)_(\d+)")
@@ -50,7 +50,7 @@ def steps(
         DataError: the rows are of several recordings, or a feature holds text.
     """
     header = whole.header
-    parted = part(header.names, keep, targets, beside)
+    parted = column_kinds(header.names, keep, targets, beside)
     given = (i for i, name in enumerate(reversed(parted.features)) if name in keep or whole.is_given(name))
     blank = next(given, 0)
     parted = replace(parted, features=parted.features[: len(parted.features) - blank])
@@ -64,7 +64,7 @@ def steps(
         if not (when.rate and _are_numbered(names)):
             one_recording(header.file, _NAME, names)
     made = "openSMILE" if {_NAME, _INDEX, _TIME} & set(header.names) or smoothed(header.names) else ""
-    return measured(whole, parted, made, when, timed=[_TIME])
+    return tool_features(whole, parted, made, when, timed=[_TIME])
 
 
 def _are_numbered(names: list[str]) -> bool:

@@ -8,12 +8,12 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 
-from affect.data.sources.columns import part
+from affect.data.rules.columns import column_kinds
 from affect.data.sources.features import Features
 from affect.data.sources.tools import faces
 from affect.data.sources.tools.clock import Clock, clock
 from affect.data.sources.tools.delimited import Header, Table, table
-from affect.data.sources.tools.measured import measured, one_recording
+from affect.data.sources.tools.tool_features import one_recording, tool_features
 
 _BOX = ("FaceRectX", "FaceRectY", "FaceRectWidth", "FaceRectHeight")
 _SCORE, _FRAME, _INPUT, _IDENTITY, _TIME = "FaceScore", "frame", "input", "Identity", "approx_time"
@@ -41,7 +41,7 @@ def read(header: Header, keep: Collection[str] = (), targets: Collection[str] = 
     """
     whole = table(header)
     beside = {name for name in header.names if _BESIDE.fullmatch(name)}
-    parted = part(header.names, keep, targets, beside)
+    parted = column_kinds(header.names, keep, targets, beside)
     score = whole.numbers(_SCORE)
     seen = ~np.isnan(score) & ~np.isnan(whole.values(parted.features)).all(1)
     notes: list[tuple[str, int]] = []
@@ -61,7 +61,7 @@ def read(header: Header, keep: Collection[str] = (), targets: Collection[str] = 
             when = clock(frames / rate)
     notes.append((_UNSEEN, int((~seen).sum())))
     timed = [_TIME] if when.times is not None else []
-    return measured(whole, parted, "py-feat", when, seen, notes=notes, timed=timed)
+    return tool_features(whole, parted, "py-feat", when, seen, notes=notes, timed=timed)
 
 
 def _whole_seconds(whole: Table) -> NDArray[np.float64]:

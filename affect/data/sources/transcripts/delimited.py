@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from affect.data.rules.columns import unique
 from affect.data.sources.cells import delimiter, is_number
-from affect.data.sources.columns import unique
 from affect.data.sources.features import Transcript
 from affect.data.sources.transcripts.pieces import (
     SLOW,

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from affect.data.rules.values import text as plain
 from affect.data.sources.features import Transcript
-from affect.data.sources.values import text as plain
 from affect.errors import DataError
 
 _CLOCK = re.compile(r"(?:(\d+):)?(\d{1,3}):(\d{1,2}(?:[.,]\d+)?)", re.ASCII)

@@ -1,0 +1,121 @@
+"""What is looked at before work begins: a file of the wrong kind, names that no run has."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from affect.cli.flags import check_file, check_folder
+from affect.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from affect.runs import FinishedRun
+
+_FORMS = {"native": ".safetensors", "mmsa": ".pkl"}
+
+
+def check_converted(path: Path, form: str) -> None:
+    """Refuse a name that does not fit what it is converted to.
+
+    Raises:
+        ConfigError: the ending is of another format, or nothing can be written there.
+    """
+    others = {suffix: name for name, suffix in _FORMS.items() if name != form}
+    if form == "csd":
+        if path.suffix in {*others, ".csd", ".csv", ".h5", ".hdf5", ".npz", ".pt"}:
+            raise ConfigError(f"{path}: csd is a folder, with a file for each modality; name a folder")
+        check_folder(path)
+    elif path.suffix in others:
+        other = f"for {path.suffix} give --to {others[path.suffix]}"
+        raise ConfigError(f"{path}: expected a file that ends with {_FORMS[form]}; {other}")
+    else:
+        check_file(path, (_FORMS[form],))
+
+
+def check_configuration(path: Path, verb: str) -> None:
+    """Refuse a file that another verb reads, or that is no YAML at all; what else is wrong, its reader says.
+
+    Args:
+        path: of a configuration, or an experiment.
+        verb: train, tune or bench.
+    Raises:
+        ConfigError: it is a folder, no text, empty, or meant for another verb.
+    """
+    import yaml
+
+    if path.is_dir():
+        own = path / "config.yaml"
+        raise ConfigError(
+            f"{path}: a folder; expected a YAML file" + (f", such as {own}" if own.is_file() else "")
+        )
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        head = file.read(4096)
+    if b"\0" in head or head.startswith((b"\x80", b"\x89")):
+        raise ConfigError(
+            f"{path}: not YAML but binary; a corpus is named in a YAML file, as `corpus: {path.name}`"
+        )
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return
+    if content is None:
+        model = "models" if verb == "bench" else "model"
+        raise ConfigError(f"{path}: empty; expected a YAML file with corpus, {model} and training")
+    if not isinstance(content, dict):
+        return
+    if verb != "bench" and "models" in content:
+        raise ConfigError(f"{path}: several `models`, for affect bench; affect {verb} takes one `model`")
+    if verb == "bench" and "models" not in content and {"model", "training", "search"} & content.keys():
+        raise ConfigError(f"{path}: one `model`, for affect train; affect bench compares several `models`")
+
+
+def check_names(
+    runs: Iterable[FinishedRun],
+    *,
+    metric: Collection[str] | None = None,
+    baseline: str | None = None,
+    split: str = "test",
+    splits: Collection[str] = (),
+    lacking: str | None = None,
+) -> None:
+    """Refuse names that none of some runs has.
+
+    Args:
+        runs: finished ones.
+        metric: some target's.
+        baseline: the name of a model.
+        split: one that the runs were measured on.
+        splits: others that may be asked for.
+        lacking: a modality.
+    Raises:
+        ConfigError: with the nearest name that there is.
+    """
+    from affect.metrics import is_path, metrics_for, name_of
+
+    runs = list(runs)
+    own = {name for name in metric or () if is_path(name) and name_of(name)}  # which refuses what is none
+    measured = {str(name) for run in runs for name in run.table("results")["metric"].unique()}
+    known = {
+        "--metric: no metric": {*own, *measured, *(name for run in runs for name in metrics_for(run.target))},
+        "--baseline: no model": {run.name for run in runs},
+        "--split: no split": {*splits, *(name for run in runs for name in _splits(run))},
+        "--lacking: no modality": {name for run in runs for name in run.facts["shape"]["dims"]},
+    }
+    asked = (
+        metric or (),
+        () if baseline is None else (baseline,),
+        (split,),
+        () if lacking is None else (lacking,),
+    )
+    for (what, names), wanted in zip(known.items(), asked, strict=True):
+        for name in wanted:
+            if name not in names:
+                raise ConfigError(f"{what} '{name}' among these runs; {did_you_mean(name, names)}")
+
+
+def _splits(run: FinishedRun) -> Collection[str]:
+    """Those that a run was measured on."""
+    return [str(name) for name in run.table("results")["split"].unique()]

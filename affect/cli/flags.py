@@ -1,0 +1,223 @@
+"""Flags, and what may stand behind them: checked before anything is imported that takes time."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from affect.errors import AffectError, ConfigError, did_you_mean
+from affect.workers import BACKENDS
+
+_Value = TypeVar("_Value")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose refusals are one line: who, what is wrong, and where to read on."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with the line, and with the status 2."""
+        said = AffectError(message.removeprefix("argument "))
+        self.exit(2, f"{self.prog}: {said}; see {self.prog} --help\n")
+
+    @property
+    def flags(self) -> list[str]:
+        """What they are called."""
+        return [name for name in self._option_string_actions if name.startswith("--")]
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """A whole number of at least so much."""
+
+    def read(given: str) -> int:
+        try:
+            value = int(given)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise argparse.ArgumentTypeError(f"expected a whole number of at least {least}, got '{given}'")
+        return value
+
+    return read
+
+
+def seconds(zero: bool = False) -> Callable[[str], float]:
+    """A number of seconds above 0, or 0 too."""
+
+    def read(given: str) -> float:
+        try:
+            value = float(given)
+        except ValueError:
+            value = math.nan
+        if not (0 < value < math.inf or (zero and value == 0)):
+            least = "of at least 0" if zero else "above 0"
+            raise argparse.ArgumentTypeError(f"expected seconds, a number {least}, got '{given}'")
+        return value
+
+    return read
+
+
+def one_of(known: Collection[str]) -> Callable[[str], str]:
+    """One of several names."""
+
+    def read(given: str) -> str:
+        if given not in known:
+            raise argparse.ArgumentTypeError(f"no '{given}'; {did_you_mean(given, known)}")
+        return given
+
+    return read
+
+
+def file(*suffixes: str) -> Callable[[str], Path]:
+    """A file that can be written, whose name ends as its content asks for."""
+
+    def read(given: str) -> Path:
+        return _asked(lambda: check_file(Path(given), suffixes))
+
+    return read
+
+
+def folder(given: str) -> Path:
+    """A folder that is there, or can be made."""
+    return _asked(lambda: check_folder(Path(given)))
+
+
+def check_file(path: Path, suffixes: Collection[str] = ()) -> Path:
+    """The path, if a file can be written there.
+
+    Raises:
+        ConfigError: it is a folder, ends otherwise, or cannot be written.
+    """
+    _short(path)
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder; name a file")
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise ConfigError(f"{path}: expected a file that ends with {' or '.join(suffixes)}")
+    return _writable(path)
+
+
+def check_folder(path: Path) -> Path:
+    """The path, if a folder is there that can be written into, or can be made.
+
+    Raises:
+        ConfigError: it is a file, or cannot be made.
+    """
+    _short(path)
+    if path.exists() and not path.is_dir():
+        raise ConfigError(f"{path} is a file; name a folder")
+    return _writable(path)
+
+
+def _writable(path: Path) -> Path:
+    """Refuse a path that cannot be written for what stands above it."""
+    there = next(above for above in (path, *path.absolute().parents) if above.exists())
+    if there != path and not there.is_dir():
+        raise ConfigError(f"{path} cannot be made: {there} is a file")
+    if not os.access(there, os.W_OK):
+        raise ConfigError(f"{path} cannot be written: no permission to write to {there}")
+    return path
+
+
+def _short(path: Path) -> None:
+    """Refuse a name that is too long for a file."""
+    for part in path.parts:
+        if len(os.fsencode(part)) > _LONGEST:
+            raise ConfigError(
+                f"{part[:20]}...{part[-20:]}: a name of more than {_LONGEST} bytes; choose a shorter one"
+            )
+
+
+_LONGEST = 255 - len("..4194304.partial")
+"""Bytes in a name, so that a file that is not whole yet has one too (`affect.files.writing`)."""
+
+
+def _asked(check: Callable[[], _Value]) -> _Value:
+    """What a check returns; what it refuses, argparse says with the flag's name."""
+    try:
+        return check()
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def kind_of_target(given: str) -> tuple[str, str]:
+    """A target, and its kind behind the last colon."""
+    name, colon, kind = given.rpartition(":")
+    if not colon:
+        raise argparse.ArgumentTypeError(f"expected NAME:KIND such as emotion:multiclass, got '{given}'")
+    return name, kind
+
+
+def reading(verb: argparse.ArgumentParser) -> None:
+    """How a corpus's file is to be read; a configuration has keys of the same names."""
+    verb.add_argument(
+        "--columns", nargs="+", metavar="NAME",
+        help="columns that are features though they look like none, such as confidence",
+    )  # fmt: skip
+    verb.add_argument(
+        "--prefixes", nargs="+", metavar="NAME",
+        help="modalities in a table's columns whose names hold a dot, such as wav2vec2.0",
+    )  # fmt: skip
+    verb.add_argument(
+        "--target", dest="targets", nargs="+", type=kind_of_target, metavar="NAME:KIND",
+        help="what a column of labels is: emotion:multiclass, joy:regression, sarcasm:binary",
+    )  # fmt: skip
+
+
+def reader(verb: argparse.ArgumentParser) -> None:
+    """Who reads the file, where none of affect's readers does."""
+    verb.add_argument(
+        "--reader", metavar="MODULE.FUNCTION",
+        help="your own function that reads the file: from its path to an affect.Corpus",
+    )  # fmt: skip
+
+
+def trust(verb: argparse.ArgumentParser) -> None:
+    """Whether a run's own code is executed."""
+    verb.add_argument(
+        "--trust", action="store_true",
+        help="execute the code that somebody else's run brings along; your own runs need no such flag",
+    )  # fmt: skip
+
+
+def again(verb: argparse.ArgumentParser) -> None:
+    """Whether what is done is done anew."""
+    verb.add_argument("--again", action="store_true", help="do anew what was finished before, too")
+
+
+def duplicates(verb: argparse.ArgumentParser) -> None:
+    """What becomes of ids that occur more than once."""
+    known = ("refuse", "number", "first")
+    verb.add_argument(
+        "--duplicates", choices=known, type=one_of(known),
+        help="what becomes of ids that occur more than once (default: refuse)",
+    )  # fmt: skip
+
+
+def reading_of(args: argparse.Namespace) -> dict[str, Any]:
+    """What the flags of `reading` and `duplicates` say, as `affect.load` takes it."""
+    said = {
+        name: getattr(args, name, None) for name in ("columns", "prefixes", "targets", "duplicates", "reader")
+    }
+    if said["targets"] is not None:
+        said["targets"] = dict(said["targets"])
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def parallel(verb: argparse.ArgumentParser) -> None:
+    """Where runs are done, and how many at the same time."""
+    verb.add_argument(
+        "--jobs", type=whole(1), help="at the same time (default: 1, on a cluster as many as it has)"
+    )
+    verb.add_argument(
+        "--backend", choices=BACKENDS, type=one_of(BACKENDS), default="loky",
+        help="where: this machine (default), or a cluster of Ray or Dask that was started before",
+    )  # fmt: skip
+    verb.add_argument("--address", help="of the cluster, such as 10.0.0.1:6379 or tcp://10.0.0.1:8786")
+
+
+def seeds(verb: argparse.ArgumentParser, name: str, help: str) -> None:
+    """Numbers that draws begin with."""
+    verb.add_argument(name, type=whole(0), nargs="+", help=help)

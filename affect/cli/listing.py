@@ -1,0 +1,159 @@
+"""What there is of each kind: found in the rooms of affect, so that what is new is listed."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from shutil import get_terminal_size
+from typing import Any
+
+from affect.errors import ConfigError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing of a kind.
+
+    Args:
+        name: under which a configuration or a flag knows it.
+        about: what it is, a sentence.
+        papers: what papers call it, and which one it is from.
+    """
+
+    name: str
+    about: str = ""
+    papers: str = ""
+
+    @classmethod
+    def of(cls, name: str, thing: Any) -> Entry:
+        """What a docstring says."""
+        doc = inspect.cleandoc(thing.__doc__ or "")
+        sentence = re.match(r".*?\.(?=\s|$)", " ".join(doc.partition("\n\n")[0].split()))
+        reference = section(doc, "Reference")
+        paper = re.match(r".*?\b(?:19|20)\d\d\b|.*?(?=\.\s|$)", reference)
+        papers = [
+            part.rstrip(".") for part in (section(doc, "Also known as"), paper[0] if paper else "") if part
+        ]
+        return cls(name, sentence[0] if sentence else "", "; ".join(papers))
+
+    def line(self, width: int = 0) -> str:
+        """The name in so many columns, and the rest."""
+        papers = f"  [{self.papers}]" if self.papers else ""
+        return f"{self.name:<{width}}  {self.about}{papers}".rstrip()
+
+
+def listing(kind: str | None = None, words: list[str] | None = None) -> Iterator[str]:
+    r"""The lines of `affect list`; a terminal's width breaks them, and nothing else does.
+
+    Args:
+        kind: in the plural; all kinds and how many there are of each by default.
+        words: that a line has to hold, in any case.
+    Raises:
+        ConfigError: there is no such kind, or nothing of it with these words.
+    Example:
+        >>> print(*listing("heads", ["class", "sum"]), sep="\n")
+        MultiClassHead  One logit per class; probabilities that sum to one when decided.
+    """
+    known = kinds()
+    if kind is None:
+        entries = [Entry(name, f"{len(make()):>3}") for name, make in sorted(known.items())]
+    elif kind in known:
+        entries = known[kind]()
+    else:
+        raise ConfigError(f"list: no kind '{kind}'; {did_you_mean(kind, known)}")
+    chosen = [one for one in entries if all(word.lower() in one.line().lower() for word in words or ())]
+    if not chosen:
+        names = ", ".join(one.name for one in entries)
+        raise ConfigError(f"list: no {kind} with {' and '.join(words or ())}; known: {names}")
+    width = max(len(one.name) for one in chosen)
+    screen = get_terminal_size().columns if sys.stdout.isatty() else 0
+    for one in chosen:
+        line = one.line(width)
+        if len(line) > screen > width + 20:
+            line = textwrap.fill(line, screen, subsequent_indent=" " * (width + 2), break_on_hyphens=False)
+        yield line
+
+
+def kinds() -> dict[str, Callable[[], list[Entry]]]:
+    """What makes the entries of each kind, by its name."""
+    from affect.runs.parts import ROOMS
+
+    parts = {
+        f"{key}s": partial(_classes, *place) for key, place in ROOMS.items() if place[0].startswith("affect.")
+    }
+    return {**parts, "metrics": _metrics, "corpora": _corpora, "formats": _formats, "protocols": _protocols}
+
+
+def section(doc: str, title: str) -> str:
+    r"""What stands in a section of a docstring, on one line; empty where there is none.
+
+    Example:
+        >>> section("A fusion.\n\nReference:\n    Zadeh et al.,\n    2017.\nExample:\n    >>> 1", "Reference")
+        'Zadeh et al., 2017.'
+    """
+    found = re.search(rf"^{title}:[ ]*(.*(?:\n[ ]+.*)*)", doc, re.MULTILINE)
+    return " ".join(found[1].split()) if found else ""
+
+
+def _classes(room: str, base: str) -> list[Entry]:
+    """The classes of a room that can be named: those without a method that is still to be written."""
+    module = importlib.import_module(room)
+    kind = getattr(module, base)
+    names = getattr(module, "__all__", None) or [name for name in vars(module) if not name.startswith("_")]
+    found = {name: getattr(module, name) for name in names}
+    return [
+        Entry.of(name, cls)
+        for name, cls in sorted(found.items())
+        if inspect.isclass(cls) and issubclass(cls, kind) and not _unwritten(cls)
+    ]
+
+
+def _unwritten(cls: type) -> bool:
+    """Whether a method refuses to be called because a subclass has to write it."""
+    methods = [getattr(cls, name) for name in dir(cls) if not name.startswith("__") or name == "__call__"]
+    own = [method for method in methods if getattr(method, "__module__", "").startswith("affect.")]
+    return any(
+        "NotImplementedError" in method.__code__.co_names for method in own if inspect.isfunction(method)
+    )
+
+
+def _metrics() -> list[Entry]:
+    from affect import metrics
+
+    found = {name: getattr(metrics, name) for name in metrics.__all__}
+    return [
+        Entry.of(name, metric)
+        for name, metric in sorted(found.items())
+        if isinstance(metric, metrics.Metric) and not inspect.isclass(metric)
+    ]
+
+
+def _corpora() -> list[Entry]:
+    from affect.data.corpora import CORPORA
+
+    return [
+        Entry(
+            name,
+            f"{own.title}: {', '.join(own.targets)}; {', '.join(own.modalities)}; {own.homepage}",
+            own.citation,
+        )
+        for name, own in sorted(CORPORA.items())
+    ]
+
+
+def _formats() -> list[Entry]:
+    from affect.data.sources import FORMATS
+
+    return [Entry(form) for form in FORMATS]
+
+
+def _protocols() -> list[Entry]:
+    from affect.robustness.protocols import PROTOCOLS
+
+    return [Entry.of(name, make) for name, make in sorted(PROTOCOLS.items())]

@@ -1,0 +1,240 @@
+"""What each verb does; a function's name is the verb's, and its docstring the help."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from affect.cli import checks
+from affect.cli.flags import check_folder, reading_of
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+
+def inspect(args: argparse.Namespace) -> None:
+    """What a corpus holds, and what in it would spoil results."""
+    from affect.data.sources import load
+    from affect.report.inspection import describe
+    from affect.results.console import TableConsole
+
+    console = TableConsole()
+    reading = {**reading_of(args), "duplicates": "keep"}  # what they are is shown
+    for part in describe(load(args.path, **reading), Path(args.path)):
+        console.print(part)
+
+
+def convert(args: argparse.Namespace) -> None:
+    """Any published format to the native file, or to what other software reads."""
+    from affect.data.sources import load
+
+    checks.check_converted(out := Path(args.out), args.to)
+    corpus = load(args.path, **reading_of(args))
+    if args.to == "native":
+        from affect.data.native import save
+
+        save(corpus, out)
+    else:
+        from affect.data.export import to_csd, to_mmsa
+
+        {"mmsa": to_mmsa, "csd": to_csd}[args.to](corpus, out)
+    sys.stdout.write(f"{out} written\n")
+
+
+def align(args: argparse.Namespace) -> None:
+    """Computational sequences (.csd) to one corpus, in steps of the first: most often the words."""
+    from affect.classes import beside, within
+    from affect.data.words import align as align_files
+
+    reference, *others = (_named(given) for given in (args.reference, *args.sequences))
+    with within(beside(Path.cwd())), _bar() as bar:  # --collapse may name a function of the user's
+        task = bar.add_task("videos", total=None)
+        corpus = align_files(
+            reference, others, args.out,
+            labels=None if args.labels is None else Path(args.labels), aligned=not args.unaligned,
+            collapse=args.collapse, tolerance=args.tolerance, incomplete=args.incomplete, jobs=args.jobs,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )  # fmt: skip
+    counts = ", ".join(f"{name} {len(split):,}" for name, split in corpus.splits.items())
+    sys.stdout.write("\n".join([*corpus.notes, f"{args.out}: {counts}", ""]))
+
+
+def train(args: argparse.Namespace) -> None:
+    """One model, one or more seeds, each a run folder."""
+    import pandas as pd
+
+    from affect.benchmark.bench import check_jobs
+    from affect.classes import beside, within
+    from affect.runs import Job, digest, due
+    from affect.runs.configuration import parse, read, resolve
+
+    path = Path(args.config)
+    checks.check_configuration(path, "train")
+    plain = read(path)
+    plain.pop("search", None)  # that is for `affect tune`
+    with within(beside(path.parent)):
+        content = resolve(plain, str(path))
+        configuration = parse(content, str(path))
+    base = args.out / f"{path.stem}-{digest(content)}"
+    jobs = [
+        Job(content, path.stem, seed, fold, path.parent, base / f"seed{seed}-fold{fold}", args.trust)
+        for seed in (configuration.seeds if args.seeds is None else args.seeds)
+        for fold in range(configuration.folds or 1)
+    ]
+    check_jobs(jobs, path)
+    todo = due(jobs, args.again)
+    for job in jobs:
+        if job in todo:
+            job.run(args.again, progress=True)
+        rows = pd.read_csv(job.folder / "results.csv").query("split == 'test'").set_index("metric")["value"]
+        figures = ", ".join(f"{metric} {value:.3f}" for metric, value in rows.items())
+        sys.stdout.write(f"{job.folder}: test {figures}\n")
+
+
+def bench(args: argparse.Namespace) -> None:
+    """All models and seeds of an experiment, one table."""
+    from affect.benchmark import bench as run_bench
+    from affect.report import show, summary_tables
+
+    checks.check_configuration(Path(args.experiment), "bench")
+    out = check_folder(args.out or Path("results") / Path(args.experiment).stem)
+    summary = run_bench(
+        args.experiment, out, args.jobs, corpus=args.corpus, seeds=args.seeds, epochs=args.epochs,
+        models=args.models, backend=args.backend, address=args.address, again=args.again, trust=args.trust,
+    )  # fmt: skip
+    show(summary_tables(summary))
+    sys.stdout.write(
+        f"report:  {out / 'report.html'}\nresults: {out / 'results.csv'}\nsummary: {out / 'summary.csv'}\n"
+        f"runs:    {out / 'runs'}\n"
+    )
+    if failed := int(summary.groupby(["target", "model"])["failed"].max().sum()):
+        sys.exit(
+            f"{failed} runs failed; {out / 'runs'}/*/*/failed.txt says why, "
+            "and the same command tries them again"
+        )
+
+
+def tune(args: argparse.Namespace) -> None:
+    """An Optuna search on the validation split; what it finds is trained anew, and tested once."""
+    from affect.report import show, summary_tables
+    from affect.runs.studies import objectives
+    from affect.tuning import task_of
+    from affect.tuning import tune as search
+
+    checks.check_configuration(Path(args.config), "tune")
+    changes = {
+        "corpus": args.corpus, "epochs": args.epochs, "metric": args.metric, "seeds": args.seeds,
+        "fresh": args.fresh, "sampler": args.sampler, "pruner": args.pruner,
+    }  # fmt: skip
+    if args.show_space:
+        sys.stdout.write(task_of(args.config, trust=args.trust, **changes).space.written())
+        return
+    out = check_folder(args.out or Path("results") / f"tune-{Path(args.config).stem}")
+    found = search(
+        args.config, out, trials=args.trials, timeout=args.timeout, storage=args.storage, resume=args.resume,
+        workers=args.jobs, backend=args.backend, address=args.address, again=args.again, trust=args.trust,
+        **changes,
+    )  # fmt: skip
+    if not found.summary.empty:
+        show(summary_tables(found.summary))
+    names = objectives(found.study)
+    for label, trial in found.chosen.items():
+        values = ", ".join(f"{name} {value:.4g}" for name, value in zip(names, trial.values, strict=True))
+        sys.stdout.write(f"{label}: {values} on the validation split; affect train {found.files[label]}\n")
+    sys.stdout.write(f"report:  {out / 'report.html'}\ntrials:  {out / 'trials.csv'}\n")
+
+
+def sweep(args: argparse.Namespace) -> None:
+    """Finished runs under every condition of some protocols: what can go missing, noisy or out of step."""
+    from affect import metrics
+    from affect.report import show, summary_tables, write_robustness
+    from affect.robustness.protocols import protocol
+    from affect.robustness.runs import scores_of, sweep_runs, swept
+
+    grid = protocol(args.protocol, args.draws)
+    checks.check_names(
+        swept(args.run_folders), metric=args.metric, baseline=args.baseline, split=args.split,
+        splits=("train",), lacking=args.lacking,
+    )  # fmt: skip
+    with _bar() as bar:
+        task = bar.add_task("runs", total=None)
+        compared = sweep_runs(
+            args.run_folders, grid, args.out, split=args.split, lacking=args.lacking, workers=args.jobs,
+            backend=args.backend, address=args.address, again=args.again, trust=args.trust,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )  # fmt: skip
+    with metrics.using(*args.metric or ()):  # for the page too
+        summary = scores_of(compared, args.metric or (), args.baseline)
+        written = write_robustness(args.out, compared, summary)
+    show(summary_tables(summary, turned=True))
+    sys.stdout.write("".join(f"{path}\n" for path in [args.out / "robustness.csv", *written]))
+
+
+def predict(args: argparse.Namespace) -> None:
+    """A finished run's predictions for any corpus with its modalities."""
+    from affect.files import writing
+    from affect.runs import predict as predict_corpus
+
+    reading = reading_of(args)
+    table = predict_corpus(args.run_folder, args.path, args.split, trust=args.trust, **reading)
+    if args.out is None:
+        table.to_csv(sys.stdout, index=False)
+    else:
+        with writing(args.out) as partial:
+            table.to_csv(partial, index=False)
+
+
+def compare(args: argparse.Namespace) -> None:
+    """Which models of finished runs are better than which, and how sure that is."""
+    from affect.report import frame_table, show, write_tables
+    from affect.results import compare as compare_models
+    from affect.results import gather
+    from affect.runs import find
+
+    runs = find(args.run_folders)
+    checks.check_names(runs, metric=args.metric, baseline=args.baseline, split=args.split)
+    pairs = compare_models(gather(runs, args.split), args.metric or (), args.baseline)
+    kinds = pairs.groupby(["corpus", "target", "metric"], sort=False)
+    tables = [
+        frame_table(own.drop(columns=["corpus", "target", "metric"]), " · ".join(map(str, kind)))
+        for kind, own in kinds
+    ]
+    if args.out is None:
+        show(tables)
+    else:
+        write_tables(args.out, tables, pairs)
+        sys.stdout.write(f"{args.out} written\n")
+
+
+def report(args: argparse.Namespace) -> None:
+    """One page that needs nothing but itself, of everything that is known of some runs."""
+    from affect.report import write_report
+    from affect.report.gathering import gathered
+
+    write_report(args.out, gathered([Path(folder) for folder in args.folders], args.title))
+    sys.stdout.write(f"{args.out} written\n")
+
+
+def list_(args: argparse.Namespace) -> None:
+    """What there is of a kind, a line each: fusions, encoders, metrics, corpora, formats, protocols ..."""
+    from affect.cli.listing import listing
+
+    for line in listing(args.kind, args.words):
+        sys.stdout.write(f"{line}\n")
+
+
+def _named(given: str) -> tuple[str, Path]:
+    """A path, with the name before it where there is one."""
+    name, _, path = given.partition("=")
+    return ("", Path(given)) if not path or Path(given).exists() else (name, Path(path))
+
+
+def _bar() -> Progress:
+    """A bar on stderr, which is gone when all is done or something is wrong."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    return Progress(console=console, transient=True, disable=not console.is_terminal)

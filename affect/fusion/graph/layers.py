@@ -1,0 +1,78 @@
+"""Graph attention, and layers of it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from affect.errors import ConfigError
+from affect.layers import Dropout, check_heads, feedforward, softmax_over
+
+
+class GraphAttention(nn.Module):
+    """Each node attends to its neighbours along typed edges.
+
+    With i a node, j a neighbour and t the kind of the edge between them, in every head the score of j is
+    a . leaky_relu(W_s x_j + W_t x_i + e_t), and sum_j softmax_j(score) W_s x_j comes out.
+
+    Args:
+        dim: feature size; divisible by `heads`.
+        heads: attention heads.
+        kinds: of edges.
+    Shapes:
+        nodes: (batch, node, dim), index, kind, mask: (batch, node, edge) -> (batch, node, dim), and the
+        weights (batch, node, edge, heads)
+    Missing:
+        an edge whose mask is False does not exist; a node without edges gets zeros.
+    Raises:
+        ConfigError: `dim` is not divisible by `heads`.
+    Reference:
+        Brody et al., How Attentive are Graph Attention Networks?, ICLR 2022, eq. 7, with edge features.
+    Example:
+        >>> edges = torch.tensor([[[0, 1], [0, 1]]])
+        >>> out, weights = GraphAttention(4, heads=2)(torch.randn(1, 2, 4), edges, edges * 0, edges >= 0)
+        >>> out.shape, weights.shape
+        (torch.Size([1, 2, 4]), torch.Size([1, 2, 2, 2]))
+    """
+
+    def __init__(self, dim: int, heads: int, kinds: int = 1) -> None:
+        super().__init__()
+        check_heads("GraphAttention", dim, heads)
+        self.source, self.target = nn.Linear(dim, dim), nn.Linear(dim, dim)
+        self.kinds = nn.Parameter(torch.randn(kinds, dim) / dim**0.5)
+        self.score = nn.Parameter(torch.randn(heads, dim // heads) / dim**0.5)
+
+    def forward(self, nodes: Tensor, index: Tensor, kind: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Attend along the edges from the nodes `index`."""
+        batch, count, edges = index.shape
+        at = index.reshape(batch, -1, 1).expand(-1, -1, nodes.shape[-1])
+        sources = self.source(nodes).gather(1, at).view(batch, count, edges, *self.score.shape)
+        heard = self.target(nodes).unsqueeze(2) + self.kinds[kind]  # (batch, node, edge, dim)
+        heard = F.leaky_relu(sources + heard.view(sources.shape), 0.2)
+        weights = softmax_over((heard * self.score).sum(-1), mask.unsqueeze(-1), 2)
+        return (weights.unsqueeze(-1) * sources).sum(2).flatten(2), weights
+
+
+class _Layer(nn.Module):
+    """Graph attention and a feed-forward part, each after a norm and added to what it read."""
+
+    def __init__(self, dim: int, heads: int, kinds: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.attention = GraphAttention(dim, heads, kinds)
+        self.feedforward = feedforward(dim)
+        self.dropout = Dropout(dropout)
+
+    def forward(self, nodes: Tensor, index: Tensor, kind: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        found, weights = self.attention(self.norm(nodes), index, kind, mask)
+        nodes = nodes + self.dropout(found)
+        return nodes + self.dropout(self.feedforward(nodes)), weights.mean(-1)
+
+
+def graph_layers(who: str, dim: int, heads: int, layers: int, kinds: int, dropout: float) -> nn.ModuleList:
+    """The layers of the graph `who`, which needs at least one."""
+    check_heads(who, dim, heads)
+    if layers < 1:
+        raise ConfigError(f"{who}: layers must be at least 1, got {layers}")
+    return nn.ModuleList(_Layer(dim, heads, kinds, dropout) for _ in range(layers))

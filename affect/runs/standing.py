@@ -1,0 +1,89 @@
+"""Which runs are to be done, and what is said of those that were done before."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from affect.classes.trust import trust
+from affect.errors import AffectError
+from affect.runs.finished import DONE, FinishedRun
+from affect.runs.sameness import changed_values
+from affect.training.environment import versions
+
+if TYPE_CHECKING:
+    from affect.runs.jobs import Job
+
+logger = logging.getLogger(__name__)
+
+
+def due(jobs: Iterable[Job], again: bool = False) -> list[Job]:
+    """The runs that are to be done; log lines say how many were finished before, and what changed since.
+
+    Args:
+        jobs: all that are wanted.
+        again: do those too that are done.
+    """
+    jobs = list(jobs)
+    todo: list[Job] = []
+    finished: list[Job] = []
+    reasons: dict[str, None] = {}
+    for job in jobs:
+        trust(job.origin.modules)
+        changes = job.changes()
+        if changes == []:
+            finished.append(job)
+            todo += [job] if again else []
+            continue
+        todo.append(job)
+        before = _earlier(job) if changes is None else changes
+        if before:
+            reasons[f"{job.name}: {'; '.join(before)}"] = None
+    for reason in reasons:
+        logger.warning("%s", reason)
+    logger.warning("%d runs finished before, %d to do", len(finished), len(todo))
+    for said in [] if again else _other_versions(finished):
+        logger.warning("%s", said)
+    return todo
+
+
+def _earlier(job: Job) -> list[str]:
+    """How the newest run of the same model, seed and fold in a folder beside differs in its configuration."""
+    own = job.folder.parent
+    stem, mark, _ = own.name.rpartition("-")
+    if not mark:
+        return []
+    runs = [
+        folder / job.folder.name / DONE
+        for folder in own.parent.glob("*")
+        if folder != own and folder.name.rpartition("-")[0] == stem
+    ]
+    runs = [run for run in runs if run.is_file()]
+    if not runs:
+        return []
+    try:
+        newest = FinishedRun.read(max(runs, key=lambda run: run.stat().st_mtime_ns).parent)
+        return changed_values(newest, job.origin, job.home)
+    except (AffectError, OSError, ValueError, KeyError):  # what is told of it is a kindness
+        return []
+
+
+def _other_versions(finished: list[Job]) -> list[str]:
+    """What to say of runs that another version or commit of affect has made."""
+    now = versions()
+    counts: dict[str, int] = {}
+    for job in finished:
+        then: dict[str, Any] = FinishedRun.read(job.folder).facts.get("ran_on", {})
+        said = {key: then.get(key) for key in now}
+        if said != now and any(value is not None and value != now[key] for key, value in said.items()):
+            counts[_version(said)] = counts.get(_version(said), 0) + 1
+    return [
+        f"{count} of the finished runs were made by {then}; this is {_version(now)}: --again does them anew"
+        for then, count in counts.items()
+    ]
+
+
+def _version(facts: dict[str, Any]) -> str:
+    commit = facts.get("affect_commit")
+    return f"affect {facts.get('affect')}{f' at {commit}' if commit else ''}"

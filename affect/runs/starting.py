@@ -1,0 +1,51 @@
+"""A run begins with the weights of another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from affect.data import provenance
+from affect.data.corpus import Corpus
+from affect.errors import ConfigError
+from affect.model import FusionModel
+from affect.runs.finished import DONE, FinishedRun
+from affect.training import start_from
+
+
+def start_from_run(model: FusionModel, folder: Path, corpus: Corpus) -> None:
+    """Give a model the weights of a finished run, as far as they fit; nothing of the run is executed.
+
+    Its scaler holds for every modality that both have: its weights are right for inputs that are scaled so.
+    The head is left out where the run predicts another target.
+
+    Args:
+        model: is changed in place.
+        folder: the run.
+        corpus: what the model is to learn from.
+    Raises:
+        DataError: the folder is not a finished run.
+        ConfigError: the run is a baseline's, nothing of it fits, or a modality has as many features and is
+            not what the run learned from.
+    """
+    from safetensors.torch import load_file
+
+    run = FinishedRun.read(folder)
+    weights, shape = run.folder / "model.safetensors", run.facts["shape"]
+    if not weights.is_file():
+        raise ConfigError(
+            f"init: {folder}: a baseline has no weights to begin with; name a run of a torch model"
+        )
+    for name, dim in shape["dims"].items():
+        if corpus.dims.get(name) != dim or name not in model.encoders:
+            continue
+        learned, made = shape.get("columns", {}).get(name), shape.get("provenance", {}).get(name)
+        other = provenance.difference(
+            None if learned is None else tuple(learned),
+            corpus.columns.get(name),
+            None if made is None else provenance.from_json(made, str(folder / DONE)),
+            corpus.provenance.get(name),
+        )
+        if other:
+            raise ConfigError(f"init: {name} of {corpus.name} is not what {folder} learned from: {other}")
+    without = () if run.target == model.head.target else ("head.",)
+    start_from(model, load_file(weights), str(folder), without)

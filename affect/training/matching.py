@@ -1,0 +1,86 @@
+"""Whether the features of a corpus are those that a run learned from."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from affect.data import provenance
+from affect.data.corpus import Corpus
+from affect.data.ragged import Ragged
+from affect.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+
+def shape_of(corpus: Corpus, modalities: Iterable[str]) -> dict[str, Any]:
+    """What a run learned from: feature sizes, and columns and makers where the corpus says them.
+
+    Example:
+        >>> shape_of(affect.load("synthetic"), ["text"])
+        {'dims': {'text': 8}, 'columns': {}, 'provenance': {}, 'aligned': False}
+    """
+    known = list(modalities)
+    return {
+        "dims": {m: corpus.dims[m] for m in known},
+        "columns": {m: list(names) for m, names in corpus.columns.items() if m in known},
+        "provenance": {m: provenance.to_json(made) for m, made in corpus.provenance.items() if m in known},
+        "aligned": corpus.aligned,
+    }
+
+
+def matched(
+    corpus: Corpus,
+    shape: Mapping[str, Any],
+    *,
+    run: str,
+    source: str,
+    where: str,
+    training_only: Collection[str] = (),
+) -> Corpus:
+    """The corpus with every modality that a run reads; those that it has are what the run learned from.
+
+    A modality that it does not have at all is absent from every sample, as long as it has some other; a
+    warning says so.
+
+    Args:
+        corpus: what to predict.
+        shape: what `shape_of` has said of the run's corpus.
+        run: what the run is called in messages.
+        source: what the corpus is called there.
+        where: the file that `shape` is from.
+        training_only: modalities that need not be there.
+    Raises:
+        ConfigError: the corpus has none of the modalities, or has features of another size, of other names or
+            by another extractor.
+    """
+    wanted = {name: dim for name, dim in shape["dims"].items() if name not in training_only}
+    if not wanted.keys() & corpus.dims.keys():
+        raise ConfigError(
+            f"{source}: {run} needs {', '.join(wanted)}, got {', '.join(corpus.dims) or 'no modality'}"
+        )
+    if not corpus.targets:
+        logger.warning("%s: it has no labels, so there are predictions alone", source)
+    for name, dim in wanted.items():
+        if name not in corpus.dims:
+            logger.warning(
+                "%s: it has no %s, which is absent from every sample of the predictions", source, name
+            )
+            rows = {part: Ragged.from_rows([None] * len(split), dim) for part, split in corpus.splits.items()}
+            corpus = corpus.with_modality(name, rows)
+            continue
+        if corpus.dims[name] != dim:
+            raise ConfigError(
+                f"{source}: {run} needs {name} with feature size {dim}, got {corpus.dims[name]}"
+            )
+        learned, made = shape.get("columns", {}).get(name), shape.get("provenance", {}).get(name)
+        other = provenance.difference(
+            None if learned is None else tuple(learned),
+            corpus.columns.get(name),
+            None if made is None else provenance.from_json(made, where),
+            corpus.provenance.get(name),
+        )
+        if other:
+            raise ConfigError(f"{source}: {name} is not what {run} learned from: {other}")
+    return corpus

@@ -1,0 +1,163 @@
+"""What comes of a training."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from affect.classes import Modules, kept, modules_of
+from affect.classes.plain import classes_of
+from affect.classes.trust import trust
+from affect.data.checks import check_corpus
+from affect.data.corpus import Corpus, Split
+from affect.errors import ConfigError, did_you_mean
+from affect.model import FusionModel
+from affect.training.environment import environment
+from affect.training.evaluation import predict
+from affect.training.matching import matched
+from affect.training.saving import DONE, TABLES, check_folder, check_spec, content_of, write_run
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Run:
+    """A trained model and what was measured on it.
+
+    Args:
+        model: with the weights of the best epoch on the validation split.
+        results: tidy rows, one per split and metric.
+        predictions: one row per label of the validation and test splits.
+        history: one row per epoch: `seconds` since training began, `epoch_seconds` of training in this epoch,
+            and what was measured on the validation split.
+        best_epoch: the epoch that was kept, from 0; chosen by `monitor` on the validation split.
+        monitor: what chose it.
+        seconds: of training.
+        asked: fields of the configuration that says the same, as objects.
+        facts: of the corpus and of the model's sizes, as `run.json` keeps them.
+        modules: those of the user's own that a run brought along; None of one that was trained here.
+    """
+
+    model: FusionModel
+    results: pd.DataFrame
+    predictions: pd.DataFrame
+    history: pd.DataFrame
+    best_epoch: int
+    monitor: str
+    seconds: float
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    modules: Modules | None = None
+
+    def __repr__(self) -> str:
+        name, corpus = self.facts.get("name", ""), self.facts.get("corpus", {}).get("name", "")
+        own = name or type(self.model.fusion).__name__
+        said = f"Run({own}{f' on {corpus}' if corpus else ''}, seed {self.facts.get('seed', 0)}: "
+        said += f"epoch {self.best_epoch} of {len(self.history)}, by {self.monitor}"
+        for split in self.results["split"].unique() if len(self.results) else ():
+            rows = self.results[self.results["split"] == split]
+            scores = zip(rows["metric"], rows["value"], strict=True)
+            said += f"\n  {split}: " + ", ".join(f"{metric} {value:.3f}" for metric, value in scores)
+        return said + ")"
+
+    def predict(self, corpus: Corpus | Split, split: str = "test") -> pd.DataFrame:
+        """What the model says of samples; columns as in `affect.training.predict`. They need no labels.
+
+        Args:
+            corpus: with features by the same names, columns and extractors as what was learned from; a
+                modality that it does not have at all is absent from every sample, and a warning says so. Or
+                a split of such a corpus, which is trusted to have the features.
+            split: which one of the corpus.
+        Raises:
+            ConfigError: it is no corpus, has no such split, none of the modalities, or other features, or is
+                not aligned as it must be.
+        Example:
+            >>> corpus = affect.load("synthetic")
+            >>> model = affect.FusionModel.for_corpus(corpus)
+            >>> run = affect.fit(model, corpus, training=affect.Training(epochs=1))
+            >>> len(run.predict(corpus)), len(run.predict(corpus["valid"].take([0, 1])))
+            (400, 2)
+        """
+        if isinstance(corpus, Split):
+            rows = corpus
+            wanted = {name: self.model.encoders[name].in_dim for name in self.model.modalities}
+            for name, dim in wanted.items():
+                if name not in rows.modalities:
+                    raise ConfigError(
+                        f"run.predict: no modality '{name}'; {did_you_mean(name, rows.modalities)}"
+                    )
+                if rows.modalities[name].dim != dim:
+                    got = rows.modalities[name].dim
+                    raise ConfigError(f"run.predict: {name} needs feature size {dim}, got {got}")
+        else:
+            check_corpus("run.predict", corpus)
+            rows = self._matched(corpus)[split]
+        if self.model.needs_alignment and not rows.aligned:
+            raise ConfigError("run.predict: the model needs aligned sequences, and the corpus is not aligned")
+        return predict(self.model, rows)
+
+    def save(self, folder: str | Path) -> Path:
+        """Keep the run in a folder, from which `affect.load_run` and the command line read it.
+
+        The parts of the model are named by their classes. Modules of your own that these are in are copied
+        with it, and so are all local modules that they import; they are executed later without `trust`.
+
+        Args:
+            folder: is made; a run that is there is replaced.
+
+        Returns:
+            the folder.
+
+        Raises:
+            ConfigError: the folder holds something else; the model was put together by hand or was changed
+                after it was made; a class is defined in a notebook or in a function.
+        Example:
+            >>> corpus = affect.load("synthetic")
+            >>> model = affect.FusionModel.for_corpus(corpus)
+            >>> run = affect.fit(model, corpus, training=affect.Training(epochs=1))
+            >>> again = affect.load_run(run.save(getfixture("tmp_path") / "run"))
+            >>> bool((again.predict(corpus) == run.predict(corpus)).all(axis=None))
+            True
+        """
+        folder = Path(folder)
+        check_folder(folder)
+        content = content_of(self.asked)
+        check_spec(self.model, self.facts["shape"])
+        modules = modules_of(classes_of(self.asked)) if self.modules is None else self.modules
+        tables = {name: getattr(self, name) for name in TABLES}
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / DONE).unlink(missing_ok=True)
+        facts = {**self._facts(content), "modules": kept(modules, folder)}
+        if self.modules is None:
+            trust(modules)
+        write_run(folder, content, tables, facts, self.model)
+        return folder
+
+    def _facts(self, content: Mapping[str, Any]) -> dict[str, Any]:
+        """What `run.json` says; that of a run that was loaded stays as it was."""
+        if "ran_on" in self.facts:
+            return dict(self.facts)
+        epochs = (
+            {"epoch_seconds": statistics.median(self.history["epoch_seconds"])} if len(self.history) else {}
+        )
+        return {
+            **self.facts,
+            "best_epoch": self.best_epoch,
+            "chosen_by": f"{self.monitor} on valid",
+            "seconds": self.seconds,
+            "costs": {"parameters": sum(p.numel() for p in self.model.parameters()), **epochs},
+            "ran_on": environment(content["training"]["accelerator"]),
+        }
+
+    def _matched(self, corpus: Corpus) -> Corpus:
+        return matched(
+            corpus,
+            self.facts["shape"],
+            run="run.predict",
+            source=corpus.name,
+            where="run.predict",
+            training_only=self.model.training_only,
+        )

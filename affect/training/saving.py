@@ -1,0 +1,142 @@
+"""A run becomes a folder, in the layout that `affect.runs` describes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from affect.classes import FOLDER
+from affect.classes.plain import plain
+from affect.data import targets
+from affect.errors import ConfigError
+from affect.files import writing
+from affect.model import FusionModel
+from affect.seeding import seeded
+from affect.training.weights import save_weights
+
+DONE = "run.json"
+"""The file that a run's folder holds when it is done."""
+
+TABLES = ("results", "predictions", "history")
+
+
+def write_run(
+    folder: Path,
+    content: Mapping[str, Any],
+    tables: Mapping[str, pd.DataFrame],
+    facts: Mapping[str, Any],
+    model: FusionModel | None = None,
+) -> None:
+    """Write a run's files, each aside and then renamed, `run.json` last: without it there is no run.
+
+    Args:
+        folder: where they go; a run that was there is none from the first file on.
+        content: the configuration's plain values.
+        tables: by the names in `TABLES`; one that is empty is left out.
+        facts: what `run.json` says; where frozen weights are from is added.
+        model: whose weights are written; a baseline has none.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / DONE).unlink(missing_ok=True)
+    with writing(folder / "config.yaml") as path:
+        path.write_text(yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True))
+    for name, rows in tables.items():
+        if len(rows):
+            with writing(folder / f"{name}.csv") as path:
+                rows.to_csv(path, index=False)
+    frozen: dict[str, Any] = {}
+    if model is not None:
+        with writing(folder / "model.safetensors") as path:
+            frozen = save_weights(model, path)
+    with writing(folder / DONE) as path:
+        path.write_text(json.dumps({**facts, **({"frozen": frozen} if frozen else {})}, indent=1))
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that holds something else than a run.
+
+    Raises:
+        ConfigError: as said.
+    Example:
+        >>> check_folder(getfixture("tmp_path"))
+    """
+    if folder.is_file():
+        raise ConfigError(f"{folder}: is a file; name a folder")
+    own = {f"{name}.csv" for name in TABLES} | {"config.yaml", "model.safetensors", FOLDER}
+    if not folder.is_dir() or (folder / DONE).is_file():
+        return
+    foreign = sorted(
+        entry.name for entry in folder.iterdir() if entry.name not in own and entry.name[0] != "."
+    )
+    if foreign:
+        raise ConfigError(f"{folder}: holds '{foreign[0]}' and is no run; name a new folder, or a run's")
+
+
+def content_of(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The plain values of a configuration, from what a run was asked for as objects.
+
+    Args:
+        asked: fields of a configuration; the model is a `ModelSpec`, or plain values already.
+    Raises:
+        ConfigError: there is no spec, or something in it has no name that another process knows.
+    Example:
+        >>> content_of({"corpus": "synthetic", "model": affect.ModelSpec(width=8)})["model"]["width"]
+        8
+    """
+    if asked.get("model") is None:
+        raise ConfigError(
+            "run.save: the model was put together by hand, and a run's folder names its parts' classes; "
+            "make it with affect.FusionModel.for_corpus, or keep torch.save(model.state_dict(), PATH)"
+        )
+    content = {}
+    for key, value in asked.items():
+        where = f"run.save: {key}"
+        if dataclasses.is_dataclass(value) and key in ("model", "training"):
+            content[key] = {
+                one.name: plain(getattr(value, one.name), f"{where}: {one.name}")
+                for one in dataclasses.fields(value)
+            }
+        else:
+            content[key] = plain(value, where)
+    return content
+
+
+def shape_facts(model: FusionModel, shape: Mapping[str, Any]) -> dict[str, Any]:
+    """What `run.json` says of the model's input and output: what it takes to make the model again."""
+    return {
+        **shape,
+        "target": targets.to_json(model.head.target),
+        "scaled": sorted(model.scaler.dims) if model.scaler else [],
+    }
+
+
+def check_spec(model: FusionModel, shape: Mapping[str, Any]) -> None:
+    """Refuse a model whose parts are not those that its spec makes: it could not be loaded again.
+
+    Args:
+        model: was made from a spec.
+        shape: what `shape_facts` has said of it.
+    Raises:
+        ConfigError: a part was changed since.
+    """
+    if model.spec is None:
+        return
+    with seeded(0):
+        again = model.spec.for_shape(shape["dims"], model.head.target, shape["aligned"])
+    again.scaler = model.scaler
+    parts, expected = ({n: type(m).__name__ for n, m in one.named_modules()} for one in (model, again))
+    sizes, wanted = ({n: tuple(x.shape) for n, x in one.state_dict().items()} for one in (model, again))
+    for got, was in ((parts, expected), (sizes, wanted)):
+        for name in sorted({*got, *was}):
+            if got.get(name) != was.get(name):
+                raise ConfigError(
+                    f"run.save: the model was changed after it was made: {name} is {got.get(name, 'gone')}, "
+                    f"and its spec makes {was.get(name, 'no such part')}; name what it is made of in "
+                    "affect.FusionModel.for_corpus"
+                )
