@@ -26,9 +26,9 @@ ORDER = [
     {"runs"},
     {"results"},
     {"robustness"},
-    {"report"},
     {"benchmark"},
     {"tuning"},
+    {"report"},
     {"cli"},
     {"__main__"},
 ]

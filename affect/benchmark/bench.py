@@ -17,15 +17,19 @@ from affect.classes import beside, within
 from affect.errors import DataError
 from affect.files import writing
 from affect.kernels import keep_freed_memory
-from affect.report import Table, frame_table, summary_tables, write_report, write_robustness, write_tables
-from affect.report.gathering import NOTES, contents_of
 from affect.results import Answers, compare, costs, gather, summarise
+from affect.results.tables import Table, frame_table, summary_tables, write_tables
 from affect.robustness.protocols import protocol
 from affect.robustness.runs import scores_of, sweep_runs
+from affect.robustness.tables import write_scores
 from affect.runs import FinishedRun, Job, due, is_generated, prepare
 from affect.runs.configuration import metrics_in, parse
 from affect.runs.costs import COSTS
+from affect.runs.finding import leave_list
 from affect.workers import one_thread, processes, work
+
+SUMMARY, COMPARISONS, NOTES = "summary.csv", "comparisons.csv", "notes.txt"
+"""What a bench leaves beside its runs, so that a report need not make it again."""
 
 
 def bench(
@@ -43,7 +47,9 @@ def bench(
     again: bool = False,
     trust: bool = False,
 ) -> pd.DataFrame:
-    """Do every run of an experiment that is not done; write the tables and `report.html`.
+    """Do every run of an experiment that is not done, and write its tables.
+
+    `affect.report.write_pages` makes a page of them.
 
     `results.csv` holds every run's tidy rows, `summary.csv` what `affect.results.summarise` makes of them and
     the published figures, `comparisons.csv` who is better than whom, `costs.csv` what each model costs,
@@ -88,7 +94,7 @@ def bench(
     run_jobs(todo, workers, backend, address, quiet, again)
     own = [name for job in todo for name in metrics_in(job.content)]
     with within(beside(path.parent)), metrics.using(*own):
-        made = _reported(
+        made = _measured(
             experiment, path, todo, out, figures,
             workers=workers, backend=backend, address=address, trust=trust, again=again,
         )  # fmt: skip
@@ -99,7 +105,7 @@ def bench(
     return made.summary
 
 
-def _reported(
+def _measured(
     experiment: Experiment,
     path: Path,
     todo: list[Job],
@@ -107,7 +113,7 @@ def _reported(
     figures: pd.DataFrame,
     **sweeping: Any,
 ) -> BenchResult:
-    """The tables of a bench, its sweeps and its page."""
+    """The tables of a bench and of its sweeps."""
     wanted = [metrics.name_of(metric) for metric in experiment.metrics]
     made = tables_of(todo, out, wanted, experiment.notes, figures)
     if experiment.protocols:
@@ -119,9 +125,7 @@ def _reported(
         )
         scores = scores_of(compared, wanted)
         beside = made.figures[made.figures["metric"].isin(scores["metric"])]
-        write_robustness(out / "robustness", compared, pd.concat([scores, beside], ignore_index=True))
-    contents = contents_of(path.stem, made.answers, made.summary, made.comparisons, experiment.notes)
-    write_report(out / "report.html", contents)
+        write_scores(out / "robustness", pd.concat([scores, beside], ignore_index=True))
     return made
 
 
@@ -251,18 +255,19 @@ def _write(
     spent = costs(done)
     results = [run.table("results") for run in done]
     frames = {
-        "results": pd.concat(results, ignore_index=True),
-        "summary": summary,
-        "comparisons": pairs,
-        "costs": spent,
+        "results.csv": pd.concat(results, ignore_index=True),
+        SUMMARY: summary,
+        COMPARISONS: pairs,
+        "costs.csv": spent,
     }
     for name, frame in frames.items():
-        write_tables(out / f"{name}.csv", [], frame)
+        write_tables(out / name, [], frame)
     tables = [*summary_tables(summary), *_costs(spent)]
     for form in ("md", "tex"):
         write_tables(out / f"table.{form}", tables, summary)
     with writing(out / NOTES) as partial:
         partial.write_text("\n".join(notes), encoding="utf-8")
+    leave_list(done, out)
 
 
 def _costs(spent: pd.DataFrame) -> list[Table]:

@@ -96,7 +96,7 @@ def train(args: argparse.Namespace) -> None:
 def bench(args: argparse.Namespace) -> None:
     """All models and seeds of an experiment, one table."""
     from affect.benchmark import bench as run_bench
-    from affect.report import show, summary_tables
+    from affect.report import show, summary_tables, write_pages
 
     checks.check_configuration(Path(args.experiment), "bench")
     out = check_folder(args.out or Path("results") / Path(args.experiment).stem)
@@ -105,6 +105,7 @@ def bench(args: argparse.Namespace) -> None:
         models=args.models, backend=args.backend, address=args.address, again=args.again, trust=args.trust,
     )  # fmt: skip
     show(summary_tables(summary))
+    write_pages(out)
     sys.stdout.write(
         f"report:  {out / 'report.html'}\nresults: {out / 'results.csv'}\nsummary: {out / 'summary.csv'}\n"
         f"runs:    {out / 'runs'}\n"
@@ -118,7 +119,7 @@ def bench(args: argparse.Namespace) -> None:
 
 def tune(args: argparse.Namespace) -> None:
     """An Optuna search on the validation split; what it finds is trained anew, and tested once."""
-    from affect.report import show, summary_tables
+    from affect.report import show, summary_tables, write_pages
     from affect.runs.studies import objectives
     from affect.tuning import task_of
     from affect.tuning import tune as search
@@ -137,6 +138,7 @@ def tune(args: argparse.Namespace) -> None:
         workers=args.jobs, backend=args.backend, address=args.address, again=args.again, trust=args.trust,
         **changes,
     )  # fmt: skip
+    write_pages(out)
     if not found.summary.empty:
         show(summary_tables(found.summary))
     names = objectives(found.study)

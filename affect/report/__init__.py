@@ -3,6 +3,7 @@
 from affect.report.contents import Contents
 from affect.report.page import write_report
 from affect.report.robustness import write_robustness
+from affect.report.writing import write_pages
 from affect.results.tables import (
     Table,
     cells,
@@ -23,6 +24,7 @@ __all__ = [
     "markdown",
     "show",
     "summary_tables",
+    "write_pages",
     "write_report",
     "write_robustness",
     "write_tables",

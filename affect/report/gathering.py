@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from affect.benchmark.bench import COMPARISONS, NOTES, SUMMARY
 from affect.data.sources import load as load_corpus
 from affect.errors import AffectError
 from affect.report.contents import Contents
@@ -17,9 +18,6 @@ from affect.runs import FinishedRun, find
 from affect.runs.configuration import READING
 from affect.runs.finished import DONE
 from affect.runs.studies import SEARCH, StoredStudy, kept
-
-SUMMARY, COMPARISONS, NOTES = "summary.csv", "comparisons.csv", "notes.txt"
-"""What a bench leaves beside its runs, so that a report need not make it again."""
 
 
 def gathered(folders: Iterable[str | Path], title: str = "") -> Contents:

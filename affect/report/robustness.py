@@ -14,10 +14,11 @@ from affect.errors import ConfigError
 from affect.files import writing
 from affect.report.figures import colour_of, dash_of, embedded, plotly, rendered, script, shown, styled
 from affect.report.pictures import SHARES
-from affect.results.tables import summary_tables, write_tables
+from affect.results.tables import summary_tables
 from affect.robustness.scores import contributions
 from affect.robustness.summary import Comparison
 from affect.robustness.sweeps import ONLY, left_of
+from affect.robustness.tables import write_scores
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -137,10 +138,7 @@ def write_robustness(out: Path, compared: Iterable[Comparison], summary: pd.Data
     Returns:
         the files that were written.
     """
-    tables, written = summary_tables(summary, turned=True), []
-    for name in ("summary.csv", "table.md", "table.tex"):
-        write_tables(out / name, tables, summary)
-        written.append(out / name)
+    written = write_scores(out, summary)
     if not (source := script()):
         return written
     with writing(out / "robustness.html") as path:

@@ -33,11 +33,11 @@ start (`init`) nothing is executed. Modules are loaded by file under names of th
 
 from affect import renamed
 from affect.runs.contents import is_generated
+from affect.runs.finding import find
 from affect.runs.finished import (
     FinishedRun,
     anchored,
     corpus_path,
-    find,
     fitted,
     load_model,
     predict,

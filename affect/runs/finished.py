@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -164,33 +164,6 @@ class FinishedRun:
         if name == "results" and "target" not in rows and len(rows):  # of a release before it had one
             rows.insert(1, "target", self.target.name)
         return rows
-
-
-def find(folders: Iterable[str | Path]) -> list[FinishedRun]:
-    """The finished runs in or below the folders, in their order and then by path.
-
-    Raises:
-        DataError: there is none, or two of the same corpus, target, model, seed and fold.
-    """
-    found: dict[tuple[Any, ...], FinishedRun] = {}
-    folders = list(folders)
-    for given in folders:
-        for done in sorted(Path(given).rglob(DONE)):
-            if any(part.startswith(".") for part in done.relative_to(given).parts):
-                continue  # it is being made
-            run = FinishedRun.read(done.parent)
-            key = (run.facts["corpus"]["name"], run.target.name, run.name, run.seed, run.fold)
-            if key in found and found[key].folder.resolve() != run.folder.resolve():
-                raise DataError(
-                    f"{run.folder}: another run of {run.name}, seed {run.seed}, fold {run.fold} is in "
-                    f"{found[key].folder}; name the one that is meant"
-                )
-            found.setdefault(key, run)
-    if not found:
-        raise DataError(
-            f"no finished run in {', '.join(map(str, folders))}; expected folders that hold {DONE}"
-        )
-    return list(found.values())
 
 
 def predict(

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,6 @@ from affect.benchmark import BenchResult, run_jobs, tables_of
 from affect.classes import FOLDER, modules_in, within
 from affect.errors import ConfigError, DataError
 from affect.files import writing
-from affect.report import write_report
-from affect.report.gathering import contents_of
 from affect.runs import Job, anchored, digest
 from affect.runs.configuration import metrics_in
 from affect.runs.studies import (
@@ -32,7 +30,6 @@ from affect.runs.studies import (
     STUDY,
     finished,
     keep,
-    kept,
     open_storage,
     sqlite,
     trials_table,
@@ -86,7 +83,7 @@ def tune(
     In the folder: `study.db`, the trials; `trials.csv`, the same as a table; `best.yaml`, for `affect train`
     (`front/` for several aims), with `modules`, the user's modules that it names; `runs`, `results.csv`,
     `summary.csv`, `comparisons.csv` and `costs.csv`, what was found beside the configuration itself, with
-    fresh seeds; `report.html`.
+    fresh seeds. `affect.report.write_pages` makes a page of it.
 
     Args:
         path: the configuration.
@@ -128,8 +125,6 @@ def tune(
     files = _write(study, task, chosen, out)
     with within(task.home), metrics.using(*metrics_in(task.content)):
         made = _tested(task, chosen, out, workers, backend, address, quiet, again)
-        contents = contents_of(task.path.stem, made.answers, made.summary, made.comparisons, [_note(task)])
-        write_report(out / "report.html", replace(contents, searches=[kept(out)]))
     return SearchResult(study, chosen, made.summary, files)
 
 

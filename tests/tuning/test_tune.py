@@ -16,6 +16,7 @@ from affect.cli import main
 from affect.data.corpus import Split
 from affect.data.native import save
 from affect.errors import ConfigError, DataError
+from affect.report import write_pages
 from affect.runs.studies import SEEDS, finished, load, open_storage, quietly, sqlite
 from affect.training import Training
 from affect.tuning import Search, task_of, tune
@@ -75,7 +76,7 @@ def test_what_was_found_is_tested_beside_the_configuration(found):
     assert rows["low"].notna().all()
     for name in ("results", "comparisons", "costs", "trials"):
         assert len(pd.read_csv(folder / "out" / f"{name}.csv"))
-    assert (folder / "out" / "report.html").is_file()
+    assert [path.name for path in write_pages(folder / "out")] == ["report.html"]
     assert "which was read once for each run" in (folder / "out" / "notes.txt").read_text()
 
 

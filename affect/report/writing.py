@@ -1,0 +1,32 @@
+"""The pages of a folder that a bench or a search left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from affect.report.gathering import gathered
+from affect.report.page import write_report
+from affect.report.robustness import write_robustness
+from affect.robustness.tables import SCORES
+
+
+def write_pages(folder: str | Path, title: str = "") -> list[Path]:
+    """Write `report.html`, and `robustness/robustness.html` where the models of a bench were swept.
+
+    Args:
+        folder: of a bench or of a search.
+        title: of the page; the folder's name by default.
+    Returns:
+        the files that were written.
+    Raises:
+        DataError: the folder holds neither a finished run nor a search.
+    """
+    folder = Path(folder)
+    contents = gathered([folder], title)
+    write_report(folder / "report.html", contents)
+    written, scores = [folder / "report.html"], folder / "robustness" / SCORES
+    if scores.is_file():
+        written += write_robustness(scores.parent, contents.robustness, pd.read_csv(scores))
+    return written
