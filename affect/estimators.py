@@ -20,6 +20,16 @@ from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d,
 from affect.aligners import AlignerFactory
 from affect.corruption import Corruption
 from affect.data.corpus import Corpus, Split
+from affect.data.making.of_estimators import (
+    SampleRows,
+    check_counts,
+    dim_of,
+    in_step,
+    is_aligned,
+    ragged_of,
+    rows_of,
+    samples_of,
+)
 from affect.data.ragged import Ragged
 from affect.data.splitting import carve
 from affect.data.targets import Binary, MultiClass, Regression, Target
@@ -31,22 +41,10 @@ from affect.model import FusionModel, HeadFactory, ModelSpec
 from affect.scaling import Nonfinite, Scaling
 from affect.training import ObjectiveFactory, Training, fit, predict
 
+__all__ = ["FusionClassifier", "FusionRegressor", "samples_of"]
+
 ONE = "features"
 """The only modality of samples that name none."""
-
-
-def samples_of(inputs: Mapping[str, Any]) -> list[dict[str, NDArray[np.float32] | None]]:
-    """Modalities of all samples as a list of samples, which scikit-learn can cut: for `cross_val_score`.
-
-    Args:
-        inputs: by modality, as in `FusionRegressor.fit`.
-    Example:
-        >>> samples_of({"ecg": np.ones((2, 3, 1)), "age": np.array([[30.0], [np.nan]])})[1]
-        {'age': None, 'ecg': array([[1.], [1.], [1.]], dtype=float32)}
-    """
-    rows = {name: _rows(name, values) for name, values in sorted(inputs.items())}
-    _same_length("samples_of", rows)
-    return [dict(zip(rows, sample, strict=True)) for sample in zip(*rows.values(), strict=True)]
 
 
 class _FusionEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -54,7 +52,7 @@ class _FusionEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
 
     notes_: tuple[str, ...]
     expected_failed_checks: ClassVar[dict[str, str]] = {
-        "check_methods_subset_invariance": "models compute in float32: what is said of a sample differs by "
+        "check_methods_subset_invariance": "models compute in float32: a prediction differs by "
         "rounding, more than the check's 1e-7, with the samples that are beside it in a batch",
     }
     """Checks of scikit-learn's `check_estimator` that may fail, and why."""
@@ -97,15 +95,20 @@ class _FusionEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
 
     def _fit(self, X: Any, labels: NDArray[np.float64], target: Target, groups: Any) -> Self:
         inputs = self._inputs(X, reset=True)
-        count = len(next(iter(inputs.values())))
+        count, aligned = len(next(iter(inputs.values()))), is_aligned(inputs)
         if groups is not None and len(groups) != count:
             raise DataError(f"{self._who}: {len(groups)} groups for {count} samples")
         split = Split(
             tuple(f"{place:06d}" for place in range(count)),
-            {name: Ragged.from_rows(rows, self.dims_[name]) for name, rows in inputs.items()},
+            ragged_of(inputs, self.dims_, count, aligned),
             {target.name: Ragged.vectors(labels)},
             groups=None if groups is None else tuple(str(group) for group in groups),
-            aligned=_aligned(inputs),
+            aligned=aligned,
+        )
+        self.notes_ += tuple(
+            f"{name}: {(~rows.observed).sum():,} of {rows.total:,} steps are NaN and count as unobserved"
+            for name, rows in split.modalities.items()
+            if not rows.observed.all()
         )
         if count < 2:
             raise DataError(f"{self._who}: one sample (n_samples=1) is too few: some have to validate")
@@ -123,39 +126,40 @@ class _FusionEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         )
         return self
 
-    def _said(self, X: Any) -> NDArray[np.float64]:
+    def _predict(self, X: Any) -> NDArray[np.float64]:
         """What the model decides, (samples, outputs)."""
         check_is_fitted(self, "run_")
         inputs = self._inputs(X, reset=False)
         count = len(next(iter(inputs.values())))
         model = self.run_.model
-        rows = {m: Ragged.from_rows(inputs.get(m, [None] * count), dim) for m, dim in self.dims_.items()}
-        split = Split(tuple(f"{place:06d}" for place in range(count)), rows, {}, aligned=_aligned(inputs))
+        aligned = self.run_.facts["shape"]["aligned"] and in_step(inputs)
+        rows = ragged_of(inputs, self.dims_, count, aligned)
+        split = Split(tuple(f"{place:06d}" for place in range(count)), rows, {}, aligned=aligned)
         if model.needs_alignment and not split.aligned:
             raise ShapeError(f"{self._who}: the model needs aligned sequences, and these differ in length")
-        said: NDArray[np.float64] = predict(model, split).filter(regex=r"^prediction").to_numpy()
-        return said
+        predictions: NDArray[np.float64] = predict(model, split).filter(regex=r"^prediction").to_numpy()
+        return predictions
 
-    def _inputs(self, X: Any, reset: bool) -> dict[str, list[NDArray[np.float32] | None]]:
+    def _inputs(self, X: Any, reset: bool) -> dict[str, SampleRows]:
         """The rows of each modality; `reset` remembers names and sizes, which are checked otherwise."""
         notes: list[str] = []
         if isinstance(X, list) and X and isinstance(X[0], Mapping):
             names = sorted({name for sample in X for name in sample})
             X = {name: [sample.get(name) for sample in X] for name in names}
         if isinstance(X, Mapping) and not issparse(X):  # some sparse matrices are dictionaries
-            rows = {name: _rows(name, values) for name, values in sorted(X.items())}
+            rows = {name: rows_of(name, values) for name, values in sorted(X.items())}
         elif isinstance(X, np.ndarray) and X.ndim == 3:
-            rows = {ONE: _rows(ONE, X)}
+            rows = {ONE: rows_of(ONE, X)}
         else:
             flat = validate_data(
                 self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan", ensure_min_samples=1
             )
-            rows = {name: _rows(name, flat[:, place]) for name, place in _columns(X, flat, notes).items()}
+            rows = {name: rows_of(name, flat[:, place]) for name, place in _columns(X, flat, notes).items()}
         if not rows:
             raise DataError(f"{self._who}: expected some modality, got none")
-        _same_length(self._who, rows)
+        check_counts(self._who, rows)
         if reset:
-            self.dims_ = {name: _dim(name, x) for name, x in rows.items()}
+            self.dims_ = {name: dim_of(name, x) for name, x in rows.items()}
             self.n_features_in_ = sum(self.dims_.values())
             self.notes_ = tuple(notes)
         for name, x in rows.items():
@@ -184,9 +188,9 @@ class FusionRegressor(RegressorMixin, _FusionEstimator):  # type: ignore[misc]  
 
     `X` is one of:
 
-    - a dictionary of modalities: of each an array (samples, feature) or (samples, time, feature), in which a
-      step of NaN is not there, or a list of what each sample has: (steps, feature), or None where it lacks
-      it;
+    - a dictionary of modalities: of each an array (samples, feature) or (samples, time, feature), in which
+      steps of NaN at the end are padding and others unobserved; or a list of what each sample has: (steps,
+      feature), or None where it lacks it;
     - a list of samples, each a dictionary of what it has (`samples_of` makes one of the former): scikit-learn
       can cut it, for `cross_val_score` and searches;
     - an array (samples, feature) or (samples, time, feature): one modality, `features`;
@@ -239,6 +243,8 @@ class FusionRegressor(RegressorMixin, _FusionEstimator):  # type: ignore[misc]  
             X: the samples.
             y: a number for each.
             groups: what must not be on both sides of training and validation, one per sample.
+        Raises:
+            DataError: a label is no number, or there are not as many as samples.
         """
         labels = _labels(self, X, y)
         try:
@@ -248,8 +254,14 @@ class FusionRegressor(RegressorMixin, _FusionEstimator):  # type: ignore[misc]  
         return self._fit(X, labels, Regression("y"), groups)
 
     def predict(self, X: Any) -> NDArray[np.float64]:
-        """A number for each sample, (samples,)."""
-        return self._said(X)[:, 0]
+        """A number for each sample, (samples,).
+
+        Args:
+            X: the samples, in any of the forms.
+        Raises:
+            DataError: sizes do not fit, or a modality is not known.
+        """
+        return self._predict(X)[:, 0]
 
 
 class FusionClassifier(ClassifierMixin, _FusionEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -273,6 +285,8 @@ class FusionClassifier(ClassifierMixin, _FusionEstimator):  # type: ignore[misc]
             X: the samples.
             y: a class for each: numbers or texts.
             groups: what must not be on both sides of training and validation, one per sample.
+        Raises:
+            DataError: there are not two classes, or not as many labels as samples.
         """
         labels = _labels(self, X, y)
         try:
@@ -287,15 +301,29 @@ class FusionClassifier(ClassifierMixin, _FusionEstimator):  # type: ignore[misc]
         return self._fit(X, places.astype(np.float64), target, groups)
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The class of each sample, (samples,)."""
+        """The class of each sample, (samples,).
+
+        Args:
+            X: the samples, in any of the forms.
+        Raises:
+            DataError: sizes do not fit, or a modality is not known.
+        """
         chosen: NDArray[Any] = self.predict_proba(X).argmax(1)
         found: NDArray[Any] = self.classes_[chosen]
         return found
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """The probability of each of `classes_`, (samples, classes)."""
-        said = self._said(X)
-        return np.hstack([1 - said, said]) if said.shape[1] == 1 else said
+        """The probability of each of `classes_`, (samples, classes).
+
+        Args:
+            X: the samples, in any of the forms.
+        Raises:
+            DataError: sizes do not fit, or a modality is not known.
+        """
+        probabilities = self._predict(X)
+        if probabilities.shape[1] == 1:
+            return np.hstack([1 - probabilities, probabilities])
+        return probabilities
 
 
 def _labels(estimator: _FusionEstimator, X: Any, y: Any) -> NDArray[Any]:
@@ -317,34 +345,6 @@ def _labels(estimator: _FusionEstimator, X: Any, y: Any) -> NDArray[Any]:
     return labels
 
 
-def _rows(name: str, values: Any) -> list[NDArray[np.float32] | None]:
-    """What each sample has of a modality, (steps, feature), without steps of NaN; None where none is left."""
-    if isinstance(values, pd.DataFrame):
-        values = values.to_numpy()
-    if isinstance(values, np.ndarray) and values.dtype != object and values.ndim not in (2, 3):
-        raise DataError(
-            f"{name}: expected (samples, feature) or (samples, time, feature), got shape {values.shape}"
-        )
-    if isinstance(values, str | Mapping) or not hasattr(values, "__len__"):
-        raise DataError(
-            f"{name}: expected an array, or a list of one for each sample, got {described(values)}"
-        )
-    rows: list[NDArray[np.float32] | None] = []
-    for place, value in enumerate(values):
-        try:
-            with np.errstate(over="ignore"):
-                own = None if value is None else np.asarray(value, dtype=np.float32)
-        except (TypeError, ValueError):
-            raise DataError(f"{name}, sample {place}: expected numbers, got {described(value)}") from None
-        if own is not None and own.ndim == 1:
-            own = own[None]
-        if own is not None and own.ndim != 2:
-            raise DataError(f"{name}, sample {place}: expected (steps, feature), got shape {own.shape}")
-        kept = None if own is None else own[~np.isnan(own).all(1)]
-        rows.append(kept if kept is not None and len(kept) else None)
-    return rows
-
-
 def _columns(X: Any, flat: NDArray[Any], notes: list[str]) -> dict[str, list[int]]:
     """The places of each modality's columns."""
     names = list(X.columns) if isinstance(X, pd.DataFrame) else []
@@ -354,23 +354,3 @@ def _columns(X: Any, flat: NDArray[Any], notes: list[str]) -> dict[str, list[int
     found = {name: [i for i, own in enumerate(prefixes) if own == name] for name in sorted({*prefixes})}
     notes.append(f"modalities by what stands before the dot in the names of columns: {', '.join(found)}")
     return found
-
-
-def _same_length(who: str, rows: Mapping[str, list[Any]]) -> None:
-    if len({len(own) for own in rows.values()}) > 1:
-        listing = ", ".join(f"{name} {len(own)}" for name, own in rows.items())
-        raise DataError(f"{who}: expected as many samples of each modality, got {listing}")
-
-
-def _dim(name: str, rows: list[NDArray[np.float32] | None]) -> int:
-    """The feature size of a modality."""
-    for row in rows:
-        if row is not None:
-            return int(row.shape[1])
-    raise DataError(f"{name}: no sample has it; leave it out")
-
-
-def _aligned(inputs: Mapping[str, list[NDArray[np.float32] | None]]) -> bool:
-    """Whether the modalities of every sample that has them have as many steps."""
-    samples = zip(*inputs.values(), strict=True)
-    return all(len({len(x) for x in sample if x is not None}) < 2 for sample in samples)

@@ -24,7 +24,7 @@ from affect.imputation import Imputer, ImputerFactory
 from affect.naming import ModuleDict, refused_names
 from affect.scaling import Nonfinite, Scaler, Scaling
 from affect.seeding import seeded
-from affect.sequences import Output, Sequence, check_sequences
+from affect.sequences import Output, Sequence, check_modalities, check_sequences
 
 HeadFactory: TypeAlias = Callable[[int, Target], Head]
 """A Head class, or a partial of one: whatever makes a head from `in_dim` and a target."""
@@ -76,7 +76,7 @@ class FusionModel(nn.Module):
     """
 
     spec: ModelSpec | None = None
-    """What it was made from; none where it was put together by hand."""
+    """What it was made from; none where it was built with `FusionModel(...)` itself."""
 
     def __init__(
         self,
@@ -210,6 +210,8 @@ class FusionModel(nn.Module):
         return Output(self.head(fused), fused, dict(encoded), extras)
 
     def _encode(self, inputs: dict[str, Sequence]) -> dict[str, Sequence]:
+        sizes: dict[str, Any] = {name: self.encoders[name].in_dim for name in inputs}
+        check_modalities("FusionModel", sizes, inputs)
         scaled = inputs if self.scaler is None else self.scaler(inputs)
         return {name: self.encoders[name](x) for name, x in scaled.items()}
 
@@ -348,7 +350,9 @@ class ModelSpec:
     def for_corpus(self, corpus: Corpus, target: str | None = None, seed: int | None = None) -> FusionModel:
         """The model for a corpus and one of its targets; arguments as in `FusionModel.for_corpus`."""
         check_corpus("FusionModel.for_corpus", corpus)
-        self._check_encoders(corpus.dims)
+        for name in self.encoders:
+            if name not in corpus.dims:
+                raise ConfigError(f"encoder: no modality '{name}'; {did_you_mean(name, corpus.dims)}")
         corpus = corpus if self.modalities is None else corpus.select(self.modalities)
         with seeded(seed):
             model = self.for_shape(corpus.dims, corpus.target(target), corpus.aligned)
@@ -388,8 +392,3 @@ class ModelSpec:
                 f"encoder: modality '{name}' has none; given for: {', '.join(sorted(self.encoders))}"
             )
         return encoder
-
-    def _check_encoders(self, dims: Iterable[str]) -> None:
-        for name in self.encoders:
-            if name not in dims:
-                raise ConfigError(f"encoder: no modality '{name}'; {did_you_mean(name, dims)}")

@@ -2,6 +2,9 @@
 
 Modules that moved are found where they are now; a class or function that was renamed is found by the module's
 `__getattr__`; an argument, or a key of a configuration, is handed on under its new name.
+
+Names in Python warn with a `DeprecationWarning` at the line that uses them; of a key of a configuration a log
+line says so, once for each file: whoever wrote it sees no warnings of Python's.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import logging
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -16,6 +20,10 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, TypeVar
+
+from affect.errors import ConfigError
+
+logger = logging.getLogger(__name__)
 
 MODULES = {
     "affect.allocation": "affect.kernels.allocation",
@@ -43,6 +51,7 @@ MODULES = {
     "affect.data.sources.tables.codes": "affect.data.rules.codes",
     "affect.data.sources.tables.kinds": "affect.data.rules.kinds",
     "affect.data.sources.values": "affect.data.rules.values",
+    "affect.kernels.memory": "affect.kernels.gated_memory",
     "affect.outputs": "affect.sequences",
     "affect.report.table": "affect.results.tables",
     "affect.recurrence": "affect.kernels.recurrence",
@@ -84,8 +93,11 @@ def names(module: str, old: Mapping[str, str]) -> Callable[[str], Any]:
 def arguments(**old: str) -> Callable[[Renamed], Renamed]:
     """Decorates a function, or a class, some of whose arguments were renamed; empty: are not needed any more.
 
-    The old names of a class are attributes of its objects too.
+    The old names of a class are attributes of its objects too. An old name beside its new one is refused with
+    a `ConfigError`.
 
+    Args:
+        old: the new names by the old ones.
     Example:
         >>> @arguments(helpers="training_only", aligned="")
         ... def build(training_only=()):
@@ -103,29 +115,41 @@ def arguments(**old: str) -> Callable[[Renamed], Renamed]:
         @functools.wraps(call)
         def called(*args: Any, **given: Any) -> Any:
             for name in given.keys() & old.keys():
-                value = given.pop(name)
                 _warn(f"{who}: '{name}'", old[name] and f"'{old[name]}'")
-                if old[name]:
-                    given[old[name]] = value
-            return call(*args, **given)
+            return call(*args, **_handed_on(given, old, who))
 
         if not inspect.isclass(decorated):
             return called  # type: ignore[return-value]  # the same signature
         made: Any = decorated
         made.__init__, made.renamed = called, old
         for name, new in old.items():
-            setattr(decorated, name, property(functools.partial(_attribute, who, name, new)))
+            if new:
+                setattr(decorated, name, property(functools.partial(_attribute, who, name, new)))
         return decorated
 
     return decorate
 
 
 def keys(section: Mapping[str, Any], kind: type, where: str) -> dict[str, Any]:
-    """A section of a configuration under the new names of the arguments of the class `kind`."""
+    """A section of a configuration under the new names of the arguments of the class `kind`.
+
+    A log line says what each old key is called now, once for each file and section.
+
+    Args:
+        section: keys and values.
+        kind: the class that has them as arguments.
+        where: the file and the section.
+    Raises:
+        ConfigError: a key is there under its old name and under its new one.
+    Example:
+        >>> keys({"ramp": 2, "epochs": 3}, affect.training.Training, "doc: training")
+        {'warmup_epochs': 2, 'epochs': 3}
+    """
     old: Mapping[str, str] = getattr(kind, "renamed", {})
-    for name in section.keys() & old.keys():
-        _warn(f"{where}: '{name}'", f"'{old[name]}'")
-    return {old.get(name, name): value for name, value in section.items()}
+    for name in section:
+        if name in old:
+            _log_once(_sentence(f"{where}: '{name}'", old[name] and f"'{old[name]}'"))
+    return _handed_on(section, old, where)
 
 
 def path(old: str) -> str:
@@ -170,6 +194,26 @@ def _attribute(who: str, name: str, new: str, own: Any) -> Any:
     return getattr(own, new)
 
 
-def _warn(old: str, new: str) -> None:
+def _handed_on(given: Mapping[str, Any], old: Mapping[str, str], where: str) -> dict[str, Any]:
+    """Values under their new names, without those that are not needed any more."""
+    for name in given:
+        if old.get(name) and old[name] in given:
+            raise ConfigError(
+                f"{where}: '{name}' is '{old[name]}' now, and both are given; leave '{name}' out"
+            )
+    return {old.get(name, name): value for name, value in given.items() if old.get(name, name)}
+
+
+@functools.cache
+def _log_once(line: str) -> None:
+    logger.warning(line)
+
+
+def _sentence(old: str, new: str) -> str:
     now = f"is {new} now" if new else "is not needed any more"
-    warnings.warn(f"{old} {now}; the old name goes with the next release", DeprecationWarning, stacklevel=3)
+    return f"{old} {now}; the old name goes with the next release"
+
+
+def _warn(old: str, new: str) -> None:
+    """Warn the caller of the function that calls this one."""
+    warnings.warn(_sentence(old, new), DeprecationWarning, stacklevel=3)

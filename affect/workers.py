@@ -59,7 +59,7 @@ def work(
 
     Args:
         calls: made by `joblib.delayed`.
-        progress: is told how many are done.
+        progress: is called with how many are done.
         first: what a worker process does before each call, such as `affect.kernels.keep_freed_memory`; a call
             that is made in this process goes without.
     Example:
@@ -72,14 +72,14 @@ def work(
     """
     import joblib
 
-    told = 0
+    counted = 0
 
     class Counted(joblib.Parallel):
         def print_progress(self) -> None:
-            nonlocal told
+            nonlocal counted
             done: int = self.n_completed_tasks  # type: ignore[attr-defined]  # the stubs lack it
-            if progress is not None and done > told:
-                progress(told := done)
+            if progress is not None and done > counted:
+                progress(counted := done)
 
     if first is not None:
         calls = ((_begin, (os.getpid(), first, *call), {}) for call in calls)

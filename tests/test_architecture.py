@@ -13,7 +13,7 @@ import affect.baselines
 
 ROOT = Path(affect.__file__).parent
 ORDER = [
-    {"renamed", "errors", "files", "workers", "seeding", "classes"},
+    {"renamed", "errors", "files", "console", "workers", "seeding", "classes"},
     {"sequences", "naming"},
     {"kernels"},
     {"pooling", "layers"},

@@ -1,6 +1,8 @@
 """Fusion models as estimators of scikit-learn."""
 
+import inspect
 import warnings
+from dataclasses import MISSING, fields
 
 import numpy as np
 import pandas as pd
@@ -10,9 +12,11 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.utils.estimator_checks import check_estimator, estimator_checks_generator
 
 import affect
+from affect.data.making.of_estimators import ragged_of
 from affect.errors import DataError
 from affect.estimators import samples_of
 from affect.fusion import LowRankFusion, TensorFusion
+from affect.model import ModelSpec
 
 RNG = np.random.default_rng(0)
 ECG, AGE = RNG.normal(size=(60, 5, 2)), RNG.normal(size=(60, 1))
@@ -60,9 +64,11 @@ def test_all_checks_of_scikit_learn(kind):
 
 def test_modalities_of_several_forms_are_the_same():
     forms = [X, samples_of(X), {"ecg": [*ECG], "age": pd.DataFrame(AGE)}]
-    said = [affect.FusionRegressor(LowRankFusion, **QUICK).fit(form, Y).predict(form) for form in forms]
-    assert said[0].shape == (60,)
-    assert all(np.array_equal(one, said[0]) for one in said)
+    predictions = [
+        affect.FusionRegressor(LowRankFusion, **QUICK).fit(form, Y).predict(form) for form in forms
+    ]
+    assert predictions[0].shape == (60,)
+    assert all(np.array_equal(one, predictions[0]) for one in predictions)
 
 
 def test_columns_of_a_frame_are_modalities_by_their_prefix():
@@ -96,13 +102,54 @@ def test_classes_keep_their_names():
     names = np.array(["low", "middle", "high"])
     for known in (names[:2], names):
         y = known[np.digitize(AGE[:, 0], [0.0, 0.5][: len(known) - 1])]
-        model = affect.FusionClassifier(epochs=20, learning_rate=0.02).fit(X, y)
-        said = model.predict_proba(X)
+        model = affect.FusionClassifier(width=8, out_dim=8, epochs=8, learning_rate=0.05).fit(X, y)
+        probabilities = model.predict_proba(X)
         assert model.classes_.tolist() == sorted(known)
-        assert said.shape == (60, len(known))
-        assert np.allclose(said.sum(1), 1)
-        assert np.array_equal(model.predict(X), model.classes_[said.argmax(1)])
+        assert probabilities.shape == (60, len(known))
+        assert np.allclose(probabilities.sum(1), 1)
+        assert np.array_equal(model.predict(X), model.classes_[probabilities.argmax(1)])
         assert model.score(X, y) > 0.6
+
+
+def test_a_missing_step_leaves_the_others_in_step():
+    a, b = RNG.normal(size=(12, 4, 2)), RNG.normal(size=(12, 4, 1))
+    a[0, 1], b[0, 3], a[1, 3], b[1, 3] = np.nan, np.nan, np.nan, np.nan
+    for form in ({"a": a, "b": b}, samples_of({"a": a, "b": b})):
+        model = affect.FusionRegressor(**QUICK).fit(form, Y[:12])
+        assert model.run_.facts["shape"]["aligned"]
+        assert model.notes_ == (
+            "a: 1 of 47 steps are NaN and count as unobserved",
+            "b: 1 of 47 steps are NaN and count as unobserved",
+            "3 of the 12 samples chose the epoch and were not learned from",
+        )
+    rows = ragged_of({"a": [*a], "b": [*b]}, {"a": 2, "b": 1}, 12, aligned=True)
+    both = [rows[name].pad(np.arange(2)) for name in ("a", "b")]
+    assert both[0].mask.tolist() == [[True, False, True, True], [True, True, True, False]]
+    assert both[1].mask.tolist() == [[True, True, True, False], [True, True, True, False]]
+    for padded, given in zip(both, (a, b), strict=True):
+        np.testing.assert_array_equal(padded.values[0, 2], given[0, 2].astype(np.float32))
+
+
+def test_modalities_of_one_length_by_padding_alone_are_not_in_step():
+    a, b = RNG.normal(size=(12, 4, 2)), RNG.normal(size=(12, 4, 1))
+    a[:, 2:] = np.nan
+    model = affect.FusionRegressor(**QUICK).fit({"a": a, "b": b}, Y[:12])
+    assert not model.run_.facts["shape"]["aligned"]
+    assert model.notes_ == ("3 of the 12 samples chose the epoch and were not learned from",)
+
+
+@pytest.mark.parametrize("kind", [affect.FusionRegressor, affect.FusionClassifier])
+def test_arguments_are_those_of_the_parts_and_of_training(kind):
+    given = {name: one.default for name, one in inspect.signature(kind).parameters.items()}
+    parts = {
+        one.name: one.default if one.default_factory is MISSING else one.default_factory()
+        for one in fields(ModelSpec)
+    }
+    training = {one.name: one.default for one in fields(affect.Training)}
+    assert {name: given[name] or None for name in parts} == {name: own or None for name, own in parts.items()}
+    rest = {name: own for name, own in given.items() if name not in parts}
+    own = {"options": None, "objective": None, "valid_share": 0.2, "random_state": 0}
+    assert rest == {**{name: training[name] for name in rest if name in training}, **own}
 
 
 def test_groups_are_on_one_side():
@@ -126,8 +173,8 @@ def test_searches_and_cross_validation():
 
 
 def test_a_sample_may_lack_what_others_have(fitted):
-    said = fitted.predict([{"age": AGE[0]}, {"ecg": ECG[1], "age": None}, {}])
-    assert np.isfinite(said).all()
+    predictions = fitted.predict([{"age": AGE[0]}, {"ecg": ECG[1], "age": None}, {}])
+    assert np.isfinite(predictions).all()
 
 
 @pytest.mark.parametrize(

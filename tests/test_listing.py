@@ -104,3 +104,20 @@ def test_a_shell_completes(capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["--print-completion", "bash"])
     assert "--seeds" in capsys.readouterr().out
+
+
+def test_what_can_be_named_is_listed_and_what_is_to_be_derived_from_is_not(capsys):
+    said = [line.split()[0] for line in lines(["list", "corruptions"], capsys)]
+    assert {"Compose", "StepDropout", "ModalityDropout", "GaussianNoise"} <= {*said}
+    assert not {"Corruption", "StepLoss", "ModalityLoss"} & {*said}
+
+
+def test_a_corpus_is_described_without_what_trains(tmp_path):
+    affect.data.native.save(affect.load("synthetic"), tmp_path / "a.safetensors")
+    code = (
+        "import sys\nfrom affect.cli import main\nmain(['inspect', sys.argv[1]])\n"
+        "print(sorted({'lightning', 'optuna', 'transformers', 'affect.training'} & {*sys.modules}))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "a.safetensors")]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said.splitlines()[-1] == "[]"

@@ -15,10 +15,12 @@ from affect.classes import beside, within
 from affect.data.native import save
 from affect.errors import ConfigError, DataError
 from affect.metrics import Metric
+from affect.metrics.stored import MET, Facts
 from affect.report import write_report
-from affect.report.gathering import gathered
+from affect.report.gathering import gather_contents
 from affect.results import compare, gather, summarise
 from affect.runs import find
+from affect.runs.configuration import metrics_in
 from affect.tuning import tune
 
 METRICS = """
@@ -129,7 +131,8 @@ def done(folder):
 @pytest.fixture
 def fresh(monkeypatch):
     """As in a process that has met no metric but affect's."""
-    monkeypatch.setattr("affect.metrics.catalogue._MET", {})
+    for name in [*MET]:
+        monkeypatch.delitem(MET, name)
 
 
 def recomputed(run, split):
@@ -223,13 +226,66 @@ class Near(Metric):
         return float((np.abs(prediction - truth) < 1).mean())
 
 
+NAMED_LIKE_ITS_MODULE = """
+    from affect.data.targets import MultiLabel, Regression
+    from affect.metrics import Metric
+
+
+    class Near(Metric):
+        name = "near"
+
+        def __call__(self, prediction, truth):
+            return 1.0
+
+
+    class Nearer(Metric):
+        name = "near"
+        kinds = (Regression, MultiLabel)
+
+        def __call__(self, prediction, truth):
+            return 2.0
+"""
+
+
+@pytest.mark.parametrize("path", ["near.Near", "near.Nearer"])
+def test_one_that_is_called_like_its_module_stays(fresh, tmp_path, path):
+    (tmp_path / "near.py").write_text(textwrap.dedent(NAMED_LIKE_ITS_MODULE))
+    content = {"metrics": [path]}
+    with within(beside(tmp_path)):
+        for _ in range(2):  # as the second run of a process
+            assert metrics_in(content) == [path]
+            with metrics.using(path):
+                assert metrics_in(content) == [path]
+                assert metrics.known(path).name == "near"
+                assert metrics.name_of(path) == "near"
+        assert metrics.known(path).name == "near"
+
+
+def test_a_class_behind_the_name_is_no_path(fresh, tmp_path):
+    (tmp_path / "near.py").write_text(textwrap.dedent(NAMED_LIKE_ITS_MODULE))
+    target = affect.data.targets.MultiLabel("emotion", classes=("sad", "happy"))
+    with within(beside(tmp_path)), metrics.using("near.Nearer"):
+        assert not metrics.is_path("near.sad")
+        assert metrics.name_of("near.sad") == "near.sad"
+        assert metrics.higher_is_better("near.sad")
+        metrics.metrics_for(target)
+    assert MET.keys() == {"near", "near.sad", "near.happy"}
+    assert not metrics.is_path("near.sad")
+    assert metrics.is_path("near.Nearer")
+    metrics.Stored("far", {"higher_is_better": False, "bounds": [None, 1]}, target)
+    assert not metrics.higher_is_better("far.happy")
+    assert metrics.bounds("far.happy") == (-np.inf, 1.0)
+    assert metrics.is_path("far.Far")
+    assert {type(one) for one in MET.values()} == {Facts}
+
+
 def test_a_report_executes_no_code(done, folder, fresh, monkeypatch, tmp_path):
     def refuse(*_):
         raise AssertionError("code of a run was executed")
 
     monkeypatch.setattr("affect.metrics.catalogue.object_of", refuse)
     monkeypatch.setattr("affect.classes.homes.loaded", refuse)
-    write_report(tmp_path / "runs.html", gathered([done[1] / "runs"]))
+    write_report(tmp_path / "runs.html", gather_contents([done[1] / "runs"]))
     assert "near" in (tmp_path / "runs.html").read_text()
 
 

@@ -389,7 +389,7 @@ WRONG = [
     ),
     (
         lambda: affect.results.summarise([], "mae"),
-        "summarise: wanted: expected a list of names, got the text 'mae'; write ['mae']",
+        "summarise: names: expected a list of names, got the text 'mae'; write ['mae']",
     ),
 ]
 """A wrong call, and what it says."""
@@ -513,8 +513,7 @@ def test_a_kill_while_saving_leaves_no_half_run(run, tmp_path, monkeypatch):
     monkeypatch.setattr("affect.training.saving.save_weights", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run.save(folder)
-    with pytest.raises(DataError, match="not a finished run"):
-        affect.load_run(folder)
+    assert len(affect.load_run(folder).predict(CORPUS)) == 400  # the one that was there
     monkeypatch.undo()
     assert len(affect.load_run(run.save(folder)).predict(CORPUS)) == 400
 
@@ -547,7 +546,7 @@ def test_what_no_other_process_finds_is_refused(run, tmp_path, monkeypatch):
     with pytest.raises(ConfigError) as caught:
         replace(run, asked={**run.asked, "model": None}).save(tmp_path / "run")
     assert str(caught.value) == (
-        "run.save: the model was put together by hand, and a run's folder names its parts' classes; make it with "
+        "run.save: the model was built with affect.FusionModel(...), which does not record the classes of its parts; make it with "
         "affect.FusionModel.for_corpus, or keep torch.save(model.state_dict(), PATH)"
     )
     assert not (tmp_path / "run").exists()

@@ -36,9 +36,9 @@ from affect.robustness import (
     every,
     levels,
     modality_subsets,
-    normalised,
+    normalise,
     protocols,
-    retained,
+    retained_share,
     sweep,
 )
 from affect.sequences import Sequence
@@ -289,10 +289,8 @@ def test_relative_robustness_is_that_of_multibench():
     ours = {name: area([0.0, 0.1, 0.2], own).item() for name, own in curves.items()}
     assert ours == pytest.approx(areas)
     low, high = min(areas.values()), max(areas.values())
-    assert normalised(ours) == pytest.approx(
-        {name: (own - low) / (high - low) for name, own in areas.items()}
-    )
-    assert normalised({"alone": 0.3}) == {"alone": 0.0}
+    assert normalise(ours) == pytest.approx({name: (own - low) / (high - low) for name, own in areas.items()})
+    assert normalise({"alone": 0.3}) == {"alone": 0.0}
 
 
 def test_effective_robustness_moves_the_baseline_to_the_same_start():
@@ -303,9 +301,9 @@ def test_effective_robustness_moves_the_baseline_to_the_same_start():
 
 
 def test_what_is_retained_is_counted_from_the_constant():
-    assert retained(0.6, clean=0.8, floor=0.4).item() == pytest.approx(0.5)
-    assert retained(1.2, clean=1.0, floor=1.4).item() == pytest.approx(0.5)  # an error
-    assert math.isnan(retained(0.5, clean=0.4, floor=0.4).item())
+    assert retained_share(0.6, clean=0.8, floor=0.4).item() == pytest.approx(0.5)
+    assert retained_share(1.2, clean=1.0, floor=1.4).item() == pytest.approx(0.5)  # an error
+    assert math.isnan(retained_share(0.5, clean=0.4, floor=0.4).item())
 
 
 def test_contributions_are_averages_over_all_orders():

@@ -104,7 +104,7 @@ def test_an_honest_fusion_keeps_every_law():
         (FactorsInAList, "state_is_complete: state_dict does not hold all that matters"),
         (NeverTrained, "every_parameter_learns: no gradient reaches weight"),
         (ByPosition, "order_of_names_is_free: the order of the modalities matters"),
-        (BatchMean, "batch_independent: sample 0 depends on its company"),
+        (BatchMean, "batch_independent: sample 0 depends on the other samples of its batch"),
         (ForgetsOne, "holes_are_not_read: an observed step of ecg does not reach the output"),
         (DividesByNothing, "any_subset_works: the output is not finite for some subset of the modalities"),
         (AlwaysDrops, "padding_is_not_read: more padding changes the output"),

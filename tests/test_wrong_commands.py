@@ -56,6 +56,8 @@ FILES = {
     "target": {**MODEL, "target": "sentimet"},
     "modality": {**MODEL, "model": {"modalities": ["txt"]}},
     "gone": {**MODEL, "corpus": "gone.safetensors"},
+    "schedule": {**MODEL, "training": {"epochs": 1, "schedule": "StepLR"}},
+    "beginning": {**MODEL, "init": "corpora"},
     "unlabelled": {**MODEL, "corpus": "unlabelled.safetensors"},
     "metric": {**EXPERIMENT, "metrics": ["peason"]},
     "protocol": {**EXPERIMENT, "protocols": ["tfr"]},
@@ -132,6 +134,9 @@ WRONG = {
     "affect train loggers.yaml": "ConfigError: loggers.yaml: loggers: expected a list of classes, got 'CSVLogger'",
     "affect train epochs.yaml": "ConfigError: training: epochs must be at least 1, got 0",
     "affect train monitor.yaml": f"ConfigError: no metric 'peason'; did you mean 'pearson'? known: {ALL}",
+    "affect train schedule.yaml": "ConfigError: training: schedule: StepLR cannot be made: StepLR.__init__() missing 1 "
+    "required positional argument: 'step_size'",
+    "affect train beginning.yaml": f"DataError: corpora: not {ENDS}",
     "affect train target.yaml": "ConfigError: synthetic:interaction: no target 'sentimet'; did you mean 'sentiment'? "
     "known: sentiment",
     "affect train modality.yaml": "ConfigError: synthetic:interaction: no modality 'txt'; did you mean 'text'? known: "

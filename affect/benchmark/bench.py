@@ -22,10 +22,11 @@ from affect.results.tables import Table, frame_table, summary_tables, write_tabl
 from affect.robustness.protocols import protocol
 from affect.robustness.runs import scores_of, sweep_runs
 from affect.robustness.tables import write_scores
-from affect.runs import FinishedRun, Job, due, is_generated, prepare
-from affect.runs.configuration import metrics_in, parse
+from affect.runs import FinishedRun, Job, check_jobs, due, is_generated
+from affect.runs.configuration import metrics_in
 from affect.runs.costs import COSTS
 from affect.runs.finding import leave_list
+from affect.runs.standing import say_changes
 from affect.workers import one_thread, processes, work
 
 SUMMARY, COMPARISONS, NOTES = "summary.csv", "comparisons.csv", "notes.txt"
@@ -99,7 +100,7 @@ def bench(
             workers=workers, backend=backend, address=address, trust=trust, again=again,
         )  # fmt: skip
     told = {own.target.name for own in made.answers} | {None}
-    failed = [job for job in todo if not job.done]
+    failed = [job for job in todo if job.failed]
     if silent := [job for job in failed if job.content["target"] not in told]:
         raise _all_lost(out, f"every run for {silent[0].content['target']}", silent)
     return made.summary
@@ -118,7 +119,7 @@ def _measured(
     made = tables_of(todo, out, wanted, experiment.notes, figures)
     if experiment.protocols:
         compared = sweep_runs(
-            [job.folder for job in todo if job.done],
+            [job.folder for job in todo if not job.failed],
             protocol(experiment.protocols),
             out / "robustness",
             **sweeping,
@@ -156,7 +157,7 @@ def tables_of(
     """Make the tables of runs, and write them.
 
     Args:
-        todo: the runs, those that failed among them.
+        todo: the runs, those that failed among them; a log line says what was edited since they were made.
         out: the folder of the tables.
         wanted: metrics; all by default.
         notes: what must stand beside every figure.
@@ -164,8 +165,9 @@ def tables_of(
     Raises:
         DataError: every run failed.
     """
-    done = [FinishedRun.read(job.folder) for job in todo if job.done]
-    failed = [job for job in todo if not job.done]
+    failed, made = ([job for job in todo if job.failed is lost] for lost in (True, False))
+    done = [FinishedRun.read(job.folder) for job in made]
+    say_changes(made)
     if not done:
         raise _all_lost(out, "every run", failed)
     only = done[0].target.name  # where the experiment names none
@@ -187,28 +189,6 @@ def _all_lost(out: Path, what: str, failed: list[Job]) -> DataError:
     return DataError(f"{out}: {what} failed, the first one so: {failed[0].failure} ({failed[0].folder})")
 
 
-def check_jobs(todo: list[Job], path: Path) -> None:
-    """What cannot be run is refused here, not in the runs.
-
-    Args:
-        todo: runs of one corpus; where there are none, nothing is looked at.
-        path: the file that they come from.
-    Raises:
-        ConfigError: one of them cannot be built, or learns from what is no run.
-    """
-    if not todo:
-        return
-    each = [
-        parse(job.content, str(path), job.home) for job in {job.folder.parent: job for job in todo}.values()
-    ]
-    corpus = prepare(each[0], todo[0].fold, todo[0].root).without("test")  # all models have one corpus
-    for configuration in each:
-        configuration.model.for_corpus(corpus, configuration.target)
-    for job in todo:
-        if job.teacher is not None:
-            _ = FinishedRun.read(job.teacher, trust=job.trust).configuration
-
-
 def run_jobs(
     todo: list[Job],
     workers: int | None = None,
@@ -219,13 +199,12 @@ def run_jobs(
 ) -> None:
     """Do what is not done, with a progress bar and the time that is left; arguments as in `bench`."""
     import joblib
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    from affect.training.progress import progress_bar
+
     missing = due(todo, again)
     with (
-        Progress(*columns, console=Console(stderr=True), disable=quiet) as progress,
+        progress_bar(quiet=quiet) as progress,
         processes(workers, backend, address),
     ):
         already = len(todo) - len(missing)

@@ -68,11 +68,38 @@ def packages() -> list[ModuleType]:
     return [sys.modules[name] for name in _PACKAGES if name in sys.modules]
 
 
+def contents() -> list[tuple[str, tuple[str, ...], Modules]]:
+    """What users' modules of this process are made from, for `install` in another one.
+
+    Example:
+        >>> all(name.startswith("affect_user_") for name, _, _ in contents())
+        True
+    """
+    return [(one.name, one.home, Modules(dict(one.files), dict(one.places))) for one in _PACKAGES.values()]
+
+
+def install(found: list[tuple[str, tuple[str, ...], Modules]]) -> None:
+    """Have users' modules of another process here under the same names: what it sends names them.
+
+    Args:
+        found: what `contents` returned there.
+    Example:
+        >>> install(contents())
+    """
+    _install()
+    for name, home, modules in found:
+        if name not in _PACKAGES:
+            package = _PACKAGES[name] = _LATEST[home] = _Package(home)
+            package.name = name
+            package.add(modules)
+
+
 class _Package:
     """What is loaded of one home."""
 
     def __init__(self, home: tuple[str, ...]) -> None:
         said = "\n".join((*home, str(sum(name.startswith(PREFIX) for name in _PACKAGES))))
+        self.home = home
         self.name = PREFIX + hashlib.sha256(said.encode()).hexdigest()[:12]
         self.files: dict[str, bytes] = {}
         self.places: dict[str, Path] = {}

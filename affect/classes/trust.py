@@ -1,10 +1,15 @@
-"""Whose code may be executed: digests of the modules that the user's own runs were made with."""
+"""Whose code may be executed: digests of what the user's own runs were made with.
+
+Of the user's modules, and of the import paths that are no parts of affect, torch, optuna or lightning.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from affect.classes.sources import Modules
@@ -25,8 +30,23 @@ def file() -> Path:
     return Path(os.path.expanduser("~")).joinpath(*ours, "affect", "trusted")
 
 
+def digest_of(modules: Modules, others: Collection[str] = ()) -> str:
+    """Of modules and of other import paths that a run names; empty where there is neither.
+
+    Args:
+        modules: the user's own.
+        others: as `affect.classes.strangers.strange` finds them.
+    Example:
+        >>> digest_of(Modules()), digest_of(Modules(), ["deap.read"])[:8]
+        ('', '5d2cfd8c')
+    """
+    if not others:
+        return modules.digest
+    return hashlib.sha256("\n".join([modules.digest, *sorted(others)]).encode()).hexdigest()
+
+
 def is_trusted(digest: str) -> bool:
-    """Whether a run of the user's own was made with the modules of this digest.
+    """Whether a run of the user's own was made with what has this digest.
 
     Example:
         >>> is_trusted("0" * 64)
@@ -39,11 +59,17 @@ def is_trusted(digest: str) -> bool:
     return bool(digest) and any(line.split(" ")[0] == digest for line in lines)
 
 
-def trust(modules: Modules) -> None:
-    """Write down that the user's own runs are made with these modules; a log line says where that failed."""
+def trust(modules: Modules, others: Collection[str] = ()) -> None:
+    """Write down that the user's own runs are made with this; a log line says where that failed.
+
+    Args:
+        modules: the user's own.
+        others: other import paths that the run names.
+    """
     from filelock import FileLock
 
-    if not modules.files or is_trusted(modules.digest):
+    digest, names = digest_of(modules, others), [*modules.names, *others]
+    if not digest or is_trusted(digest):
         return
     path = file()
     try:
@@ -51,11 +77,11 @@ def trust(modules: Modules) -> None:
         with FileLock(path.with_name(f".{path.name}.lock"), timeout=10):
             before = path.read_text(encoding="utf-8") if path.is_file() else ""
             with writing(path) as partial:
-                partial.write_text(f"{before}{modules.digest} {' '.join(modules.names)}\n", encoding="utf-8")
+                partial.write_text(f"{before}{digest} {' '.join(names)}\n", encoding="utf-8")
     except OSError as error:  # a lock that is not given up is one too
         logger.warning(
             "%s cannot be written (%s): to load runs made with %s later, say --trust (trust=True)",
             path,
             error.strerror or type(error).__name__,
-            ", ".join(modules.names),
+            ", ".join(names),
         )

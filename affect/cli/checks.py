@@ -96,8 +96,9 @@ def check_names(
     from affect.metrics import is_path, metrics_for, name_of
 
     runs = list(runs)
+    measured = {name for run in runs for name in run.metrics}
+    measured |= {str(name) for run in runs for name in run.table("results")["metric"].unique()}
     own = {name for name in metric or () if is_path(name) and name_of(name)}  # which refuses what is none
-    measured = {str(name) for run in runs for name in run.table("results")["metric"].unique()}
     known = {
         "--metric: no metric": {*own, *measured, *(name for run in runs for name in metrics_for(run.target))},
         "--baseline: no model": {run.name for run in runs},
@@ -110,8 +111,8 @@ def check_names(
         (split,),
         () if lacking is None else (lacking,),
     )
-    for (what, names), wanted in zip(known.items(), asked, strict=True):
-        for name in wanted:
+    for (what, names), required in zip(known.items(), asked, strict=True):
+        for name in required:
             if name not in names:
                 raise ConfigError(f"{what} '{name}' among these runs; {did_you_mean(name, names)}")
 

@@ -31,9 +31,9 @@ class Completion(argparse.Action):
     key.
     """
 
-    def __init__(self, option_strings: list[str], dest: str, **said: Any) -> None:
+    def __init__(self, option_strings: list[str], dest: str, **options: Any) -> None:
         super().__init__(
-            option_strings, dest, choices=SHELLS, type=one_of(SHELLS), default=argparse.SUPPRESS, **said
+            option_strings, dest, choices=SHELLS, type=one_of(SHELLS), default=argparse.SUPPRESS, **options
         )
 
     def __call__(

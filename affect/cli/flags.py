@@ -20,8 +20,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End with the line, and with the status 2."""
-        said = AffectError(message.removeprefix("argument "))
-        self.exit(2, f"{self.prog}: {said}; see {self.prog} --help\n")
+        line = AffectError(message.removeprefix("argument "))
+        self.exit(2, f"{self.prog}: {line}; see {self.prog} --help\n")
 
     @property
     def flags(self) -> list[str]:
@@ -198,12 +198,12 @@ def duplicates(verb: argparse.ArgumentParser) -> None:
 
 def reading_of(args: argparse.Namespace) -> dict[str, Any]:
     """What the flags of `reading` and `duplicates` say, as `affect.load` takes it."""
-    said = {
+    given = {
         name: getattr(args, name, None) for name in ("columns", "prefixes", "targets", "duplicates", "reader")
     }
-    if said["targets"] is not None:
-        said["targets"] = dict(said["targets"])
-    return {name: value for name, value in said.items() if value is not None}
+    if given["targets"] is not None:
+        given["targets"] = dict(given["targets"])
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def parallel(verb: argparse.ArgumentParser) -> None:

@@ -213,7 +213,9 @@ def _runs(add: Callable[..., Parser]) -> None:
     again(verb)
     trust(verb)
 
-    verb = add(verbs.predict, "runs/model-1a2b3c4d/seed0-fold0 synthetic --out said.csv", computes=True)
+    verb = add(
+        verbs.predict, "runs/model-1a2b3c4d/seed0-fold0 synthetic --out predictions.csv", computes=True
+    )
     verb.add_argument("run_folder", metavar="RUN", help="the folder of a finished run")
     verb.add_argument("path", metavar="PATH", help="a corpus file, or a generated corpus")
     verb.add_argument("--split", help="which split (default: test, else the first)")

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 def inspect(args: argparse.Namespace) -> None:
     """What a corpus holds, and what in it would spoil results."""
+    from affect.console import TableConsole
     from affect.data.sources import load
     from affect.report.inspection import describe
-    from affect.results.console import TableConsole
 
     console = TableConsole()
     reading = {**reading_of(args), "duplicates": "keep"}  # what they are is shown
@@ -45,11 +45,10 @@ def convert(args: argparse.Namespace) -> None:
 
 def align(args: argparse.Namespace) -> None:
     """Computational sequences (.csd) to one corpus, in steps of the first: most often the words."""
-    from affect.classes import beside, within
     from affect.data.words import align as align_files
 
     reference, *others = (_named(given) for given in (args.reference, *args.sequences))
-    with within(beside(Path.cwd())), _bar() as bar:  # --collapse may name a function of the user's
+    with _bar() as bar:
         task = bar.add_task("videos", total=None)
         corpus = align_files(
             reference, others, args.out,
@@ -65,24 +64,11 @@ def train(args: argparse.Namespace) -> None:
     """One model, one or more seeds, each a run folder."""
     import pandas as pd
 
-    from affect.benchmark.bench import check_jobs
-    from affect.classes import beside, within
-    from affect.runs import Job, digest, due
-    from affect.runs.configuration import parse, read, resolve
+    from affect.runs import check_jobs, due, jobs_of
 
     path = Path(args.config)
     checks.check_configuration(path, "train")
-    plain = read(path)
-    plain.pop("search", None)  # that is for `affect tune`
-    with within(beside(path.parent)):
-        content = resolve(plain, str(path))
-        configuration = parse(content, str(path))
-    base = args.out / f"{path.stem}-{digest(content)}"
-    jobs = [
-        Job(content, path.stem, seed, fold, path.parent, base / f"seed{seed}-fold{fold}", args.trust)
-        for seed in (configuration.seeds if args.seeds is None else args.seeds)
-        for fold in range(configuration.folds or 1)
-    ]
+    jobs = jobs_of(path, args.out, args.seeds, trust=args.trust)
     check_jobs(jobs, path)
     todo = due(jobs, args.again)
     for job in jobs:
@@ -153,11 +139,11 @@ def sweep(args: argparse.Namespace) -> None:
     from affect import metrics
     from affect.report import show, summary_tables, write_robustness
     from affect.robustness.protocols import protocol
-    from affect.robustness.runs import scores_of, sweep_runs, swept
+    from affect.robustness.runs import runs_to_sweep, scores_of, sweep_runs
 
     grid = protocol(args.protocol, args.draws)
     checks.check_names(
-        swept(args.run_folders), metric=args.metric, baseline=args.baseline, split=args.split,
+        runs_to_sweep(args.run_folders), metric=args.metric, baseline=args.baseline, split=args.split,
         splits=("train",), lacking=args.lacking,
     )  # fmt: skip
     with _bar() as bar:
@@ -213,9 +199,9 @@ def compare(args: argparse.Namespace) -> None:
 def report(args: argparse.Namespace) -> None:
     """One page that needs nothing but itself, of everything that is known of some runs."""
     from affect.report import write_report
-    from affect.report.gathering import gathered
+    from affect.report.gathering import gather_contents
 
-    write_report(args.out, gathered([Path(folder) for folder in args.folders], args.title))
+    write_report(args.out, gather_contents([Path(folder) for folder in args.folders], args.title))
     sys.stdout.write(f"{args.out} written\n")
 
 
@@ -239,4 +225,5 @@ def _bar() -> Progress:
     from rich.progress import Progress
 
     console = Console(stderr=True)
+    console.quiet = not console.is_terminal  # a bar that is off ends with an empty line in older Rich
     return Progress(console=console, transient=True, disable=not console.is_terminal)

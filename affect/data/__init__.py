@@ -4,7 +4,7 @@ The rooms from low to high; each imports those above it in this list alone, and 
 
     precision, steps, targets, provenance, corpora, posteriors
     ragged
-    rules
+    rules, consistency
     formats, samples
     corpus
     classes, duplicates, quality, leaks, splitting, text, shapes, native, export, checks

@@ -134,7 +134,7 @@ def folds() -> dict[str, dict[str, str]]:
         >>> folds()["mosi"]["03bSnISJMiM"]
         'train'
     """
-    stored = json.loads((files("affect.data") / "folds.json").read_text())
+    stored = json.loads((files("affect.data") / "folds.json").read_text(encoding="utf-8"))
     return {
         name: {video: split for split in ("train", "valid", "test") for video in lists[split].split()}
         for name, lists in stored.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -9,8 +10,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from affect.data.consistency import check_consistency
 from affect.data.provenance import Provenance
-from affect.data.ragged import Ragged, Rows, Words
+from affect.data.ragged import Ragged, Rows, Words, row_numbers
 from affect.data.samples import Sample, samples_of
 from affect.data.targets import Target
 from affect.errors import ConfigError, DataError, described, did_you_mean, few, listed
@@ -57,7 +59,12 @@ class Split:
         return np.concatenate([np.zeros((0, self.targets[target].dim)), *self.targets[target].chunks()])
 
     def take(self, rows: Rows) -> Split:
-        """The samples `rows`, as a view: no features are copied."""
+        """The samples `rows`, by number or by a mask of all, as a view: no features are copied.
+
+        Raises:
+            DataError: they are no whole numbers below the number of samples, and no mask of that length.
+        """
+        rows = row_numbers("Split.take", rows, len(self))
         return Split(
             ids=tuple(self.ids[i] for i in rows),
             modalities={name: x.take(rows) for name, x in self.modalities.items()},
@@ -96,46 +103,6 @@ class Split:
             aligned=all(part.aligned for part in parts),
         )
 
-    def check(self, where: str, targets: dict[str, Target]) -> None:
-        """Refuse what cannot be trained on; `where` begins the message."""
-        if not len(self):
-            raise DataError(f"{where}: the split is empty; leave it out")
-        parts: list[tuple[str, Ragged | Words]] = [*self.modalities.items()]
-        parts += [(f"target '{name}'", x) for name, x in self.targets.items()]
-        parts += [("words", self.words)] if self.words is not None else []
-        for name, part in parts:
-            if len(part) != len(self):
-                raise DataError(f"{where}: {name} has {len(part)} rows for {len(self)} samples")
-        if self.groups is not None and len(self.groups) != len(self):
-            raise DataError(f"{where}: {len(self.groups)} groups for {len(self)} samples")
-        if self.targets.keys() != targets.keys():
-            raise DataError(f"{where}: expected targets {sorted(targets)}, got {sorted(self.targets)}")
-        for name, target in targets.items():
-            labels = self.targets[name]
-            target.check(self.labels(name), where)
-            if not target.per_step and (labels.lengths != 1).any():
-                worst = int(np.flatnonzero(labels.lengths != 1)[0])
-                raise DataError(
-                    f"{where}, sample {self.ids[worst]}: target '{name}' needs one label per sample, "
-                    f"got {labels.lengths[worst]}; declare it per step"
-                )
-        per_step = [name for name, target in targets.items() if target.per_step]
-        if per_step and not self.aligned:
-            raise DataError(
-                f"{where}: target '{per_step[0]}' is per step, but the modalities are not aligned: "
-                "a label would belong to no step"
-            )
-        in_step = {name: x for name, x in self.modalities.items() if self.aligned}
-        in_step |= {f"target '{name}'": self.targets[name] for name in per_step}
-        for (one, a), (other, b) in zip(in_step.items(), list(in_step.items())[1:], strict=False):
-            apart = np.flatnonzero((a.lengths != b.lengths) & (a.lengths > 0) & (b.lengths > 0))
-            if apart.size:
-                i = int(apart[0])
-                raise DataError(
-                    f"{where}, sample {self.ids[i]}: {one} has {a.lengths[i]} steps and {other} "
-                    f"{b.lengths[i]}, but they are declared aligned"
-                )
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Corpus:
@@ -152,6 +119,11 @@ class Corpus:
         main: the target that is meant where none is named; empty where there is no obvious one.
         columns: the names of the features, for the modalities whose source has them.
         provenance: who made the features, for the modalities of which that is known.
+
+    `source` says what `affect.load` was given for it, as a configuration does: `corpus`, its whole path or
+    its name, and how it was read. It is empty where the corpus was made otherwise, or changed, but by
+    `without` and `select`.
+
     Raises:
         DataError: the splits do not fit together or cannot be trained on.
     Example:
@@ -173,6 +145,7 @@ class Corpus:
     main: str = ""
     columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
     provenance: dict[str, Provenance] = field(default_factory=dict)
+    source: Mapping[str, Any] = field(default_factory=dict, init=False)  # so that `replace` empties it
 
     def __post_init__(self) -> None:
         if not self.splits:
@@ -201,7 +174,7 @@ class Corpus:
             expected = {m: x.dim for m, x in first.modalities.items()}
             if dims != expected:
                 raise DataError(f"{where}: expected modalities with feature sizes {expected}, got {dims}")
-            split.check(where, self.targets)
+            check_consistency(split, where, self.targets)
         if self.main and self.main not in self.targets:
             raise DataError(
                 f"{self.name}: its main target is '{self.main}', but it has {sorted(self.targets)}"
@@ -352,7 +325,11 @@ class Corpus:
             >>> sorted(affect.load("synthetic").without("test").splits)
             ['train', 'valid']
         """
-        return replace(self, splits={name: x for name, x in self.splits.items() if name != split})
+        if split not in self.splits and split not in ("train", "valid", "test"):
+            raise ConfigError(f"{self.name}: no split '{split}'; {did_you_mean(split, self.splits)}")
+        return replace(self, splits={name: x for name, x in self.splits.items() if name != split}).read_from(
+            self.source
+        )
 
     def select(self, modalities: Iterable[str]) -> Corpus:
         """The same corpus with only these modalities."""
@@ -368,7 +345,20 @@ class Corpus:
             },
             columns={m: names for m, names in self.columns.items() if m in wanted},
             provenance={m: made for m, made in self.provenance.items() if m in wanted},
-        )
+        ).read_from(self.source)
+
+    def read_from(self, source: Mapping[str, Any]) -> Corpus:
+        """The same corpus, as read from there.
+
+        Args:
+            source: arguments of `affect.load`, the path or name as `corpus`.
+        Example:
+            >>> affect.load("synthetic").without("test").source["corpus"]
+            'synthetic'
+        """
+        same = copy.copy(self)
+        object.__setattr__(same, "source", source)
+        return same
 
     def with_modality(
         self,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from affect.data.precision import in_float32_range
 from affect.data.steps import check_times, join_times
-from affect.errors import DataError
+from affect.errors import DataError, described
 
 if TYPE_CHECKING:
     from affect.sequences import Sequence
@@ -362,3 +362,25 @@ def times_of(rows: Ragged | Words, row: int, partial: bool = False) -> NDArray[n
     times = rows.times[rows.starts[row] : rows.starts[row] + rows.lengths[row]]
     unknown = np.isnan(times)
     return None if (unknown.all() if partial else unknown.any()) else times
+
+
+def row_numbers(who: str, rows: Any, count: int) -> Rows:
+    """Rows by number, from numbers or a mask of all; `who` begins the message.
+
+    Raises:
+        DataError: they are no whole numbers below `count`, and no mask of that length.
+    Example:
+        >>> row_numbers("Split.take", [True, False, True], 3)
+        array([0, 2])
+    """
+    found = np.asarray(rows)
+    if found.dtype == bool and found.shape == (count,):
+        return np.flatnonzero(found)
+    if not found.size and found.ndim == 1:
+        return np.zeros(0, dtype=np.int64)
+    if found.ndim != 1 or found.dtype.kind not in "iu" or not ((-count <= found) & (found < count)).all():
+        raise DataError(
+            f"{who}: expected numbers of rows from 0 to {count - 1}, or a mask of {count}, "
+            f"got {described(rows)}"
+        )
+    return found

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from affect.errors import DataError, described, did_you_mean, listed
+from affect.errors import ConfigError, DataError, described, did_you_mean, listed
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,11 @@ class Regression(Target):
     low: float | None = None
     high: float | None = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.low is not None and self.high is not None and not self.low < self.high:
+            raise ConfigError(f"target '{self.name}': low must be below high, got {self.low} and {self.high}")
+
 
 class _Classes(Target):
     """Labels are whole numbers below a count."""
@@ -81,6 +86,9 @@ class _Classes(Target):
             object.__setattr__(
                 self, "classes", tuple(listed(f"{type(self).__name__}: classes", self.classes))
             )
+            for name in self.classes:
+                if self.classes.count(name) > 1:
+                    raise ConfigError(f"target '{self.name}': class '{name}' is there more than once")
 
     @property
     def count(self) -> int:

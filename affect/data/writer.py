@@ -64,7 +64,7 @@ class CorpusWriter:
                 f"{self.path}: another process is writing it; wait for it, or name another"
             ) from None
         try:
-            state = json.loads((self.folder / "progress.json").read_text())
+            state = json.loads((self.folder / "progress.json").read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
             state = {}
         if state.get("work") == self._state["work"] and self._is_whole(state):
@@ -110,7 +110,7 @@ class CorpusWriter:
             file.flush()
         self._state["done"] = done
         with writing(self.folder / "progress.json") as partial:
-            partial.write_text(json.dumps(self._state))
+            partial.write_text(json.dumps(self._state), encoding="utf-8")
 
     def finish(
         self,

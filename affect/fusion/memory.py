@@ -14,7 +14,7 @@ from affect import renamed
 from affect.errors import ConfigError
 from affect.fusion.base import Extras, Fusion
 from affect.fusion.graph import check_vertices, graph_networks, grown, vertices_of
-from affect.kernels.memory import gated_memory
+from affect.kernels.gated_memory import gated_memory
 from affect.kernels.recurrence import lstm
 from affect.kernels.steps import before
 from affect.layers import perceptron

@@ -303,4 +303,4 @@ def _beside(parts: list[Tensor]) -> Tensor:
     return torch.stack(parts) if len(parts) > 1 else parts[0].unsqueeze(0)
 
 
-__getattr__ = renamed.names(__name__, {"gated_memory": "affect.kernels.memory.gated_memory"})
+__getattr__ = renamed.names(__name__, {"gated_memory": "affect.kernels.gated_memory.gated_memory"})

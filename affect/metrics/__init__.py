@@ -15,7 +15,6 @@ value.
 from affect import renamed
 from affect.metrics.base import Array, Measure, Metric
 from affect.metrics.catalogue import (
-    Stored,
     bounds,
     count,
     failure,
@@ -24,6 +23,7 @@ from affect.metrics.catalogue import (
     known,
     measuring_monitor,
     name_of,
+    own,
     own_to_json,
     using,
 )
@@ -40,6 +40,7 @@ from affect.metrics.regression import (
     mae,
     pearson,
 )
+from affect.metrics.stored import Stored
 from affect.metrics.summed import Summed
 from affect.metrics.targets import Score, constant_baselines, metrics_for, score
 
@@ -72,6 +73,7 @@ __all__ = [
     "measuring_monitor",
     "metrics_for",
     "name_of",
+    "own",
     "own_to_json",
     "pearson",
     "score",

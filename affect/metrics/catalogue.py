@@ -15,39 +15,16 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar
 import numpy as np
 
 from affect.classes.objects import object_of
+from affect.classes.paths import class_of
 from affect.data.targets import MultiLabel, Target
 from affect.errors import ConfigError, described, did_you_mean
 from affect.metrics.base import Array, Metric
-from affect.metrics.classes import accuracy, f1_macro, f1_weighted, uar, weighted_accuracy
-from affect.metrics.regression import (
-    acc2_nonnegative,
-    acc2_nonzero,
-    acc5,
-    acc7,
-    acc7_bins,
-    ccc,
-    f1_nonnegative,
-    f1_nonzero,
-    mae,
-    pearson,
-)
-from affect.metrics.summed import Summed
+from affect.metrics.ours import OURS, TAKEN
+from affect.metrics.stored import MET, Facts, remember
 
 P = ParamSpec("P")
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
-
-OURS: dict[str, Summed] = {
-    metric.name: metric
-    for metric in (
-        mae, pearson, ccc, acc2_nonnegative, f1_nonnegative, acc2_nonzero, f1_nonzero, acc5, acc7, acc7_bins,
-        accuracy, weighted_accuracy, f1_weighted, f1_macro, uar,
-    )
-}  # fmt: skip
-"""Affect's metrics by name, in the order of tables."""
-
-TAKEN = ("loss", "epoch", "seconds", "epoch_seconds", "parameters", "sample_megaflops", "sample_milliseconds")
-"""Names that stand beside metrics, in a run's history or as aims of a search."""
 
 Given: TypeAlias = str | Metric | type[Metric]
 """A metric as it is named: by its name or import path, as an object or a class without arguments."""
@@ -63,7 +40,6 @@ class _Scope:
 
 _NONE = _Scope()
 _SCOPE: ContextVar[_Scope] = ContextVar("scope", default=_NONE)
-_MET: dict[str, Metric] = {}  # by name: which way is better is known of a metric that was once in use
 
 
 @contextmanager
@@ -80,9 +56,9 @@ def using(*given: Given) -> Iterator[None]:
         ...
         ...     def __call__(self, prediction, truth):
         ...         return float((np.abs(prediction - truth) < 0.5).mean())
-        >>> target, said = affect.data.targets.Regression("y"), np.array([[1.0], [2.0]])
+        >>> target, prediction = affect.data.targets.Regression("y"), np.array([[1.0], [2.0]])
         >>> with using(Near):
-        ...     affect.metrics.score(target, said, said + 0.1)["near"]
+        ...     affect.metrics.score(target, prediction, prediction + 0.1)["near"]
         Score(value=1.0, count=2)
     """
     around = _SCOPE.get()
@@ -99,7 +75,8 @@ def using(*given: Given) -> Iterator[None]:
         fresh[metric.name] = metric
     scope = _Scope({**around.own, **fresh}, around.failures) if around.own else _Scope(fresh)
     token = _SCOPE.set(scope)
-    _MET.update(fresh)
+    for name, metric in fresh.items():
+        remember(name, metric)
     try:
         yield
     finally:
@@ -107,7 +84,17 @@ def using(*given: Given) -> Iterator[None]:
 
 
 def measuring_monitor(train: Callable[P, T]) -> Callable[P, T]:
-    """Decorates what trains: the metric that its argument `training` monitors is in use within."""
+    """Decorates what trains: the metric that its argument `training` monitors is in use within.
+
+    Args:
+        train: takes `training` by name: an object with a `monitor`.
+    Example:
+        >>> @measuring_monitor
+        ... def train(*, training):
+        ...     return known(training.monitor).name
+        >>> train(training=affect.training.Training(monitor="affect.metrics.mae"))
+        'mae'
+    """
 
     @functools.wraps(train)
     def training_with(*args: P.args, **named: P.kwargs) -> T:
@@ -118,14 +105,33 @@ def measuring_monitor(train: Callable[P, T]) -> Callable[P, T]:
     return training_with
 
 
+def own() -> list[Metric]:
+    """The metrics that the blocks of `using` around have brought in.
+
+    Example:
+        >>> own()
+        []
+    """
+    return list(_SCOPE.get().own.values())
+
+
 def in_use(target: Target) -> dict[str, Metric]:
-    """The metrics of a kind of target by name, affect's first."""
+    """The metrics of a kind of target by name, affect's first.
+
+    Args:
+        target: what is predicted.
+    Example:
+        >>> list(in_use(affect.data.targets.MultiLabel("emotion", classes=("sad", "happy"))))
+        ['weighted_accuracy', 'f1_weighted']
+    """
     return {n: m for n, m in {**OURS, **_SCOPE.get().own}.items() if m.suits(target)}
 
 
 def known(given: Given) -> Metric:
     """The metric that is named, by its name or its import path; a class is made an object.
 
+    Args:
+        given: the metric. With a dot it is an import path, but where `is_path` says that it is none.
     Raises:
         ConfigError: there is no such metric, it is none, or its name is another one's.
     Example:
@@ -134,19 +140,21 @@ def known(given: Given) -> Metric:
     """
     if not isinstance(given, str):
         return _checked(given, getattr(given, "__name__", type(given).__name__))
-    base, dot, _ = given.partition(".")
-    metric = _SCOPE.get().own.get(base) or OURS.get(base) or _MET.get(base)
-    if metric is None and dot:
+    if is_path(given):
         names = f"name one of {', '.join(OURS)}, or the import path of your own"
         return _checked(object_of(given, "metric", names), given)
-    if metric is None or (dot and MultiLabel not in metric.kinds):
-        raise ConfigError(f"no metric '{given}'; {did_you_mean(base, {**OURS, **_SCOPE.get().own})}")
-    return metric
+    base, dot, _ = given.partition(".")
+    here = {**OURS, **_SCOPE.get().own}
+    if base not in here or (dot and MultiLabel not in here[base].kinds):
+        raise ConfigError(f"no metric '{given}'; {did_you_mean(base, here)}")
+    return here[base]
 
 
 def name_of(given: Given) -> str:
     """What a metric is called in tables; with the score that is made of it, as in `my_metrics.Near: clean`.
 
+    Args:
+        given: the metric.
     Raises:
         ConfigError: there is no such metric.
     Example:
@@ -160,14 +168,23 @@ def name_of(given: Given) -> str:
 
 
 def is_path(name: str) -> bool:
-    """Whether a metric is named by an import path.
+    """Whether a metric is named by an import path: with a dot, behind which there is no class of a target.
 
+    What stands before the dot is a metric, and what stands behind it a class, where it is one of affect's;
+    where a target of these classes was measured with it; and where one of the metrics in use that are for
+    several labels is called so, and no object has that import path.
+
+    Args:
+        name: the metric's.
     Example:
         >>> is_path("my_metrics.Near"), is_path("mae"), is_path("f1_weighted.happy")
         (True, False, False)
     """
     base, dot, _ = name.partition(".")
-    return bool(dot) and base not in {**OURS, **_SCOPE.get().own, **_MET}
+    if not dot or base in OURS or name in MET:
+        return False
+    own = _SCOPE.get().own.get(base)
+    return own is None or MultiLabel not in own.kinds or _is_importable(name)
 
 
 def higher_is_better(name: Given) -> bool:
@@ -184,54 +201,51 @@ def higher_is_better(name: Given) -> bool:
         (False, True)
     """
     metric, _, score = name.partition(": ") if isinstance(name, str) else (name, "", "")
-    return known(metric).higher_is_better or score.startswith(("retained", "effective"))
+    return _facts(metric).higher_is_better or score.startswith(("retained", "effective"))
 
 
 def bounds(name: str) -> tuple[float, float]:
     """The least and the greatest value that a metric can have.
 
+    Args:
+        name: of a metric, with a class behind it or not.
+    Raises:
+        ConfigError: there is no such metric.
     Example:
         >>> bounds("mae"), bounds("pearson"), bounds("f1_weighted.happy")
         ((0.0, inf), (-1.0, 1.0), (0.0, 1.0))
     """
-    return known(name).bounds
+    return _facts(name).bounds
 
 
 def count(name: str, truth: Array) -> int:
     """How many labels a metric is computed on.
 
+    Args:
+        name: of a metric, with a class behind it or not.
+        truth: the labels.
+    Raises:
+        ConfigError: there is no such metric.
     Example:
         >>> count("acc2_nonzero", np.array([[-1.0], [0.0], [2.0]])), count("mae", np.array([[0.0]]))
         (2, 1)
     """
-    return known(name).count(truth)
-
-
-class Stored(Metric):
-    """A metric of somebody's own that a run was measured with, of which there are the values alone.
-
-    Which way is better is known from then on.
-
-    Args:
-        name: as in the run's results.
-        about: what `own_to_json` said of it.
-        target: of the run.
-    Example:
-        >>> target = affect.data.targets.Regression("y")
-        >>> Stored("near", {"higher_is_better": False, "bounds": [0, None]}, target).bounds
-        (0.0, inf)
-    """
-
-    def __init__(self, name: str, about: Mapping[str, Any], target: Target) -> None:
-        low, high = about["bounds"]
-        self.name, self.higher_is_better = name, bool(about["higher_is_better"])
-        self.kinds = (type(target),)
-        self.bounds = (-np.inf if low is None else float(low), np.inf if high is None else float(high))
-        _MET.setdefault(name, self)
+    facts = _facts(name)
+    return facts.count(truth) if isinstance(facts, Metric) else len(truth)
 
 
 def own_to_json(target: Target) -> dict[str, Any]:
-    """What is to be known of the metrics of one's own that are in use, where their code is not, by name."""
+    """What is to be known of the metrics of one's own that are in use, where their code is not, by name.
+
+    Args:
+        target: what is predicted; those that are for it.
+    Example:
+        >>> class Near(affect.metrics.Metric):
+        ...     name = "near"
+        >>> with using(Near):
+        ...     own_to_json(affect.data.targets.Regression("y"))
+        {'near': {'higher_is_better': True, 'bounds': [None, None]}}
+    """
     return {
         name: {
             "higher_is_better": metric.higher_is_better,
@@ -243,7 +257,12 @@ def own_to_json(target: Target) -> dict[str, Any]:
 
 
 def failed(name: str, why: str) -> None:
-    """Say, once for all that is measured in one scope, that a metric has no value."""
+    """Say, once for all that is measured in one scope, that a metric has no value.
+
+    Args:
+        name: the metric's.
+        why: it has none.
+    """
     failures = _SCOPE.get().failures
     if name not in failures:
         logger.warning("metrics: %s has no value: %s; it is NaN in the results", name, why)
@@ -251,8 +270,30 @@ def failed(name: str, why: str) -> None:
 
 
 def failure(name: str) -> str:
-    """Why a metric of one's own that is in use had no value; empty where it had one."""
+    """Why a metric of one's own that is in use had no value; empty where it had one.
+
+    Args:
+        name: the metric's.
+    Example:
+        >>> failure("mae")
+        ''
+    """
     return _SCOPE.get().failures.get(name, "")
+
+
+def _facts(given: Given) -> Metric | Facts:
+    """The metric, or, where it is not in use, what is remembered of it."""
+    here = isinstance(given, str) and given.partition(".")[0] in {**OURS, **_SCOPE.get().own}
+    return MET[given] if isinstance(given, str) and given in MET and not here else known(given)
+
+
+def _is_importable(path: str) -> bool:
+    """Whether an object has an import path."""
+    try:
+        class_of(path)
+    except Exception:  # no such module or attribute, or of somebody else's code
+        return False
+    return True
 
 
 def _checked(thing: Any, where: str) -> Metric:

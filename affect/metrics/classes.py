@@ -17,8 +17,8 @@ _ONE = (Binary, MultiClass)
 
 def by_class(decided: NDArray[Any], truth: NDArray[Any], classes: ArrayLike) -> Array:
     """(labels, classes * 3): of each class, whether a label is a hit, decided for it, and of it."""
-    said, true = decided[:, None] == classes, truth[:, None] == classes
-    return np.stack([said & true, said, true], -1).reshape(len(truth), -1).astype(np.float64)
+    predicted, true = decided[:, None] == classes, truth[:, None] == classes
+    return np.stack([predicted & true, predicted, true], -1).reshape(len(truth), -1).astype(np.float64)
 
 
 def weighted_f1(sums: Array) -> Array:
@@ -40,8 +40,8 @@ def _mean_recall(sums: Array) -> Array:
 
 def _f1(sums: Array) -> tuple[Array, Array]:
     """(..., classes): F1, zero of a class that does not occur in the truth, and how often it does."""
-    hits, said, counts = _counts(sums)
-    return 2 * hits / np.maximum(said + counts, 1), counts
+    hits, predicted, counts = _counts(sums)
+    return 2 * hits / np.maximum(predicted + counts, 1), counts
 
 
 def _counts(sums: Array) -> Array:

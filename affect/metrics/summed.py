@@ -36,11 +36,11 @@ class Summed(Metric):
         terms: (labels, ...) and (labels, ...) -> (labels, q), value: (..., q) -> (...)
     Example:
         >>> error = Summed(lambda p, t: columns(np.abs(p - t), 1), mean)
-        >>> said, truth = np.array([1.0, 2.0]), np.array([1.0, 0.0])
-        >>> error(said, truth)
+        >>> prediction, truth = np.array([1.0, 2.0]), np.array([1.0, 0.0])
+        >>> error(prediction, truth)
         1.0
         >>> weights = np.array([[2, 0], [1, 1], [0, 2]])
-        >>> error.value(weights @ error.terms(said, truth)).tolist()
+        >>> error.value(weights @ error.terms(prediction, truth)).tolist()
         [0.0, 1.0, 2.0]
     """
 

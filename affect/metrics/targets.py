@@ -12,7 +12,9 @@ import numpy as np
 from affect.data.targets import MultiClass, MultiLabel, Regression, Target
 from affect.errors import DataError, ShapeError
 from affect.metrics.base import Array, Measure, Metric
-from affect.metrics.catalogue import OURS, count, failed, higher_is_better, in_use
+from affect.metrics.catalogue import count, failed, higher_is_better, in_use
+from affect.metrics.ours import OURS
+from affect.metrics.stored import remember
 from affect.metrics.summed import Summed
 
 
@@ -30,6 +32,8 @@ def metrics_for(target: Target) -> dict[str, Measure]:
     A multi-label target has each metric as the mean over its classes, and per class as `METRIC.CLASS`. One's
     own are among them within `using`; where such a one raises, it is NaN.
 
+    Args:
+        target: what is predicted.
     Example:
         >>> list(metrics_for(affect.data.targets.Binary("sarcasm")))
         ['accuracy', 'f1_weighted', 'f1_macro', 'uar']
@@ -41,6 +45,9 @@ def metrics_for(target: Target) -> dict[str, Measure]:
         if isinstance(target, MultiLabel):
             columns = {c: _column(metric, i) for i, c in enumerate(target.classes)}
             found[name] = _mean_of(list(columns.values()))
+            if name not in OURS:
+                for one in target.classes:
+                    remember(f"{name}.{one}", metric)
             found |= {f"{name}.{c}": own for c, own in columns.items()}
         else:
             found[name] = _whole(metric) if isinstance(target, MultiClass) else _column(metric, 0)
@@ -144,12 +151,12 @@ def _constants(target: Target, truth: Array) -> Iterator[Array]:
 class _Own:
     """A metric of one's own, of columns of predictions and truth; NaN where it raises."""
 
-    def __init__(self, metric: Metric, said: Any, truth: Any) -> None:
-        self.metric, self.said, self.truth, self.failure = metric, said, truth, ""
+    def __init__(self, metric: Metric, of_prediction: Any, of_truth: Any) -> None:
+        self.metric, self.of_prediction, self.of_truth, self.failure = metric, of_prediction, of_truth, ""
 
     def __call__(self, prediction: Array, truth: Array) -> float:
         try:
-            return float(self.metric(prediction[:, self.said], truth[:, self.truth]))
+            return float(self.metric(prediction[:, self.of_prediction], truth[:, self.of_truth]))
         except Exception as error:  # of somebody else's code: a run must not be lost by it
             self.failure = " ".join(f"{type(error).__name__}: {error}".split())
             return float("nan")
@@ -158,13 +165,13 @@ class _Own:
 def _column(metric: Metric, column: int) -> Measure:
     if not isinstance(metric, Summed):
         return _Own(metric, column, column)
-    return Summed(lambda said, truth: metric.terms(said[:, column], truth[:, column]), metric.value)
+    return Summed(lambda p, t: metric.terms(p[:, column], t[:, column]), metric.value)
 
 
 def _whole(metric: Metric) -> Measure:
     if not isinstance(metric, Summed):
         return _Own(metric, slice(None), 0)
-    return Summed(lambda said, truth: metric.terms(said, truth[:, 0]), metric.value)
+    return Summed(lambda p, t: metric.terms(p, t[:, 0]), metric.value)
 
 
 def _mean_of(parts: list[Measure]) -> Measure:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from affect import renamed
 from affect.data.targets import Binary, MultiClass, MultiLabel, Target
 from affect.errors import ConfigError, described, did_you_mean
 
@@ -20,7 +21,8 @@ ClassWeights: TypeAlias = Literal["balanced"] | dict[Any, float] | list[float]
 logger = logging.getLogger(__name__)
 
 
-def class_weights(target: Target, labels: NDArray[np.floating], wanted: ClassWeights) -> Tensor:
+@renamed.arguments(wanted="weights")
+def class_weights(target: Target, labels: NDArray[np.floating], weights: ClassWeights) -> Tensor:
     """The weight of each class: what a label's loss is multiplied by.
 
     `balanced` is labels / (classes * labels of the class), as scikit-learn has it, over the classes that
@@ -31,7 +33,7 @@ def class_weights(target: Target, labels: NDArray[np.floating], wanted: ClassWei
     Args:
         target: what is predicted.
         labels: (labels, target.size), of the training split.
-        wanted: `balanced`, a dictionary from class to weight, or a list with a weight for each class.
+        weights: `balanced`, a dictionary from class to weight, or a list with a weight for each class.
     Shapes:
         -> (target.size, classes), and (target.size, 2) for a multi-label target: no and yes
     Raises:
@@ -46,10 +48,10 @@ def class_weights(target: Target, labels: NDArray[np.floating], wanted: ClassWei
             f"training: class_weights: '{target.name}' is a {type(target).__name__} target, which has no "
             "classes; leave them out"
         )
-    if isinstance(wanted, str):
+    if isinstance(weights, str):
         return torch.from_numpy(_balanced(target, labels)).float()
     names = list(getattr(target, "classes", ("0", "1")))
-    given = _by_name(target, wanted, names)
+    given = _by_name(target, weights, names)
     row = torch.tensor([given.get(name, 1.0) for name in names])
     return torch.stack([torch.ones_like(row), row], 1) if isinstance(target, MultiLabel) else row.unsqueeze(0)
 
@@ -57,6 +59,9 @@ def class_weights(target: Target, labels: NDArray[np.floating], wanted: ClassWei
 def weight_of(weights: Tensor, truth: Tensor) -> Tensor:
     """The weight of each label.
 
+    Args:
+        weights: as `class_weights` gives them.
+        truth: class indices, or 0 and 1 of each label.
     Shapes:
         weights: (size, classes); truth: (batch, steps, size) -> (batch, steps, size)
     Example:
@@ -66,9 +71,11 @@ def weight_of(weights: Tensor, truth: Tensor) -> Tensor:
     return weights[torch.arange(len(weights), device=weights.device), truth.long()].to(truth.dtype)
 
 
-def check_class_weights(wanted: Any) -> None:
+def check_class_weights(weights: Any) -> None:
     """Refuse what can be no class weights, whatever the target.
 
+    Args:
+        weights: as in `class_weights`, or None.
     Raises:
         ConfigError: another word than `balanced`; no positive numbers.
     Example:
@@ -77,14 +84,14 @@ def check_class_weights(wanted: Any) -> None:
         affect.errors.ConfigError: training: class_weights: expected 'balanced', a weight by class, or a list
         of weights, got the text 'equal'
     """
-    if wanted is None or (isinstance(wanted, str) and wanted == "balanced"):
+    if weights is None or (isinstance(weights, str) and weights == "balanced"):
         return
-    if not isinstance(wanted, Mapping | list | tuple):
+    if not isinstance(weights, Mapping | list | tuple):
         raise ConfigError(
             "training: class_weights: expected 'balanced', a weight by class, or a list of weights, "
-            f"got {described(wanted)}"
+            f"got {described(weights)}"
         )
-    for weight in wanted.values() if isinstance(wanted, Mapping) else wanted:
+    for weight in weights.values() if isinstance(weights, Mapping) else weights:
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < float("inf"):
             raise ConfigError(
                 f"training: class_weights: expected weights above 0, got {described(weight)}; they multiply "
@@ -118,16 +125,16 @@ def _balanced(target: Target, labels: NDArray[np.floating]) -> NDArray[np.float6
     return weights
 
 
-def _by_name(target: Target, wanted: Any, names: list[str]) -> dict[str, float]:
+def _by_name(target: Target, weights: Any, names: list[str]) -> dict[str, float]:
     """What was given, by the name of the class."""
-    if not isinstance(wanted, Mapping):
-        if len(wanted) != len(names):
+    if not isinstance(weights, Mapping):
+        if len(weights) != len(names):
             raise ConfigError(
                 f"training: class_weights: '{target.name}' has {len(names)} classes ({', '.join(names)}), "
-                f"got {len(wanted)} weights"
+                f"got {len(weights)} weights"
             )
-        return dict(zip(names, wanted, strict=True))
-    given = {_name(key, names): float(weight) for key, weight in wanted.items()}
+        return dict(zip(names, weights, strict=True))
+    given = {_name(key, names): float(weight) for key, weight in weights.items()}
     for name in given:
         if name not in names:
             raise ConfigError(

@@ -1,19 +1,28 @@
-"""Tables for the terminal, Markdown and LaTeX; self-contained HTML pages."""
+"""Tables for the terminal, Markdown and LaTeX; self-contained HTML pages.
 
-from affect.report.contents import Contents
-from affect.report.page import write_report
-from affect.report.robustness import write_robustness
-from affect.report.writing import write_pages
-from affect.results.tables import (
-    Table,
-    cells,
-    frame_table,
-    latex,
-    markdown,
-    show,
-    summary_tables,
-    write_tables,
-)
+Names are imported when they are used: what describes a corpus needs nothing that trains.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from affect.report.contents import Contents
+    from affect.report.page import write_report
+    from affect.report.robustness import write_robustness
+    from affect.report.writing import write_pages
+    from affect.results.tables import (
+        Table,
+        cells,
+        frame_table,
+        latex,
+        markdown,
+        show,
+        summary_tables,
+        write_tables,
+    )
 
 __all__ = [
     "Contents",
@@ -29,3 +38,22 @@ __all__ = [
     "write_robustness",
     "write_tables",
 ]
+
+_OWN = {
+    "Contents": "affect.report.contents",
+    "write_pages": "affect.report.writing",
+    "write_report": "affect.report.page",
+    "write_robustness": "affect.report.robustness",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'affect.report' has no attribute '{name}'")
+    value = getattr(importlib.import_module(_OWN.get(name, "affect.results.tables")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

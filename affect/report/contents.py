@@ -19,7 +19,7 @@ class Contents:
         title: the page's.
         summary: one row per corpus, target, model and metric, as `affect.results.summarise` makes them, and
             the published figures beside them; empty where there are searches alone.
-        answers: what the models said, for each corpus and target.
+        answers: the predictions of the models, for each corpus and target.
         comparisons: pairs of models, as `affect.results.compare` makes them.
         costs: one row per corpus, target and model, as `affect.results.costs` makes them.
         robustness: sweeps, for each corpus and target that has some.

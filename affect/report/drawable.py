@@ -18,7 +18,7 @@ from affect.report.figures import shown
 from affect.runs.studies import objectives, quietly
 
 LEAST = 8
-"""Of fewer complete trials no importances are told: they would be chance."""
+"""Of fewer complete trials no importances are given: they would be chance."""
 
 _WIDE, _LONG = 24, 30  # letters: of a line of a label, and of a part of a name
 
@@ -109,7 +109,7 @@ def importances(own: Drawable, params: list[str]) -> dict[str, float] | None:
         own: what is asked.
         params: of these, among the complete trials that have them all; those that never differ are left out.
     Returns:
-        None where it cannot be told: there are fewer than `LEAST` trials, or nothing differs.
+        None where it cannot be said: there are fewer than `LEAST` trials, or nothing differs.
     Reference:
         Hutter et al., An Efficient Approach for Assessing Hyperparameter Importance, ICML 2014.
     """

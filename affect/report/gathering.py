@@ -8,19 +8,20 @@ from pathlib import Path
 
 import pandas as pd
 
+from affect import renamed
 from affect.benchmark.bench import COMPARISONS, NOTES, SUMMARY
 from affect.data.sources import load as load_corpus
 from affect.errors import AffectError
 from affect.report.contents import Contents
 from affect.results import Answers, compare, costs, gather, summarise
-from affect.robustness.runs import kept_sweeps
+from affect.robustness.runs import stored_sweeps
 from affect.runs import FinishedRun, find
 from affect.runs.configuration import READING
-from affect.runs.finished import DONE
-from affect.runs.studies import SEARCH, StoredStudy, kept
+from affect.runs.studies import SEARCH, StoredStudy, open_study
+from affect.training.saving import DONE
 
 
-def gathered(folders: Iterable[str | Path], title: str = "") -> Contents:
+def gather_contents(folders: Iterable[str | Path], title: str = "") -> Contents:
     """Everything that is known of the runs and searches in some folders.
 
     Tables that a bench left are read; of other runs they are made.
@@ -42,7 +43,7 @@ def gathered(folders: Iterable[str | Path], title: str = "") -> Contents:
 def _searches(places: Iterable[Path]) -> list[StoredStudy]:
     """The searches in or below the folders, in their order and then by path."""
     files = [file for place in places for file in sorted(place.rglob(SEARCH))]
-    return [kept(folder) for folder in dict.fromkeys(file.parent for file in files)]
+    return [open_study(folder) for folder in dict.fromkeys(file.parent for file in files)]
 
 
 def _of_runs(runs: list[FinishedRun], places: list[Path], title: str) -> Contents:
@@ -56,7 +57,7 @@ def _of_runs(runs: list[FinishedRun], places: list[Path], title: str) -> Content
         answers,
         pd.concat([*summaries, summarise(rest)], ignore_index=True),
         pd.concat([*pairs, compare(rest)], ignore_index=True),
-        [note for b in benches for note in (b / NOTES).read_text().splitlines()],
+        [note for b in benches for note in (b / NOTES).read_text(encoding="utf-8").splitlines()],
     )
 
 
@@ -71,22 +72,22 @@ def contents_of(
 
     Args:
         title: the report's.
-        answers: what the models said.
+        answers: the predictions of the models.
         summary: as in `Contents`.
         comparisons: the same.
         notes: beside those of the corpora.
     """
     runs = [run for own in answers for run in own.runs]
-    told = [note for run in runs for note in run.facts["corpus"]["notes"]]
+    of_corpora = [note for run in runs for note in run.facts["corpus"]["notes"]]
     return Contents(
         title=title,
         summary=summary,
         answers=answers,
         comparisons=comparisons,
         costs=costs(runs),
-        robustness=kept_sweeps(runs),
+        robustness=stored_sweeps(runs),
         transcripts=_transcripts(answers),
-        notes=tuple(dict.fromkeys([*told, *notes])),
+        notes=tuple(dict.fromkeys([*of_corpora, *notes])),
     )
 
 
@@ -105,3 +106,6 @@ def _transcripts(answers: Iterable[Answers]) -> dict[str, str]:
             if split.words is not None:
                 found |= {i: " ".join(split.words[place]) for place, i in enumerate(split.ids)}
     return found
+
+
+__getattr__ = renamed.names(__name__, {"gathered": "gather_contents"})

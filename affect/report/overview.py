@@ -69,10 +69,10 @@ def _modalities(corpus: Corpus) -> Lines:
 
 def _made(made: Provenance) -> str:
     """Who made features, in a few words."""
-    told = [f"{key} {value}" for key, value in made.arguments.items()]
+    facts = [f"{key} {value}" for key, value in made.arguments.items()]
     if made.rate is not None:
-        told.append(f"{made.rate:g} Hz")
-    return ", ".join([f"{made.extractor} {made.version}".strip(), *told]).removeprefix(", ")
+        facts.append(f"{made.rate:g} Hz")
+    return ", ".join([f"{made.extractor} {made.version}".strip(), *facts]).removeprefix(", ")
 
 
 def _steps(corpus: Corpus) -> Lines:
@@ -125,8 +125,8 @@ def _numbers(corpus: Corpus, targets: Collection[Regression]) -> Lines:
             labels = split.labels(target.name)
             called = f"{target.name}, per step" if target.per_step else target.name
             if len(labels):
-                told = tuple(map(_number, (labels.min(), labels.mean(), labels.max(), labels.std())))
-                rows.append((called, name, f"{len(labels):,}", *told, _histogram(labels, target)))
+                figures = tuple(map(_number, (labels.min(), labels.mean(), labels.max(), labels.std())))
+                rows.append((called, name, f"{len(labels):,}", *figures, _histogram(labels, target)))
             else:
                 rows.append((called, name, "0", "", "", "", "", ""))
     heads = ("labels", "least", "mean", "most", "deviation")
@@ -152,10 +152,10 @@ def _classes(splits: Mapping[str, Split], targets: Collection[Target]) -> Lines:
         rows.append((target.name, kind, "labels", *(f"{len(own):,}" for own in labels.values())))
         order = np.sort(np.argsort(-shares.sum(1), kind="stable")[:_CLASSES])
         for place in order:
-            told = (
+            figures = (
                 f"{x:.1%}" if len(own) else "" for x, own in zip(shares[place], labels.values(), strict=True)
             )
-            rows.append(("", "", names[place], *told))
+            rows.append(("", "", names[place], *figures))
         if len(names) > _CLASSES:
             rows.append(("", "", f"and {len(names) - _CLASSES} more", *("" for _ in labels)))
     return Lines(

@@ -76,15 +76,15 @@ def _searches(contents: Contents, drawn: bool) -> Iterator[dict[str, Any]]:
 
 def _about(kinds: int, runs: int, searches: list[StoredStudy]) -> str:
     """What the page is about, in one line."""
-    said = []
+    parts = []
     if kinds:
-        said.append(f"{kinds} {'corpus and target' if kinds == 1 else 'corpora and targets'}")
+        parts.append(f"{kinds} {'corpus and target' if kinds == 1 else 'corpora and targets'}")
     if runs:
-        said.append(f"{runs} {'run' if runs == 1 else 'runs'}")
+        parts.append(f"{runs} {'run' if runs == 1 else 'runs'}")
     if searches:
         trials = sum(len(search.study.get_trials(deepcopy=False)) for search in searches)
-        said.append(f"{len(searches)} {'search' if len(searches) == 1 else 'searches'} of {trials} trials")
-    return " · ".join(said)
+        parts.append(f"{len(searches)} {'search' if len(searches) == 1 else 'searches'} of {trials} trials")
+    return " · ".join(parts)
 
 
 def _ranks(summary: pd.DataFrame, least: int = 3) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def sections(
         contents: all that is known.
         corpus: whose part this is.
         target: the same.
-        answers: what was said there; nothing where the runs are gone.
+        answers: the predictions for it; nothing where the runs are gone.
         drawn: whether pictures can be.
     """
 
@@ -74,8 +74,8 @@ def sections(
         found += _curves(answers, summary, drawn)
         found += _errors(answers, drawn)
     if drawn:
-        swept = [c for c in contents.robustness if (c.corpus, c.target.name) == (corpus, target)]
-        found += _robustness(swept, str(summary["metric"].iloc[0]))
+        sweeps = [c for c in contents.robustness if (c.corpus, c.target.name) == (corpus, target)]
+        found += _robustness(sweeps, str(summary["metric"].iloc[0]))
     if answers is not None:
         found += [_samples(answers, contents.transcripts), _configurations(answers)]
     return found
@@ -287,7 +287,7 @@ def _samples(answers: Answers, transcripts: Mapping[str, str]) -> Section:
         column("disagreement", np.sqrt(stacked.var(0).mean(-1)), first="descending"),
         column("largest error", _wrong(answers, stacked).max(0), first="descending"),
     ]
-    columns += [column(model, _said(answers, values)) for model, values in means.items()]
+    columns += [column(model, _texts_of(answers, values)) for model, values in means.items()]
     order = [searched[-1] + 2, "descending"]
     return Section(
         "samples",
@@ -301,11 +301,11 @@ def _samples(answers: Answers, transcripts: Mapping[str, str]) -> Section:
 def _labels(answers: Answers) -> Any:
     """Labels as numbers, or as the classes that they name."""
     if isinstance(answers.target, Regression | MultiLabel):
-        return _said(answers, answers.truth)
+        return _texts_of(answers, answers.truth)
     return [classes_of(answers.target)[int(one)] for one in answers.truth[:, 0]]
 
 
-def _said(answers: Answers, values: Array) -> Any:
+def _texts_of(answers: Answers, values: Array) -> Any:
     """Predictions as numbers, or as the classes that they speak for."""
     target = answers.target
     if isinstance(target, MultiClass):

@@ -49,12 +49,12 @@ def importance_chart(own: Drawable, found: Mapping[str, float], title: str) -> g
 
     Args:
         own: what is drawn.
-        found: as `importances` tells them.
+        found: as `importances` gives them.
         title: of which parameters.
     """
     with quietly():
         figure = optuna.visualization.plot_param_importances(
-            own.study, evaluator=_telling(found), params=[*found]
+            own.study, evaluator=_evaluator_of(found), params=[*found]
         )
     figure.update_traces(
         marker_color=COLOURS[0], textfont_size=12, hovertemplate="%{y}: %{x:.1%}<extra></extra>"
@@ -124,7 +124,7 @@ def parallel(own: Drawable, params: list[str], title: str) -> go.Figure:
 
 
 def intermediate(own: Drawable) -> go.Figure | None:
-    """How each trial went; None where none has told.
+    """How each trial went; None where none has reported.
 
     Args:
         own: what is drawn.
@@ -178,14 +178,14 @@ _LOOKS = {
 }
 
 
-def _telling(found: Mapping[str, float]) -> Any:
+def _evaluator_of(found: Mapping[str, float]) -> Any:
     """Tells Optuna's picture what was found, so that no forest grows twice."""
 
-    class Telling(optuna.importance.BaseImportanceEvaluator):  # here, because it takes a second to import
+    class Known(optuna.importance.BaseImportanceEvaluator):  # here, because it takes a second to import
         def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
             return dict(found)
 
-    return Telling()
+    return Known()
 
 
 def _front(copy: optuna.Study, own: list[Drawable], x: int, y: int, start: int | None) -> go.Figure:

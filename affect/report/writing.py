@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from affect.report.gathering import gathered
+from affect.report.gathering import gather_contents
 from affect.report.page import write_report
 from affect.report.robustness import write_robustness
 from affect.robustness.tables import SCORES
@@ -24,7 +24,7 @@ def write_pages(folder: str | Path, title: str = "") -> list[Path]:
         DataError: the folder holds neither a finished run nor a search.
     """
     folder = Path(folder)
-    contents = gathered([folder], title)
+    contents = gather_contents([folder], title)
     write_report(folder / "report.html", contents)
     written, scores = [folder / "report.html"], folder / "robustness" / SCORES
     if scores.is_file():

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from affect import metrics
+from affect import metrics, renamed
 from affect.errors import ConfigError, did_you_mean, listed
 from affect.metrics import Array, Measure, Stored
 from affect.results.answers import Answers, say_stored
@@ -25,9 +25,10 @@ EQUAL = "not distinguishable"
 UNTESTED = "not tested: the metric's code is not here"
 
 
+@renamed.arguments(wanted="names")
 def compare(
     answers: Iterable[Answers],
-    wanted: Iterable[str] = (),
+    names: Iterable[str] = (),
     baseline: str | None = None,
 ) -> pd.DataFrame:
     """One row per pair of models and metric: which is better, by how much, and how sure that is.
@@ -48,8 +49,8 @@ def compare(
 
     Args:
         answers: of one or more corpora and targets.
-        wanted: metrics, one's own by their import path, those that a target does not have left out; the first
-            of each target by default. Of one that a run was measured with, and whose code is not here, there
+        names: of metrics, one's own by their import path, those that a target does not have left out; the
+            first of each target by default. Of one that a run was measured with, and whose code is not here, there
             are the means of the runs, without intervals and tests.
         baseline: compare the others with it alone; by default all pairs of up to 12 models, and of more each
             with the one that has the best mean.
@@ -60,11 +61,11 @@ def compare(
     models = {name for own in answers for name in own.predictions}
     if baseline is not None and baseline not in models:
         raise ConfigError(f"compare: no model '{baseline}'; {did_you_mean(baseline, models)}")
-    wanted = listed("compare: wanted", wanted)
-    with metrics.using(*wanted):
+    names = listed("compare: names", names)
+    with metrics.using(*names):
         rows = [
             row
-            for own, mine in asked(answers, wanted)
+            for own, mine in asked(answers, names)
             for metric in mine or list(own.metrics)[:1]
             for row in _pairs(own, metric, baseline)
         ]

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-from affect import metrics
+from affect import metrics, renamed
 from affect.errors import ConfigError, did_you_mean, listed
 from affect.metrics import Array, Measure, Stored
 from affect.results.answers import Answers, say_stored
@@ -21,9 +21,10 @@ Spread: TypeAlias = dict[str, float]
 """What `affect.statistics.spread` says."""
 
 
+@renamed.arguments(wanted="names")
 def summarise(
     answers: Iterable[Answers],
-    wanted: Iterable[str] = (),
+    names: Iterable[str] = (),
     failed: Mapping[tuple[str, str], int] | None = None,
 ) -> pd.DataFrame:
     """One row per corpus, target, model and metric.
@@ -37,17 +38,17 @@ def summarise(
 
     Args:
         answers: of one or more corpora and targets.
-        wanted: metrics, one's own by their import path, those that a target does not have left out; all of
+        names: of metrics, one's own by their import path, those that a target does not have left out; all of
             each target by default.
         failed: how many runs failed, by target and model.
     Raises:
         ConfigError: no target has a metric of that name.
     """
-    failed, wanted = failed or {}, listed("summarise: wanted", wanted)
+    failed, names = failed or {}, listed("summarise: names", names)
     rows = []
-    with metrics.using(*wanted):
-        for own, mine in asked(answers, wanted):
-            for metric in mine if wanted else own.metrics:
+    with metrics.using(*names):
+        for own, mine in asked(answers, names):
+            for metric in mine if names else own.metrics:
                 found = _rows(own, metric)
                 rows += [
                     {**row, "failed": failed.get((own.target.name, row["model"]), 0)}
@@ -56,14 +57,14 @@ def summarise(
     return pd.DataFrame(rows)
 
 
-def asked(answers: Iterable[Answers], wanted: Iterable[str]) -> list[tuple[Answers, list[str]]]:
-    """For each target the metrics that are wanted and that it has; one that no target has is refused."""
-    answers, wanted = list(answers), [metrics.name_of(metric) for metric in wanted]
+def asked(answers: Iterable[Answers], names: Iterable[str]) -> list[tuple[Answers, list[str]]]:
+    """For each target the named metrics that it has; one that no target has is refused."""
+    answers, names = list(answers), [metrics.name_of(metric) for metric in names]
     known = {metric for own in answers for metric in own.metrics}
-    for metric in wanted:
+    for metric in names:
         if metric not in known:
             raise ConfigError(f"results: no target has the metric '{metric}'; {did_you_mean(metric, known)}")
-    return [(own, [m for m in wanted if m in own.metrics]) for own in answers]
+    return [(own, [m for m in names if m in own.metrics]) for own in answers]
 
 
 def _rows(own: Answers, metric: str) -> list[dict[str, Any]]:

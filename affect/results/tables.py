@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.text import Text
 
 from affect import metrics
+from affect.console import WIDE, TableConsole
 from affect.errors import ConfigError
 from affect.files import writing
-from affect.results.console import WIDE, TableConsole
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """How a model holds out when something goes missing: sweeps over corruptions, and their scores."""
 
+from affect import renamed
 from affect.robustness import protocols
-from affect.robustness.scores import area, contributions, effective_robustness, normalised, retained
+from affect.robustness.scores import area, contributions, effective_robustness, normalise, retained_share
 from affect.robustness.summary import Comparison
 from affect.robustness.sweeps import RATES, Condition, Grid, Sweep, every, levels, modality_subsets, sweep
 
@@ -17,8 +18,10 @@ __all__ = [
     "every",
     "levels",
     "modality_subsets",
-    "normalised",
+    "normalise",
     "protocols",
-    "retained",
+    "retained_share",
     "sweep",
 ]
+
+__getattr__ = renamed.names(__name__, {"normalised": "normalise", "retained": "retained_share"})

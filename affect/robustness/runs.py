@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from affect import metrics
+from affect import metrics, renamed
 from affect.classes import within
+from affect.data.contents import corpus_digest, file_digest
 from affect.errors import DataError
 from affect.files import writing
 from affect.kernels import keep_freed_memory
@@ -23,7 +24,6 @@ from affect.robustness.summary import Comparison, check_baseline, check_metric
 from affect.robustness.sweeps import Grid, Sweep, sweep
 from affect.runs import FinishedRun, find, prepare
 from affect.runs.configuration import kind_of
-from affect.runs.contents import corpus_digest, file_digest
 from affect.runs.finished import say_corpus
 from affect.workers import processes, work
 
@@ -72,7 +72,7 @@ def sweep_runs(
     """
     import joblib
 
-    runs = [replace(run, trust=trust) for run in swept(folders)]
+    runs = [replace(run, trust=trust) for run in runs_to_sweep(folders)]
     for run in runs:
         _ = run.configuration  # refuses here what would be refused by a worker
     found = [run.folder for run in runs]
@@ -91,7 +91,7 @@ def sweep_runs(
         return side_by_side(sweeps, lacking)
 
 
-def swept(folders: Iterable[str | Path]) -> list[FinishedRun]:
+def runs_to_sweep(folders: Iterable[str | Path]) -> list[FinishedRun]:
     """The runs in or below folders that can be swept.
 
     Raises:
@@ -120,11 +120,11 @@ def side_by_side(sweeps: Iterable[Sweep], lacking: str | None = None) -> list[Co
     for own in sweeps:
         key = (own.where["corpus"], own.target.name, own.where["split"], own.conditions.to_csv())
         lots.setdefault(key, []).append(own)
-    told = [lot for lot in lots.values() if len(lot[0].conditions) > 1] or list(lots.values())
-    return [Comparison(lot, lacking=lacking) for lot in told]
+    several = [lot for lot in lots.values() if len(lot[0].conditions) > 1] or list(lots.values())
+    return [Comparison(lot, lacking=lacking) for lot in several]
 
 
-def kept_sweeps(runs: Iterable[FinishedRun], split: str = "test") -> list[Comparison]:
+def stored_sweeps(runs: Iterable[FinishedRun], split: str = "test") -> list[Comparison]:
     """The sweeps that lie in the folders of runs, as `side_by_side` lays them.
 
     Args:
@@ -140,28 +140,29 @@ def kept_sweeps(runs: Iterable[FinishedRun], split: str = "test") -> list[Compar
     return side_by_side([own for own in sweeps if own.where["split"] == split])
 
 
+@renamed.arguments(wanted="names")
 def scores_of(
-    compared: Iterable[Comparison], wanted: Iterable[str] = (), baseline: str | None = None
+    compared: Iterable[Comparison], names: Iterable[str] = (), baseline: str | None = None
 ) -> pd.DataFrame:
-    """The scores of every comparison, each of the wanted metrics that its target has.
+    """The scores of every comparison, each of the metrics that its target has.
 
     Args:
         compared: the models side by side.
-        wanted: metrics, one's own by their import path; the first of each target by default.
+        names: metrics, one's own by their import path; the first of each target by default.
         baseline: the model that others are compared with, where it is among them.
     Raises:
         ConfigError: a metric that no target has; a baseline that is nowhere.
     """
-    compared, wanted = list(compared), list(wanted)
-    with metrics.using(*wanted):
-        wanted = [metrics.name_of(metric) for metric in wanted]
+    compared, names = list(compared), list(names)
+    with metrics.using(*names):
+        names = [metrics.name_of(metric) for metric in names]
         known = {metric for own in compared for metric in own.metrics}
-        for metric in wanted:
+        for metric in names:
             check_metric(metric, known)
         check_baseline(baseline, {model for own in compared for model in own.models})
         tables = [
             own.scores(
-                [metric for metric in wanted if metric in own.metrics],
+                [metric for metric in names if metric in own.metrics],
                 baseline if baseline in own.models else None,
             )
             for own in compared
@@ -175,11 +176,11 @@ def sweep_run(
     """The sweep of one finished run, from its folder where it was done before with the same corpus."""
     run = FinishedRun.read(folder, trust=trust)
     model, corpus_now = run.model(), corpus_digest(run.content["corpus"])
-    asked = hashlib.sha256(repr([split, grid(model)]).encode()).hexdigest()[:8]
-    kept = folder / SWEEPS / asked
+    place = hashlib.sha256(repr([split, grid(model)]).encode()).hexdigest()[:8]
+    stored = folder / SWEEPS / place
     made = {"corpus": corpus_now, "run": file_digest(folder / WEIGHTS)}
     say_corpus(run, run.content["corpus"])
-    if again or not (kept / LAST).is_file() or _made_from(kept) != made:
+    if again or not (stored / LAST).is_file() or _made_from(stored) != made:
         configuration = run.configuration
         with within(run.home), metrics.using(*configuration.measured):
             corpus = prepare(configuration, run.fold, Path())
@@ -187,25 +188,28 @@ def sweep_run(
                 model, corpus[split], grid, corpus=corpus.name, name=run.name,
                 seed=run.seed, fold=run.fold, split_name=split,
             )  # fmt: skip
-        fresh = kept.with_name(f".{asked}.{os.getpid()}")
+        fresh = stored.with_name(f".{place}.{os.getpid()}")
         found.save(fresh)
         with writing(fresh / MADE) as path:
-            path.write_text(json.dumps(made))
-        shutil.rmtree(kept, ignore_errors=True)
-        fresh.rename(kept)
-    return Sweep.load(kept, model.head.target)
+            path.write_text(json.dumps(made), encoding="utf-8")
+        shutil.rmtree(stored, ignore_errors=True)
+        fresh.rename(stored)
+    return Sweep.load(stored, model.head.target)
 
 
-def _made_from(kept: Path) -> dict[str, str | None] | None:
+def _made_from(stored: Path) -> dict[str, str | None] | None:
     """What a sweep was made from; None where a release has not written it."""
-    path = kept / MADE
-    return json.loads(path.read_text()) if path.is_file() else None
+    path = stored / MADE
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
-def _stale(run: FinishedRun, kept: Path) -> bool:
+def _stale(run: FinishedRun, stored: Path) -> bool:
     """Whether a sweep is of other weights, or of a corpus that has other content since."""
-    made, corpus = _made_from(kept), corpus_digest(run.content["corpus"])
+    made, corpus = _made_from(stored), corpus_digest(run.content["corpus"])
     if made is None:
         return False
     other = corpus is not None and made["corpus"] != corpus
     return other or made["run"] != file_digest(run.folder / WEIGHTS)
+
+
+__getattr__ = renamed.names(__name__, {"kept_sweeps": "stored_sweeps", "swept": "runs_to_sweep"})

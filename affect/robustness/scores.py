@@ -29,7 +29,7 @@ def area(levels: ArrayLike, values: ArrayLike) -> Array:
     Reference:
         Yuan et al., Transformer-based Feature Reconstruction Network for Robust Multimodal Sentiment
         Analysis, ACM MM 2021 (AUILC). Liang et al., MultiBench, NeurIPS 2021, calls the same area
-        relative robustness, before it is normalised over models (`normalised`).
+        relative robustness, before it is normalised over models (`normalise`).
     Example:
         >>> area([0.0, 0.5, 1.0], [0.8, 0.6, 0.5]).item()
         0.625
@@ -73,18 +73,18 @@ def effective_robustness(values: ArrayLike, baseline: ArrayLike, rises: bool = T
     return np.asarray((f - (b + f[..., :1] - b[..., :1])).sum(-1) * (1 if rises else -1))
 
 
-def normalised(scores: Mapping[str, float]) -> dict[str, float]:
+def normalise(scores: Mapping[str, float]) -> dict[str, float]:
     """Scores between 0, the worst of the models compared, and 1, the best: as MultiBench prints robustness.
 
     Example:
-        >>> normalised({"late": 0.5, "tensor": 0.7, "early": 0.6})["tensor"]
+        >>> normalise({"late": 0.5, "tensor": 0.7, "early": 0.6})["tensor"]
         1.0
     """
     low, high = min(scores.values()), max(scores.values())
     return {name: (value - low) / ((high - low) or 1.0) for name, value in scores.items()}
 
 
-def retained(value: ArrayLike, clean: ArrayLike, floor: float) -> Array:
+def retained_share(value: ArrayLike, clean: ArrayLike, floor: float) -> Array:
     """The share of what a model is better than the best constant, when clean, that is left.
 
     Args:
@@ -94,7 +94,7 @@ def retained(value: ArrayLike, clean: ArrayLike, floor: float) -> Array:
     Shapes:
         value, clean: (...) -> (...), NaN where the clean model is no better than the constant
     Example:
-        >>> retained(0.75, clean=1.0, floor=0.5).item()
+        >>> retained_share(0.75, clean=1.0, floor=0.5).item()
         0.5
     """
     left, whole = np.asarray(value, float) - floor, np.asarray(clean, float) - floor

@@ -10,11 +10,11 @@ from functools import cached_property, partial
 import numpy as np
 import pandas as pd
 
-from affect import metrics
+from affect import metrics, renamed
 from affect.data.targets import Target
 from affect.errors import ConfigError, DataError, did_you_mean, listed
 from affect.metrics import Array, Measure
-from affect.robustness.scores import area, effective_robustness, retained
+from affect.robustness.scores import area, effective_robustness, retained_share
 from affect.robustness.sweeps import ONLY, Sweep
 from affect.statistics import interval, resampled, spread
 
@@ -38,8 +38,8 @@ class Comparison:
     Example:
         >>> corpus = affect.load("synthetic")
         >>> model = affect.FusionModel.for_corpus(corpus, fusion=affect.fusion.TensorFusion)
-        >>> swept = affect.robustness.sweep(model, corpus["test"], affect.robustness.modality_subsets())
-        >>> Comparison([swept], resamples=10).scores(["pearson"])["metric"].tolist()
+        >>> result = affect.robustness.sweep(model, corpus["test"], affect.robustness.modality_subsets())
+        >>> Comparison([result], resamples=10).scores(["pearson"])["metric"].tolist()
         ['pearson: clean', 'pearson: mean subset', 'pearson: worst subset']
     """
 
@@ -74,7 +74,8 @@ class Comparison:
         """What can be measured: the target's metrics, and those of one's own that were or are in use."""
         return {**self._known, **metrics.metrics_for(self.target)}
 
-    def scores(self, wanted: Iterable[str] = (), baseline: str | None = None) -> pd.DataFrame:
+    @renamed.arguments(wanted="names")
+    def scores(self, names: Iterable[str] = (), baseline: str | None = None) -> pd.DataFrame:
         """One row per model and score, in the columns that `affect.report` prints.
 
         A score of a metric is named `metric: score`:
@@ -82,21 +83,21 @@ class Comparison:
         - clean;
         - mean subset, worst subset: over the subsets of modalities that are neither empty nor whole;
         - for each curve, `mean, CURVE` over its levels; `retained, CURVE`, the share that is left on average
-          of what the clean model is better than the best constant (`retained`); `area, CURVE` under it, where
-          levels are rates (`area`); and `effective, CURVE` against the baseline, where there is one
+          of what the clean model is better than the best constant (`retained_share`); `area, CURVE` under it,
+          where levels are rates (`area`); and `effective, CURVE` against the baseline, where there is one
           (`effective_robustness`).
 
         `gain_low` and `gain_high` are the interval of the difference to the baseline, positive where the
         model is better.
 
         Args:
-            wanted: metrics; by default the first that is measured.
+            names: metrics; by default the first that is measured.
             baseline: the model that others are compared with; none by default.
         Raises:
             ConfigError: an unknown metric or baseline.
         """
         check_baseline(baseline, self._models)
-        chosen = tuple(listed("scores: wanted", wanted)) or tuple(metrics.metrics_for(self.target))[:1]
+        chosen = tuple(listed("scores: names", names)) or tuple(metrics.metrics_for(self.target))[:1]
         return pd.DataFrame([row for metric in chosen for row in self._scores(metric, baseline)])
 
     def curves(self, metric: str) -> pd.DataFrame:
@@ -253,7 +254,7 @@ def _mean(own: Array, _: Array, places: list[list[int]]) -> Array:
 
 
 def _retained(own: Array, _: Array, places: list[list[int]], clean: list[int], floor: float) -> Array:
-    return retained(_heights(own, places).mean(-1), own[..., clean].mean(-1), floor)
+    return retained_share(_heights(own, places).mean(-1), own[..., clean].mean(-1), floor)
 
 
 def _area(own: Array, _: Array, places: list[list[int]], levels: list[float]) -> Array:

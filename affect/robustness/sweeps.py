@@ -228,11 +228,11 @@ def modality_subsets(becomes: Becomes = "missing") -> Grid:
         names = model.modalities
         return [
             Condition(
-                ONLY + " + ".join(apart(name, "+") for name in kept),
-                1 - len(kept) / len(names),
-                RandomSubset(subsets=(kept,), modalities=tuple(names), becomes=becomes),
+                ONLY + " + ".join(apart(name, "+") for name in subset),
+                1 - len(subset) / len(names),
+                RandomSubset(subsets=(subset,), modalities=tuple(names), becomes=becomes),
             )
-            for kept in subsets_of(names)[1:]
+            for subset in subsets_of(names)[1:]
         ]
 
     return conditions

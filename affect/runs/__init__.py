@@ -32,36 +32,47 @@ start (`init`) nothing is executed. Modules are loaded by file under names of th
 """
 
 from affect import renamed
-from affect.runs.contents import is_generated
+from affect.data.contents import is_generated
 from affect.runs.finding import find
 from affect.runs.finished import (
     FinishedRun,
-    anchored,
     corpus_path,
-    fitted,
+    fitted_baseline,
     load_model,
     predict,
     prepare,
+    with_absolute_paths,
 )
 from affect.runs.jobs import Job, digest
-from affect.runs.making import teacher_of, trained
+from affect.runs.making import teacher_of, trained_run
+from affect.runs.planning import check_jobs, jobs_of
 from affect.runs.standing import due
 
 __all__ = [
     "FinishedRun",
     "Job",
-    "anchored",
+    "check_jobs",
     "corpus_path",
     "digest",
     "due",
     "find",
-    "fitted",
+    "fitted_baseline",
     "is_generated",
+    "jobs_of",
     "load_model",
     "predict",
     "prepare",
     "teacher_of",
-    "trained",
+    "trained_run",
+    "with_absolute_paths",
 ]
 
-__getattr__ = renamed.names(__name__, {"Finished": "FinishedRun"})
+__getattr__ = renamed.names(
+    __name__,
+    {
+        "Finished": "FinishedRun",
+        "anchored": "with_absolute_paths",
+        "fitted": "fitted_baseline",
+        "trained": "trained_run",
+    },
+)

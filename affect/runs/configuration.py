@@ -31,7 +31,7 @@ from affect.errors import ConfigError, did_you_mean
 from affect.model import ModelSpec
 from affect.objectives import Objective
 from affect.runs.parts import FACTORIES, factory_of, part_of
-from affect.runs.wording import without_names, wrong_value
+from affect.runs.type_errors import without_names, wrong_value
 from affect.scaling import Nonfinite, Scaling
 from affect.training import LearnerFactory, Training
 
@@ -138,7 +138,7 @@ def read(path: str | Path) -> dict[str, Any]:
     """The content of a YAML file; nothing in it is imported."""
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; expected a YAML file") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import resource
 import statistics
 import sys
 import time
@@ -35,6 +34,8 @@ COSTS = {
 def parameters(model: FusionModel) -> int:
     """How many numbers a model has that can be learned.
 
+    Args:
+        model: or a part of one.
     Example:
         >>> corpus = affect.load("synthetic")
         >>> parameters(affect.FusionModel.for_corpus(corpus).head)
@@ -91,16 +92,25 @@ def sample_milliseconds(model: FusionModel, split: Split, seconds: float = 0.2) 
 
 
 def forget_peak_memory() -> None:
-    """Count the peak of memory anew from here, where the system can: a process may do several runs."""
-    if torch.cuda.is_available():
+    """Count the peak of memory anew from here, where the system can: a process may do several runs.
+
+    Example:
+        >>> forget_peak_memory()
+    """
+    # else it has no peak, and asking would take up the GPU
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # torch's
         torch.cuda.reset_peak_memory_stats()
     with suppress(OSError):  # Linux alone has it
-        Path("/proc/self/clear_refs").write_text("5")
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
 
 def peak_memory_mb(accelerator: str = "cpu") -> int:
     """The most memory that this process had, in MB: on the accelerator where it trains on one, else its own.
 
+    Args:
+        accelerator: that it trains on, as in `affect.Training`.
+    Returns:
+        0 where the system does not count it.
     Example:
         >>> peak_memory_mb() > 10
         True
@@ -108,10 +118,15 @@ def peak_memory_mb(accelerator: str = "cpu") -> int:
     if accelerator != "cpu" and torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated() >> 20)
     with suppress(OSError):
-        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
         if found:
             return int(found[1]) >> 10
-    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) >> (20 if sys.platform == "darwin" else 10)
+    with suppress(ImportError):  # Windows has none
+        import resource
+
+        most = int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+        return most >> (20 if sys.platform == "darwin" else 10)
+    return 0
 
 
 def _recurrent() -> dict[Any, Callable[..., int]]:

@@ -11,7 +11,8 @@ from typing import Any
 
 from affect.errors import DataError
 from affect.files import writing
-from affect.runs.finished import DONE, FinishedRun
+from affect.runs.finished import FinishedRun
+from affect.training.saving import DONE
 
 logger = logging.getLogger(__name__)
 RUNS = "runs.json"
@@ -49,7 +50,7 @@ def leave_list(runs: Iterable[FinishedRun], out: Path) -> None:
     """Write down in a bench's folder which runs its tables are made of."""
     folders = [Path(os.path.relpath(run.folder.resolve(), out.resolve())).as_posix() for run in runs]
     with writing(out / RUNS) as partial:
-        partial.write_text(json.dumps(sorted(folders), indent=1))
+        partial.write_text(json.dumps(sorted(folders), indent=1), encoding="utf-8")
 
 
 def _listed(given: Path) -> Iterator[Path]:
@@ -72,6 +73,6 @@ def _of_bench(folder: Path, lists: dict[Path, set[Path] | None]) -> set[Path] | 
     """The runs of the bench in a folder; None where there is no bench."""
     if folder not in lists:
         path = folder / RUNS
-        names = json.loads(path.read_text()) if path.is_file() else None
+        names = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
         lists[folder] = None if names is None else {(folder / name).resolve() for name in names}
     return lists[folder]

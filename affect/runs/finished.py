@@ -16,8 +16,10 @@ import yaml
 
 from affect.baselines import Baseline
 from affect.classes import FOLDER, Home, Modules, within
-from affect.classes.trust import is_trusted
+from affect.classes.strangers import PACKAGES, not_brought, present, strange
+from affect.classes.trust import digest_of, is_trusted
 from affect.data import splitting, targets
+from affect.data.contents import corpus_digest, is_generated, kept_digest
 from affect.data.corpus import Corpus
 from affect.data.sources import load as load_corpus
 from affect.data.sources import read as read_corpus
@@ -27,16 +29,14 @@ from affect.errors import ConfigError, DataError
 from affect.metrics import Stored
 from affect.model import FusionModel
 from affect.runs.configuration import BaselineModel, Configuration, parse, read
-from affect.runs.contents import corpus_digest, is_generated, kept_digest
 from affect.scaling import Scaler
 from affect.training import predict as predict_split
 from affect.training.matching import matched
+from affect.training.saving import DONE
 from affect.training.weights import load_weights
 
 logger = logging.getLogger(__name__)
 _QUICK: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-DONE = "run.json"
-"""The file that a run's folder holds when it is done."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class FinishedRun:
         folder = Path(folder)
         if not (folder / DONE).is_file():
             raise DataError(f"{folder}: not a finished run; expected a folder that holds {DONE}")
-        return cls(folder, json.loads((folder / DONE).read_text()), trust)
+        return cls(folder, json.loads((folder / DONE).read_text(encoding="utf-8")), trust)
 
     @property
     def name(self) -> str:
@@ -101,7 +101,7 @@ class FinishedRun:
         """The plain values of its configuration."""
         path = self.folder / "config.yaml"
         with suppress(OSError, UnicodeDecodeError, yaml.YAMLError):
-            found = yaml.load(path.read_text(), _QUICK)  # a safe loader too, ten times as fast
+            found = yaml.load(path.read_text(encoding="utf-8"), _QUICK)  # safe too, ten times as fast
             if isinstance(found, dict):
                 return found
         return read(path)  # which says what is wrong
@@ -111,8 +111,11 @@ class FinishedRun:
         """What was asked for.
 
         Raises:
-            ConfigError: it names classes of modules that the run brings along, and they may not be executed.
+            ConfigError: it names code that may not be executed: of modules that the run brings along, or that
+                is no part of affect, torch, optuna or lightning.
         """
+        if self.home.refusal:
+            raise ConfigError(self.home.refusal)
         return parse(self.content, str(self.folder / "config.yaml"), self.home)
 
     @cached_property
@@ -123,15 +126,22 @@ class FinishedRun:
         return Home((folder,), carried, "" if self.trust else self._refusal(carried))
 
     def _refusal(self, carried: Modules) -> str:
-        """Why modules are not executed; empty where they are one's own, as the run was made with them."""
+        """Why its code is not executed; empty where it is one's own, as the run was made with it."""
         known = (self.facts.get("modules") or {}).get("digest", "")
-        if not carried.files or (carried.digest == known and is_trusted(known)):
+        others = strange(self.content, carried)
+        own = is_trusted(digest_of(carried, others))
+        if carried.files and not (own and carried.digest == known):
+            why = "known to be yours" if carried.digest == known else "what the run was made with"
+            named = ", ".join([*carried.files, *present(others)])
+            said = f"the run brings code that is not {why}: {named}; read it in {self.folder / FOLDER}"
+        elif not own and (named := ", ".join(present(others))):
+            packages = f"{', '.join(PACKAGES[:-1])} or {PACKAGES[-1]}"
+            said = f"config.yaml names {named}, no part of {packages}, nor known to be yours; see what it does"
+        elif (found := not_brought(self.content, carried)) is not None:
+            said = f"config.yaml names {found[0]}, which the run does not bring along; see what {found[1]} is"
+        else:
             return ""
-        why = "is not known to be yours" if carried.digest == known else "is not what the run was made with"
-        return (
-            f"{self.folder}: the run brings code that {why}: {', '.join(carried.files)}; "
-            f"read it in {self.folder / FOLDER}, then allow it with --trust (trust=True)"
-        )
+        return f"{self.folder}: {said}, then allow it with --trust (trust=True)"
 
     @cached_property
     def history(self) -> pd.DataFrame:
@@ -259,7 +269,7 @@ def _fitted_again(run: FinishedRun, parts: BaselineModel) -> Baseline:
             "not the file that the run was made with; put that file back, or train again"
         )
     with within(run.home):
-        return fitted(parts, configuration, prepare(configuration, run.fold, Path()), run.seed)
+        return fitted_baseline(parts, configuration, prepare(configuration, run.fold, Path()), run.seed)
 
 
 def prepare(configuration: Configuration, fold: int, root: Path) -> Corpus:
@@ -279,7 +289,7 @@ def corpus_path(corpus: str, root: Path) -> str:
     return corpus if is_generated(corpus) else str((root / corpus).resolve())
 
 
-def anchored(content: Mapping[str, Any], root: Path) -> dict[str, Any]:
+def with_absolute_paths(content: Mapping[str, Any], root: Path) -> dict[str, Any]:
     """A configuration's plain values for use from any folder: what they name has its whole path.
 
     Args:
@@ -294,7 +304,9 @@ def anchored(content: Mapping[str, Any], root: Path) -> dict[str, Any]:
     }
 
 
-def fitted(parts: BaselineModel, configuration: Configuration, corpus: Corpus, seed: int) -> Baseline:
+def fitted_baseline(
+    parts: BaselineModel, configuration: Configuration, corpus: Corpus, seed: int
+) -> Baseline:
     """The baseline of a configuration, fitted."""
     return parts.for_corpus(corpus, configuration.target).fit(
         corpus,

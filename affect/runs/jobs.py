@@ -15,20 +15,20 @@ from filelock import FileLock
 
 from affect import metrics
 from affect.classes import FOLDER, Home, beside, kept, modules_in, within
-from affect.classes.trust import trust
+from affect.data.contents import corpus_digest, file_digest
 from affect.errors import AffectError
-from affect.files import writing
+from affect.files import fresh, put_in_place, settle, writing
 from affect.runs.configuration import BaselineModel, complete, parse
-from affect.runs.contents import corpus_digest, file_digest
 from affect.runs.costs import forget_peak_memory
-from affect.runs.finished import DONE, FinishedRun, anchored, prepare
+from affect.runs.finished import FinishedRun, prepare, with_absolute_paths
 from affect.runs.making import fit_baseline, teacher_of, train_model
 from affect.runs.sameness import Origin, in_full
+from affect.runs.standing import FAILED
 from affect.training import Progress
 from affect.training.environment import environment
-from affect.training.saving import write_run
+from affect.training.machine import check_alone
+from affect.training.saving import DONE, write_run
 
-FAILED = "failed.txt"
 STARTED = "started.json"
 """What an interrupted run was made from: its checkpoint is of nothing else."""
 
@@ -65,18 +65,20 @@ class Job:
         """Whether the run was finished, from what it would be made from now."""
         return self.changes() == []
 
-    def changes(self) -> list[str] | None:
+    def changes(self, origin: Origin | None = None) -> list[str] | None:
         """What a finished run in its folder was made from otherwise; None where there is no finished run.
 
+        Args:
+            origin: what it would be made from now, where that is known already.
         Raises:
             ConfigError: the configuration names a class or argument that is not there any more.
         """
-        return self._changes(self.folder)
+        return self._changes(self.folder, origin)
 
     @property
     def origin(self) -> Origin:
         """What it would be made from now."""
-        content = anchored(self.content, self.root)
+        content = with_absolute_paths(self.content, self.root)
         with within(self.home):
             full = complete(content, str(self.folder))
             modules = modules_in(full)
@@ -91,15 +93,27 @@ class Job:
         )
 
     @property
+    def failed(self) -> bool:
+        """Whether the last attempt failed, or there was none; what was edited since does not matter."""
+        return (self.folder / FAILED).is_file() or not (self.folder / DONE).is_file()
+
+    @property
     def failure(self) -> str:
         """The last line of why the last attempt failed; empty where none did."""
         failed = self.folder / FAILED
-        return "" if self.done or not failed.is_file() else failed.read_text().rstrip().rpartition("\n")[2]
+        if not failed.is_file():
+            return ""
+        return failed.read_text(encoding="utf-8").rstrip().rpartition("\n")[2]
 
     @property
     def teacher(self) -> Path | None:
         """The run that this one learns from too."""
         return teacher_of(self.content.get("teacher"), self.root, self.seed, self.fold)
+
+    @property
+    def init(self) -> Path | None:
+        """The run whose weights this one begins with."""
+        return teacher_of(self.content.get("init"), self.root, self.seed, self.fold)
 
     def run(self, again: bool = False, progress: Progress = False) -> Path:
         """Do it, unless it is done; an interrupted run is taken up where its last epoch ended.
@@ -109,13 +123,17 @@ class Job:
         Args:
             again: do it though it is done.
             progress: of the epochs, as in `affect.fit`.
+        Raises:
+            ConfigError: a launcher has started the same command for every device.
         """
+        check_alone((self.content.get("training") or {}).get("devices", 1))
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         lock = self.folder.with_name(f".{self.folder.name}.lock")
         with FileLock(lock), within(self.home):  # a worker may outlive a bench that was killed
-            _settle(self.folder)
-            if again or not self.done:
-                self._replace(again, progress)
+            settle(self.folder, DONE)
+            origin = self.origin
+            if again or self.changes(origin) != []:
+                self._replace(again, origin, progress)
         return self.folder
 
     def attempt(self, again: bool = False, progress: Progress = False) -> bool:
@@ -126,42 +144,41 @@ class Job:
             progress: of the epochs, as in `affect.fit`.
 
         Returns:
-            whether it is done.
+            whether it is done: what is edited meanwhile is another matter, which `changes` tells.
         """
         try:
             self.run(again, progress)
         except Exception as error:
             own = isinstance(error, AffectError)
             with writing(self.folder / FAILED) as path:
-                path.write_text(f"{type(error).__name__}: {error}" if own else traceback.format_exc())
+                said = f"{type(error).__name__}: {error}" if own else traceback.format_exc()
+                path.write_text(said, encoding="utf-8")
             return False
         (self.folder / FAILED).unlink(missing_ok=True)
-        return self.done
+        return True
 
-    def _changes(self, folder: Path) -> list[str] | None:
+    def _changes(self, folder: Path, origin: Origin | None = None) -> list[str] | None:
         if not (folder / DONE).is_file():
             return None
-        return self.origin.changes(FinishedRun.read(folder), self.home)
+        return (origin or self.origin).changes(FinishedRun.read(folder), self.home)
 
-    def _replace(self, again: bool, progress: Progress = False) -> None:
+    def _replace(self, again: bool, origin: Origin, progress: Progress = False) -> None:
         """Do it beside the run that is there, if one is, and put it in its place."""
-        into = _new(self.folder) if (self.folder / DONE).is_file() else self.folder
-        if again or self._changes(into) != []:  # else it was finished, and killed before it was in its place
-            origin = self.origin
+        into = fresh(self.folder) if (self.folder / DONE).is_file() else self.folder
+        finished = not again and self._changes(into, origin) == []  # and killed before it was in its place
+        if not finished:
             started = json.dumps(origin.facts(), sort_keys=True)
             kept_from = into / STARTED
-            if again or not kept_from.is_file() or kept_from.read_text() != started:
+            if again or not kept_from.is_file() or kept_from.read_text(encoding="utf-8") != started:
                 for rest in ("checkpoints", "log", FOLDER):
                     shutil.rmtree(into / rest, ignore_errors=True)
                 with writing(kept_from) as path:
-                    path.write_text(started)
+                    path.write_text(started, encoding="utf-8")
             self._make(into, origin, progress)
             shutil.rmtree(into / "checkpoints", ignore_errors=True)
         (into / STARTED).unlink(missing_ok=True)
         if into != self.folder:
-            self.folder.rename(_old(self.folder))
-            into.rename(self.folder)
-            _settle(self.folder)
+            put_in_place(self.folder)
 
     def _make(self, into: Path, origin: Origin, progress: Progress = False) -> None:
         forget_peak_memory()
@@ -173,46 +190,17 @@ class Job:
                 made = fit_baseline(self, configuration.model, configuration, corpus)
             else:
                 made = train_model(self, configuration.model, configuration, corpus, into, progress)
-            measured = metrics.own_to_json(target)
-        source = Path(origin.configuration["corpus"])
+        digests = {"sha256": file_digest(Path(origin.configuration["corpus"])), "content": origin.corpus}
         facts = {
-            "name": self.name,
-            "seed": self.seed,
-            "fold": self.fold,
             **made.facts,
-            "metrics": measured,
-            "corpus": {
-                "name": corpus.name,
-                "notes": corpus.notes,
-                "citation": corpus.citation,
-                "ceiling": corpus.ceiling,
-                "sha256": file_digest(source),
-                "content": origin.corpus,
-            },
+            "corpus": {**made.facts["corpus"], **digests},
             "modules": kept(origin.modules, into),
             "learned_from": origin.runs,
             "ran_on": environment(configuration.training.accelerator),
         }
-        trust(origin.modules)
+        origin.trust()
         tables = {"results": made.results, "predictions": made.predictions, "history": made.history}
         write_run(into, in_full(origin.configuration, target), tables, facts, made.model)
-
-
-def _new(folder: Path) -> Path:
-    """Where a run is made that is to take the place of another; hidden, so that nobody finds it."""
-    return folder.with_name(f".{folder.name}.new")
-
-
-def _old(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.old")
-
-
-def _settle(folder: Path) -> None:
-    """Finish what was killed while one run took the place of another: what is there is the new one."""
-    if not folder.exists() and (_new(folder) / DONE).is_file():
-        _new(folder).rename(folder)
-    if folder.exists():
-        shutil.rmtree(_old(folder), ignore_errors=True)
 
 
 def digest(content: Mapping[str, Any]) -> str:

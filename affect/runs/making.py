@@ -13,7 +13,6 @@ import pandas as pd
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 
-from affect.data import targets
 from affect.data.corpus import Corpus
 from affect.model import FusionModel, ModelSpec
 from affect.runs.configuration import BaselineModel, Configuration
@@ -23,10 +22,10 @@ from affect.runs.costs import (
     sample_megaflops,
     sample_milliseconds,
 )
-from affect.runs.finished import fitted, load_model
+from affect.runs.finished import fitted_baseline, load_model
 from affect.runs.starting import start_from_run
 from affect.training import Learner, Progress, Run, fit, seeded
-from affect.training.matching import shape_of
+from affect.training.facts import facts_of, learning_facts
 
 if TYPE_CHECKING:
     from affect.runs.jobs import Job
@@ -62,7 +61,7 @@ def train_model(
         progress: of the epochs, as in `affect.fit`.
     """
     development = corpus.without("test")
-    run = trained(
+    run = trained_run(
         parts,
         configuration,
         corpus,
@@ -76,23 +75,15 @@ def train_model(
         loggers=[make() for make in configuration.loggers],
         progress=progress,
     )
-    facts = {
-        "best_epoch": run.best_epoch,
-        "chosen_by": f"{run.monitor} on valid",
-        "seconds": run.seconds,
-        "costs": {
-            "parameters": parameters(run.model),
-            "epoch_seconds": statistics.median(run.history["epoch_seconds"]),
-            "sample_milliseconds": sample_milliseconds(run.model, development["valid"]),
-            "sample_megaflops": sample_megaflops(run.model, development["valid"]),
-            "peak_memory_mb": peak_memory_mb(configuration.training.accelerator),
-        },
-        "shape": {
-            **shape_of(corpus, run.model.encoders),
-            "target": targets.to_json(run.model.head.target),
-            "scaled": sorted(run.model.scaler.dims) if run.model.scaler else [],
-        },
+    spent = {
+        "parameters": parameters(run.model),
+        "epoch_seconds": statistics.median(run.history["epoch_seconds"]),
+        "sample_milliseconds": sample_milliseconds(run.model, development["valid"]),
+        "sample_megaflops": sample_megaflops(run.model, development["valid"]),
+        "peak_memory_mb": peak_memory_mb(configuration.training.accelerator),
     }
+    facts = {key: value for key, value in run.facts.items() if key != "given"}  # `learned_from` says more
+    facts |= learning_facts(run.best_epoch, run.monitor, run.seconds, spent)
     return Outcome(run.results, run.predictions, facts, run.history, run.model)
 
 
@@ -100,20 +91,17 @@ def fit_baseline(job: Job, parts: BaselineModel, configuration: Configuration, c
     """The baseline of a run; nothing of it is kept but what it said."""
     development = corpus.without("test")
     begin = time.perf_counter()
-    baseline = fitted(parts, configuration, development, job.seed)
+    baseline = fitted_baseline(parts, configuration, development, job.seed)
     learned = time.perf_counter()
     baseline.predict(development["valid"])
     told = time.perf_counter()
     facts = {
+        **facts_of(corpus, baseline.target, baseline.dims, name=job.name, seed=job.seed, fold=job.fold),
         "chosen_by": baseline.chosen_by,
         "seconds": learned - begin,
         "costs": {
             "sample_milliseconds": 1000 * (told - learned) / len(development["valid"]),
             "peak_memory_mb": peak_memory_mb(),
-        },
-        "shape": {
-            **shape_of(corpus, baseline.dims),
-            "target": targets.to_json(baseline.target),
         },
     }
     measured = [
@@ -125,7 +113,7 @@ def fit_baseline(job: Job, parts: BaselineModel, configuration: Configuration, c
     return Outcome(results, predictions, facts)
 
 
-def trained(
+def trained_run(
     parts: ModelSpec,
     configuration: Configuration,
     corpus: Corpus,

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from affect.classes import Home, Modules, path_of, within
+from affect.classes.strangers import strange
+from affect.classes.trust import trust
+from affect.data.contents import kept_digest
 from affect.data.targets import Target
 from affect.errors import ConfigError
 from affect.heads import head_for
 from affect.model import ModelSpec
 from affect.objectives import objective_for
 from affect.runs.configuration import complete, kind_of
-from affect.runs.contents import kept_digest
 from affect.runs.finished import FinishedRun
 from affect.runs.parts import part_of
 
@@ -37,6 +39,10 @@ class Origin:
     modules: Modules
     corpus: str | None
     runs: dict[str, str | None]
+
+    def trust(self) -> None:
+        """Write down that what is executed of it is the user's own."""
+        trust(self.modules, strange(self.configuration, self.modules))
 
     def facts(self) -> dict[str, Any]:
         """All of it as plain values."""

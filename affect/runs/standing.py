@@ -6,16 +6,18 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from affect.classes.trust import trust
 from affect.errors import AffectError
-from affect.runs.finished import DONE, FinishedRun
-from affect.runs.sameness import changed_values
+from affect.runs.finished import FinishedRun
+from affect.runs.sameness import Origin, changed_values
 from affect.training.environment import versions
+from affect.training.saving import DONE
 
 if TYPE_CHECKING:
     from affect.runs.jobs import Job
 
 logger = logging.getLogger(__name__)
+FAILED = "failed.txt"
+"""The file in a run's folder that says why the last attempt failed."""
 
 
 def due(jobs: Iterable[Job], again: bool = False) -> list[Job]:
@@ -30,14 +32,16 @@ def due(jobs: Iterable[Job], again: bool = False) -> list[Job]:
     finished: list[Job] = []
     reasons: dict[str, None] = {}
     for job in jobs:
-        trust(job.origin.modules)
-        changes = job.changes()
+        origin = job.origin
+        origin.trust()
+        changes = job.changes(origin)
         if changes == []:
             finished.append(job)
+            (job.folder / FAILED).unlink(missing_ok=True)  # an attempt with something else failed since
             todo += [job] if again else []
             continue
         todo.append(job)
-        before = _earlier(job) if changes is None else changes
+        before = _earlier(job, origin) if changes is None else changes
         if before:
             reasons[f"{job.name}: {'; '.join(before)}"] = None
     for reason in reasons:
@@ -48,7 +52,29 @@ def due(jobs: Iterable[Job], again: bool = False) -> list[Job]:
     return todo
 
 
-def _earlier(job: Job) -> list[str]:
+def say_changes(jobs: Iterable[Job]) -> None:
+    """A log line where finished runs would be made from something else now: tables hold them as they are.
+
+    Args:
+        jobs: whose runs are finished.
+    """
+    reasons: dict[str, int] = {}
+    for job in jobs:
+        try:
+            said = "; ".join(job.changes() or [])
+        except AffectError as error:
+            said = str(error)
+        if said:
+            reasons[f"{job.name}: {said}"] = reasons.get(f"{job.name}: {said}", 0) + 1
+    for reason, count in reasons.items():
+        logger.warning(
+            "%s (since %s made; the tables hold what was made)",
+            reason,
+            "the run was" if count == 1 else f"its {count} runs were",
+        )
+
+
+def _earlier(job: Job, origin: Origin) -> list[str]:
     """How the newest run of the same model, seed and fold in a folder beside differs in its configuration."""
     own = job.folder.parent
     stem, mark, _ = own.name.rpartition("-")
@@ -64,7 +90,7 @@ def _earlier(job: Job) -> list[str]:
         return []
     try:
         newest = FinishedRun.read(max(runs, key=lambda run: run.stat().st_mtime_ns).parent)
-        return changed_values(newest, job.origin, job.home)
+        return changed_values(newest, origin, job.home)
     except (AffectError, OSError, ValueError, KeyError):  # what is told of it is a kindness
         return []
 

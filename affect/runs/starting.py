@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from affect.data import provenance
 from affect.data.corpus import Corpus
 from affect.errors import ConfigError
 from affect.model import FusionModel
-from affect.runs.finished import DONE, FinishedRun
+from affect.runs.finished import FinishedRun
 from affect.training import start_from
+from affect.training.matching import check_features
+from affect.training.saving import DONE
 
 
 def start_from_run(model: FusionModel, folder: Path, corpus: Corpus) -> None:
@@ -38,14 +39,7 @@ def start_from_run(model: FusionModel, folder: Path, corpus: Corpus) -> None:
     for name, dim in shape["dims"].items():
         if corpus.dims.get(name) != dim or name not in model.encoders:
             continue
-        learned, made = shape.get("columns", {}).get(name), shape.get("provenance", {}).get(name)
-        other = provenance.difference(
-            None if learned is None else tuple(learned),
-            corpus.columns.get(name),
-            None if made is None else provenance.from_json(made, str(folder / DONE)),
-            corpus.provenance.get(name),
-        )
-        if other:
-            raise ConfigError(f"init: {name} of {corpus.name} is not what {folder} learned from: {other}")
+        message = f"init: {name} of {corpus.name} is not what {folder} learned from"
+        check_features(corpus, name, shape, message=message, where=str(folder / DONE))
     without = () if run.target == model.head.target else ("head.",)
     start_from(model, load_file(weights), str(folder), without)

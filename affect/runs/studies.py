@@ -94,7 +94,7 @@ class StoredStudy:
     configurations: dict[str, str]
 
 
-def kept(folder: Path) -> StoredStudy:
+def open_study(folder: Path) -> StoredStudy:
     """The search whose results lie in a folder.
 
     Raises:
@@ -103,9 +103,11 @@ def kept(folder: Path) -> StoredStudy:
     for name in (SEARCH, STUDY):
         if not (folder / name).is_file():
             raise DataError(f"{folder}: not a search; expected a folder that holds {SEARCH} and {STUDY}")
-    facts = json.loads((folder / SEARCH).read_text())
+    facts = json.loads((folder / SEARCH).read_text(encoding="utf-8"))
     study = load(open_storage(sqlite(folder / STUDY)), facts["study"])
-    configurations = {label: (folder / name).read_text() for label, name in facts["files"].items()}
+    configurations = {
+        label: (folder / name).read_text(encoding="utf-8") for label, name in facts["files"].items()
+    }
     return StoredStudy(study, facts["chosen"], configurations)
 
 
@@ -128,7 +130,7 @@ def keep(study: optuna.Study, folder: Path) -> None:
         )
 
 
-def finished(study: optuna.Study) -> list[FrozenTrial]:
+def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
     """The trials that are over and will not be tried again: done, stopped early, or impossible."""
     ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
     return [t for t in ended if t.state != TrialState.FAIL or FAILURE in t.user_attrs]
@@ -263,4 +265,6 @@ def _redis(url: str) -> BaseStorage:
     return optuna.storages.JournalStorage(JournalRedisBackend(url))
 
 
-__getattr__ = renamed.names(__name__, {"Kept": "StoredStudy"})
+__getattr__ = renamed.names(
+    __name__, {"Kept": "StoredStudy", "finished": "finished_trials", "kept": "open_study"}
+)

@@ -44,8 +44,8 @@ def spread(
         Zou and Donner, Construction of confidence limits about effect measures, Statistics in Medicine 2008.
         Differs: the two parts are one mean's sources of variance, not two quantities' intervals.
     Example:
-        >>> said = spread(np.array([1.0, 3.0]), np.array([[1.0, 3.0], [1.0, 3.0]]))
-        >>> said["mean"], round(said["std"], 3), said["seeds"]
+        >>> found = spread(np.array([1.0, 3.0]), np.array([[1.0, 3.0], [1.0, 3.0]]))
+        >>> found["mean"], round(found["std"], 3), found["seeds"]
         (2.0, 1.414, 2)
     """
     seeds, draws = np.asarray(seeds, np.float64), np.asarray(draws, np.float64)

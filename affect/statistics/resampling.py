@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from affect import renamed
 from affect.errors import ConfigError, ShapeError, did_you_mean
 from affect.metrics import Array, Measure, Summed
 from affect.statistics.intervals import check_level, interval
@@ -50,9 +51,10 @@ class Measured(NamedTuple):
     sampled: tuple[float, float]
 
 
+@renamed.arguments(said="predictions")
 def measure(
     metric: Measure,
-    said: Mapping[str, Array],
+    predictions: Mapping[str, Array],
     truth: Array,
     groups: NDArray[Any],
     *,
@@ -70,10 +72,10 @@ def measure(
     Args:
         metric: of one seed's predictions and the truth; one of sums (`affect.metrics.Summed`), as all of
             `affect.metrics` are, is evaluated on all resamples at once, any other on one after the other.
-        said: predictions of every seed of each model.
+        predictions: of every seed of each model.
         truth: of every label.
         groups: the sample that each label belongs to.
-        pairs: names of the models whose difference is wanted, with equally many seeds.
+        pairs: names of the models whose difference is asked for, with equally many seeds.
         strata: as in `bootstrap`.
         resamples: how many are drawn.
         level: of the intervals.
@@ -81,39 +83,41 @@ def measure(
     Returns:
         by name, and by pair of names.
     Shapes:
-        said[name]: (seeds, labels, ...), truth: (labels, ...), groups: (labels,)
+        predictions[name]: (seeds, labels, ...), truth: (labels, ...), groups: (labels,)
     Raises:
         ConfigError: a pair names an unknown model.
         ShapeError: a pair has different numbers of seeds; or as `bootstrap`.
     Example:
         >>> truth = np.arange(9.0)
-        >>> said = {"near": truth[None] + 1, "far": truth[None] - 3}
+        >>> predictions = {"near": truth[None] + 1, "far": truth[None] - 3}
         >>> error = lambda p, t: np.abs(p - t).mean()
-        >>> found = measure(error, said, truth, np.arange(9), pairs=[("far", "near")])
+        >>> found = measure(error, predictions, truth, np.arange(9), pairs=[("far", "near")])
         >>> found["far", "near"].sampled
         (2.0, 2.0)
     """
     pairs = list(pairs)
     for pair in pairs:
         for name in pair:
-            if name not in said:
-                raise ConfigError(f"measure: no model '{name}'; {did_you_mean(name, said)}")
-        first, second = (len(said[name]) for name in pair)
+            if name not in predictions:
+                raise ConfigError(f"measure: no model '{name}'; {did_you_mean(name, predictions)}")
+        first, second = (len(predictions[name]) for name in pair)
         if first != second:
             raise ShapeError(
                 f"measure: '{pair[0]}' has {first} seeds and '{pair[1]}' {second}; "
                 "cut both to the seeds that they share"
             )
-    if not said:
+    if not predictions:
         return {}
     samples = Samples(groups)
-    every = [one for seeds in said.values() for one in seeds]
+    every = [one for seeds in predictions.values() for one in seeds]
     found = _evaluated(_statistic(metric, every, truth, samples), samples, strata, resamples, level, seed)
-    ends = dict(zip(said, np.cumsum([len(seeds) for seeds in said.values()]).tolist(), strict=True))
+    ends = dict(
+        zip(predictions, np.cumsum([len(seeds) for seeds in predictions.values()]).tolist(), strict=True)
+    )
 
     def seeds_of(values: Array) -> list[Array]:
         """(..., every seed) -> (..., seeds) of each model, and of each pair."""
-        own = {name: values[..., end - len(said[name]) : end] for name, end in ends.items()}
+        own = {name: values[..., end - len(predictions[name]) : end] for name, end in ends.items()}
         return [*own.values(), *(own[a] - own[b] for a, b in pairs)]
 
     def means(values: Array) -> Array:
@@ -122,7 +126,7 @@ def measure(
 
     low, high = _ends(means(found.value), means(found.draws), [means(one) for one in found.left_out], level)
     parts = zip(seeds_of(found.value), seeds_of(found.draws), low.tolist(), high.tolist(), strict=True)
-    names: list[str | tuple[str, str]] = [*said, *pairs]
+    names: list[str | tuple[str, str]] = [*predictions, *pairs]
     return {
         name: Measured(seeds, draws, (lower, upper))
         for name, (seeds, draws, lower, upper) in zip(names, parts, strict=True)
@@ -178,9 +182,10 @@ def bootstrap(
     return Bootstrap(found.value, *_ends(found.value, found.draws, found.left_out, level), found.draws)
 
 
+@renamed.arguments(said="predictions")
 def resampled(
     metric: Measure,
-    said: Iterable[Array],
+    predictions: Iterable[Array],
     truth: Array,
     groups: NDArray[Any],
     resamples: int = 1000,
@@ -190,13 +195,13 @@ def resampled(
 
     Args:
         metric: of predictions and the truth.
-        said: the predictions.
+        predictions: any number of them.
         truth: of every label.
         groups: the sample that each label belongs to.
         resamples: how many are drawn.
         seed: of the draws.
     Shapes:
-        said: (k, labels, ...), truth: (labels, ...), groups: (labels,) -> (k,) and (resamples, k)
+        predictions: (k, labels, ...), truth: (labels, ...), groups: (labels,) -> (k,) and (resamples, k)
     Example:
         >>> error = lambda p, t: np.abs(p - t).mean()
         >>> value, draws = resampled(error, [np.ones(3), np.zeros(3)], np.zeros(3), np.arange(3), resamples=2)
@@ -204,7 +209,7 @@ def resampled(
         ([1.0, 0.0], [[1.0, 0.0], [1.0, 0.0]])
     """
     samples = Samples(groups)
-    own = _statistic(metric, list(said), truth, samples)
+    own = _statistic(metric, list(predictions), truth, samples)
     drawn = [own.drawn(chosen) for chosen in samples.draws(samples.classes(None), resamples, seed)]
     return own.whole(), np.concatenate(drawn)
 
@@ -263,8 +268,8 @@ class _OfRows:
 class _OfSums:
     """A metric of several predictions by its terms: all resamples are one product of matrices."""
 
-    def __init__(self, metric: Summed, said: Iterable[Array], truth: Array, samples: Samples) -> None:
-        terms = [metric.terms(one, truth) for one in said]
+    def __init__(self, metric: Summed, predictions: Iterable[Array], truth: Array, samples: Samples) -> None:
+        terms = [metric.terms(one, truth) for one in predictions]
         self._value, self._samples = metric.value, samples
         self._all = np.stack([own.sum(0) for own in terms])  # (k, q)
         self._sums = np.stack([samples.sums(own) for own in terms], 1)  # (samples, k, q)
@@ -288,11 +293,11 @@ def _all_but_one(values: Array) -> Array:
     return before + after
 
 
-def _statistic(metric: Measure, said: list[Array], truth: Array, samples: Samples) -> _Statistic:
+def _statistic(metric: Measure, predictions: list[Array], truth: Array, samples: Samples) -> _Statistic:
     """A metric of several predictions."""
     if isinstance(metric, Summed):
-        return _OfSums(metric, said, truth, samples)
-    return _OfRows(lambda rows: np.array([metric(one[rows], truth[rows]) for one in said]), samples)
+        return _OfSums(metric, predictions, truth, samples)
+    return _OfRows(lambda rows: np.array([metric(one[rows], truth[rows]) for one in predictions]), samples)
 
 
 class _Evaluated(NamedTuple):

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from affect import renamed
 from affect.errors import ConfigError, DataError, ShapeError
 from affect.metrics import Array, Measure, Summed
 from affect.statistics.intervals import check_level
@@ -26,9 +27,10 @@ class Corrected(NamedTuple):
     high: float
 
 
+@renamed.arguments(said_a="predictions_a", said_b="predictions_b")
 def permutation_p(
-    said_a: Array,
-    said_b: Array,
+    predictions_a: Array,
+    predictions_b: Array,
     truth: Array,
     metric: Measure,
     groups: NDArray[Any],
@@ -36,20 +38,20 @@ def permutation_p(
     resamples: int = 1000,
     seed: int = 0,
 ) -> float:
-    """Two-sided p of a paired permutation test: could either model have said what the other said?
+    """Two-sided p of a paired permutation test: could either model have made the other's predictions?
 
-    What two equal models say of a sample can be exchanged. So both models' predictions are swapped for a
-    random half of the samples, for whole samples and in all seeds alike, and the difference of the mean over
-    seeds of the metric is compared with the one that was found. Where there are no more than `resamples` ways
-    to swap, each is tried once, and p is exact; else p = (1 + as large) / (1 + resamples). A way to swap on
+    The predictions of two equal models for a sample can be exchanged. So both models' predictions are swapped
+    for a random half of the samples, for whole samples and in all seeds alike, and the difference of the mean
+    over seeds of the metric is compared with the one that was found. Where there are no more than `resamples`
+    ways to swap, each is tried once, and p is exact; else p = (1 + as large) / (1 + resamples). A way to swap on
     which the metric is undefined counts as large.
 
     It speaks for new samples, and for these seeds: that of two models with equal expectation one was luckier
     in its seeds is not in the null hypothesis.
 
     Args:
-        said_a: predictions of every seed of one model.
-        said_b: of the other, with equally many seeds.
+        predictions_a: of every seed of one model.
+        predictions_b: of the other, with equally many seeds.
         truth: of every label.
         metric: of one seed's predictions and the truth; one of sums (`affect.metrics.Summed`) costs least.
         groups: the sample that each label belongs to.
@@ -58,7 +60,7 @@ def permutation_p(
     Returns:
         NaN where the metric is undefined.
     Shapes:
-        said_a, said_b: (seeds, labels, ...), truth: (labels, ...), groups: (labels,)
+        predictions_a, predictions_b: (seeds, labels, ...), truth: (labels, ...), groups: (labels,)
     Raises:
         ShapeError: the predictions are of different shapes, or not of the truth's and the groups' labels.
         ConfigError: there is no resample.
@@ -71,29 +73,29 @@ def permutation_p(
         >>> permutation_p(truth[None], truth[None] + 1, truth, error, np.arange(8))
         0.0078125
     """
-    said_a, said_b, truth = np.asarray(said_a), np.asarray(said_b), np.asarray(truth)
-    if said_a.shape != said_b.shape or said_a.ndim < 2 or not said_a.size:
+    a, b, truth = np.asarray(predictions_a), np.asarray(predictions_b), np.asarray(truth)
+    if a.shape != b.shape or a.ndim < 2 or not a.size:
         raise ShapeError(
             "permutation_p needs predictions of one shape (seeds, labels, ...), got "
-            f"{said_a.shape} and {said_b.shape}; cut both models to the seeds that they share"
+            f"{a.shape} and {b.shape}; cut both models to the seeds that they share"
         )
-    if not said_a.shape[1] == len(truth) == len(groups):
+    if not a.shape[1] == len(truth) == len(groups):
         raise ShapeError(
-            f"permutation_p needs the same labels everywhere, got predictions of {said_a.shape[1]}, truth of "
+            f"permutation_p needs the same labels everywhere, got predictions of {a.shape[1]}, truth of "
             f"{len(truth)} and groups of {len(groups)}"
         )
     if resamples < 1:
         raise ConfigError(f"permutation_p needs at least 1 resample, got {resamples}; 1000 are usual")
-    found = np.array([[np.mean([metric(one, truth) for one in said])] for said in (said_a, said_b)])
+    found = np.array([[np.mean([metric(one, truth) for one in own])] for own in (a, b)])
     if np.isnan(found).any():
         return np.nan
-    differs = (said_a != said_b).any(axis=tuple(axis for axis in range(said_a.ndim) if axis != 1))
+    differs = (a != b).any(axis=tuple(axis for axis in range(a.ndim) if axis != 1))
     if not differs.any():
         return 1.0
     samples, scale = Samples(np.asarray(groups)[differs]), np.abs(found).max() or 1.0
-    scores = _by_rows(metric, said_a, said_b, truth, differs, samples)
+    scores = _by_rows(metric, a, b, truth, differs, samples)
     if isinstance(metric, Summed):
-        by_sums = _by_sums(metric, said_a, said_b, truth, differs, samples)
+        by_sums = _by_sums(metric, a, b, truth, differs, samples)
         unswapped = by_sums(np.zeros((1, samples.count), np.bool_))
         if np.allclose(unswapped, found, rtol=0, atol=1e-9 * scale):  # not where a model is far out of scale
             scores = by_sums
@@ -120,35 +122,31 @@ def _swaps(count: int, resamples: int, exact: bool, seed: int) -> Iterator[Swaps
             yield rng.integers(2**32, size=(size, count), dtype=np.uint32) % 2 == 0
 
 
-def _by_rows(
-    metric: Measure, said_a: Array, said_b: Array, truth: Array, differs: Swaps, samples: Samples
-) -> _Scores:
-    """Both models' scores by what each would have said."""
+def _by_rows(metric: Measure, a: Array, b: Array, truth: Array, differs: Swaps, samples: Samples) -> _Scores:
+    """Both models' scores by the predictions that each would have."""
 
-    def score(said: Array) -> float:
-        return float(np.mean([metric(one, truth) for one in said]))
+    def score(predictions: Array) -> float:
+        return float(np.mean([metric(one, truth) for one in predictions]))
 
     def scores(swaps: Swaps) -> Array:
         found = []
         for one in swaps:
             swap = np.zeros(len(truth), np.bool_)
             swap[differs] = one[samples.of]
-            where = swap.reshape(-1, *[1] * (said_a.ndim - 2))
-            found.append((score(np.where(where, said_b, said_a)), score(np.where(where, said_a, said_b))))
+            where = swap.reshape(-1, *[1] * (a.ndim - 2))
+            found.append((score(np.where(where, b, a)), score(np.where(where, a, b))))
         return np.array(found).T
 
     return scores
 
 
-def _by_sums(
-    metric: Summed, said_a: Array, said_b: Array, truth: Array, differs: Swaps, samples: Samples
-) -> _Scores:
+def _by_sums(metric: Summed, a: Array, b: Array, truth: Array, differs: Swaps, samples: Samples) -> _Scores:
     """Both models' scores by the terms that they exchange; a swap costs no more than a row of a product."""
     twice, labels = np.concatenate([truth, truth]), len(truth)
-    pairs = zip(said_a, said_b, strict=True)
+    pairs = zip(a, b, strict=True)
     terms = np.stack([metric.terms(np.concatenate(pair), twice) for pair in pairs], 1)  # (2 labels, seeds, q)
-    a, b = terms[:labels], terms[labels:]
-    gained, of_a, of_b = samples.sums((b - a)[differs]), a.sum(0), b.sum(0)
+    own_a, own_b = terms[:labels], terms[labels:]
+    gained, of_a, of_b = samples.sums((own_b - own_a)[differs]), own_a.sum(0), own_b.sum(0)
 
     def scores(swaps: Swaps) -> Array:
         moved = np.tensordot(swaps.astype(np.float64), gained, 1)  # (m, seeds, q)

@@ -59,7 +59,9 @@ def batch_independent(corruption: Corruption) -> None:
             for name, x in inputs.items()
         }
         expected = _rows(together, torch.tensor([row]))
-        expect_same(corruption(cut, (sample,)), expected, f"sample {row} depends on its company")
+        expect_same(
+            corruption(cut, (sample,)), expected, f"sample {row} depends on the other samples of its batch"
+        )
 
 
 def padding_is_not_read(corruption: Corruption) -> None:

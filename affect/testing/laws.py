@@ -56,7 +56,11 @@ def batch_independent(part: Part) -> None:
     together = part.run(inputs)
     for row in range(len(LENGTHS)):
         alone = part.run({name: _alone(x, row) for name, x in inputs.items()})
-        expect_same(together.take(torch.tensor([row])), alone, f"sample {row} depends on its company")
+        expect_same(
+            together.take(torch.tensor([row])),
+            alone,
+            f"sample {row} depends on the other samples of its batch",
+        )
 
 
 def any_subset_works(part: Part) -> None:
@@ -89,7 +93,7 @@ def any_subset_works(part: Part) -> None:
         expect_same(
             out.take(torch.tensor([row])),
             alone,
-            f"with {subset or 'nothing'}: a sample depends on its company",
+            f"with {subset or 'nothing'}: a sample depends on the other samples of its batch",
         )
 
 

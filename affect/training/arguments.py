@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from numbers import Integral
 from typing import Any
 
 from affect.classes.factories import check_factory
 from affect.data.checks import check_corpus
 from affect.errors import ConfigError, described
-from affect.model import check_model
-from affect.objectives import Objective
-from affect.training.learner import Learner
+from affect.model import FusionModel, check_model
+from affect.objectives import Objective, objective_for
+from affect.training.learner import MONITOR, Learner
+from affect.training.optimisation import make_optimizer, make_schedule
 from affect.training.options import Training
 
 
@@ -19,6 +22,14 @@ def check_fit(
 ) -> None:
     """Refuse arguments of `fit` that are of another kind.
 
+    Args:
+        model: and the others are named as in `fit`.
+        corpus: the same.
+        seed: the same.
+        training: the same.
+        objective: the same.
+        teacher: the same.
+        learner: the same.
     Raises:
         ConfigError: a class where an object is wanted or the reverse, a text, a dictionary.
     Example:
@@ -43,8 +54,11 @@ def check_fit(
 
 
 def check_seed(who: str, seed: Any) -> None:
-    """Refuse what is no seed; `who` begins the message.
+    """Refuse what is no seed.
 
+    Args:
+        who: begins the message.
+        seed: what was given.
     Raises:
         ConfigError: it is no whole number of at least 0.
     Example:
@@ -59,6 +73,8 @@ def check_seed(who: str, seed: Any) -> None:
 def check_learner(learner: Any) -> None:
     """Refuse what makes no learner.
 
+    Args:
+        learner: what was given.
     Raises:
         ConfigError: it is not `Learner`, a class of its kind, or a partial of one.
     Example:
@@ -72,6 +88,37 @@ def check_learner(learner: Any) -> None:
         raise ConfigError(
             f"fit: learner: expected a class derived from affect.training.Learner, got {described(made)}"
         )
+
+
+def check_optimisation(
+    learner: Callable[..., Learner], model: FusionModel, training: Training, rows: int
+) -> None:
+    """Refuse an optimiser or a schedule that cannot be made, before a training begins.
+
+    A learner that makes its own is not asked.
+
+    Args:
+        learner: as `fit` takes it.
+        model: is to be trained; it is not changed.
+        training: how.
+        rows: samples that it is to learn from.
+    Raises:
+        ConfigError: as `make_optimizer` and `make_schedule` say.
+    Example:
+        >>> model = affect.FusionModel.for_corpus(affect.load("synthetic"))
+        >>> training = Training(schedule=torch.optim.lr_scheduler.StepLR)
+        >>> check_optimisation(Learner, model, training, rows=480)
+        Traceback (most recent call last):
+        affect.errors.ConfigError: training: schedule: StepLR cannot be made: StepLR.__init__() missing 1
+        required positional argument: 'step_size'
+    """
+    made = learner(model, objective_for(model.head.target)(model.head.target), training, 0)
+    if type(made).configure_optimizers is not Learner.configure_optimizers:
+        return
+    optimizer = make_optimizer(training, made.parameter_groups())
+    if training.schedule is not None:
+        steps = training.epochs * math.ceil(rows / (training.batch_size * training.accumulate))
+        make_schedule(training, optimizer, steps, MONITOR, made.mode)
 
 
 def _options(given: Any) -> str:

@@ -46,6 +46,8 @@ def share_of_total(labels: Tensor) -> Tensor:
 def gathered(parts: list[Tensor]) -> list[Tensor]:
     """The rows of every device, one after the other, on each of them.
 
+    Args:
+        parts: tensors of this device, on the processor.
     Example:
         >>> gathered([torch.ones(2)])
         [tensor([1., 1.])]
@@ -126,8 +128,8 @@ class HistoryFile(Callback):
     Args:
         path: of the file.
     Example:
-        >>> HistoryFile("history.json").path
-        PosixPath('history.json')
+        >>> HistoryFile("history.json").path.name
+        'history.json'
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -137,12 +139,12 @@ class HistoryFile(Callback):
         """Write it."""
         if count() > 1 and rank() == 0:
             learner: Any = pl_module
-            self.path.write_text(json.dumps([learner.history, learner.seconds]))
+            self.path.write_text(json.dumps([learner.history, learner.seconds]), encoding="utf-8")
 
     def read_into(self, learner: Any) -> None:
         """Give it to the learner of this process, where there is one to give."""
         if self.path.exists():
-            learner.history, learner.seconds = json.loads(self.path.read_text())
+            learner.history, learner.seconds = json.loads(self.path.read_text(encoding="utf-8"))
 
 
 def _together() -> bool:

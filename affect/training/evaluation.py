@@ -97,9 +97,9 @@ def tidy(
     Example:
         >>> import pandas as pd
         >>> from affect.data.targets import Regression
-        >>> said = pd.DataFrame({"id": ["a", "b"], "step": 0, "prediction": [0.0, 2.0]})
+        >>> predictions = pd.DataFrame({"id": ["a", "b"], "step": 0, "prediction": [0.0, 2.0]})
         >>> target, where = Regression("y"), {"corpus": "c", "model": "m", "split": "test", "seed": 0}
-        >>> rows, _ = tidy(said, np.array([[1.0], [2.0]]), target, **where)
+        >>> rows, _ = tidy(predictions, np.array([[1.0], [2.0]]), target, **where)
         >>> rows.set_index("metric").loc["mae", "value"].item()
         0.5
     """
@@ -117,11 +117,15 @@ def tidy(
 
 @renamed.arguments(aligned="")
 def predict(model: FusionModel, split: Split, batch_size: int = EVALUATED) -> pd.DataFrame:
-    """What a model says of every sample, and of every observed step where it predicts per step.
+    """A model's prediction for every sample, and for every observed step where it predicts per step.
 
     Columns: `id`, `step`, and `prediction` or, with classes, `prediction.CLASS`: a value on the target's
     scale, or a probability. The split needs no labels.
 
+    Args:
+        model: in eval mode afterwards.
+        split: the samples.
+        batch_size: samples per batch; does not change the figures beyond rounding.
     Raises:
         ConfigError: what is given is no model, or no split.
     Example:
@@ -144,14 +148,16 @@ def _predict(model: FusionModel, split: Split, batch_size: int, labels: str | No
     with torch.inference_mode():
         for own, batch in zip(loader.batch_sampler or (), loader, strict=True):
             output = model(batch.to(device).inputs)
-            said = model.head.decide(output.prediction).double().cpu()
-            wanted = torch.ones(said.shape[:2], dtype=torch.bool)
+            decided = model.head.decide(output.prediction).double().cpu()
+            chosen = torch.ones(decided.shape[:2], dtype=torch.bool)
             if target.per_step:
-                wanted = output.fused.mask.cpu()
+                chosen = output.fused.mask.cpu()
             if labels is not None:
-                wanted = batch.target.mask
-            row, step = wanted.nonzero(as_tuple=True)
-            frame = pd.DataFrame(said[wanted].numpy(), columns=columns("prediction", target, target.outputs))
+                chosen = batch.target.mask
+            row, step = chosen.nonzero(as_tuple=True)
+            frame = pd.DataFrame(
+                decided[chosen].numpy(), columns=columns("prediction", target, target.outputs)
+            )
             frame.insert(0, "id", [batch.ids[i] for i in row.tolist()])
             frame.insert(1, "step", step.numpy())
             frame.index = pd.Index([own[i] for i in row.tolist()])
@@ -160,6 +166,15 @@ def _predict(model: FusionModel, split: Split, batch_size: int, labels: str | No
 
 
 def columns(kind: str, target: Target, size: int) -> list[str]:
-    """The columns of predictions or of truth: one per class where there is a number for each."""
+    """The columns of predictions or of truth: one per class where there is a number for each.
+
+    Args:
+        kind: `prediction` or `truth`.
+        target: what is predicted.
+        size: how many numbers there are of each label.
+    Example:
+        >>> columns("prediction", affect.data.targets.MultiClass("mood", classes=("low", "high", "none")), 3)
+        ['prediction.low', 'prediction.high', 'prediction.none']
+    """
     classes = getattr(target, "classes", ())
     return [f"{kind}.{name}" for name in classes] if size == len(classes) > 0 else [kind]

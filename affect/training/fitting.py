@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
@@ -25,13 +26,15 @@ from affect.seeding import seeded
 from affect.training.arguments import check_fit
 from affect.training.devices import HistoryFile, shared
 from affect.training.evaluation import EVALUATED, evaluate
+from affect.training.facts import facts_of
 from affect.training.learner import MONITOR, Learner
-from affect.training.machine import float32_after, make_trainer, one_line, passing_tensors, quiet
-from affect.training.matching import shape_of
+from affect.training.machine import float32_after, make_trainer, passing_tensors, strategy_of
 from affect.training.options import Training
-from affect.training.progress import EpochProgress, Progress
+from affect.training.processes import DeviceProcesses, one_line
+from affect.training.progress import EpochProgress, Progress, heard
+from affect.training.quietness import quiet
+from affect.training.resuming import check_resumed
 from affect.training.run import Run
-from affect.training.saving import shape_facts
 from affect.training.start import start_from
 
 ObjectiveFactory: TypeAlias = Callable[[Target], Objective]
@@ -66,8 +69,10 @@ def fit(
 
     On several devices (`Training.devices`) each has its own rows of every batch, and the loss is the mean
     over the whole batch: two devices with 16 samples each learn, but for dropout and rounding, what one
-    learns with 32. Callbacks run in the processes of the devices. What is measured at the end is measured
-    once, in this process.
+    learns with 32. Their processes are started anew: that takes some seconds, each has a copy of the corpus,
+    and a script needs `if __name__ == "__main__":`. Users' modules and the metrics in use are there too.
+    Callbacks run in the processes of the devices, and what they change is lost with them; a function
+    `progress` is called in this process. What is measured at the end is measured once, in this process.
 
     Args:
         model: is trained in place.
@@ -77,7 +82,8 @@ def fit(
         objective: an Objective class or a partial of one; the plain one for the kind of target by default.
         name: the model's name in the results; its fusion's class by default.
         fold: as it stands in the results.
-        folder: where checkpoints and logs go; a training that finds its own checkpoint there resumes.
+        folder: where checkpoints and logs go; a training that finds its own checkpoint there resumes, also to
+            more epochs where its rate does not depend on how many there are.
         loggers: any Lightning loggers, beside the CSV and TensorBoard logs that a folder gets.
         callbacks: any Lightning callbacks, beside the checkpoints and early stopping; `history` of the module
             that they are handed has a row per epoch.
@@ -87,12 +93,13 @@ def fit(
         init: a model, or the `state_dict` of one, whose weights to begin with: those that fit by name and
             shape, statistics of scaler and head included; the others are named in a warning.
         progress: show a bar on standard error, where that is a terminal: epochs, the monitored value, its
-            best, time left. Or a function that is told after every epoch (`affect.training.Progress`).
+            best, time left. Or a function that is called after every epoch (`affect.training.Progress`).
 
     Raises:
         ConfigError: an argument is of another kind; there is no validation split to choose the epoch on; the
             corruption uses the values of word indices; the teacher is for another target; the class weights
-            are for other classes; nothing of `init` fits.
+            are for other classes; nothing of `init` fits; the folder holds another training's checkpoint; the processes of several devices cannot be started,
+            or cannot be sent what they need.
     Example:
         >>> corpus = affect.load("synthetic")
         >>> model = affect.FusionModel.for_corpus(corpus, fusion=affect.fusion.TensorFusion)
@@ -110,7 +117,15 @@ def fit(
     if init is not None:
         start_from(model, init)
     learning = learner(model, make(target), training, seed, teacher=teacher, class_weights=weights)
-    with tempfile.TemporaryDirectory() as scratch, seeded(seed), quiet(), one_line():
+    if folder is not None:
+        check_resumed(
+            Path(folder) / "checkpoints", model, development, seed,
+            training=replace(asked, monitor=training.monitor), objective=make, learner=learner, teacher=teacher,
+        )  # fmt: skip
+    with ExitStack() as stack:
+        scratch = stack.enter_context(tempfile.TemporaryDirectory())
+        for around in (seeded(seed), quiet(), one_line()):
+            stack.enter_context(around)
         root = Path(scratch if folder is None else folder)
         checkpoint = ModelCheckpoint(
             root / "checkpoints", "best", monitor=MONITOR, mode=learning.mode, save_last=folder is not None,
@@ -121,6 +136,8 @@ def fit(
         if folder is not None:
             logs += [CSVLogger(root, name="", version="log"), TensorBoardLogger(root, name="", version="log")]
         tell = None if isinstance(progress, bool) else progress
+        if tell is not None and isinstance(strategy_of(training), DeviceProcesses):
+            tell = stack.enter_context(heard(Path(scratch) / "epochs", tell))
         bar = [EpochProgress(name or type(model.fusion).__name__, tell)] if progress else []
         back = HistoryFile(Path(scratch) / "history.json")
         trainer = make_trainer(training, [checkpoint, stopping, back, *bar, *callbacks], logs)
@@ -143,9 +160,13 @@ def fit(
             best = torch.load(checkpoint.best_model_path, weights_only=True, map_location="cpu")
             learning.load_state_dict(best["state_dict"])
     run = measured(learning, corpus, int(best["epoch"]), name, fold)
-    own = {"objective": objective, "learner": None if learner is Learner else learner}
-    own = {key: value for key, value in own.items() if value is not None}
-    return replace(run, asked={**run.asked, "training": asked, **own})
+    own = {"objective": make, "learner": None if learner is Learner else learner}
+    given = [key for key, one in (("teacher", teacher), ("init", init)) if one is not None]
+    return replace(
+        run,
+        asked={**run.asked, "training": asked, **own},
+        facts={**run.facts, **({"given": given} if given else {})},
+    )
 
 
 def prepared(
@@ -153,6 +174,11 @@ def prepared(
 ) -> tuple[Corpus, Training]:
     """The corpus without its test split, and the options with a corruption that knows what it may draw from.
 
+    Args:
+        model: is to be trained.
+        corpus: with the splits `train` and `valid`.
+        training: how to train.
+        teacher: to learn from too.
     Raises:
         ConfigError: as `fit` says.
     """
@@ -172,7 +198,15 @@ def prepared(
 
 
 def measured(learner: Learner, corpus: Corpus, best_epoch: int, name: str, fold: int = 0) -> Run:
-    """What has come of a training, whose model has the weights of its best epoch again."""
+    """What has come of a training, whose model has the weights of its best epoch again.
+
+    Args:
+        learner: after its training.
+        corpus: whose splits `valid` and `test` are measured.
+        best_epoch: that it has the weights of.
+        name: the model's in the results.
+        fold: as it stands in the results.
+    """
     model = learner.model.cpu().eval()
     found = [
         evaluate(model, corpus, split, name=name, seed=learner.seed, fold=fold)
@@ -190,22 +224,18 @@ def measured(learner: Learner, corpus: Corpus, best_epoch: int, name: str, fold:
         seconds=learner.seconds,
         asked={
             "corpus": corpus.name,
+            **corpus.source,
             "target": model.head.target.name,
             "model": model.spec,
             "seeds": [learner.seed],
         },
-        facts={
-            "name": name or type(model.fusion).__name__,
-            "seed": learner.seed,
-            "fold": fold,
-            "shape": shape_facts(model, shape_of(corpus, model.encoders)),
-            "metrics": metrics.own_to_json(model.head.target),
-            "corpus": {
-                "name": corpus.name,
-                "notes": corpus.notes,
-                "citation": corpus.citation,
-                "ceiling": corpus.ceiling,
-                "sha256": None,
-            },
-        },
+        facts=facts_of(
+            corpus,
+            model.head.target,
+            model.encoders,
+            name=name or type(model.fusion).__name__,
+            seed=learner.seed,
+            fold=fold,
+            scaled=model.scaler.dims if model.scaler else (),
+        ),
     )

@@ -86,11 +86,18 @@ class Learner(lightning.LightningModule):
         self._teachers = [] if teacher is None else [teacher.eval()]
         rises = training.monitor != "loss" and metrics.higher_is_better(training.monitor)
         self.mode: Mode = "max" if rises else "min"
-        self.predict = torch.compile(model.forward, dynamic=True) if training.compile else model.forward
+        self.predict = self._forward()
         self.history: list[dict[str, float]] = []
         self.seconds = 0.0
         self._began = self._epoch_seconds = 0.0
         self._validated: list[tuple[Tensor, ...]] = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "predict": None}  # compiled, it cannot be sent to another process
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]  # torch's
+        self.predict = self._forward()
 
     def training_step(self, batch: Batch) -> Tensor:
         """The mean loss over the batch's labels."""
@@ -243,20 +250,25 @@ class Learner(lightning.LightningModule):
         """Go on with the history of the interrupted training."""
         self.history, self.seconds = checkpoint["history"], checkpoint["seconds"]
 
+    def _forward(self) -> Any:
+        """The model's forward pass, compiled where the options say so."""
+        forward = self.model.forward
+        return torch.compile(forward, dynamic=True) if self.options.compile else forward
+
     def _steps(self) -> int:
         """Steps of the optimiser in all epochs; without a trainer, as if an epoch had one."""
         trainer = self._trainer
         return self.options.epochs if trainer is None else int(trainer.estimated_stepping_batches)
 
     def _taught(self, teacher: FusionModel, batch: Batch) -> Output:
-        """What a teacher says of the clean view, in the precision of its own weights."""
+        """What a teacher predicts of the clean view, in the precision of its own weights."""
         with torch.no_grad():
             own = next(teacher.to(self.device).parameters()).dtype
             output: Output = teacher(batch.to(own).inputs)
         return output
 
-    def _disagreement(self, output: Output, other: Output, sayer: FusionModel, batch: Batch) -> Tensor:
-        """(batch,): how far a prediction lies from what `sayer` decided."""
-        said = sayer.head.decide(other.prediction.detach())
-        apart = disagreement(self.model.head.target, output.prediction, said)
+    def _disagreement(self, output: Output, other: Output, model: FusionModel, batch: Batch) -> Tensor:
+        """(batch,): how far a prediction lies from the decision of `model`, whose output is `other`."""
+        decided = model.head.decide(other.prediction.detach())
+        apart = disagreement(self.model.head.target, output.prediction, decided)
         return batch.target.with_values(apart.unsqueeze(-1)).mean().squeeze(-1)

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import re
-import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.precision import DoublePrecision, HalfPrecision
-from torch.multiprocessing import get_all_start_methods
-from torch.multiprocessing.spawn import ProcessRaisedException
 
-from affect import errors
-from affect.errors import AffectError, ConfigError
+from affect.errors import ConfigError
 from affect.model import FusionModel
 from affect.sequences import Batch
 from affect.training.options import PRECISIONS, Training
+from affect.training.processes import DeviceProcesses, check_script
 
 
 def make_trainer(
@@ -30,6 +26,10 @@ def make_trainer(
 ) -> lightning.Trainer:
     """Lightning's trainer for a training.
 
+    Args:
+        training: names the machine.
+        callbacks: any of Lightning's.
+        loggers: any of Lightning's.
     Raises:
         ConfigError: there is no such accelerator, device, strategy or precision here.
     Example:
@@ -38,13 +38,16 @@ def make_trainer(
     """
     precision = PRECISIONS.get(training.precision, training.precision)
     plugin = _plugin(precision)
-    how: dict[str, Any] = {"precision": precision} if plugin is None else {"plugins": [plugin]}
+    strategy = strategy_of(training)
+    plugins: list[Any] = [] if plugin is None else [plugin]
+    if isinstance(strategy, DeviceProcesses):  # also within a job of SLURM, which Lightning would ask instead
+        plugins.append(LightningEnvironment())
     try:
         return lightning.Trainer(
             max_epochs=training.epochs,
             accelerator=training.accelerator,
             devices=training.devices,
-            strategy=strategy_of(training),
+            strategy=strategy,
             gradient_clip_val=training.gradient_clip or None,
             accumulate_grad_batches=training.accumulate,
             callbacks=list(callbacks),
@@ -54,7 +57,8 @@ def make_trainer(
             enable_progress_bar=False,
             enable_model_summary=False,
             use_distributed_sampler=False,  # affect.training.devices shares the rows
-            **how,
+            precision=precision if plugin is None else None,
+            plugins=plugins,
         )
     except (ValueError, RuntimeError, ImportError, TypeError) as error:
         asked = ", ".join(
@@ -65,57 +69,80 @@ def make_trainer(
         ) from error
 
 
-def strategy_of(training: Training) -> str:
-    """The name of Lightning's strategy: `ddp` in processes that are started from this one.
+OWN_PROCESSES: dict[str, Literal["spawn", "fork"]] = {
+    "ddp": "spawn",
+    "ddp_spawn": "spawn",
+    "ddp_fork": "fork",
+    "ddp_notebook": "fork",
+}
+"""How the processes of Lightning's strategies are started here."""
 
-    Lightning's own `ddp` starts the whole command again on every device, which would lock the run's folder,
-    read the corpus and write the tables once more. Where a launcher such as torchrun has started the
-    processes, it is kept.
 
+def strategy_of(training: Training) -> str | DeviceProcesses:
+    """Lightning's strategy, or its name: for `ddp` processes that are started from this one.
+
+    Where a launcher such as torchrun has started the processes, it is kept.
+
+    Args:
+        training: names devices and strategy.
+    Raises:
+        ConfigError: processes would have to be started from a notebook.
     Example:
-        >>> strategy_of(Training(devices=2, strategy="ddp")), strategy_of(Training())
-        ('ddp_fork_find_unused_parameters_true', 'auto')
+        >>> strategy_of(Training(devices=2)).method, strategy_of(Training())
+        ('spawn', 'auto')
     """
     devices: Any = training.devices
     if devices == "auto":
         devices = 1 if training.accelerator == "cpu" else torch.cuda.device_count()
     several = (len(devices) if isinstance(devices, list) else devices) > 1
-    if training.strategy != "ddp" and not (training.strategy == "auto" and several):
-        return training.strategy
-    # an absent modality's encoder takes no part in a step
-    if "LOCAL_RANK" in os.environ or "SLURM_PROCID" in os.environ:
+    name = "ddp" if training.strategy == "auto" and several else training.strategy
+    if name == "ddp" and is_launched():
         return "ddp_find_unused_parameters_true"
-    forks = "fork" in get_all_start_methods() and not torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # torch's
-    return f"ddp_{'fork' if forks else 'spawn'}_find_unused_parameters_true"
+    plain = name.removesuffix("_find_unused_parameters_true")
+    if plain not in OWN_PROCESSES:
+        return name
+    if OWN_PROCESSES[plain] == "spawn":
+        check_script()
+    return DeviceProcesses(OWN_PROCESSES[plain])
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Lightning without its advice on a handful of in-memory batches and without its banners."""
-    talkers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [talker.level for talker in talkers]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)  # Lightning's own
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # frozen parts
-        warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
-        warnings.filterwarnings("ignore", message=".*Experiment logs directory.*")
-        warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # every device has measured all rows
-        # processes of devices are forks, which live no longer than the training
-        warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork.*")
-        for talker in talkers:
-            talker.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for talker, level in zip(talkers, levels, strict=True):
-                talker.setLevel(level)
+def is_launched() -> bool:
+    """Whether a launcher has started this process beside others, one for each device: torchrun, or srun.
+
+    A job of SLURM that is one process is not launched so.
+
+    Example:
+        >>> is_launched()
+        False
+    """
+    by_slurm = "SLURM_PROCID" in os.environ and os.environ.get("SLURM_NTASKS", "1") != "1"
+    return "LOCAL_RANK" in os.environ or by_slurm
+
+
+def check_alone(devices: Any) -> None:
+    """Refuse to make a run's folder where a launcher has started the same command for every device.
+
+    Args:
+        devices: what the training asks for.
+    Raises:
+        ConfigError: torchrun has, or srun for a training on several devices.
+    Example:
+        >>> check_alone(2)
+    """
+    if "LOCAL_RANK" in os.environ or (is_launched() and devices != 1):
+        raise ConfigError(
+            "training: torchrun or srun has started this command once for every device, and they would wait "
+            "for one another at the run's folder; start it once, with devices: N, or call affect.fit in a "
+            "script"
+        )
 
 
 @contextmanager
 def passing_tensors(training: Training) -> Iterator[None]:
     """Hand tensors to processes that are started anew by file: by descriptor there can be too many.
 
+    Args:
+        training: names devices and strategy.
     Example:
         >>> with passing_tensors(Training(devices=2, strategy="ddp_spawn")):
         ...     torch.multiprocessing.get_sharing_strategy()
@@ -123,7 +150,8 @@ def passing_tensors(training: Training) -> Iterator[None]:
     """
     sharing: Any = torch.multiprocessing
     before = sharing.get_sharing_strategy()
-    if "spawn" in strategy_of(training):
+    strategy = strategy_of(training)
+    if isinstance(strategy, DeviceProcesses) and strategy.method == "spawn":
         sharing.set_sharing_strategy("file_system")
     try:
         yield
@@ -132,22 +160,12 @@ def passing_tensors(training: Training) -> Iterator[None]:
 
 
 @contextmanager
-def one_line() -> Iterator[None]:
-    """What a process of a device refuses is refused here, in the same line."""
-    try:
-        yield
-    except ProcessRaisedException as error:
-        found = re.search(r"^affect\.errors\.(\w+): (.*)$", str(error), re.MULTILINE)
-        kind = getattr(errors, found[1], None) if found else None
-        if found and isinstance(kind, type) and issubclass(kind, AffectError):
-            raise kind(found[2]) from None
-        raise
-
-
-@contextmanager
 def float32_after(model: FusionModel, precision: str) -> Iterator[None]:
     """Give a model float32 weights again after a training in another precision, and its scaler as it was.
 
+    Args:
+        model: that is trained within the block.
+        precision: of the training.
     Example:
         >>> model = FusionModel.for_corpus(affect.load("synthetic"))
         >>> with float32_after(model, "64-true"):

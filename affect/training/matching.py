@@ -15,8 +15,11 @@ logger = logging.getLogger(__name__)
 
 
 def shape_of(corpus: Corpus, modalities: Iterable[str]) -> dict[str, Any]:
-    """What a run learned from: feature sizes, and columns and makers where the corpus says them.
+    """What a run learned from: feature sizes, and columns and makers where the corpus has them.
 
+    Args:
+        corpus: of the run.
+        modalities: that it reads.
     Example:
         >>> shape_of(affect.load("synthetic"), ["text"])
         {'dims': {'text': 8}, 'columns': {}, 'provenance': {}, 'aligned': False}
@@ -46,7 +49,7 @@ def matched(
 
     Args:
         corpus: what to predict.
-        shape: what `shape_of` has said of the run's corpus.
+        shape: what `shape_of` returned for the run's corpus.
         run: what the run is called in messages.
         source: what the corpus is called there.
         where: the file that `shape` is from.
@@ -55,14 +58,14 @@ def matched(
         ConfigError: the corpus has none of the modalities, or has features of another size, of other names or
             by another extractor.
     """
-    wanted = {name: dim for name, dim in shape["dims"].items() if name not in training_only}
-    if not wanted.keys() & corpus.dims.keys():
+    needed = {name: dim for name, dim in shape["dims"].items() if name not in training_only}
+    if not needed.keys() & corpus.dims.keys():
         raise ConfigError(
-            f"{source}: {run} needs {', '.join(wanted)}, got {', '.join(corpus.dims) or 'no modality'}"
+            f"{source}: {run} needs {', '.join(needed)}, got {', '.join(corpus.dims) or 'no modality'}"
         )
     if not corpus.targets:
         logger.warning("%s: it has no labels, so there are predictions alone", source)
-    for name, dim in wanted.items():
+    for name, dim in needed.items():
         if name not in corpus.dims:
             logger.warning(
                 "%s: it has no %s, which is absent from every sample of the predictions", source, name
@@ -74,13 +77,35 @@ def matched(
             raise ConfigError(
                 f"{source}: {run} needs {name} with feature size {dim}, got {corpus.dims[name]}"
             )
-        learned, made = shape.get("columns", {}).get(name), shape.get("provenance", {}).get(name)
-        other = provenance.difference(
-            None if learned is None else tuple(learned),
-            corpus.columns.get(name),
-            None if made is None else provenance.from_json(made, where),
-            corpus.provenance.get(name),
+        check_features(
+            corpus, name, shape, message=f"{source}: {name} is not what {run} learned from", where=where
         )
-        if other:
-            raise ConfigError(f"{source}: {name} is not what {run} learned from: {other}")
     return corpus
+
+
+def check_features(
+    corpus: Corpus, modality: str, shape: Mapping[str, Any], *, message: str, where: str
+) -> None:
+    """Refuse features that have other names than those that a run learned from, or another extractor.
+
+    Args:
+        corpus: has the modality.
+        modality: whose features are compared.
+        shape: what `shape_of` returned for the run's corpus.
+        message: begins what is raised.
+        where: the file that `shape` is from.
+    Raises:
+        ConfigError: they differ in what both name.
+    Example:
+        >>> corpus = affect.load("synthetic")
+        >>> check_features(corpus, "text", shape_of(corpus, ["text"]), message="text", where="run.json")
+    """
+    columns, made = shape.get("columns", {}).get(modality), shape.get("provenance", {}).get(modality)
+    difference = provenance.difference(
+        None if columns is None else tuple(columns),
+        corpus.columns.get(modality),
+        None if made is None else provenance.from_json(made, where),
+        corpus.provenance.get(modality),
+    )
+    if difference:
+        raise ConfigError(f"{message}: {difference}")

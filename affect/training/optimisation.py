@@ -105,6 +105,8 @@ def make_schedule(
 def needs_monitor(scheduler: Any) -> bool:
     """Whether a scheduler's `step` asks for a value.
 
+    Args:
+        scheduler: that was made.
     Example:
         >>> needs_monitor(ReduceLROnPlateau(torch.optim.SGD([torch.nn.Parameter(torch.zeros(2))])))
         True
@@ -117,12 +119,29 @@ def needs_monitor(scheduler: Any) -> bool:
 def warms_up(options: Training) -> bool:
     """Whether the learner lets the rate grow; a schedule that takes `num_warmup_steps` does it itself.
 
+    Args:
+        options: of the training.
     Example:
         >>> warms_up(Training(learning_rate_warmup=0.1))
         True
     """
     own = options.schedule is not None and "num_warmup_steps" in _open(options.schedule)
     return options.learning_rate_warmup > 0 and not own
+
+
+def depends_on_all_epochs(options: Training) -> bool:
+    """Whether the learning rate of an epoch depends on how many there are to be.
+
+    Args:
+        options: of the training.
+    Example:
+        >>> depends_on_all_epochs(Training()), depends_on_all_epochs(Training(learning_rate_warmup=0.1))
+        (False, True)
+    """
+    told = {"num_training_steps", "total_steps"}
+    return options.learning_rate_warmup > 0 or (
+        options.schedule is not None and bool(told & _open(options.schedule))
+    )
 
 
 def _open(factory: Callable[..., Any]) -> set[str]:
@@ -134,7 +153,7 @@ def _open(factory: Callable[..., Any]) -> set[str]:
 
 
 def _is_adamw(factory: Any) -> bool:
-    """Whether it is AdamW, of which nothing was said on how it takes its step."""
+    """Whether it is AdamW, without an argument for how it takes its step."""
     made = factory.func if isinstance(factory, functools.partial) else factory
     return made is torch.optim.AdamW and {"fused", "foreach"} <= _open(factory)
 

@@ -74,8 +74,10 @@ class Training:
         devices: how many devices, a list of their numbers, or `auto`, as in Lightning. Each has `batch_size`
             samples of a batch that is as many times as large.
         strategy: how several devices work together, by Lightning's names. `ddp` (and `auto` where there are
-            several) starts their processes from this one: as forks, or anew where a GPU is in use already,
-            and then the script needs `if __name__ == "__main__":`.
+            several) starts their processes anew from this one, for which a script needs
+            `if __name__ == "__main__":`; where torchrun has started them, they are kept. `ddp_fork` forks:
+            at once and without a copy of the corpus, but it hangs where this process has computed with
+            several threads before. Those that share out a model's weights (`fsdp`, `deepspeed`) are refused.
         precision: of what is computed in training: float32, or bfloat16 where PyTorch's autocast holds it to
             be safe, or one of Lightning's (`16-mixed`, `bf16-true`, `64-true`). Afterwards the weights are
             float32 and so is what is measured at the end.
@@ -171,6 +173,11 @@ class Training:
         for name in ("accelerator", "strategy"):
             if not isinstance(getattr(self, name), str):
                 raise ConfigError(f"training: {name}: expected a name, got {described(getattr(self, name))}")
+        if any(name in self.strategy.lower() for name in ("fsdp", "deepspeed", "model_parallel", "xla")):
+            raise ConfigError(
+                f"training: strategy: '{self.strategy}' shares out a model's weights, and checkpoints and "
+                "gradient_clip need them whole; write strategy: ddp"
+            )
         if not isinstance(self.compile, bool):
             raise ConfigError(f"training: compile: expected True or False, got {described(self.compile)}")
         devices = self.devices if isinstance(self.devices, list) else [self.devices]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import lightning
 from lightning.pytorch.callbacks import Callback
@@ -15,8 +19,88 @@ from affect.training.devices import rank
 from affect.training.learner import Learner
 
 Progress: TypeAlias = bool | Callable[[int, int, str], object]
-"""Whether to show a bar; or what is told instead, after every epoch: epochs that are done, epochs at most,
-and the monitored value with its best."""
+"""Whether to show a bar; or what is called instead after every epoch, with the epochs that are done, the
+epochs at most, and the monitored value with its best."""
+
+
+def progress_bar(*between: str, quiet: bool = False, transient: bool = False) -> Bar:
+    """A progress bar on standard error: what it counts, how many are done, and the time that is left.
+
+    Args:
+        between: further columns, as rich's `TextColumn` writes them.
+        quiet: show nothing.
+        transient: whether it goes when it is over.
+    Example:
+        >>> with progress_bar(quiet=True) as progress:
+        ...     progress.add_task("runs", total=3)
+        0
+    """
+    columns = (BarColumn(), MofNCompleteColumn(), *map(TextColumn, between), TimeRemainingColumn())
+    return Bar(
+        TextColumn("{task.description}"), *columns,
+        console=Console(stderr=True), disable=quiet, transient=transient,
+    )  # fmt: skip
+
+
+class EpochLines:
+    """What `EpochProgress` calls in a process of a device: writes a line for the process that started it.
+
+    A file holds no lock, which a process that is ended could keep for ever.
+
+    Args:
+        path: of the file.
+    Example:
+        >>> EpochLines(getfixture("tmp_path") / "epochs")(1, 60, "loss 0.5")
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __call__(self, *found: Any) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(found) + "\n")
+
+
+@contextmanager
+def heard(path: Path, tell: Callable[[int, int, str], object]) -> Iterator[EpochLines]:
+    """Within the block, `tell` is called here with what processes of devices call.
+
+    Args:
+        path: of a file in between.
+        tell: is called in a thread of this process.
+    Raises:
+        Exception: what `tell` raised, at the end of the block.
+    Example:
+        >>> with heard(getfixture("tmp_path") / "epochs", print) as call:
+        ...     call(1, 60, "loss 0.5")
+        1 60 loss 0.5
+    """
+    over, raised = threading.Event(), list[Exception]()
+    path.touch()
+
+    def listen() -> None:
+        rest = ""
+        with path.open(encoding="utf-8") as file:
+            try:
+                while True:
+                    last = over.wait(0.2)
+                    *lines, rest = (rest + file.read()).split("\n")
+                    for line in lines:
+                        tell(*json.loads(line))
+                    if last:
+                        return
+            except Exception as error:
+                raised.append(error)
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    try:
+        yield EpochLines(path)
+    finally:
+        over.set()
+        listener.join()
+    if raised:
+        raise raised[0]
 
 
 class EpochProgress(Callback):
@@ -27,7 +111,7 @@ class EpochProgress(Callback):
 
     Args:
         name: begins the line.
-        tell: is told instead of a bar, wherever standard error goes.
+        tell: is called instead of showing a bar, wherever standard error goes.
     Example:
         >>> corpus = affect.load("synthetic")
         >>> model = affect.FusionModel.for_corpus(corpus)
@@ -42,16 +126,12 @@ class EpochProgress(Callback):
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Begin, at the epoch that an interrupted training goes on with."""
-        console = Console(stderr=True)
         if rank() or not isinstance(pl_module, Learner):
             return
         self._tell(pl_module)
-        if self.tell is not None or not console.is_terminal:
+        if self.tell is not None or not Console(stderr=True).is_terminal:
             return
-        self._bar = Bar(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("epochs"),
-            TextColumn("{task.fields[found]}"), TimeRemainingColumn(), console=console, transient=True,
-        )  # fmt: skip
+        self._bar = progress_bar("epochs", "{task.fields[found]}", transient=True)
         self._bar.start()
         self._task = self._bar.add_task(
             self.name or "train", total=pl_module.options.epochs, found=self.found(pl_module)
@@ -72,7 +152,7 @@ class EpochProgress(Callback):
     def on_exception(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
     ) -> None:
-        """The bar goes before what went wrong is said."""
+        """The bar goes before the error's message comes."""
         self._stop()
 
     @staticmethod

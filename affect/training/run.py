@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,17 +12,32 @@ from typing import Any
 
 import pandas as pd
 
-from affect.classes import Modules, kept, modules_of
-from affect.classes.plain import classes_of
+from affect.classes import Modules, kept, modules_in, modules_of
+from affect.classes.plain import classes_of, named
+from affect.classes.strangers import strange
 from affect.classes.trust import trust
 from affect.data.checks import check_corpus
+from affect.data.contents import corpus_digest, file_digest
 from affect.data.corpus import Corpus, Split
 from affect.errors import ConfigError, did_you_mean
+from affect.files import fresh, put_in_place, settle
+from affect.heads import head_for
 from affect.model import FusionModel
 from affect.training.environment import environment
 from affect.training.evaluation import predict
+from affect.training.facts import learning_facts
 from affect.training.matching import matched
-from affect.training.saving import DONE, TABLES, check_folder, check_spec, content_of, write_run
+from affect.training.saving import (
+    DONE,
+    TABLES,
+    check_folder,
+    check_spec,
+    content_of,
+    keep_others,
+    write_run,
+)
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -105,15 +122,19 @@ class Run:
         The parts of the model are named by their classes. Modules of your own that these are in are copied
         with it, and so are all local modules that they import; they are executed later without `trust`.
 
+        `affect train FOLDER/config.yaml` does the same training again where the corpus is what `affect.load`
+        returned. A teacher, or weights to begin with, that were given as objects have no place in it:
+        `run.json` says under `given` that there were some, and so does a log line.
+
         Args:
-            folder: is made; a run that is there is replaced.
+            folder: is made; a run that is there is replaced when the new one is whole, its sweeps too.
 
         Returns:
             the folder.
 
         Raises:
-            ConfigError: the folder holds something else; the model was put together by hand or was changed
-                after it was made; a class is defined in a notebook or in a function.
+            ConfigError: the folder holds something else; the model was built with `FusionModel(...)`
+                itself, or was changed after it was made; a class is defined in a notebook or in a function.
         Example:
             >>> corpus = affect.load("synthetic")
             >>> model = affect.FusionModel.for_corpus(corpus)
@@ -122,19 +143,41 @@ class Run:
             >>> bool((again.predict(corpus) == run.predict(corpus)).all(axis=None))
             True
         """
-        folder = Path(folder)
-        check_folder(folder)
-        content = content_of(self.asked)
+        folder, given = Path(folder).resolve(), folder
+        check_folder(Path(given))
+        content = self._content()
         check_spec(self.model, self.facts["shape"])
-        modules = modules_of(classes_of(self.asked)) if self.modules is None else self.modules
+        modules = self.modules
+        if modules is None:
+            modules = modules_of(classes_of(self.asked)).joined(modules_in(content))
         tables = {name: getattr(self, name) for name in TABLES}
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / DONE).unlink(missing_ok=True)
-        facts = {**self._facts(content), "modules": kept(modules, folder)}
+        settle(folder, DONE)
+        shutil.rmtree(fresh(folder), ignore_errors=True)
+        facts = {**self._facts(content), "modules": kept(modules, fresh(folder))}
+        write_run(fresh(folder), content, tables, facts, self.model)
+        keep_others(folder, fresh(folder))
+        put_in_place(folder)
         if self.modules is None:
-            trust(modules)
-        write_run(folder, content, tables, facts, self.model)
-        return folder
+            trust(modules, strange(content, modules))
+        if objects := self.facts.get("given"):
+            logger.warning(
+                "%s: %s was given as an object, which config.yaml cannot name; trained again, it is left out",
+                folder,
+                " and ".join(objects),
+            )
+        return Path(given)
+
+    def _content(self) -> dict[str, Any]:
+        """The plain values of the configuration that says the same, in full."""
+        content = content_of(self.asked)
+        if "ran_on" in self.facts:
+            return content
+        if content["model"].get("head") is None:
+            content["model"]["head"] = named(head_for(self.model.head.target), {})
+        if content["model"].get("modalities") is None:
+            content["model"]["modalities"] = [*self.model.modalities]  # the corpus may have had others too
+        absent: dict[str, Any] = {"teacher": None, "init": None, "learner": None, "loggers": [], "folds": 0, "metrics": []}
+        return {**absent, **content}
 
     def _facts(self, content: Mapping[str, Any]) -> dict[str, Any]:
         """What `run.json` says; that of a run that was loaded stays as it was."""
@@ -143,12 +186,15 @@ class Run:
         epochs = (
             {"epoch_seconds": statistics.median(self.history["epoch_seconds"])} if len(self.history) else {}
         )
+        costs = {"parameters": sum(p.numel() for p in self.model.parameters()), **epochs}
+        corpus = dict(self.facts["corpus"])
+        if "reader" in self.asked:  # it is from there, and how is known
+            path = str(content["corpus"])
+            corpus |= {"sha256": file_digest(Path(path)), "content": corpus_digest(path)}
         return {
             **self.facts,
-            "best_epoch": self.best_epoch,
-            "chosen_by": f"{self.monitor} on valid",
-            "seconds": self.seconds,
-            "costs": {"parameters": sum(p.numel() for p in self.model.parameters()), **epochs},
+            "corpus": corpus,
+            **learning_facts(self.best_epoch, self.monitor, self.seconds, costs),
             "ran_on": environment(content["training"]["accelerator"]),
         }
 

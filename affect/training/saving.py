@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ import yaml
 
 from affect.classes import FOLDER
 from affect.classes.plain import plain
-from affect.data import targets
 from affect.errors import ConfigError
 from affect.files import writing
 from affect.model import FusionModel
@@ -24,6 +24,9 @@ DONE = "run.json"
 """The file that a run's folder holds when it is done."""
 
 TABLES = ("results", "predictions", "history")
+_WRITTEN = (*(f"{name}.csv" for name in TABLES), "config.yaml", "model.safetensors", FOLDER)
+_MADE = (DONE, "sweeps", "log", "checkpoints", "failed.txt", "started.json")
+"""What else a run's folder may hold that is of this run alone."""
 
 
 def write_run(
@@ -45,7 +48,7 @@ def write_run(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / DONE).unlink(missing_ok=True)
     with writing(folder / "config.yaml") as path:
-        path.write_text(yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True))
+        path.write_text(yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True), encoding="utf-8")
     for name, rows in tables.items():
         if len(rows):
             with writing(folder / f"{name}.csv") as path:
@@ -55,7 +58,8 @@ def write_run(
         with writing(folder / "model.safetensors") as path:
             frozen = save_weights(model, path)
     with writing(folder / DONE) as path:
-        path.write_text(json.dumps({**facts, **({"frozen": frozen} if frozen else {})}, indent=1))
+        said = {**facts, **({"frozen": frozen} if frozen else {})}
+        path.write_text(json.dumps(said, indent=1), encoding="utf-8")
 
 
 def check_folder(folder: Path) -> None:
@@ -68,14 +72,38 @@ def check_folder(folder: Path) -> None:
     """
     if folder.is_file():
         raise ConfigError(f"{folder}: is a file; name a folder")
-    own = {f"{name}.csv" for name in TABLES} | {"config.yaml", "model.safetensors", FOLDER}
     if not folder.is_dir() or (folder / DONE).is_file():
         return
     foreign = sorted(
-        entry.name for entry in folder.iterdir() if entry.name not in own and entry.name[0] != "."
+        entry.name for entry in folder.iterdir() if entry.name not in _WRITTEN and entry.name[0] != "."
     )
     if foreign:
         raise ConfigError(f"{folder}: holds '{foreign[0]}' and is no run; name a new folder, or a run's")
+
+
+def keep_others(folder: Path, into: Path) -> None:
+    """Copy what somebody has put beside a run to another folder, which is to take its place.
+
+    Args:
+        folder: of the run; need not be there.
+        into: the other.
+    Example:
+        >>> folder = getfixture("tmp_path")
+        >>> for path in (folder / "run", folder / "new"):
+        ...     path.mkdir()
+        >>> for name in ("config.yaml", "notes.md"):
+        ...     _ = (folder / "run" / name).write_text("")
+        >>> keep_others(folder / "run", folder / "new")
+        >>> [path.name for path in (folder / "new").iterdir()]
+        ['notes.md']
+    """
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        if entry.name in {*_WRITTEN, *_MADE}:
+            continue
+        if entry.is_dir():
+            shutil.copytree(entry, into / entry.name, symlinks=True)
+        else:
+            shutil.copy2(entry, into / entry.name, follow_symlinks=False)
 
 
 def content_of(asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,8 +119,9 @@ def content_of(asked: Mapping[str, Any]) -> dict[str, Any]:
     """
     if asked.get("model") is None:
         raise ConfigError(
-            "run.save: the model was put together by hand, and a run's folder names its parts' classes; "
-            "make it with affect.FusionModel.for_corpus, or keep torch.save(model.state_dict(), PATH)"
+            "run.save: the model was built with affect.FusionModel(...), which does not record the classes "
+            "of its parts; make it with affect.FusionModel.for_corpus, or keep "
+            "torch.save(model.state_dict(), PATH)"
         )
     content = {}
     for key, value in asked.items():
@@ -107,21 +136,12 @@ def content_of(asked: Mapping[str, Any]) -> dict[str, Any]:
     return content
 
 
-def shape_facts(model: FusionModel, shape: Mapping[str, Any]) -> dict[str, Any]:
-    """What `run.json` says of the model's input and output: what it takes to make the model again."""
-    return {
-        **shape,
-        "target": targets.to_json(model.head.target),
-        "scaled": sorted(model.scaler.dims) if model.scaler else [],
-    }
-
-
 def check_spec(model: FusionModel, shape: Mapping[str, Any]) -> None:
     """Refuse a model whose parts are not those that its spec makes: it could not be loaded again.
 
     Args:
         model: was made from a spec.
-        shape: what `shape_facts` has said of it.
+        shape: what `affect.training.facts.facts_of` has said of it.
     Raises:
         ConfigError: a part was changed since.
     """

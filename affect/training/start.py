@@ -72,10 +72,10 @@ def start_from(
             own[key].copy_(value)
     new = {key: value for key, value in own.items() if key not in taken}
     unused = {key: value for key, value in weights.items() if key not in taken}
-    said = f"init: {len(taken)} of {len(own)} tensors taken from {name}"
-    said += f"; new: {_shaped(new)}" if new else ""
-    said += f"; not used: {_shaped(unused)}" if unused else ""
-    (logger.warning if new or unused else logger.info)("%s", said)
+    message = f"init: {len(taken)} of {len(own)} tensors taken from {name}"
+    message += f"; new: {_shaped(new)}" if new else ""
+    message += f"; not used: {_shaped(unused)}" if unused else ""
+    (logger.warning if new or unused else logger.info)("%s", message)
     return list(taken)
 
 

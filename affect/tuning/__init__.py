@@ -5,7 +5,7 @@ from affect.tuning.aims import Aim
 from affect.tuning.collecting import space_of
 from affect.tuning.racing import significantly_worse
 from affect.tuning.search import Search, Task, task_of
-from affect.tuning.space import Parameter, Space, told
+from affect.tuning.space import Parameter, Space, distribution_text
 from affect.tuning.starts import Setting
 from affect.tuning.tune import SearchResult, tune
 
@@ -17,11 +17,13 @@ __all__ = [
     "Setting",
     "Space",
     "Task",
+    "distribution_text",
     "significantly_worse",
     "space_of",
     "task_of",
-    "told",
     "tune",
 ]
 
-__getattr__ = renamed.names(__name__, {"Found": "SearchResult", "lost": "significantly_worse"})
+__getattr__ = renamed.names(
+    __name__, {"Found": "SearchResult", "lost": "significantly_worse", "told": "distribution_text"}
+)

@@ -83,6 +83,6 @@ def aim_of(name: str, target: Target, where: str) -> Aim:
 
 def _left(model: FusionModel, corpus: Corpus, metric: str, name: str) -> float:
     """A score of what is left of a metric."""
-    swept = sweep(model, corpus["valid"], modality_subsets(), split_name="valid")
-    scores = Comparison([swept], resamples=2).scores([metric]).set_index("metric")["mean"]
+    result = sweep(model, corpus["valid"], modality_subsets(), split_name="valid")
+    scores = Comparison([result], resamples=2).scores([metric]).set_index("metric")["mean"]
     return float(scores[name])

@@ -26,6 +26,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from affect import renamed
 from affect.classes import class_of
 from affect.errors import ConfigError, did_you_mean
 from affect.runs.configuration import kind_of
@@ -39,7 +40,8 @@ FIXED = "fixed"
 _KEYS = ("low", "high", "log", "step", "choices", "when")
 
 
-def space_of(configuration: Mapping[str, Any], wanted: Mapping[str, Any], where: str) -> Space:
+@renamed.arguments(wanted="changes")
+def space_of(configuration: Mapping[str, Any], changes: Mapping[str, Any], where: str) -> Space:
     """What varies in a configuration.
 
     What is declared beside a constructor is widened to hold the value that the configuration has; what the
@@ -47,13 +49,13 @@ def space_of(configuration: Mapping[str, Any], wanted: Mapping[str, Any], where:
 
     Args:
         configuration: plain values, as `affect.runs.configuration.resolve` makes them, every part named.
-        wanted: the section `space`.
+        changes: the section `space`.
         where: begins the message where something is wrong.
     Raises:
         ConfigError: a key that names nothing, or a value that is no range, list or part.
     """
     content: dict[str, Any] = deepcopy(dict(configuration))
-    collector = _Collector(wanted, where)
+    collector = _Collector(changes, where)
     found: list[Parameter] = []
     for section, kind in (("model", kind_of(content.get("model"))), ("training", Training)):
         found += collector.section(content.setdefault(section, {}), kind, section)
@@ -65,8 +67,8 @@ def space_of(configuration: Mapping[str, Any], wanted: Mapping[str, Any], where:
 class _Collector:
     """Walks through a configuration, and finds what varies."""
 
-    def __init__(self, wanted: Mapping[str, Any], where: str) -> None:
-        self.wanted, self.where = wanted, f"{where}: search.space"
+    def __init__(self, changes: Mapping[str, Any], where: str) -> None:
+        self.changes, self.where = changes, f"{where}: search.space"
         self.used: set[str] = set()
         self.known: list[str] = []
         self.conditions: set[str] = set()
@@ -91,10 +93,10 @@ class _Collector:
     def part(self, value: Any, room: str, name: str, place: Place) -> list[Parameter]:
         """What varies in a part: which it is, or what its class declares."""
         self.known.append(name)
-        wanted = self.wanted.get(name)
-        if wanted is not None and wanted != FIXED:
+        change = self.changes.get(name)
+        if change is not None and change != FIXED:
             self.used.add(name)
-            return [self._choice(wanted, value, room, name, place)]
+            return [self._choice(change, value, room, name, place)]
         if not isinstance(value, Mapping):
             return []
         return self._arguments(value, f"{name}.{_label(value)}", place)
@@ -108,22 +110,22 @@ class _Collector:
             return []
         self.known.append(name)
         varies = declared is not None and default is not None  # None stays, unless the section says otherwise
-        wanted = self._wanted(name, varies)
-        if wanted == FIXED or (wanted is None and not varies):
+        change = self._change_of(name, varies)
+        if change == FIXED or (change is None and not varies):
             return []
-        if wanted is None:
+        if change is None:
             assert declared is not None
             distribution = including(declared, default)
             return [Parameter(name, place, distribution, _nearest(distribution, default))]
-        if not isinstance(wanted, Mapping | list):
-            holder[key] = wanted
+        if not isinstance(change, Mapping | list):
+            holder[key] = change
             return []
-        distribution, when = self._distribution(name, wanted, declared, default)
+        distribution, when = self._distribution(name, change, declared, default)
         return [Parameter(name, place, distribution, _nearest(distribution, default), when)]
 
     def finish(self) -> None:
         """Refuse what named nothing."""
-        for key in self.wanted:
+        for key in self.changes:
             if key not in self.used:
                 raise self._unknown(key)
         for key in self.conditions:
@@ -150,21 +152,21 @@ class _Collector:
                 found += self.plain(arguments, key, declared.get(key), f"{prefix}.{key}", (*place, key))
         return found
 
-    def _choice(self, wanted: Any, value: Any, room: str, name: str, place: Place) -> Parameter:
+    def _choice(self, change: Any, value: Any, room: str, name: str, place: Place) -> Parameter:
         """A part that is one of several."""
-        if isinstance(wanted, list) and wanted:
-            parts = [self._resolved(entry, value, room, name) for entry in wanted]
+        if isinstance(change, list) and change:
+            parts = [self._resolved(entry, value, room, name) for entry in change]
             labels = [_label(part) for part in parts]
             if len(set(labels)) < len(labels):
                 raise ConfigError(
                     f"{self.where}: {name}: two of one class; name them, as in {{shallow: ..., deep: ...}}"
                 )
             chosen = dict(zip(labels, parts, strict=True))
-        elif isinstance(wanted, Mapping) and wanted and "class_path" not in wanted:
-            chosen = {str(key): self._resolved(entry, value, room, name) for key, entry in wanted.items()}
+        elif isinstance(change, Mapping) and change and "class_path" not in change:
+            chosen = {str(key): self._resolved(entry, value, room, name) for key, entry in change.items()}
         else:
             raise ConfigError(
-                f"{self.where}: {name}: expected a list of classes, or names and classes, got {wanted!r}"
+                f"{self.where}: {name}: expected a list of classes, or names and classes, got {change!r}"
             )
         branches = {
             label: Branch(part, tuple(self._arguments(part, f"{name}.{label}", place) if part else ()))
@@ -181,10 +183,10 @@ class _Collector:
         same = isinstance(entry, str) and isinstance(value, Mapping) and part is not None
         return deepcopy(dict(value)) if same and part["class_path"] == value["class_path"] else part
 
-    def _wanted(self, name: str, varies: bool) -> Any:
+    def _change_of(self, name: str, varies: bool) -> Any:
         """What the section says of a parameter: the last of its keys that means it."""
         found = None
-        for key, value in self.wanted.items():
+        for key, value in self.changes.items():
             pattern = "*" in key
             means = key == name or (pattern and _matches(name, key))
             if value == FIXED:
@@ -195,10 +197,10 @@ class _Collector:
         return found
 
     def _distribution(
-        self, name: str, wanted: Any, declared: BaseDistribution | None, default: Any
+        self, name: str, change: Any, declared: BaseDistribution | None, default: Any
     ) -> tuple[BaseDistribution, Mapping[str, tuple[Any, ...]]]:
         """What a list or a range says."""
-        given: dict[str, Any] = {"choices": wanted} if isinstance(wanted, list) else dict(wanted)
+        given: dict[str, Any] = {"choices": change} if isinstance(change, list) else dict(change)
         for key in given:
             if key not in _KEYS:
                 raise ConfigError(f"{self.where}: {name}: no key '{key}'; {did_you_mean(str(key), _KEYS)}")
@@ -214,14 +216,14 @@ class _Collector:
                 raise ConfigError(f"{self.where}: {name}: expected numbers or words, got {choices!r}")
             return CategoricalDistribution(tuple(choices)), when
         if isinstance(declared, Number):
-            kept = {"low": declared.low, "high": declared.high, "log": declared.log, "step": declared.step}
-            given = {**kept, **given}
+            usual = {"low": declared.low, "high": declared.high, "log": declared.log, "step": declared.step}
+            given = {**usual, **given}
             if given["log"]:
                 given["step"] = 1 if isinstance(declared, IntDistribution) else None
         for end in ("low", "high"):
             if not isinstance(given.get(end), int | float):
                 raise ConfigError(
-                    f"{self.where}: {name}: expected low and high, a list, a value or {FIXED}, got {wanted!r}"
+                    f"{self.where}: {name}: expected low and high, a list, a value or {FIXED}, got {change!r}"
                 )
         numbers = [given["low"], given["high"], *([] if declared is not None else [default])]
         whole = isinstance(declared, IntDistribution) or (

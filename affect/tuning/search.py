@@ -153,16 +153,16 @@ def _task(
         content["corpus"] = corpus_path(corpus, Path.cwd())
     if epochs is not None:
         content["training"] = {**(content.get("training") or {}), "epochs": epochs}
-    wanted = [search.metric] if isinstance(search.metric, str) else search.metric
-    if own := metrics_in({"metrics": [name.partition(": ")[0] for name in wanted]}):
+    metric_names = [search.metric] if isinstance(search.metric, str) else search.metric
+    if own := metrics_in({"metrics": [name.partition(": ")[0] for name in metric_names]}):
         content["metrics"] = list(dict.fromkeys([*(content.get("metrics") or []), *own]))
     content = resolve(content, str(path))
     content.pop("seeds", None)
     visible = development(content, search.fold, path)
     target = visible.target(content.get("target"))
-    space = space_of(named(content, visible, search.space, str(path)), search.space, str(path))
+    space = space_of(with_parts(content, visible, search.space, str(path)), search.space, str(path))
     with metrics.using(*metrics_in(content)):
-        aims = tuple(aim_of(metric, target, str(path)) for metric in wanted)
+        aims = tuple(aim_of(metric, target, str(path)) for metric in metric_names)
     first = starts(search.start, search.published, space, path)
     task = Task(search, content, space, target, aims, first, path.resolve(), trust)
     _check(task, visible)
@@ -175,15 +175,15 @@ def development(content: Mapping[str, Any], fold: int, path: Path) -> Corpus:
         return prepare(parse(content, str(path)), fold, path.parent).without("test")
 
 
-def named(
-    configuration: Mapping[str, Any], corpus: Corpus, wanted: Iterable[str], where: str
+def with_parts(
+    configuration: Mapping[str, Any], corpus: Corpus, keys: Iterable[str], where: str
 ) -> dict[str, Any]:
     """The configuration with every part written out: what it leaves to a default can vary too.
 
     Args:
         configuration: as it was given.
         corpus: what it is for.
-        wanted: keys of the section `space`; an encoder that is named there is a modality's own.
+        keys: of the section `space`; an encoder that is named there is a modality's own.
         where: begins the message where something is wrong.
     """
     content: dict[str, Any] = deepcopy(dict(configuration))
@@ -195,7 +195,7 @@ def named(
             model[key] = model.get(key) or path_of(defaults[key])
         model["head"] = model.get("head") or path_of(head_for(target))
         encoders = dict(model.get("encoders") or {})
-        for key in wanted:
+        for key in keys:
             if key.startswith(_OWN) and "*" not in key:
                 meant = [m for m in corpus.dims if f"{key}.".startswith(f"{_OWN}{m}.")]
                 if meant:  # of `open` and `open.face`, the longer one

@@ -78,10 +78,10 @@ class Space:
         Args:
             ask: is asked for the value of each parameter that matters, choices before what depends on them.
         """
-        content, said, later = deepcopy(dict(self.content)), dict[str, Any](), list[Parameter]()
+        content, drawn, later = deepcopy(dict(self.content)), dict[str, Any](), list[Parameter]()
 
         def take(parameter: Parameter) -> None:
-            value = said[parameter.name] = ask(parameter)
+            value = drawn[parameter.name] = ask(parameter)
             if not parameter.branches:
                 _put(content, parameter.place, value)
                 return
@@ -93,9 +93,9 @@ class Space:
         for parameter in self.parameters:
             later.append(parameter) if parameter.when else take(parameter)
         for parameter in later:
-            if all(said.get(name) in values for name, values in parameter.when.items()):
+            if all(drawn.get(name) in values for name, values in parameter.when.items()):
                 take(parameter)
-        return content, said
+        return content, drawn
 
     def suggest(self, trial: BaseTrial) -> dict[str, Any]:
         """The configuration of a trial: of a running one, which draws, or of one that is over."""
@@ -114,16 +114,16 @@ class Space:
             value = given[parameter.name]
             if not holds(parameter.distribution, value):
                 raise ConfigError(
-                    f"{where}: {parameter.name}: {value!r} is not in {told(parameter.distribution)}; "
-                    "widen it in search.space"
+                    f"{where}: {parameter.name}: {value!r} is not in "
+                    f"{distribution_text(parameter.distribution)}; widen it in search.space"
                 )
             return value
 
-        said = self.fill(ask)[1]
+        drawn = self.fill(ask)[1]
         for name in given:
-            if name not in said:
-                raise ConfigError(f"{where}: '{name}' does not vary there; {did_you_mean(name, said)}")
-        return said
+            if name not in drawn:
+                raise ConfigError(f"{where}: '{name}' does not vary there; {did_you_mean(name, drawn)}")
+        return drawn
 
     def every(self) -> Iterator[tuple[Parameter, Mapping[str, tuple[Any, ...]]]]:
         """All parameters, each with the values of others that it depends on."""
@@ -146,36 +146,38 @@ class Space:
             if when:
                 given = [f"{name} = {' or '.join(map(str, values))}" for name, values in when.items()]
                 remark += f", where {' and '.join(given)}"
-            lines.append(f"    {_plain(parameter.name)}: {told(parameter.distribution)}  # {remark}\n")
+            lines.append(
+                f"    {_plain(parameter.name)}: {distribution_text(parameter.distribution)}  # {remark}\n"
+            )
         return "".join(["search:\n  space:\n", *lines])
 
 
-def told(distribution: BaseDistribution) -> str:
+def distribution_text(distribution: BaseDistribution) -> str:
     """A distribution, as a section `space` says it.
 
     Example:
-        >>> told(IntDistribution(1, 16, log=True))
+        >>> distribution_text(IntDistribution(1, 16, log=True))
         '{low: 1, high: 16, log: true}'
-        >>> told(FloatDistribution(0.0, 0.5)), told(CategoricalDistribution((2, 4)))
+        >>> distribution_text(FloatDistribution(0.0, 0.5)), distribution_text(CategoricalDistribution((2, 4)))
         ('{low: 0.0, high: 0.5}', '[2, 4]')
     """
-    said: Any
+    plain: Any
     if isinstance(distribution, CategoricalDistribution):
-        said = [*distribution.choices]
+        plain = [*distribution.choices]
     else:
         assert isinstance(distribution, Number)
-        said = {"low": distribution.low, "high": distribution.high}
+        plain = {"low": distribution.low, "high": distribution.high}
         if distribution.step not in (None, 1):
-            said["step"] = distribution.step
+            plain["step"] = distribution.step
         if distribution.log:
-            said["log"] = True
-    return _plain(said)
+            plain["log"] = True
+    return _plain(plain)
 
 
-def _plain(said: Any) -> str:
+def _plain(value: Any) -> str:
     """A value in one line of YAML."""
     options: dict[str, Any] = {"default_flow_style": True, "sort_keys": False, "allow_unicode": True}
-    text: str = yaml.safe_dump(said, width=math.inf, **options)
+    text: str = yaml.safe_dump(value, width=math.inf, **options)
     return text.removesuffix("...\n").strip()
 
 

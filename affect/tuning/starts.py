@@ -110,15 +110,15 @@ def _values(setting: Setting, path: Path) -> dict[str, Any]:
     theirs = {name: json.loads(text) for name, text in zip(rows["parameter"], rows["value"], strict=True)}
     found = dict(setting.values)
     for name, ours in setting.names.items():
-        said = [_said(theirs, one, where) for one in name.split(" * ")]
-        if len(said) > 1 and not all(isinstance(one, int | float) for one in said):
+        factors = [_published_value(theirs, one, where) for one in name.split(" * ")]
+        if len(factors) > 1 and not all(isinstance(one, int | float) for one in factors):
             raise ConfigError(f"{where}: '{name}' is no product of numbers")
-        value = said[0] if len(said) == 1 else math.prod(said)
+        value = factors[0] if len(factors) == 1 else math.prod(factors)
         found |= dict.fromkeys([ours] if isinstance(ours, str) else ours, value)
     return found
 
 
-def _said(theirs: Mapping[str, Any], name: str, where: str) -> Any:
+def _published_value(theirs: Mapping[str, Any], name: str, where: str) -> Any:
     """The value of one of their parameters, or of an element of it."""
     if name in theirs:
         return theirs[name]

@@ -16,7 +16,7 @@ from optuna.trial import Trial, TrialState
 from affect import metrics
 from affect.data.corpus import Corpus
 from affect.errors import AffectError, ConfigError, DataError
-from affect.runs import fitted, teacher_of, trained
+from affect.runs import fitted_baseline, teacher_of, trained_run
 from affect.runs.configuration import BaselineModel, Configuration, parse
 from affect.runs.studies import EPOCHS, FAILURE, SECONDS, SEEDS
 from affect.training import Learner
@@ -77,7 +77,7 @@ def _measured(
     """What one seed comes to: a value for each aim."""
     parts = configuration.model
     if isinstance(parts, BaselineModel):
-        rows, _ = fitted(parts, configuration, corpus, seed).evaluate(corpus, "valid")
+        rows, _ = fitted_baseline(parts, configuration, corpus, seed).evaluate(corpus, "valid")
         by_metric = rows.set_index("metric")["value"]
         for aim in task.aims:
             if not aim.plain:
@@ -85,7 +85,7 @@ def _measured(
         values = [float(by_metric[aim.name]) for aim in task.aims]
     else:
         root = task.path.parent
-        run = trained(
+        run = trained_run(
             parts,
             configuration,
             corpus,

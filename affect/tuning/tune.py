@@ -22,20 +22,20 @@ from affect.benchmark import BenchResult, run_jobs, tables_of
 from affect.classes import FOLDER, modules_in, within
 from affect.errors import ConfigError, DataError
 from affect.files import writing
-from affect.runs import Job, anchored, digest
+from affect.runs import Job, digest, with_absolute_paths
 from affect.runs.configuration import metrics_in
 from affect.runs.studies import (
     FAILURE,
     SEARCH,
     STUDY,
-    finished,
+    finished_trials,
     keep,
     open_storage,
     sqlite,
     trials_table,
 )
 from affect.tuning.search import Task, task_of
-from affect.tuning.working import WorkerTask, opened, pruner_of, sampler_of, work_at
+from affect.tuning.working import WorkerTask, begin_or_join, pruner_of, sampler_of, work_at
 
 DEFAULT = "default"
 """What the configuration is called in tables; what was found is called by its trial."""
@@ -112,13 +112,13 @@ def tune(
         for refused_here in (sampler_of, pruner_of):  # and not by a worker
             refused_here(task.search)
     out.mkdir(parents=True, exist_ok=True)
-    kept_in = storage or sqlite(out / STUDY)
-    study, alone = opened(open_storage(kept_in, task.search.heartbeat), task, resume, again)
+    url = storage or sqlite(out / STUDY)
+    study, alone = begin_or_join(open_storage(url, task.search.heartbeat), task, resume, again)
     end = None if timeout is None else time.time() + timeout
     master = os.getpid() if backend == "loky" else None
     with _watched(study, trials, quiet):
-        shift = WorkerTask(task, kept_in, study.study_name, alone, trials, end, master)
-        work_at(shift, workers, backend, address)
+        worker_task = WorkerTask(task, url, study.study_name, alone, trials, end, master)
+        work_at(worker_task, workers, backend, address)
     if storage is not None:
         keep(study, out)
     chosen = _chosen(study, task)
@@ -146,7 +146,7 @@ def _write(study: optuna.Study, task: Task, chosen: Mapping[str, FrozenTrial], o
     alone = len(task.aims) == 1
     files = {label: "best.yaml" if alone else f"front/trial{t.number}.yaml" for label, t in chosen.items()}
     for label, trial in chosen.items():
-        content = anchored(task.space.suggest(trial), task.path.parent)
+        content = with_absolute_paths(task.space.suggest(trial), task.path.parent)
         reached = ", ".join(
             f"{aim.name} {value:.6g}" for aim, value in zip(task.aims, trial.values, strict=True)
         )
@@ -156,12 +156,13 @@ def _write(study: optuna.Study, task: Task, chosen: Mapping[str, FrozenTrial], o
             path.write_text(
                 f"# Trial {trial.number} of {study.study_name}: {reached} on the validation split.\n"
                 f"# affect train {out / files[label]}\n"
-                + yaml.safe_dump({**content, "seeds": task.search.fresh or [0]}, sort_keys=False)
+                + yaml.safe_dump({**content, "seeds": task.search.fresh or [0]}, sort_keys=False),
+                encoding="utf-8",
             )
     numbers = {label: trial.number for label, trial in chosen.items()}
     facts = {"study": study.study_name, "chosen": numbers, "files": files}
     with writing(out / SEARCH) as path:
-        path.write_text(json.dumps(facts, indent=1))
+        path.write_text(json.dumps(facts, indent=1), encoding="utf-8")
     return {label: out / name for label, name in files.items()}
 
 
@@ -196,8 +197,8 @@ def _tested(
         return BenchResult([], pd.DataFrame(), pd.DataFrame(), pd.DataFrame())
     run_jobs(todo, workers, backend, address, quiet, again)
     looked_for = [aim.metric for aim in task.aims if aim.metric]
-    wanted = list(dict.fromkeys([*looked_for, *metrics.metrics_for(task.target)]))
-    return tables_of(todo, out, wanted, [_note(task)])
+    metric_names = list(dict.fromkeys([*looked_for, *metrics.metrics_for(task.target)]))
+    return tables_of(todo, out, metric_names, [_note(task)])
 
 
 def _note(task: Task) -> str:
@@ -215,22 +216,21 @@ def _note(task: Task) -> str:
 @contextmanager
 def _watched(study: optuna.Study, trials: int, quiet: bool) -> Iterator[None]:
     """A progress bar that looks at the study, whoever works at it."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from affect.training.progress import progress_bar
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     over = threading.Event()
-    with Progress(*columns, disable=quiet) as progress:
+    with progress_bar(quiet=quiet) as progress:
         bar = progress.add_task("trials", total=trials)
 
         def look() -> None:
             try:
-                done = finished(study)
+                done = finished_trials(study)
             except Exception:  # of any storage's; whoever works at it says so
                 return
             stopped = sum(trial.state == TrialState.PRUNED for trial in done)
             failed = sum(trial.state == TrialState.FAIL for trial in done)
-            said = f"trials ({stopped} stopped early{f', {failed} failed' if failed else ''})"
-            progress.update(bar, completed=len(done), description=said)
+            description = f"trials ({stopped} stopped early{f', {failed} failed' if failed else ''})"
+            progress.update(bar, completed=len(done), description=description)
 
         def keep_looking() -> None:
             while not over.wait(2):

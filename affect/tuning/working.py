@@ -16,10 +16,10 @@ from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCal
 from optuna.trial import TrialState
 
 from affect.classes import class_of, modules_in, within
+from affect.data.contents import corpus_digest
 from affect.errors import ConfigError, DataError
 from affect.kernels import keep_freed_memory
 from affect.runs import corpus_path, digest
-from affect.runs.contents import corpus_digest
 from affect.runs.parts import part_of
 from affect.runs.sameness import differences
 from affect.runs.studies import (
@@ -27,7 +27,7 @@ from affect.runs.studies import (
     RETRIES,
     SECONDS,
     START,
-    finished,
+    finished_trials,
     load,
     open_storage,
     quietly,
@@ -38,7 +38,7 @@ from affect.tuning.trials import attempt
 from affect.workers import one_thread, processes, work
 
 _BEGUN = "begun"  # of a study: its first trials were queued
-_ASKED = "asked"  # of a study: what its trials are made from
+_FACTS = "asked"  # of a study: what its trials are made from
 logger = logging.getLogger(__name__)
 
 
@@ -72,7 +72,7 @@ class WorkerTask:
         return orphan or (self.end is not None and time.time() >= self.end)
 
 
-def opened(
+def begin_or_join(
     storage: BaseStorage, task: Task, resume: bool = False, again: bool = False
 ) -> tuple[optuna.Study, bool]:
     """The study, begun if it is not there; and whether nobody else works at it.
@@ -85,8 +85,8 @@ def opened(
     Raises:
         ConfigError: there is none to resume.
     """
-    asked = _asked(task)
-    name = f"{task.path.stem}-{digest(asked)}"
+    facts = _facts_of(task)
+    name = f"{task.path.stem}-{digest(facts)}"
     with quietly():
         if again and name in optuna.get_all_study_names(storage):
             optuna.delete_study(study_name=name, storage=storage)
@@ -112,7 +112,7 @@ def opened(
             mine = False
         else:
             mine = True
-            _say_other(storage, study, asked)
+            _say_other(storage, study, facts)
         study.set_metric_names([aim.name for aim in task.aims])
         for called, start in task.starts.items():
             known = {START: called, DIFFERS: start.differs}
@@ -121,20 +121,20 @@ def opened(
         return study, mine
 
 
-def _say_other(storage: BaseStorage, study: optuna.Study, asked: dict[str, Any]) -> None:
+def _say_other(storage: BaseStorage, study: optuna.Study, facts: dict[str, Any]) -> None:
     """A log line where a study begins though there is one of the same file: what changed since."""
-    study.set_user_attr(_ASKED, asked)
+    study.set_user_attr(_FACTS, facts)
     stem = study.study_name.rpartition("-")[0]
     others = [name for name in optuna.get_all_study_names(storage) if name.rpartition("-")[0] == stem]
-    before = [load(storage, name).user_attrs.get(_ASKED) for name in others if name != study.study_name]
+    before = [load(storage, name).user_attrs.get(_FACTS) for name in others if name != study.study_name]
     if not before:
         return
     then = before[-1] or {}
-    changes = differences(then["content"], asked["content"]) if then else []
-    for place in dict.fromkeys([*then.get("code", {}).get("files", {}), *asked["code"]["files"]]):
-        if then.get("code", {}).get("files", {}).get(place) != asked["code"]["files"].get(place):
+    changes = differences(then["content"], facts["content"]) if then else []
+    for place in dict.fromkeys([*then.get("code", {}).get("files", {}), *facts["code"]["files"]]):
+        if then.get("code", {}).get("files", {}).get(place) != facts["code"]["files"].get(place):
             changes.append(f"{place} was edited")
-    if then.get("corpus") != asked["corpus"]:
+    if then.get("corpus") != facts["corpus"]:
         changes.append("the corpus has other content")
     why = "; ".join(changes) or "the search is another one"
     logger.warning("%s: a new study begins beside one of the same file: %s", study.study_name, why)
@@ -148,13 +148,13 @@ def _take_up(study: optuna.Study) -> None:
         again(study, trial)
 
 
-def work_at(shift: WorkerTask, workers: int | None, backend: str, address: str | None) -> None:
+def work_at(worker_task: WorkerTask, workers: int | None, backend: str, address: str | None) -> None:
     """Work until there are enough trials and none that was interrupted waits.
 
     Workers that were killed are replaced while there is progress.
 
     Args:
-        shift: what every worker must know.
+        worker_task: what every worker must know.
         workers: as many; one by default, and as many as a cluster has.
         backend: where they work (`affect.workers.processes`).
         address: of the cluster, where the backend is one.
@@ -164,16 +164,16 @@ def work_at(shift: WorkerTask, workers: int | None, backend: str, address: str |
     import joblib
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-    study = load(open_storage(shift.storage), shift.study)
-    done, in_vain = len(finished(study)), 0
+    study = load(open_storage(worker_task.storage), worker_task.study)
+    done, in_vain = len(finished_trials(study)), 0
     while in_vain <= RETRIES:
         with processes(workers, backend, address):
             count = joblib.effective_n_jobs(None)  # type: ignore[arg-type]  # what the block around says
             try:
-                calls = (joblib.delayed(_worker)(shift, place) for place in range(count))
+                calls = (joblib.delayed(_worker)(worker_task, place) for place in range(count))
                 work(calls, first=keep_freed_memory)
             except TerminatedWorkerError:
-                before, done = done, len(finished(study))
+                before, done = done, len(finished_trials(study))
                 in_vain = 0 if done > before else in_vain + 1
                 continue
             return
@@ -183,23 +183,23 @@ def work_at(shift: WorkerTask, workers: int | None, backend: str, address: str |
     )
 
 
-def _worker(shift: WorkerTask, place: int) -> None:
+def _worker(worker_task: WorkerTask, place: int) -> None:
     """Try one configuration after the other."""
-    task, search = shift.task, shift.task.search
+    task, search = worker_task.task, worker_task.task.search
     with quietly(), one_thread(), within(task.home):
-        storage = open_storage(shift.storage, search.heartbeat)
-        study = load(storage, shift.study)
+        storage = open_storage(worker_task.storage, search.heartbeat)
+        study = load(storage, worker_task.study)
         entropy = [search.seed, place, len(study.get_trials(deepcopy=False))]
-        if not shift.alone:
+        if not worker_task.alone:
             entropy.append(secrets.randbits(64))
         study.sampler = sampler_of(search, int(np.random.SeedSequence(entropy).generate_state(1)[0]))
         study.pruner = pruner_of(search, task.epochs)
         corpus = task.corpus()
         waited = 0
-        while not shift.over:
+        while not worker_task.over:
             try:
-                missing = shift.trials - len(finished(study))
-                if missing <= 0 and not _owed(study):
+                missing = worker_task.trials - len(finished_trials(study))
+                if missing <= 0 and not _retry_waits(study):
                     return
                 running = len(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
                 signs = isinstance(storage, RDBStorage)
@@ -215,12 +215,12 @@ def _worker(shift: WorkerTask, place: int) -> None:
                     continue
                 why = " ".join(str(error.__context__ or error).split())
                 raise DataError(
-                    f"tune: the storage of '{shift.study}' failed: {why}; finished trials are kept, and the "
-                    "same command goes on"
+                    f"tune: the storage of '{worker_task.study}' failed: {why}; finished trials are kept, and "
+                    "the same command goes on"
                 ) from None
 
 
-def _owed(study: optuna.Study) -> bool:
+def _retry_waits(study: optuna.Study) -> bool:
     """Whether the next trial to begin is one whose worker was killed."""
     waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
     return bool(waiting) and retry_of(waiting[0]) is not None
@@ -228,14 +228,14 @@ def _owed(study: optuna.Study) -> bool:
 
 def _patience(study: optuna.Study, heartbeat: int) -> float:
     """Seconds that a worker waits for others: one that died before its first sign of life never shows it."""
-    took = [trial.user_attrs.get(SECONDS, 0) for trial in finished(study)]
+    took = [trial.user_attrs.get(SECONDS, 0) for trial in finished_trials(study)]
     return 3 * heartbeat + 2 * max(took, default=0)
 
 
 def _given_away(error: Exception) -> bool:
     """Whether a trial was given to another worker, because its own was asleep."""
-    told = isinstance(error, ValueError) and str(error).startswith("Cannot tell a ")
-    return told or isinstance(error, optuna.exceptions.UpdateFinishedTrialError)
+    refused = isinstance(error, ValueError) and str(error).startswith("Cannot tell a ")
+    return refused or isinstance(error, optuna.exceptions.UpdateFinishedTrialError)
 
 
 def sampler_of(search: Search, seed: int = 0) -> optuna.samplers.BaseSampler:
@@ -281,7 +281,7 @@ def _built(given: Any, room: str, **drawn: int) -> Any:
         raise ConfigError(f"search: {cls.__name__}: {' '.join(str(error).split())}") from None
 
 
-def _asked(task: Task) -> dict[str, Any]:
+def _facts_of(task: Task) -> dict[str, Any]:
     """What makes a study another one: what its trials are made from, what varies, and what is looked for."""
     search = task.search
     space = [

@@ -386,3 +386,42 @@ def test_refusals_are_one_line_whatever_a_file_says():
     error = DataError("sample a\nb\x1b[31m\u202e: no")
     assert str(error) == r"sample a\nb\x1b[31m\u202e: no"
     assert str(type(error)(str(error))) == str(error)
+
+
+def test_rows_are_taken_by_number_or_by_mask():
+    split = affect.load("synthetic")["test"].take(np.arange(4))
+    by_mask = split.take([True, False, False, True])
+    assert by_mask.ids == (split.ids[0], split.ids[3])
+    assert {len(x) for x in by_mask.modalities.values()} == {2}
+    assert split.take([]).ids == ()
+    assert split.take([-1]).ids == (split.ids[3],)
+    for rows in ([4], "a", [0.5], [[0]], [True]):
+        with pytest.raises(DataError) as refused:
+            split.take(rows)
+        assert str(refused.value).startswith(
+            "Split.take: expected numbers of rows from 0 to 3, or a mask of 4, got "
+        )
+
+
+def test_a_split_that_is_left_out_is_one():
+    corpus = affect.load("synthetic").without("test")
+    assert sorted(corpus.without("test").splits) == ["train", "valid"]
+    with pytest.raises(ConfigError, match=r"synthetic:interaction: no split 'txt'; "):
+        corpus.without("txt")
+
+
+def test_targets_have_one_meaning():
+    with pytest.raises(ConfigError, match="target 'y': low must be below high, got 3 and 1"):
+        Regression("y", low=3, high=1)
+    with pytest.raises(ConfigError, match="target 'y': class 'a' is there more than once"):
+        MultiClass("y", classes=("a", "a"))
+
+
+def test_a_model_refuses_features_of_another_size():
+    corpus = affect.load("synthetic")
+    model = affect.FusionModel.for_corpus(corpus, seed=0, width=4)
+    inputs = next(iter(affect.batches(corpus["test"], batch_size=4))).inputs
+    with pytest.raises(affect.ShapeError, match="FusionModel: text needs feature size 8, got 6"):
+        model({**inputs, "text": inputs["visual"]})
+    with pytest.raises(ConfigError, match="seed: expected a whole number of at least 0, got -1"):
+        affect.FusionModel.for_corpus(corpus, seed=-1)

@@ -9,7 +9,7 @@ from loops import lstm as lstm_step
 from torch import nn
 
 from affect.kernels import fast
-from affect.kernels.memory import gated_memory
+from affect.kernels.gated_memory import gated_memory
 from affect.kernels.recurrence import both_ways, lstm
 from affect.kernels.steps import before
 

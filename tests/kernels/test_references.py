@@ -15,7 +15,7 @@ from affect.fusion import CrossModalTransformer, GraphMemoryFusion, LowRankFusio
 from affect.kernels import attention, fast, tracing
 from affect.kernels.attention import attend, plain_attend
 from affect.kernels.dropout import dropout, plain_dropout
-from affect.kernels.memory import gated_memory, plain_gated_memory
+from affect.kernels.gated_memory import gated_memory, plain_gated_memory
 from affect.kernels.products import plain_product, product
 from affect.kernels.recurrence import both_ways, lstm, plain_both_ways, plain_lstm
 from affect.kernels.recurrent_layers import gru_layers, lstm_layers, plain_gru

@@ -17,11 +17,11 @@ from affect.errors import DataError
 from affect.report.contents import Contents
 from affect.report.drawable import LEAST, drawable, importances, short_names, wrapped
 from affect.report.figures import embedded
-from affect.report.gathering import gathered
+from affect.report.gathering import gather_contents
 from affect.report.page import write_report
 from affect.report.searches import search_sections, trials_files
 from affect.report.studies import history, intermediate, parallel, slices
-from affect.runs.studies import StoredStudy, kept, open_storage, quietly, sqlite
+from affect.runs.studies import StoredStudy, open_storage, open_study, quietly, sqlite
 
 HOSTILE = "</script><script>alert('x')</script> \"q\" & <b>%{x}"
 ONE = ("search", "found", "history", "importances", "slices", "parallel", "intermediate", "trials")
@@ -109,7 +109,7 @@ def hostile(tmp_path_factory):
 def written(folder):
     """The page of a folder."""
     path = folder / "report.html"
-    write_report(path, gathered([folder], "a search"))
+    write_report(path, gather_contents([folder], "a search"))
     return path
 
 
@@ -142,7 +142,7 @@ def test_a_folder_with_a_search_alone_has_a_page(name, sections, request):
 def test_searches_stand_below_the_runs(one, runs, tmp_path):
     folder = searched(tmp_path / "out")
     (folder / "runs").symlink_to(runs[0].folder.parent, target_is_directory=True)
-    contents = replace(gathered([run.folder for run in runs]), searches=[kept(folder)])
+    contents = replace(gather_contents([run.folder for run in runs]), searches=[open_study(folder)])
     write_report(tmp_path / "report.html", contents)
     page = (tmp_path / "report.html").read_text()
     assert '<section id="part-1-results"' in page
@@ -154,19 +154,19 @@ def test_searches_stand_below_the_runs(one, runs, tmp_path):
 def test_searches_are_found_below_a_folder_each_once(one, tmp_path):
     for place in ("a", "b/c"):
         shutil.copytree(one, tmp_path / place)
-    found = gathered([tmp_path, tmp_path / "a"]).searches
+    found = gather_contents([tmp_path, tmp_path / "a"]).searches
     assert [search.study.study_name for search in found] == ["small", "small"]
     assert list(trials_files(found)) == ["trials-1.csv", "trials-2.csv"]
 
 
 def test_a_folder_with_neither_is_refused(tmp_path):
     with pytest.raises(DataError) as refused:
-        gathered([tmp_path])
+        gather_contents([tmp_path])
     assert str(refused.value) == f"no finished run in {tmp_path}; expected folders that hold run.json"
 
 
 def test_it_says_what_was_found(one):
-    search = kept(one)
+    search = open_study(one)
     section = search_sections(search, drawn=False)[0]
     best, first = search.study.best_trial, search.study.trials[0]
     assert section.content == {
@@ -196,10 +196,10 @@ def test_a_trial_that_was_stopped_is_not_the_best_whatever_it_told_last():
 
 
 def test_what_was_chosen_stands_beside_the_configuration(one):
-    found = search_sections(kept(one), drawn=False)[1].content
+    found = search_sections(open_study(one), drawn=False)[1].content
     assert found["heads"] == ["the configuration", "best"]
     rows = {name: values for name, values, _ in found["rows"]}
-    best = kept(one).study.best_trial
+    best = open_study(one).study.best_trial
     assert rows["model.fusion"] == ["TensorFusion", best.params["model.fusion"]]
     assert rows["training.learning_rate"][1] == f"{best.params['training.learning_rate']:.4g}"
     assert found["files"][0]["yaml"] == (one / "best.yaml").read_text()
@@ -207,7 +207,7 @@ def test_what_was_chosen_stands_beside_the_configuration(one):
 
 def test_the_table_holds_every_trial(one):
     columns = records(written(one).read_text())
-    study = kept(one).study
+    study = open_study(one).study
     assert columns["trial"] == [*range(24)]
     assert columns["state"][:4] == ["complete", "stopped early", "complete", "failed"]
     assert columns["known as"][0] == "the configuration"
@@ -225,7 +225,7 @@ def test_the_table_holds_every_trial(one):
 
 
 def test_without_plotly_it_has_all_but_charts(one, tmp_path, no_plotly):
-    write_report(tmp_path / "report.html", gathered([one]))
+    write_report(tmp_path / "report.html", gather_contents([one]))
     page = (tmp_path / "report.html").read_text()
     assert re.findall(r'<section id="part-1-(\w+)"', page) == ["search", "found", "trials"]
     assert 'class="chart"' not in page
@@ -241,7 +241,7 @@ def test_few_trials_have_no_importances(trials, tmp_path):
 
 
 def test_a_study_without_a_complete_trial_has_a_table_alone(tmp_path):
-    search = kept(searched(tmp_path, trials=1))
+    search = open_study(searched(tmp_path, trials=1))
     with quietly():
         empty = optuna.create_study(study_name="empty")
     empty.add_trial(create_trial(state=TrialState.FAIL))
@@ -255,14 +255,14 @@ def test_a_study_without_a_complete_trial_has_a_table_alone(tmp_path):
 
 
 def test_importances_know_what_matters(one):
-    (own,) = drawable(kept(one).study)
+    (own,) = drawable(open_study(one).study)
     branch = importances(own, [*own.best.params])
     assert next(iter(branch)).endswith("Fusion.dropout")
     assert sum(branch.values()) == pytest.approx(1)
     assert "model.fusion" not in branch  # there it is always the same
     assert "model.fusion" in own.common
     assert own.ranked[0] == next(iter(branch))
-    flat = drawable(kept(one).study)[0]
+    flat = drawable(open_study(one).study)[0]
     flat.study._storage._studies[flat.study._study_id].trials[:] = [own.best] * 20
     assert importances(flat, [*own.best.params]) is None
 
@@ -279,7 +279,7 @@ def test_names_are_as_short_as_they_can_be():
 
 
 def test_the_best_line_is_thick_and_all_axes_are_named(several):
-    for own in drawable(kept(several).study):
+    for own in drawable(open_study(several).study):
         names = [*own.best.params]
         figure = parallel(own, names, "title")
         assert len(figure.data) == len(own.complete)
@@ -292,7 +292,7 @@ def test_what_users_wrote_is_text(hostile):
     page = written(hostile).read_text()
     assert "<script>alert" not in page
     assert f"pearson{HOSTILE}" in records(page)
-    (own,) = drawable(kept(hostile).study)
+    (own,) = drawable(open_study(hostile).study)
     figures = [
         slices(own, own.ranked, "title"),
         parallel(own, own.ranked, "title"),

@@ -1,5 +1,7 @@
 """What a model costs is counted as one would by hand."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -55,3 +57,18 @@ def test_the_peak_of_memory_is_counted_anew():
     del held
     forget_peak_memory()
     assert peak_memory_mb() < before + 200
+
+
+def test_a_system_that_counts_no_memory_has_none(monkeypatch):
+    def nowhere(*_):
+        raise FileNotFoundError
+
+    monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows
+    monkeypatch.setattr("affect.runs.costs.Path", nowhere)
+    assert peak_memory_mb() == 0
+
+
+def test_asking_for_memory_does_not_take_up_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: pytest.fail("a GPU was taken up"))
+    forget_peak_memory()

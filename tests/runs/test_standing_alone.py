@@ -13,18 +13,18 @@ import pytest
 import yaml
 
 import affect
+from affect.data.contents import corpus_digest
 from affect.data.corpus import Corpus
 from affect.data.native import save
 from affect.errors import ConfigError
 from affect.robustness.protocols import protocol
-from affect.robustness.runs import kept_sweeps, sweep_run
+from affect.robustness.runs import stored_sweeps, sweep_run
 from affect.runs import FinishedRun, Job, due, find, jobs, load_model, predict
 from affect.runs.configuration import resolve
-from affect.runs.contents import corpus_digest
 from affect.runs.sameness import differences
 from affect.runs.studies import open_storage, sqlite
 from affect.tuning import task_of
-from affect.tuning.working import opened
+from affect.tuning.working import begin_or_join
 
 FUSION = """
 from torch import nn
@@ -184,13 +184,13 @@ def test_other_content_of_the_corpus_is_said_where_the_run_meets_it(home, caplog
     stamp = (kept / "predictions.npz").stat().st_mtime_ns
     sweep_run(run, grid)
     assert (kept / "predictions.npz").stat().st_mtime_ns == stamp
-    assert len(kept_sweeps([FinishedRun.read(run)])) == 1
+    assert len(stored_sweeps([FinishedRun.read(run)])) == 1
     assert caplog.messages == []
     then = corpus_digest(str(home / "small.safetensors"))[:8]
     path = Path(FinishedRun.read(run).content["corpus"])
     small(path, shift=1.0)
     try:
-        assert kept_sweeps([FinishedRun.read(run)]) == []
+        assert stored_sweeps([FinishedRun.read(run)]) == []
         assert not first.results["value"].equals(sweep_run(run, grid).results["value"])
         now = corpus_digest(str(path))[:8]
         said = (
@@ -198,7 +198,7 @@ def test_other_content_of_the_corpus_is_said_where_the_run_meets_it(home, caplog
             f"SHA-256 {then} then, {now} now"
         )
         assert caplog.messages == [said]
-        assert len(kept_sweeps([FinishedRun.read(run)])) == 1
+        assert len(stored_sweeps([FinishedRun.read(run)])) == 1
         caplog.clear()
         predict(run, path)
         assert caplog.messages == [said]
@@ -337,15 +337,15 @@ def test_an_edited_module_begins_a_study_of_its_own(home, caplog):
     content = {"corpus": "small.safetensors", "model": {"fusion": "my_fusions.MyFusion"}}
     (home / "model.yaml").write_text(yaml.safe_dump(content))
     storage = open_storage(sqlite(home / "study.db"))
-    first, _ = opened(storage, task_of(home / "model.yaml"))
-    same, _ = opened(storage, task_of(home / "model.yaml"))
+    first, _ = begin_or_join(storage, task_of(home / "model.yaml"))
+    same, _ = begin_or_join(storage, task_of(home / "model.yaml"))
     assert same.study_name == first.study_name
     (home / "parts_of_mine.py").write_text(PARTS.replace("1.5", "2.5"))
-    other, _ = opened(storage, task_of(home / "model.yaml"))
+    other, _ = begin_or_join(storage, task_of(home / "model.yaml"))
     assert other.study_name != first.study_name
     assert caplog.messages == [
         f"{other.study_name}: a new study begins beside one of the same file: parts_of_mine.py was edited"
     ]
     other.enqueue_trial({})
-    anew, _ = opened(storage, task_of(home / "model.yaml"), again=True)
+    anew, _ = begin_or_join(storage, task_of(home / "model.yaml"), again=True)
     assert (anew.study_name, len(anew.trials)) == (other.study_name, 1)

@@ -14,7 +14,7 @@ from affect.runs.configuration import parse, resolve
 from affect.runs.parts import ROOMS
 from affect.runs.studies import quietly
 from affect.tuning.collecting import including, space_of
-from affect.tuning.search import named
+from affect.tuning.search import with_parts
 
 CONTENT = {
     "corpus": "synthetic",
@@ -28,9 +28,9 @@ def corpus():
     return load("synthetic:mosi_aligned:12").without("test")
 
 
-def space(corpus, wanted=None, content=None):
+def space(corpus, changes=None, content=None):
     content = resolve(content or CONTENT, "doc")
-    return space_of(named(content, corpus, wanted or {}, "doc"), wanted or {}, "doc")
+    return space_of(with_parts(content, corpus, changes or {}, "doc"), changes or {}, "doc")
 
 
 def ranges(found):
@@ -107,7 +107,7 @@ def test_ranges_grow_as_far_as_the_value():
 
 
 def test_the_section_narrows_fixes_and_adds(corpus):
-    wanted = {
+    changes = {
         "training.learning_rate": {"high": 0.005},
         "training.batch_size": 64,
         "training.patience": {"low": 5, "high": 20},
@@ -116,7 +116,7 @@ def test_the_section_narrows_fixes_and_adds(corpus):
         "model.fusion.LowRankFusion.rank": [2, 4],
         "model.width": {"low": 8, "high": 64, "log": True},
     }
-    found = space(corpus, wanted)
+    found = space(corpus, changes)
     known = ranges(found)
     assert known["training.learning_rate"] == FloatDistribution(1e-4, 0.005, log=True)
     assert "training.batch_size" not in known
@@ -131,11 +131,11 @@ def test_the_section_narrows_fixes_and_adds(corpus):
 
 
 def test_a_choice_brings_each_branch_with_its_own_parameters(corpus):
-    wanted = {
+    changes = {
         "model.fusion": ["ConcatenationFusion", "LowRankFusion"],
         "model.fusion.LowRankFusion.dropout": "fixed",
     }
-    found = space(corpus, wanted)
+    found = space(corpus, changes)
     when = {parameter.name: dict(conditions) for parameter, conditions in found.every()}
     assert when["model.fusion.LowRankFusion.rank"] == {"model.fusion": ("LowRankFusion",)}
     assert "model.fusion.LowRankFusion.dropout" not in when
@@ -149,7 +149,7 @@ def test_a_choice_brings_each_branch_with_its_own_parameters(corpus):
 
 
 def test_branches_may_have_names_and_be_nothing(corpus):
-    wanted = {
+    changes = {
         "model.fusion": {
             "average": {"class_path": "LateFusion", "init_args": {"weighted": False}},
             "weighted": {"class_path": "LateFusion", "init_args": {"weighted": True}},
@@ -158,7 +158,7 @@ def test_branches_may_have_names_and_be_nothing(corpus):
         "training.corruption": [None, "ModalityDropout"],
         "model.encoders.acoustic": ["PooledEncoder", "LSTMEncoder"],
     }
-    found = space(corpus, wanted)
+    found = space(corpus, changes)
     seen = drawn(found, 30)
     assert {content["model"]["fusion"]["init_args"]["weighted"] for content in seen} == {True, False}
     assert {content["training"]["corruption"] is None for content in seen} == {True, False}
@@ -167,11 +167,11 @@ def test_branches_may_have_names_and_be_nothing(corpus):
 
 
 def test_a_condition_decides_whether_a_parameter_matters(corpus):
-    wanted = {
+    changes = {
         "training.corruption": [None, "ModalityDropout"],
         "training.consistency": {"low": 0.1, "high": 1.0, "when": {"training.corruption": "ModalityDropout"}},
     }
-    found = space(corpus, wanted)
+    found = space(corpus, changes)
     for content in drawn(found, 20):
         damaged = content["training"]["corruption"] is not None
         assert (content["training"]["consistency"] > 0) == damaged
@@ -189,11 +189,11 @@ def test_a_finished_trial_gives_its_configuration_again(corpus):
 
 
 def test_what_is_shown_is_the_section_that_says_it(corpus):
-    wanted = {
+    changes = {
         "model.fusion": ["ConcatenationFusion", "LowRankFusion"],
         "training.patience": {"low": 5, "high": 20},
     }
-    found = space(corpus, wanted)
+    found = space(corpus, changes)
     said = yaml.safe_load(found.written())["search"]["space"]
     assert ranges(space(corpus, said)) == ranges(found)
 
@@ -235,7 +235,7 @@ def test_whatever_a_class_declares_its_constructor_takes(room, cls, corpus):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "message"),
+    ("changes", "message"),
     [
         (
             {"model.fuson": ["LowRankFusion"]},
@@ -281,9 +281,9 @@ def test_whatever_a_class_declares_its_constructor_takes(room, cls, corpus):
         ),
     ],
 )
-def test_what_names_nothing_is_refused(wanted, message, corpus):
+def test_what_names_nothing_is_refused(changes, message, corpus):
     with pytest.raises(ConfigError) as refused:
-        space(corpus, wanted)
+        space(corpus, changes)
     assert str(refused.value).startswith(message)
 
 

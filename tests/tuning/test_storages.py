@@ -24,7 +24,7 @@ from servers import until
 
 from affect.cli import main
 from affect.errors import ConfigError
-from affect.runs.studies import finished, load, open_storage, quietly, sqlite
+from affect.runs.studies import finished_trials, load, open_storage, quietly, sqlite
 
 HELD = """
 import os, pathlib, time
@@ -235,7 +235,7 @@ def test_four_commands_share_a_database_and_two_are_killed(server, tmp_path):
     assert len(interrupted) == 2
     check(url, before, interrupted)
     with looked_at(url) as study:
-        assert trials <= len(finished(study)) <= trials + 3
+        assert trials <= len(finished_trials(study)) <= trials + 3
         assert first == second == [study.best_trial.number]
 
 

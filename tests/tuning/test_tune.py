@@ -17,7 +17,7 @@ from affect.data.corpus import Split
 from affect.data.native import save
 from affect.errors import ConfigError, DataError
 from affect.report import write_pages
-from affect.runs.studies import SEEDS, finished, load, open_storage, quietly, sqlite
+from affect.runs.studies import SEEDS, finished_trials, load, open_storage, quietly, sqlite
 from affect.training import Training
 from affect.tuning import Search, task_of, tune
 from affect.tuning.working import pruner_of, sampler_of
@@ -118,7 +118,7 @@ def test_the_same_command_joins_and_ends_where_enough_is_done(tmp_path):
     path = write(tmp_path, {"fresh": []})
     tune(path, tmp_path / "out", trials=2, quiet=True)
     more = tune(path, tmp_path / "out", trials=4, quiet=True, workers=2)
-    assert len(finished(more.study)) in (4, 5)
+    assert len(finished_trials(more.study)) in (4, 5)
     again = tune(path, tmp_path / "out", trials=4, quiet=True)
     assert len(again.study.trials) == len(more.study.trials)
 
@@ -154,7 +154,7 @@ def test_a_trial_that_cannot_be_done_says_why_and_the_search_goes_on(tmp_path):
     (failed,) = [t for t in done.study.trials if t.number == 1]
     assert failed.state == TrialState.FAIL
     assert failed.user_attrs["failure"].startswith("TensorFusion: the outer product of")
-    assert len(finished(done.study)) == 3
+    assert len(finished_trials(done.study)) == 3
 
 
 def test_a_search_without_a_result_says_what_went_wrong(tmp_path):
@@ -305,7 +305,7 @@ def test_a_cluster_works_at_a_study(tmp_path):
             backend="dask",
             address=cluster.scheduler_address,
         )
-    assert len(finished(done.study)) in (4, 5)
+    assert len(finished_trials(done.study)) in (4, 5)
 
 
 def test_nothing_stops_within_a_quarter_of_the_epochs():

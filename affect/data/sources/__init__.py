@@ -14,7 +14,7 @@ from affect.data.corpus import Corpus
 from affect.data.duplicates import unique
 from affect.data.quality import with_notes
 from affect.data.sources.options import Duplicates, Options, Reader
-from affect.data.sources.readers import by_reader
+from affect.data.sources.readers import by_reader, path_of_reader
 from affect.errors import AffectError, ConfigError, DataError, described, did_you_mean
 
 FORMATS = (
@@ -74,7 +74,8 @@ def load(
     if not isinstance(source, str | PathLike):
         remedy = "affect.Corpus.from_arrays makes a corpus of arrays, and a corpus is of one file or folder"
         raise ConfigError(f"load: expected a path or a name, got {described(source)}; {remedy}")
-    return read(source, Options.of(columns, targets, duplicates, prefixes, reader))
+    options = Options.of(columns, targets, duplicates, prefixes, reader)
+    return read(source, options).read_from(_said(source, options))
 
 
 def read(source: str | Path, options: Options) -> Corpus:
@@ -96,6 +97,22 @@ def read(source: str | Path, options: Options) -> Corpus:
         if str(path) in str(error):
             raise
         raise type(error)(f"{path}: {error}") from None
+
+
+def _said(source: str | Path, options: Options) -> dict[str, Any]:
+    """What was read and how, as a configuration says it; nothing where a reader has no import path."""
+    reader = path_of_reader(options.reader)
+    if options.reader is not None and reader is None:
+        return {}
+    generated = str(source).partition(":")[0] == "synthetic"
+    return {
+        "corpus": str(source) if generated else str(Path(source).resolve()),
+        "columns": [*options.columns],
+        "targets": {name: dict(kind) for name, kind in options.targets.items()},
+        "duplicates": options.duplicates,
+        "prefixes": [*options.prefixes],
+        "reader": reader,
+    }
 
 
 def _known(corpus: Corpus, options: Options) -> None:

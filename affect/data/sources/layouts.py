@@ -55,6 +55,17 @@ def read(path: Path) -> Corpus | None:
     return corpus
 
 
+def files_of(path: Path) -> list[Path]:
+    """The pickles of splits that are read with one of them.
+
+    Args:
+        path: of one.
+    Raises:
+        DataError: two are of the same split.
+    """
+    return list(_files(path.parent).values())
+
+
 def _of(content: Any, path: Path) -> Corpus | None:
     for name in LAYOUTS:
         layout = import_module(f"affect.data.sources.{name}")

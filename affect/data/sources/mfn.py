@@ -45,6 +45,17 @@ def recognises(path: Path) -> bool:
         return False
 
 
+def files_of(path: Path) -> list[Path]:
+    """The files of the set that a file is of.
+
+    Args:
+        path: a file that `recognises` knows, or a folder of some.
+    Raises:
+        DataError: two are of the same role.
+    """
+    return [file for own in _roles(path if path.is_dir() else path.parent).values() for file in own.values()]
+
+
 def read(path: Path) -> Corpus:
     """The whole set, also where only one of its files is named.
 

@@ -6,6 +6,7 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+from affect.classes import as_written
 from affect.classes.objects import object_of
 from affect.data.corpus import Corpus
 from affect.data.sources.options import Options
@@ -64,3 +65,18 @@ def reader_of(given: Any) -> tuple[Any, str]:
     if not callable(found):
         raise ConfigError(f"reader: {given}: expected a function, got {described(found)}")
     return found, given
+
+
+def path_of_reader(given: Any) -> str | None:
+    """The import path of a reader; None of one that no other process finds, and where there is none.
+
+    Example:
+        >>> path_of_reader(affect.load), path_of_reader(lambda path: None)
+        ('affect.data.sources.load', None)
+    """
+    if given is None or isinstance(given, str):
+        return given
+    module, name = getattr(given, "__module__", None), getattr(given, "__qualname__", "")
+    if not module or module == "__main__" or not name.isidentifier():
+        return None
+    return as_written(f"{module}.{name}")

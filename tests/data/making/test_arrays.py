@@ -308,7 +308,7 @@ def labels(corpus, name="y", split="train"):
     [
         ([1.5, 2, None, 0.5], ["y"], Regression("y"), [[1.5], [2], None, [0.5]]),
         ([1.5, 2, np.nan, 0.5], {"y": Regression("y", low=-3, high=3)}, Regression("y", low=-3, high=3), [[1.5], [2], None, [0.5]]),
-        (np.array([[1.5], [2], [0], [1]]), "y", Regression("y"), [[1.5], [2], [0], [1]]),
+        (np.array([[1.5], [2], [0], [1]]), ["y"], Regression("y"), [[1.5], [2], [0], [1]]),
         (torch.ones(4, 1, 1) * 2.5, ["y"], Regression("y"), [[2.5]] * 4),
         (list(torch.tensor([0.5, 1, 2, 3])), ["y"], Regression("y"), [[0.5], [1], [2], [3]]),
         (pd.Series([1, None, 0, 1], dtype="Int64"), ["y"], Binary("y"), [[1], None, [0], [1]]),

@@ -9,11 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from affect.data import synthetic
+from affect.data.sources.belonging import files_of
 
-_TOGETHER = (".csd", ".h5", ".hdf5", ".npy", ".npz", ".pt")
-"""A file of these may be one of several that are read together."""
-
-_TABLES = (".csv", ".tsv", ".json", ".txt", ".parquet")
 _NOT_DATA = (".py", ".yaml", ".yml", ".md", ".ipynb", ".html", ".log", ".db", ".partial")
 _NOT_READ = ("runs", "results", "__pycache__", "lightning_logs")
 
@@ -21,8 +18,8 @@ _NOT_READ = ("runs", "results", "__pycache__", "lightning_logs")
 def corpus_digest(corpus: str) -> str | None:
     """Changes with what a corpus holds; None where it is gone.
 
-    Of a file its SHA-256; of a folder, or a file that is read with those beside it, of the names and contents
-    of all; a generated corpus is known by its name and the generator's version.
+    Of a file its SHA-256; of a folder, or a file that is read with others, of the names and contents of all
+    that belong to it; a generated corpus is known by its name and the generator's version.
 
     Args:
         corpus: a file's whole path, or the name of a generated one.
@@ -35,13 +32,14 @@ def corpus_digest(corpus: str) -> str | None:
         named = synthetic.full_name(corpus)
         return hashlib.sha256(f"{named} {synthetic.VERSION}".encode()).hexdigest()
     path = Path(corpus)
-    if path.is_file() and path.suffix.lower() not in _TOGETHER:
-        return file_digest(path)
     if not path.exists():
         return None
+    files = sorted(_data(path)) if path.is_dir() else files_of(path)
+    if files == [path]:
+        return file_digest(path)
     folder = path if path.is_dir() else path.parent
     whole = hashlib.sha256()
-    for file in sorted(_data(folder) if path.is_dir() else _beside(path)):
+    for file in files:
         whole.update(f"{file.relative_to(folder).as_posix()} {file_digest(file)}\n".encode())
     return whole.hexdigest()
 
@@ -90,9 +88,3 @@ def _data(folder: Path) -> Iterator[Path]:
                 yield from _data(path)
         elif path.suffix.lower() not in _NOT_DATA:
             yield path
-
-
-def _beside(path: Path) -> Iterator[Path]:
-    """A file, and those beside it that may be read with it."""
-    alike = (path.suffix.lower(), *_TABLES)
-    yield from (one for one in path.parent.iterdir() if one.suffix.lower() in alike and one.is_file())

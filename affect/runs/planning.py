@@ -1,0 +1,75 @@
+"""Runs of one configuration, and what is refused before the first of them begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from affect import metrics
+from affect.classes import beside, within
+from affect.model import FusionModel
+from affect.runs.configuration import parse, read, resolve
+from affect.runs.finished import FinishedRun, prepare
+from affect.runs.jobs import Job, digest
+from affect.training import Learner
+from affect.training.arguments import check_optimisation
+
+
+def jobs_of(
+    path: str | Path, out: str | Path, seeds: Iterable[int] | None = None, *, trust: bool = False
+) -> list[Job]:
+    """The runs of a configuration's file: one for each seed and fold, each in a folder below `out`.
+
+    Args:
+        path: the file; a section `search` in it, which is for `affect tune`, is left out.
+        out: the folder of runs.
+        seeds: other ones than the configuration's.
+        trust: whether runs that these learn from may execute code that is not known to be one's own.
+    Raises:
+        ConfigError: the file is no configuration.
+    Example:
+        >>> path = getfixture("tmp_path") / "model.yaml"
+        >>> _ = path.write_text("{corpus: synthetic, seeds: [0, 1]}", encoding="utf-8")
+        >>> [job.folder.name for job in jobs_of(path, "runs")]
+        ['seed0-fold0', 'seed1-fold0']
+    """
+    path = Path(path)
+    plain = read(path)
+    plain.pop("search", None)
+    with within(beside(path.parent)):
+        content = resolve(plain, str(path))
+        configuration = parse(content, str(path))
+    base = Path(out) / f"{path.stem}-{digest(content)}"
+    return [
+        Job(content, path.stem, seed, fold, path.parent, base / f"seed{seed}-fold{fold}", trust)
+        for seed in (configuration.seeds if seeds is None else seeds)
+        for fold in range(configuration.folds or 1)
+    ]
+
+
+def check_jobs(todo: list[Job], path: Path) -> None:
+    """What cannot be run is refused here, not in the runs.
+
+    Args:
+        todo: runs of one corpus; where there are none, nothing is looked at.
+        path: the file that they come from.
+    Raises:
+        ConfigError: one of them cannot be built, or its optimiser or schedule cannot, or it learns from what
+            is no run.
+    """
+    if not todo:
+        return
+    one_each = {job.folder.parent: job for job in todo}.values()
+    each = [(job, parse(job.content, str(path), job.home)) for job in one_each]
+    corpus = prepare(each[0][1], todo[0].fold, todo[0].root).without("test")  # all models have one corpus
+    for job, configuration in each:
+        made = configuration.model.for_corpus(corpus, configuration.target)
+        if isinstance(made, FusionModel):
+            with within(job.home), metrics.using(*configuration.measured):
+                learner = configuration.learner or Learner
+                check_optimisation(learner, made, configuration.training, len(corpus["train"]))
+    for job in todo:
+        if job.teacher is not None:
+            _ = FinishedRun.read(job.teacher, trust=job.trust).configuration
+        if job.init is not None:
+            FinishedRun.read(job.init)

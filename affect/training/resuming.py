@@ -1,0 +1,207 @@
+"""Whether the checkpoint in a folder is of the training that is asked for."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from affect.classes.paths import path_of
+from affect.data.corpus import Corpus
+from affect.data.ragged import Ragged
+from affect.errors import ConfigError, few
+from affect.files import writing
+from affect.model import FusionModel
+from affect.training.learner import Learner
+from affect.training.optimisation import depends_on_all_epochs
+from affect.training.options import Training
+
+logger = logging.getLogger(__name__)
+
+RECORD = "training.json"
+"""What the checkpoints beside it are of."""
+
+_ANYWHERE = ("accelerator", "strategy", "compile")
+"""Options that a training may be taken up under others of."""
+
+
+def check_resumed(
+    checkpoints: Path,
+    model: FusionModel,
+    corpus: Corpus,
+    seed: int,
+    *,
+    training: Training,
+    objective: Any,
+    learner: Any,
+    teacher: FusionModel | None,
+) -> None:
+    """Refuse checkpoints of another training; say beside them what those that are to come are of.
+
+    More epochs are the same training, taken further, unless its rate depends on how many there are.
+
+    Args:
+        checkpoints: their folder, in the folder that `fit` was given.
+        model: with the weights that training begins with.
+        corpus: that is learned from.
+        seed: as in `fit`, and so are the rest.
+        training: the same.
+        objective: the same.
+        learner: the same.
+        teacher: the same.
+    Raises:
+        ConfigError: they are of another training, or do not say of which.
+    Example:
+        >>> corpus, folder = affect.load("synthetic"), getfixture("tmp_path")
+        >>> for seed in (0, 1):
+        ...     model = affect.FusionModel.for_corpus(corpus, seed=0)
+        ...     affect.fit(model, corpus, seed, training=affect.Training(epochs=1), folder=folder).best_epoch
+        Traceback (most recent call last):
+        affect.errors.ConfigError: fit: ... holds a training of seed 0; choose another folder or delete its
+        checkpoints
+    """
+    wanted = {
+        "seed": int(seed),
+        "target": model.head.target.name,
+        **{key: value for key, value in _plain(training).items() if key not in ("class", *_ANYWHERE)},
+        "objective": _plain(objective),
+        "learner": _plain(learner),
+        "model": _digest(nn.Module.__repr__(model), _plain(model.spec), sorted(_shapes(model).items())),
+        "initial weights": _weights(model),
+        "teacher": None if teacher is None else _weights(teacher),
+        "corpus": _content(corpus),
+    }
+    record, folder = checkpoints / RECORD, checkpoints.parent
+    if (checkpoints / "last.ckpt").is_file():
+        try:
+            known = json.loads(record.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise ConfigError(
+                f"fit: {folder} holds a checkpoint without {RECORD}, which says what training it is of; "
+                "choose another folder or delete its checkpoints"
+            ) from None
+        others = [key for key in {**known, **wanted} if known.get(key) != wanted.get(key)]
+        if others == ["epochs"] and known["epochs"] < wanted["epochs"] and _may_go_on(training, learner):
+            logger.info(
+                "fit: %s: a training of %s epochs goes on to %s", folder, known["epochs"], wanted["epochs"]
+            )
+        elif others:
+            raise ConfigError(
+                f"fit: {folder} holds a training of {few([_said(key, known.get(key)) for key in others])}; "
+                "choose another folder or delete its checkpoints"
+            )
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    with writing(record) as path:
+        path.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
+
+
+def _may_go_on(training: Training, learner: Any) -> bool:
+    """Whether more epochs leave the first ones as they were."""
+    made = learner
+    while isinstance(made, functools.partial):
+        made = made.func
+    own = getattr(made, "configure_optimizers", None) is not Learner.configure_optimizers
+    return not own and not depends_on_all_epochs(training)
+
+
+def _said(key: str, value: Any) -> str:
+    if key in ("model", "objective", "learner", "teacher", "corpus", "corruption") or isinstance(value, dict):
+        return f"another {key}" if value is not None else f"no {key}"
+    return f"other {key}" if key == "initial weights" else f"{key} {value}"
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """Plain values that are the same for what is made in the same way, in any process."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Tensor | np.ndarray):
+        return _digest(_bytes(torch.as_tensor(value)))
+    if depth > 8:
+        return path_of(type(value))
+    inner: Callable[[Any], Any] = functools.partial(_plain, depth=depth + 1)
+    if isinstance(value, Mapping):
+        return {str(key): inner(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [inner(one) for one in value]
+    if isinstance(value, set | frozenset):
+        return sorted(map(str, value))
+    if isinstance(value, functools.partial):
+        return {"class": inner(value.func), "args": inner(value.args), **inner(value.keywords)}
+    if isinstance(value, type):
+        return path_of(value)
+    if inspect.isfunction(value):
+        held = inspect.getclosurevars(value).nonlocals
+        return {"class": value.__qualname__, "code": _code(value.__code__), "defaults": inner(value.__defaults__),
+                "held": inner(held)}  # fmt: skip
+    if isinstance(value, nn.Module):
+        return _digest(nn.Module.__repr__(value), _weights(value))
+    if is_dataclass(value):
+        return {
+            "class": path_of(type(value)),
+            **{x.name: inner(getattr(value, x.name)) for x in fields(value)},
+        }
+    return {"class": path_of(type(value)), **inner(getattr(value, "__dict__", {}))}
+
+
+def _code(code: CodeType) -> str:
+    """Of a function, wherever its lines stand."""
+    constants = [_code(one) if isinstance(one, CodeType) else repr(one) for one in code.co_consts]
+    return _digest(code.co_code, constants, code.co_names)
+
+
+def _shapes(model: nn.Module) -> dict[str, list[int]]:
+    return {name: [*value.shape] for name, value in model.state_dict().items()}
+
+
+def _weights(model: nn.Module) -> str:
+    state = sorted(model.state_dict().items())
+    return _digest(*(part for name, value in state for part in (name, _bytes(value))))
+
+
+def _content(corpus: Corpus) -> str:
+    """What is learned from: names, labels and lengths, and the features of some samples, spread evenly."""
+    parts: list[Any] = [corpus.name]
+    for name, split in corpus.splits.items():
+        rows = np.unique(np.linspace(0, len(split) - 1, 32).astype(int))
+        parts += [name, split.aligned, *split.ids]
+        for kind, arrays in (("target", split.targets), ("modality", split.modalities)):
+            for own, part in sorted(arrays.items()):
+                shown = part if kind == "target" else part.take(rows)
+                parts += [kind, own, part.dim, part.lengths.tobytes(), *_values(shown)]
+    return _digest(*parts)
+
+
+def _values(rows: Ragged) -> Iterable[bytes]:
+    for block in rows.blocks():
+        yield np.ascontiguousarray(rows.values[block]).tobytes()
+        yield np.ascontiguousarray(rows.observed[block]).tobytes()
+
+
+def _bytes(value: Tensor) -> bytes:
+    if value.is_sparse or value.is_quantized:
+        value = value.to_dense() if value.is_sparse else value.dequantize()
+    plain = value.detach().cpu().contiguous().reshape(-1)
+    shape = f"{value.dtype} {tuple(value.shape)}".encode()
+    return shape + plain.view(torch.uint8).numpy().tobytes()
+
+
+def _digest(*parts: Any) -> str:
+    whole = hashlib.sha256()
+    for part in parts:
+        said = part if isinstance(part, bytes) else json.dumps(part, default=str).encode()
+        whole.update(len(said).to_bytes(8, "little"))
+        whole.update(said)
+    return whole.hexdigest()[:16]
