@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two equa
     from affect import data as data
     from affect import encoders as encoders
     from affect import errors as errors
+    from affect import estimators as estimators
     from affect import fusion as fusion
     from affect import heads as heads
     from affect import imputation as imputation
@@ -105,7 +106,8 @@ _HOMES = {
     "affect.training": ("Learner", "Run", "Training", "evaluate", "fit"),
 }
 _ROOMS = (
-    *("aligners", "baselines", "benchmark", "corruption", "data", "encoders", "errors", "fusion", "heads"),
+    *("aligners", "baselines", "benchmark", "corruption", "data", "encoders", "errors", "estimators"),
+    *("fusion", "heads"),
     *("imputation", "kernels", "metrics", "objectives", "pooling", "report", "results", "robustness", "runs"),
     *("statistics", "testing", "training", "tuning"),
 )

@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection, Iterable
+from numbers import Integral
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -94,6 +97,60 @@ def listed(who: str, names: Iterable[str]) -> list[str]:
         if not isinstance(name, str):
             raise ConfigError(f"{who}: expected a list of names, got {described(name)} in it")
     return found
+
+
+def check_flag(who: str, value: Any) -> None:
+    """Refuse what is neither True nor False: a text such as 'no' would count as True.
+
+    Args:
+        who: begins the message.
+        value: what was given.
+    Raises:
+        ConfigError: it is something else.
+    Example:
+        >>> check_flag("load_run: trust", "no")
+        Traceback (most recent call last):
+        affect.errors.ConfigError: load_run: trust: expected True or False, got the text 'no'
+    """
+    if not isinstance(value, bool):
+        raise ConfigError(f"{who}: expected True or False, got {described(value)}")
+
+
+def check_whole(who: str, value: Any, least: int = 1) -> None:
+    """Refuse what is no whole number of at least `least`.
+
+    Args:
+        who: begins the message.
+        value: what was given; numpy's whole numbers are such too.
+        least: the smallest that is taken.
+    Raises:
+        ConfigError: it is something else.
+    Example:
+        >>> check_whole("batches: batch_size", "8")
+        Traceback (most recent call last):
+        affect.errors.ConfigError: batches: batch_size: expected a whole number of at least 1, got the text
+        '8'
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
+        raise ConfigError(f"{who}: expected a whole number of at least {least}, got {described(value)}")
+
+
+def path_in(who: str, value: Any) -> Path:
+    """A path as it was given.
+
+    Args:
+        who: begins the message.
+        value: what was given.
+    Raises:
+        ConfigError: it is no path.
+    Example:
+        >>> path_in("run.save", 3)
+        Traceback (most recent call last):
+        affect.errors.ConfigError: run.save: expected the path of a folder, got 3
+    """
+    if not isinstance(value, str | PathLike) or isinstance(value, bytes):
+        raise ConfigError(f"{who}: expected the path of a folder, got {described(value)}")
+    return Path(value)
 
 
 def few(parts: Collection[str], most: int = 8) -> str:

@@ -12,8 +12,8 @@ from torch import nn
 
 from affect import renamed
 from affect.aligners import Aligner, AlignerFactory
-from affect.classes.factories import check_factory
-from affect.data.checks import check_corpus
+from affect.classes.factories import check_factory, made_by
+from affect.data.checks import check_corpus, check_indices
 from affect.data.corpus import Corpus
 from affect.data.targets import Target
 from affect.encoders import Encoder, EncoderFactory, PooledEncoder
@@ -357,6 +357,8 @@ class ModelSpec:
         with seeded(seed):
             model = self.for_shape(corpus.dims, corpus.target(target), corpus.aligned)
         read = [name for name in model.encoders if name not in model.indices]
+        for name in model.indices:
+            check_indices(type(model.encoders[name]).__name__, corpus, name)
         model.head.fit(torch.from_numpy(corpus["train"].labels(model.head.target.name)))
         train = corpus.select(read)["train"] if read else None
         model.scaler = None if train is None else Scaler.fit(train, self.scaling, self.nonfinite)
@@ -365,13 +367,16 @@ class ModelSpec:
     def for_shape(self, dims: Mapping[str, int], target: Target, aligned: bool) -> FusionModel:
         """The model for modalities of these sizes, without a scaler."""
         dims = dict(sorted(dims.items()))
-        encoders = {name: self.encoder_of(name)(dim, self.width) for name, dim in dims.items()}
+        encoders = {
+            name: made_by("encoder", self.encoder_of(name), Encoder, dim, self.width)
+            for name, dim in dims.items()
+        }
         sizes = {name: part.out_dim for name, part in encoders.items()}
         with refused_names(sizes):
-            fusion = self.fusion(sizes, self.out_dim)
-            aligner = None if self.aligner is None else self.aligner(sizes)
-            imputer = None if self.imputer is None else self.imputer(sizes)
-        head = (self.head or head_for(target))(fusion.out_dim, target)
+            fusion = made_by("fusion", self.fusion, Fusion, sizes, self.out_dim)
+            aligner = None if self.aligner is None else made_by("aligner", self.aligner, Aligner, sizes)
+            imputer = None if self.imputer is None else made_by("imputer", self.imputer, Imputer, sizes)
+        head = made_by("head", self.head or head_for(target), Head, fusion.out_dim, target)
         model = FusionModel(
             encoders, fusion, head, aligner=aligner, imputer=imputer, training_only=self.training_only
         )

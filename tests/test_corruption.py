@@ -375,7 +375,9 @@ class Careless(Corruption):
 
 
 def test_a_careless_corruption_is_found():
-    with pytest.raises(BrokenLawError, match="^batch_independent: sample 0 depends on the other samples of its batch$"):
+    with pytest.raises(
+        BrokenLawError, match="^batch_independent: sample 0 depends on the other samples of its batch$"
+    ):
         testing.check_corruption(Careless())
 
 

@@ -687,6 +687,19 @@ def test_statistics_are_those_of_the_same_metric_in_sums():
     assert p[0] == p[1]
 
 
+def test_old_names_of_predictions_work_for_one_more_release():
+    truth = np.arange(4.0)
+    predictions, groups = truth[None] + 1, np.arange(4)
+    with pytest.warns(DeprecationWarning, match="measure: 'said' is 'predictions' now"):
+        old = statistics.measure(metrics.mae, said={"a": predictions}, truth=truth, groups=groups)
+    assert old["a"].seeds.tolist() == [1.0]
+    with pytest.warns(DeprecationWarning, match="permutation_p: 'said_[ab]' is 'predictions_[ab]' now"):
+        p = statistics.permutation_p(
+            said_a=predictions, said_b=predictions, truth=truth, metric=metrics.mae, groups=groups
+        )
+    assert p == 1.0
+
+
 def test_one_that_raises_is_nan_and_that_is_said_once(caplog):
     class Odd(Gap):
         name = "odd"

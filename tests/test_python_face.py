@@ -665,3 +665,43 @@ def test_modules_of_ones_own_are_saved_with_the_run(tmp_path, monkeypatch):
     ):
         affect.load_run(folder)
     assert affect.load_run(folder, trust=True).model.fusion.size == 3
+
+
+def test_saving_over_an_older_run_leaves_nothing_of_it_but_what_somebody_put_there(run, tmp_path):
+    folder = run.save(tmp_path / "run")
+    (folder / "modules").mkdir()
+    (folder / "modules" / "old.py").write_text("")
+    (folder / "notes.md").write_text("mine")
+    run.save(folder)
+    assert not (folder / "modules").exists()
+    assert (folder / "notes.md").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_saved_configuration_trains_the_same_again(tmp_path, caplog):
+    from affect.data.contents import corpus_digest
+    from affect.data.native import save
+
+    save(affect.load("synthetic:additive"), tmp_path / "c.safetensors")
+    corpus = affect.load(tmp_path / "c.safetensors", duplicates="number")
+    assert corpus.without("test").source == corpus.select(["text"]).source == corpus.source
+    assert replace(corpus, name="changed").source == {}
+    narrow = corpus.select(["text", "visual"])
+    model = FusionModel.for_corpus(narrow, seed=0, width=4, out_dim=4)
+    run = affect.fit(model, narrow, training=affect.Training(epochs=1), teacher=model)
+    folder = run.save(tmp_path / "run")
+    assert caplog.messages == [
+        f"{folder}: teacher was given as an object, which config.yaml cannot name; trained again, it is left out"
+    ]
+    stored = affect.runs.FinishedRun.read(folder)
+    assert stored.content["corpus"] == str(tmp_path / "c.safetensors")
+    assert (stored.content["duplicates"], stored.content["model"]["modalities"]) == (
+        "number",
+        ["text", "visual"],
+    )
+    assert stored.content["model"]["head"]["class_path"] == "affect.heads.RegressionHead"
+    assert stored.facts["corpus"]["content"] == corpus_digest(str(tmp_path / "c.safetensors"))
+    assert stored.facts["given"] == ["teacher"]
+    assert affect.runs.configuration.parse(stored.content, "again").reading == {
+        key: value for key, value in corpus.source.items() if key != "corpus"
+    }

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
-from typing import Any
+import traceback
+from types import FrameType
+from typing import Any, TypeVar
 
 from affect.classes.paths import path_of
+from affect.classes.plain import GIVEN
 from affect.errors import ConfigError, described, did_you_mean
+
+_Part = TypeVar("_Part")
 
 
 def check_factory(who: str, key: str, factory: Any, base: type) -> None:
@@ -39,6 +45,76 @@ def check_factory(who: str, key: str, factory: Any, base: type) -> None:
         )
 
 
+def made_by(key: str, factory: Any, base: type[_Part], *given: Any) -> _Part:
+    """The part that a factory makes.
+
+    Args:
+        key: what the part is called.
+        factory: is called.
+        base: what the part has to be.
+        given: the sizes that it is for.
+    Raises:
+        ConfigError: the factory does not take these, lacks one of its own arguments or has one of another
+            kind; something else comes of it.
+    Example:
+        >>> make = functools.partial(affect.fusion.LowRankFusion, rnk=3)
+        >>> made_by("fusion", make, affect.Fusion, {"text": 4}, 8)
+        Traceback (most recent call last):
+        affect.errors.ConfigError: FusionModel: fusion: LowRankFusion cannot be made: unexpected keyword
+        argument 'rnk'; it has: dropout, pooling, rank
+    """
+    name = getattr(made_of(factory), "__name__", type(factory).__name__)
+    if problem := _unfit(factory, given):
+        raise ConfigError(f"FusionModel: {key}: {name} cannot be made: {problem}")
+    try:
+        part = factory(*given)
+    except TypeError as error:
+        frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+        if not (isinstance(factory, functools.partial) and _own(frames[-1])):
+            raise  # what somebody's own part does is told in full
+        raise ConfigError(f"FusionModel: {key}: {name} cannot be made: {error}") from error
+    if not isinstance(part, base):
+        raise ConfigError(
+            f"FusionModel: {key}: expected {name} to make {_article(base.__name__)}, got {described(part)}"
+        )
+    return part
+
+
+def made_of(factory: Any) -> Any:
+    """What a factory calls in the end.
+
+    Example:
+        >>> made_of(functools.partial(dict, a=1))
+        <class 'dict'>
+    """
+    while isinstance(factory, functools.partial):
+        factory = factory.func
+    return factory
+
+
+def _own(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] in ("affect", "torch")
+
+
+def _unfit(factory: Any, given: tuple[Any, ...]) -> str:
+    """Why a factory cannot be called so; empty where it can, or does not say."""
+    try:
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError):
+        made, keywords = made_of(factory), getattr(factory, "keywords", {})
+        try:
+            inspect.signature(made).bind(*given, **keywords)
+        except (TypeError, ValueError) as error:
+            own = [name for name in inspect.signature(made).parameters if name not in GIVEN]
+            return f"{str(error).removeprefix('got an ')}; it has: {', '.join(sorted(own))}"
+        return ""
+    try:
+        signature.bind(*given)
+    except TypeError as error:
+        return f"{error}; it is given {len(given)} arguments, and those that a functools.partial holds"
+    return ""
+
+
 def _remedy(given: Any, base: type) -> str:
     room = path_of(base).rpartition(".")[0]
     known = {
@@ -48,6 +124,8 @@ def _remedy(given: Any, base: type) -> str:
     }
     if isinstance(given, str):
         return f"; give {room}.{given}" if given in known else f"; {did_you_mean(given, known)}"
+    if isinstance(given, base) and base.__module__.startswith("torch."):
+        return f"; write functools.partial({type(given).__name__}, ...), with its arguments but the first"
     if isinstance(given, base):
         return f"; give the class {type(given).__name__} itself: it is called with the sizes that it is for"
     return ""

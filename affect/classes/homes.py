@@ -125,7 +125,8 @@ def modules_of(classes: Iterable[type]) -> Modules:
     Args:
         classes: affect's own may be among them.
     Raises:
-        ConfigError: a class was made in a notebook or a program, not in a module.
+        ConfigError: a class was made in a notebook or a program, not in a module, or its module was edited
+            since it was imported.
     """
     found = []
     for cls in classes:
@@ -140,7 +141,10 @@ def modules_of(classes: Iterable[type]) -> Modules:
             found.append(needed([name], modules_at(cls.__module__)))
         elif is_local(getattr(module, "__file__", None)):
             found.append(_user_modules(cls.__module__))
-    return union(found)
+    every = union(found)
+    for name in every.names:
+        _refuse_edited(name)
+    return every
 
 
 def kept(modules: Modules, folder: Path) -> dict[str, Any] | None:
@@ -154,6 +158,9 @@ def kept(modules: Modules, folder: Path) -> dict[str, Any] | None:
     """
     if not modules.files:
         return None
+    for place, content in modules.files.items():
+        if b"__file__" in content:
+            _say_alone(place)
     modules.write(folder / FOLDER)
     return modules.facts()
 
@@ -198,6 +205,29 @@ def _user_modules(name: str) -> Modules:
     inside = name.count(".") + Path(path).name.startswith("__init__.")
     root = Path(path).resolve().parents[inside]
     return local_modules([name], (*home.roots, root))
+
+
+def _refuse_edited(name: str) -> None:
+    """A module that Python imported and that was edited since: what was executed is not in its file any more.
+
+    Python's own note of the file that it compiled says so; where Python keeps none, nothing is known.
+    """
+    module = sys.modules.get(name)
+    cached, file = getattr(module, "__cached__", None), getattr(module, "__file__", None)
+    if not cached or not file or not Path(cached).is_file() or not Path(file).is_file():
+        return
+    header, seen = Path(cached).read_bytes()[:16], Path(file).stat()
+    flags, time, size = (int.from_bytes(header[at : at + 4], "little") for at in (4, 8, 12))
+    if flags == 0 and (time, size) != (int(seen.st_mtime) & 0xFFFFFFFF, seen.st_size & 0xFFFFFFFF):
+        raise ConfigError(
+            f"{Path(file).name} was edited since it was imported, so the code that was executed cannot be "
+            "kept with the run; import it anew in a fresh process, and train again"
+        )
+
+
+@cache
+def _say_alone(place: str) -> None:
+    logger.warning("%s looks for files beside itself (__file__), which a run does not bring along", place)
 
 
 @cache

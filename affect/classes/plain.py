@@ -39,7 +39,7 @@ def arguments_of(cls: type) -> dict[str, inspect.Parameter]:
     return {name: one for name, one in found.items() if name not in given and one.kind not in _MORE}
 
 
-def named(cls: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def named(cls: type, arguments: Mapping[str, Any], path: str = "") -> dict[str, Any]:
     """A class with all its arguments: those that were left out have the values that they default to.
 
     Said in full, a run can be repeated when a default has changed, and jsonargparse cannot hand on arguments
@@ -48,6 +48,7 @@ def named(cls: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         cls: the class.
         arguments: plain values, by name.
+        path: what the class is called, where that is not its own path.
     Example:
         >>> named(affect.fusion.LowRankFusion, {"rank": 8})["init_args"]["rank"]
         8
@@ -61,7 +62,7 @@ def named(cls: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
             defaults[name] = list(value)
         elif isinstance(value, int | float | str | None):
             defaults[name] = value
-    return {"class_path": path_of(cls), "init_args": {**defaults, **arguments}}
+    return {"class_path": path or path_of(cls), "init_args": {**defaults, **arguments}}
 
 
 def plain(value: Any, where: str) -> Any:

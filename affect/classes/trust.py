@@ -38,7 +38,7 @@ def digest_of(modules: Modules, others: Collection[str] = ()) -> str:
         others: as `affect.classes.strangers.strange` finds them.
     Example:
         >>> digest_of(Modules()), digest_of(Modules(), ["deap.read"])[:8]
-        ('', '5d2cfd8c')
+        ('', 'a59ca250')
     """
     if not others:
         return modules.digest

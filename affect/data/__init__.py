@@ -11,6 +11,7 @@ The rooms from low to high; each imports those above it in this list alone, and 
     loading, synthetic, writer, making
     words
     sources
+    contents
 
 One door leads up: `Corpus.from_arrays` and `Corpus.from_samples` hand what they are given to `making`.
 """

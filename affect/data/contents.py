@@ -12,7 +12,8 @@ from affect.data import synthetic
 from affect.data.sources.belonging import files_of
 
 _NOT_DATA = (".py", ".yaml", ".yml", ".md", ".ipynb", ".html", ".log", ".db", ".partial")
-_NOT_READ = ("runs", "results", "__pycache__", "lightning_logs")
+_RUNS = ("run.json", "study.db", "metrics.csv")
+"""Files that a folder of runs, of a search or of Lightning's logs holds, somewhere in it."""
 
 
 def corpus_digest(corpus: str) -> str | None:
@@ -84,7 +85,7 @@ def _data(folder: Path) -> Iterator[Path]:
         if path.name.startswith("."):
             continue
         if path.is_dir():
-            if path.name not in _NOT_READ:
+            if path.name != "__pycache__" and not any(any(path.rglob(name)) for name in _RUNS):
                 yield from _data(path)
         elif path.suffix.lower() not in _NOT_DATA:
             yield path

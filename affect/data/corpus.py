@@ -314,6 +314,8 @@ class Corpus:
             return next(iter(self.targets.values()))
         if name is None:
             raise ConfigError(f"{self.name}: name one of its targets: {', '.join(sorted(self.targets))}")
+        if not isinstance(name, str):
+            raise ConfigError(f"{self.name}: expected the name of a target, got {described(name)}")
         if name not in self.targets:
             raise ConfigError(f"{self.name}: no target '{name}'; {did_you_mean(name, self.targets)}")
         return self.targets[name]
@@ -374,7 +376,15 @@ class Corpus:
             rows: by split.
             columns: the names of its features, where it has them.
             provenance: who made them, where that is known.
+        Raises:
+            DataError: there are no rows for a split, or they do not fit it.
         """
+        if not isinstance(rows, Mapping) or (gone := sorted(self.splits.keys() - rows.keys())):
+            got = f"none for {', '.join(gone)}" if isinstance(rows, Mapping) else f"got {described(rows)}"
+            raise DataError(
+                f"{self.name}: with_modality: {name}: expected affect.Ragged rows by split, {got}; write "
+                "{split: affect.Ragged.from_rows(...)}"
+            )
         named = {m: names for m, names in self.columns.items() if m != name}
         made = {m: by for m, by in self.provenance.items() if m != name}
         return replace(

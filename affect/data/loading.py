@@ -13,7 +13,7 @@ from affect import renamed
 from affect.data.checks import check_split
 from affect.data.corpus import Split
 from affect.data.ragged import Rows
-from affect.errors import ConfigError, did_you_mean
+from affect.errors import ConfigError, check_whole, did_you_mean
 from affect.sequences import Batch, Sequence
 
 
@@ -102,8 +102,9 @@ def batches(
         >>> sum(len(batch) for batch in batches(split, "sentiment", seed=0)) == len(split)
         True
     """
-    if batch_size < 1:
-        raise ConfigError(f"batches: batch_size must be at least 1, got {batch_size}")
+    check_whole("batches: batch_size", batch_size)
+    if seed is not None:
+        check_whole("batches: seed", seed, least=0)
     check_split("batches", split)
     if target is not None and target not in split.targets:
         raise ConfigError(f"batches: no target '{target}'; {did_you_mean(target, split.targets)}")

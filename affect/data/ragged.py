@@ -72,7 +72,7 @@ class _Slices:
         return bool((self.starts == self.offsets[:-1]).all())
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Ragged(_Slices):
     """Features of every sample, laid end to end: row i is `values[starts[i] : starts[i] + lengths[i]]`.
 
@@ -99,6 +99,10 @@ class Ragged(_Slices):
     values: NDArray[Any]
     observed: NDArray[np.bool_]
     times: NDArray[np.float64] | None = None
+
+    def __repr__(self) -> str:
+        times = "" if self.times is None else ", with times"
+        return f"Ragged({len(self):,} rows, {self.total:,} steps of {self.values.shape[1]} features{times})"
 
     def __post_init__(self) -> None:
         steps = len(self.values)

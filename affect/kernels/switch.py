@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from affect.errors import ConfigError
+from affect.errors import ConfigError, check_flag
 
 
 def fast(enabled: bool) -> _Switched:
@@ -21,6 +21,8 @@ def fast(enabled: bool) -> _Switched:
 
     Args:
         enabled: whether the fast ways are taken; they are by default.
+    Raises:
+        ConfigError: it is neither True nor False.
     Example:
         >>> with affect.kernels.fast(False):
         ...     is_fast()
@@ -29,7 +31,8 @@ def fast(enabled: bool) -> _Switched:
         True
     """
     global _enabled
-    before, _enabled = _enabled, bool(enabled)
+    check_flag("affect.kernels.fast", enabled)
+    before, _enabled = _enabled, enabled
     return _Switched(before)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from affect.data.targets import MultiClass, MultiLabel, Regression, Target
-from affect.errors import DataError, ShapeError
+from affect.errors import ConfigError, DataError, ShapeError, described
 from affect.metrics.base import Array, Measure, Metric
 from affect.metrics.catalogue import count, failed, higher_is_better, in_use
 from affect.metrics.ours import OURS
@@ -40,6 +40,10 @@ def metrics_for(target: Target) -> dict[str, Measure]:
         >>> list(metrics_for(affect.data.targets.MultiLabel("emotion", classes=("sad", "happy"))))[:3]
         ['weighted_accuracy', 'weighted_accuracy.sad', 'weighted_accuracy.happy']
     """
+    if not isinstance(target, Target):
+        raise ConfigError(
+            f"metrics_for: expected a target such as affect.Regression('sentiment'), got {described(target)}"
+        )
     found: dict[str, Measure] = {}
     for name, metric in in_use(target).items():
         if isinstance(target, MultiLabel):

@@ -86,6 +86,8 @@ def check_class_weights(weights: Any) -> None:
     """
     if weights is None or (isinstance(weights, str) and weights == "balanced"):
         return
+    if isinstance(weights, np.ndarray | Tensor) and weights.ndim == 1:
+        weights = weights.tolist()
     if not isinstance(weights, Mapping | list | tuple):
         raise ConfigError(
             "training: class_weights: expected 'balanced', a weight by class, or a list of weights, "

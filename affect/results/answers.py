@@ -72,7 +72,12 @@ class Answers:
         return {**known, **{name: metric for name, metric in stored.items() if name not in known}}
 
     def stored(self, metric: str, model: str) -> dict[int, float]:
-        """What the runs of a model stored of a metric, by seed: of several folds the mean."""
+        """What the runs of a model stored of a metric, by seed: of several folds the mean.
+
+        Args:
+            metric: its name.
+            model: the model's.
+        """
         values: dict[int, list[float]] = {}
         for run in self.runs:
             if run.name == model and metric in run.metrics:
@@ -94,7 +99,11 @@ class Answers:
         return tuple(seed for seed in first if all(seed in own for own in rest))
 
     def every(self, seeds: Iterable[int] | None = None) -> dict[str, Array]:
-        """(seeds, labels, outputs) of every model, with all of its seeds or with these."""
+        """(seeds, labels, outputs) of every model.
+
+        Args:
+            seeds: these alone; all that a model has by default.
+        """
         chosen = None if seeds is None else tuple(seeds)
         return {
             name: np.stack([*own.values()] if chosen is None else [own[seed] for seed in chosen])
@@ -105,6 +114,9 @@ class Answers:
         """(samples,): how far off a model is on each, a mean over labels and the seeds that all models share.
 
         The distance for a number; the share of wrong decisions for classes.
+
+        Args:
+            model: its name.
         """
         predictions = np.stack([self.predictions[model][seed] for seed in self.shared])
         if isinstance(self.target, Regression):
@@ -118,7 +130,11 @@ class Answers:
         return errors
 
     def run_of(self, model: str) -> FinishedRun:
-        """The first run of a model: what its runs have in common can be read there."""
+        """The first run of a model: what its runs have in common can be read there.
+
+        Args:
+            model: its name.
+        """
         return next(run for run in self.runs if run.name == model)
 
 
@@ -171,7 +187,12 @@ def _together(runs: list[FinishedRun], split: str) -> Answers:
 
 
 def say_stored(metric: str, answers: Answers) -> None:
-    """A log line for a metric that cannot be computed here, whose values are those that runs stored."""
+    """A log line for a metric that cannot be computed here, whose values are those that runs stored.
+
+    Args:
+        metric: its name.
+        answers: of the runs.
+    """
     logger.warning(
         "%s, %s: %s was measured by somebody's own code, which is not here: the means are those of the runs, "
         "without intervals or tests; name it by its import path to compute it again",

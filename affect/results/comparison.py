@@ -50,8 +50,8 @@ def compare(
     Args:
         answers: of one or more corpora and targets.
         names: of metrics, one's own by their import path, those that a target does not have left out; the
-            first of each target by default. Of one that a run was measured with, and whose code is not here, there
-            are the means of the runs, without intervals and tests.
+            first of each target by default. Of one that a run was measured with, and whose code is not here,
+            there are the means of the runs, without intervals and tests.
         baseline: compare the others with it alone; by default all pairs of up to 12 models, and of more each
             with the one that has the best mean.
     Raises:

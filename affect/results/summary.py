@@ -58,7 +58,14 @@ def summarise(
 
 
 def asked(answers: Iterable[Answers], names: Iterable[str]) -> list[tuple[Answers, list[str]]]:
-    """For each target the named metrics that it has; one that no target has is refused."""
+    """For each target the named metrics that it has.
+
+    Args:
+        answers: of one or more corpora and targets.
+        names: of metrics.
+    Raises:
+        ConfigError: no target has one of them.
+    """
     answers, names = list(answers), [metrics.name_of(metric) for metric in names]
     known = {metric for own in answers for metric in own.metrics}
     for metric in names:
@@ -118,6 +125,11 @@ def values_and_gains(
     """What `spread` says of each model, and of how much better the first of each pair is than the second.
 
     Nothing of pairs where the models share no seed.
+
+    Args:
+        own: of one target.
+        metric: one of its metrics.
+        pairs: names of models.
     """
     rises, function = metrics.higher_is_better(metric), own.metrics[metric]
     turned = {pair: pair if rises else pair[::-1] for pair in pairs if own.shared}
@@ -138,7 +150,15 @@ def values_and_gains(
 
 
 def differing(own: Answers, metric: Measure, pairs: Iterable[tuple[str, str]]) -> tuple[Array, Array]:
-    """(pairs,): how likely so great a difference is between equal models; and corrected for their number."""
+    """How likely so great a difference is between equal models; and corrected for the number of pairs.
+
+    Args:
+        own: of one target.
+        metric: the function.
+        pairs: names of models.
+    Shapes:
+        -> (pairs,) and (pairs,)
+    """
     pairs, predictions = list(pairs), own.every(own.shared)
     swaps = max(1000, round(2 * len(pairs) / LEVEL))  # few enough could never be sure after Holm's correction
     p = [

@@ -75,6 +75,9 @@ def cells(summary: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
     """For each corpus and target a frame of `Cell`s, models by metrics.
 
     Published figures are marked by their source and stand below the model that they are beside.
+
+    Args:
+        summary: as `affect.results.summarise` makes it.
     """
     tables = {}
     for (corpus, target), rows in summary.groupby(["corpus", "target"], sort=False):
@@ -146,6 +149,8 @@ def frame_table(frame: pd.DataFrame, title: str, digits: int = 3) -> Table:
 def markdown(tables: Iterable[Table]) -> str:
     r"""Tables in Markdown: the best in bold, ties underlined, remarks as lettered notes below.
 
+    Args:
+        tables: in their order.
     Example:
         >>> print(markdown([frame_table(pd.DataFrame({"model": ["a|b"], "mae": [0.5]}), "one")]), end="")
         **one**
@@ -172,6 +177,8 @@ def markdown(tables: Iterable[Table]) -> str:
 def latex(tables: Iterable[Table]) -> str:
     r"""Tables in LaTeX (booktabs): the best in bold, ties underlined, remarks as lettered notes below.
 
+    Args:
+        tables: in their order.
     Example:
         >>> print(latex([frame_table(pd.DataFrame({"model": ["a_b"], "mae": [0.5]}), "one")]), end="")
         % needs \usepackage{booktabs}
@@ -213,7 +220,18 @@ def latex(tables: Iterable[Table]) -> str:
 
 
 def show(tables: Iterable[Table], console: Console | None = None) -> None:
-    """Print tables, remarks as marks that are explained below; no row and no remark is wrapped by us."""
+    """Print tables, remarks as marks that are explained below; no row and no remark is wrapped by us.
+
+    Args:
+        tables: in their order.
+        console: where; on stdout by default.
+    Example:
+        >>> show([frame_table(pd.DataFrame({"model": ["sum"], "mae": [0.5]}), "one")])
+          one
+        model    mae
+        sum    0.500
+        <BLANKLINE>
+    """
     console = console or TableConsole()
     for table in tables:
         rows, marks = table.marked()

@@ -21,7 +21,7 @@ from affect.corruption import (
     TimeShift,
     WordErasure,
 )
-from affect.errors import ConfigError, described, did_you_mean
+from affect.errors import ConfigError, described, did_you_mean, listed
 from affect.model import FusionModel
 from affect.robustness.sweeps import RATES, Condition, Grid, every, levels, modality_subsets
 
@@ -165,8 +165,8 @@ def protocol(names: Iterable[str], draws: int | None = None) -> Grid:
     """The conditions of several protocols, by their names.
 
     Args:
-        names: of functions of this module; or import paths of one's own (`my_protocols.winter`): functions
-            that return a grid when they are called.
+        names: of functions of this module, or one name; or import paths of one's own
+            (`my_protocols.winter`): functions that return a grid when they are called.
         draws: how often each is drawn; each protocol's own number by default.
     Raises:
         ConfigError: there is no such protocol; one's own fails, returns no grid, or takes no `draws`.
@@ -175,7 +175,7 @@ def protocol(names: Iterable[str], draws: int | None = None) -> Grid:
         6
     """
     grids = []
-    for name in names:
+    for name in [names] if isinstance(names, str) else listed("protocol", names):
         make = PROTOCOLS.get(name) or _own(name)
         if draws is not None and "draws" not in inspect.signature(make).parameters:
             raise ConfigError(

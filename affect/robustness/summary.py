@@ -12,7 +12,7 @@ import pandas as pd
 
 from affect import metrics, renamed
 from affect.data.targets import Target
-from affect.errors import ConfigError, DataError, did_you_mean, listed
+from affect.errors import ConfigError, DataError, check_whole, described, did_you_mean, few, listed
 from affect.metrics import Array, Measure
 from affect.robustness.scores import area, effective_robustness, retained_share
 from affect.robustness.sweeps import ONLY, Sweep
@@ -44,6 +44,9 @@ class Comparison:
     """
 
     def __init__(self, sweeps: Iterable[Sweep], resamples: int = 500, lacking: str | None = None) -> None:
+        if isinstance(sweeps, Sweep) or not isinstance(sweeps, Iterable):
+            raise ConfigError(f"Comparison: expected a list of Sweep, got {described(sweeps)}; write [sweep]")
+        check_whole("Comparison: resamples", resamples)
         self._models = _laid_together(sweeps)
         if lacking is not None:
             self._models = {
@@ -53,6 +56,11 @@ class Comparison:
         self._resamples = resamples
         self._measured: dict[str, dict[str, _Values]] = {}
         self._known = metrics.metrics_for(self.target)
+
+    def __repr__(self) -> str:
+        conditions = len(self._first.conditions)
+        models = few(self.models)
+        return f"Comparison({self.corpus or '?'}, {self.target.name}: {models}; {conditions} conditions)"
 
     @property
     def target(self) -> Target:
@@ -269,6 +277,8 @@ def _laid_together(sweeps: Iterable[Sweep]) -> dict[str, list[Sweep]]:
     """The sweeps of each model by seed, their folds laid together, all samples in one order."""
     found: dict[str, dict[int, list[Sweep]]] = {}
     for own in sweeps:
+        if not isinstance(own, Sweep):
+            raise ConfigError(f"Comparison: expected a list of Sweep, got {described(own)} in it")
         found.setdefault(own.where["model"], {}).setdefault(own.where["seed"], []).append(own)
     if not found:
         raise DataError("robustness: there is no sweep to compare")

@@ -21,6 +21,7 @@ from affect.data.checks import check_split
 from affect.data.corpus import Split
 from affect.data.loading import batches
 from affect.data.targets import Target
+from affect.errors import ConfigError, check_whole, described
 from affect.files import writing
 from affect.metrics import Array
 from affect.model import FusionModel, check_model
@@ -57,7 +58,7 @@ Grid: TypeAlias = Callable[[FusionModel], list[Condition]]
 
 
 @renamed.arguments(said="predictions")
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sweep:
     """What a model predicts of a split under every condition.
 
@@ -80,6 +81,11 @@ class Sweep:
     present: dict[str, NDArray[np.bool_]]
     target: Target
     where: dict[str, Any]
+
+    def __repr__(self) -> str:
+        where = ", ".join(f"{key} {value}" for key, value in self.where.items() if value != "")
+        labels = f"{len(self.truth):,} labels of {self.target.name}"
+        return f"Sweep({where}: {len(self.conditions)} conditions, {labels})"
 
     @cached_property
     def results(self) -> pd.DataFrame:
@@ -182,9 +188,10 @@ def sweep(
     """
     check_model("sweep", model)
     check_split("sweep", split)
+    check_whole("sweep: batch_size", batch_size)
     model.eval()
     target = model.head.target
-    conditions = [*_drawn(grid(model), model, split)]
+    conditions = [*_drawn(_conditions(grid, model), model, split)]
     loader = batches(split, target.name, batch_size, by_length=True)
     predictions: list[list[Tensor]] = [[] for _ in range(len(conditions) + 1)]
     truth, samples, places = [], [], []
@@ -288,6 +295,23 @@ def every(*grids: Grid) -> Grid:
 
 
 _Drawn: TypeAlias = tuple[Condition, int]
+
+
+def _conditions(grid: Any, model: FusionModel) -> list[Condition]:
+    """What a grid makes for a model."""
+    name = getattr(grid, "__name__", "")
+    remedy = "make one: affect.robustness.modality_subsets(), or affect.robustness.protocols.tfr_net()"
+    if isinstance(grid, str):
+        remedy = f"write affect.robustness.protocols.protocol([{grid!r}])"
+    found = grid(model) if callable(grid) and not isinstance(grid, type | Corruption) else None
+    if isinstance(found, list) and all(isinstance(one, Condition) for one in found):
+        return found
+    if callable(found):
+        remedy = f"call it: {name}()"
+    raise ConfigError(
+        "sweep: grid: expected a function from a model to conditions, got "
+        f"{'the function ' + name if callable(found) else described(grid)}; {remedy}"
+    )
 
 
 def _drawn(conditions: list[Condition], model: FusionModel, split: Split) -> Iterator[_Drawn]:

@@ -25,7 +25,7 @@ from affect.data.sources import load as load_corpus
 from affect.data.sources import read as read_corpus
 from affect.data.sources.options import Options
 from affect.data.targets import MultiLabel, Target
-from affect.errors import ConfigError, DataError
+from affect.errors import ConfigError, DataError, check_flag, path_in
 from affect.metrics import Stored
 from affect.model import FusionModel
 from affect.runs.configuration import BaselineModel, Configuration, parse, read
@@ -53,6 +53,9 @@ class FinishedRun:
     facts: dict[str, Any] = field(hash=False)
     trust: bool = False
 
+    def __post_init__(self) -> None:
+        check_flag("trust", self.trust)
+
     @classmethod
     def read(cls, folder: str | Path, *, trust: bool = False) -> FinishedRun:
         """The run in a folder; none of its code is executed before its model is asked for.
@@ -62,8 +65,10 @@ class FinishedRun:
             trust: as in `FinishedRun`.
         Raises:
             DataError: the folder is not a finished run.
+            ConfigError: it is no path; `trust` is neither True nor False.
         """
-        folder = Path(folder)
+        check_flag("trust", trust)
+        folder = path_in("a finished run", folder)
         if not (folder / DONE).is_file():
             raise DataError(f"{folder}: not a finished run; expected a folder that holds {DONE}")
         return cls(folder, json.loads((folder / DONE).read_text(encoding="utf-8")), trust)
@@ -136,7 +141,9 @@ class FinishedRun:
             said = f"the run brings code that is not {why}: {named}; read it in {self.folder / FOLDER}"
         elif not own and (named := ", ".join(present(others))):
             packages = f"{', '.join(PACKAGES[:-1])} or {PACKAGES[-1]}"
-            said = f"config.yaml names {named}, no part of {packages}, nor known to be yours; see what it does"
+            said = (
+                f"config.yaml names {named}, no part of {packages}, nor known to be yours; see what it does"
+            )
         elif (found := not_brought(self.content, carried)) is not None:
             said = f"config.yaml names {found[0]}, which the run does not bring along; see what {found[1]} is"
         else:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from affect import renamed
-from affect.classes import as_written, class_of, module_of
+from affect.classes import as_written, class_of, module_of, modules_in
 from affect.classes.plain import arguments_of, named
 from affect.errors import ConfigError, did_you_mean
 
@@ -71,7 +71,7 @@ def part_of(value: Any, key: str, where: str) -> Any:
                 f"{where}: {key}: {cls.__name__} has no argument '{name}'; {did_you_mean(name, known)}"
             )
     arguments = {name: part_of(entry, name, where) for name, entry in arguments.items()}
-    return named(cls, arguments)
+    return named(cls, arguments, _users_path(str(value["class_path"])))
 
 
 def factory_of(part: Any) -> Any:
@@ -88,6 +88,14 @@ def factory_of(part: Any) -> Any:
     made = class_of(part["class_path"])
     arguments = {name: factory_of(value) for name, value in (part.get("init_args") or {}).items()}
     return functools.partial(made, **arguments) if arguments else made
+
+
+def _users_path(path: str) -> str:
+    """A path in a user's module, as it was written; empty for others, whose public path is the better one.
+
+    The module that a user names may change a class that it has from another one: it is the one to be kept.
+    """
+    return path if modules_in(path).files else ""
 
 
 def _find(path: str, key: str, where: str) -> Any:

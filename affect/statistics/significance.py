@@ -43,8 +43,8 @@ def permutation_p(
     The predictions of two equal models for a sample can be exchanged. So both models' predictions are swapped
     for a random half of the samples, for whole samples and in all seeds alike, and the difference of the mean
     over seeds of the metric is compared with the one that was found. Where there are no more than `resamples`
-    ways to swap, each is tried once, and p is exact; else p = (1 + as large) / (1 + resamples). A way to swap on
-    which the metric is undefined counts as large.
+    ways to swap, each is tried once, and p is exact; else p = (1 + as large) / (1 + resamples). A way to swap
+    on which the metric is undefined counts as large.
 
     It speaks for new samples, and for these seeds: that of two models with equal expectation one was luckier
     in its seeds is not in the null hypothesis.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from affect.aligners import AlignerFactory
+from affect.aligners import Aligner, AlignerFactory
+from affect.classes.factories import check_factory
 from affect.data.targets import Regression, Target
-from affect.encoders import EncoderFactory
+from affect.encoders import Encoder, EncoderFactory
 from affect.errors import BrokenLawError
-from affect.fusion import FusionFactory
-from affect.imputation import ImputerFactory
+from affect.fusion import Fusion, FusionFactory
+from affect.heads import Head
+from affect.imputation import Imputer, ImputerFactory
 from affect.model import HeadFactory
 from affect.objectives import Objective
 from affect.testing.laws import LAWS
@@ -44,6 +46,7 @@ def check_encoder(encoder: EncoderFactory, in_dim: int | None = None) -> None:
     Example:
         >>> check_encoder(affect.encoders.LSTMEncoder)
     """
+    check_factory("check_encoder", "encoder", encoder, Encoder)
     check(encoder_part(encoder, in_dim))
 
 
@@ -55,6 +58,7 @@ def check_aligner(
     Example:
         >>> check_aligner(affect.aligners.ResamplingAligner)
     """
+    check_factory("check_aligner", "aligner", aligner, Aligner)
     for count in modalities:
         check(aligner_part(aligner, count, names))
 
@@ -67,6 +71,7 @@ def check_imputer(
     Example:
         >>> check_imputer(affect.imputation.PlaceholderImputer)
     """
+    check_factory("check_imputer", "imputer", imputer, Imputer)
     for count in modalities:
         check(imputer_part(imputer, count, names))
 
@@ -79,6 +84,7 @@ def check_fusion(
     Example:
         >>> check_fusion(affect.fusion.TensorFusion)
     """
+    check_factory("check_fusion", "fusion", fusion, Fusion)
     for count in modalities:
         check(fusion_part(fusion, count, names))
 
@@ -89,6 +95,7 @@ def check_head(head: HeadFactory, target: Target | None = None) -> None:
     Example:
         >>> check_head(affect.heads.RegressionHead)
     """
+    check_factory("check_head", "head", head, Head)
     check(head_part(head, target or Regression("target")))
 
 
@@ -98,4 +105,5 @@ def check_objective(objective: Callable[[Target], Objective], target: Target | N
     Example:
         >>> check_objective(affect.objectives.SquaredError)
     """
+    check_factory("check_objective", "objective", objective, Objective)
     check(objective_part(objective, target or Regression("target")))

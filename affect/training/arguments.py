@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from numbers import Integral
 from typing import Any
 
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
+from torch import Tensor, nn
+
 from affect.classes.factories import check_factory
 from affect.data.checks import check_corpus
-from affect.errors import ConfigError, described
+from affect.errors import ConfigError, check_whole, described, path_in
 from affect.model import FusionModel, check_model
 from affect.objectives import Objective, objective_for
 from affect.training.learner import MONITOR, Learner
@@ -48,6 +53,11 @@ def check_fit(
         )
     if objective is not None:
         check_factory("fit", "objective", objective, Objective)
+        if isinstance(objective, nn.Module):
+            raise ConfigError(
+                "fit: objective: expected an Objective class or functools.partial of one, got "
+                f"{described(objective)}; an Objective's forward takes (output, target)"
+            )
     if teacher is not None:
         check_model("fit: teacher", teacher)
     check_learner(learner)
@@ -119,6 +129,99 @@ def check_optimisation(
     if training.schedule is not None:
         steps = training.epochs * math.ceil(rows / (training.batch_size * training.accumulate))
         make_schedule(training, optimizer, steps, MONITOR, made.mode)
+
+
+def check_around(
+    name: Any, fold: Any, folder: Any, loggers: Any, callbacks: Any, progress: Any
+) -> tuple[list[Logger], list[Callback]]:
+    """Refuse what `fit` is given beside the training itself, where it is of another kind.
+
+    Args:
+        name: and the others are named as in `fit`.
+        fold: the same.
+        folder: the same.
+        loggers: the same.
+        callbacks: the same.
+        progress: the same.
+    Returns:
+        the loggers and the callbacks.
+    Raises:
+        ConfigError: as said.
+    Example:
+        >>> check_around("", 0, None, "csv", [], False)
+        Traceback (most recent call last):
+        affect.errors.ConfigError: fit: loggers: expected a list of Lightning's loggers, got the text 'csv'
+    """
+    if not isinstance(name, str):
+        raise ConfigError(f"fit: name: expected a text, got {described(name)}")
+    check_whole("fit: fold", fold, least=0)
+    if folder is not None:
+        place = path_in("fit: folder", folder)
+        for part in (place, *place.parents):
+            if part.is_file():
+                raise ConfigError(f"fit: folder: {part} is a file; name a folder")
+    if not isinstance(progress, bool) and (isinstance(progress, type) or not callable(progress)):
+        raise ConfigError(
+            f"fit: progress: expected True, False or a function that is called after every epoch, got "
+            f"{described(progress)}"
+        )
+    return _several("loggers", loggers, Logger), _several("callbacks", callbacks, Callback)
+
+
+def made_learner(
+    learner: Callable[..., Learner],
+    model: FusionModel,
+    objective: Objective,
+    training: Training,
+    seed: int,
+    teacher: FusionModel | None,
+    weights: Tensor | None,
+) -> Learner:
+    """The learner of a training.
+
+    Args:
+        learner: as `fit` takes it.
+        model: is to be trained.
+        objective: made for its target.
+        training: how.
+        seed: of the order of samples and of dropout.
+        teacher: to learn from too.
+        weights: of the classes.
+    Raises:
+        ConfigError: its `__init__` does not take these.
+    Example:
+        >>> model = affect.FusionModel.for_corpus(affect.load("synthetic"))
+        >>> objective = objective_for(model.head.target)(model.head.target)
+        >>> type(made_learner(Learner, model, objective, Training(), 0, None, None)).__name__
+        'Learner'
+    """
+    given = (model, objective, training, seed)
+    try:
+        inspect.signature(learner).bind(*given, teacher=teacher, class_weights=weights)
+    except TypeError as error:
+        name = getattr(learner, "__name__", "the learner")
+        raise ConfigError(
+            f"fit: learner: {name} cannot be made: {error}; write its __init__(self, *given, **named) and "
+            "hand both on to super().__init__"
+        ) from error
+    return learner(*given, teacher=teacher, class_weights=weights)
+
+
+def _several(key: str, given: Any, kind: Any) -> list[Any]:
+    """A list of Lightning's objects."""
+    wanted = f"fit: {key}: expected a list of Lightning's {key}"
+    if isinstance(given, kind):
+        raise ConfigError(f"{wanted}, got {described(given)}; write [...] around it")
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise ConfigError(f"{wanted}, got {described(given)}")
+    found = list(given)
+    for one in found:
+        if not isinstance(one, kind):
+            made = isinstance(one, type) and issubclass(one, kind)
+            raise ConfigError(
+                f"{wanted}, got {described(one)} in it{f'; make one: {one.__name__}(...)' if made else ''}"
+            )
+    return found
 
 
 def _options(given: Any) -> str:

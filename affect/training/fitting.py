@@ -23,12 +23,12 @@ from affect.errors import ConfigError
 from affect.model import FusionModel
 from affect.objectives import Objective, class_weights, objective_for
 from affect.seeding import seeded
-from affect.training.arguments import check_fit
+from affect.training.arguments import check_around, check_fit, made_learner
 from affect.training.devices import HistoryFile, shared
 from affect.training.evaluation import EVALUATED, evaluate
 from affect.training.facts import facts_of
 from affect.training.learner import MONITOR, Learner
-from affect.training.machine import float32_after, make_trainer, passing_tensors, strategy_of
+from affect.training.machine import float32_after, make_trainer, strategy_of
 from affect.training.options import Training
 from affect.training.processes import DeviceProcesses, one_line
 from affect.training.progress import EpochProgress, Progress, heard
@@ -90,16 +90,16 @@ def fit(
         teacher: a trained model of the same target, with any modalities of the corpus, to learn from too.
         learner: a class derived from `affect.training.Learner`, or a partial of one; its docstring says what
             to write.
-        init: a model, or the `state_dict` of one, whose weights to begin with: those that fit by name and
-            shape, statistics of scaler and head included; the others are named in a warning.
+        init: a model, the `state_dict` of one, or a Run, whose weights to begin with: those that fit by name
+            and shape, statistics of scaler and head included; the others are named in a warning.
         progress: show a bar on standard error, where that is a terminal: epochs, the monitored value, its
             best, time left. Or a function that is called after every epoch (`affect.training.Progress`).
 
     Raises:
         ConfigError: an argument is of another kind; there is no validation split to choose the epoch on; the
             corruption uses the values of word indices; the teacher is for another target; the class weights
-            are for other classes; nothing of `init` fits; the folder holds another training's checkpoint; the processes of several devices cannot be started,
-            or cannot be sent what they need.
+            are for other classes; nothing of `init` fits; the folder holds another training's
+            checkpoint; the processes of several devices cannot be started, or cannot be sent what they need.
     Example:
         >>> corpus = affect.load("synthetic")
         >>> model = affect.FusionModel.for_corpus(corpus, fusion=affect.fusion.TensorFusion)
@@ -108,6 +108,7 @@ def fit(
         ['test', 'valid']
     """
     check_fit(model, corpus, seed, training, objective, teacher, learner)
+    loggers, callbacks = check_around(name, fold, folder, loggers, callbacks, progress)
     target, asked = model.head.target, training or Training()
     development, training = prepared(model, corpus, asked, teacher)
     make = objective_for(target) if objective is None else objective
@@ -116,11 +117,12 @@ def fit(
         weights = class_weights(target, development["train"].labels(target.name), training.class_weights)
     if init is not None:
         start_from(model, init)
-    learning = learner(model, make(target), training, seed, teacher=teacher, class_weights=weights)
+    learning = made_learner(learner, model, make(target), training, seed, teacher, weights)
     if folder is not None:
         check_resumed(
             Path(folder) / "checkpoints", model, development, seed,
-            training=replace(asked, monitor=training.monitor), objective=make, learner=learner, teacher=teacher,
+            training=replace(asked, monitor=training.monitor), objective=make, learner=learner,
+            teacher=teacher,
         )  # fmt: skip
     with ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryDirectory())
@@ -144,7 +146,7 @@ def fit(
         devices = trainer.world_size
         last = root / "checkpoints" / "last.ckpt"
         model.train()
-        with float32_after(model, training.precision), passing_tensors(training):
+        with float32_after(model, training.precision):
             trainer.fit(
                 learning,
                 shared(

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import lightning
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.precision import DoublePrecision, HalfPrecision
@@ -18,7 +19,7 @@ from affect.errors import ConfigError
 from affect.model import FusionModel
 from affect.sequences import Batch
 from affect.training.options import PRECISIONS, Training
-from affect.training.processes import DeviceProcesses, check_script
+from affect.training.processes import DeviceProcesses
 
 
 def make_trainer(
@@ -60,7 +61,7 @@ def make_trainer(
             precision=precision if plugin is None else None,
             plugins=plugins,
         )
-    except (ValueError, RuntimeError, ImportError, TypeError) as error:
+    except (ValueError, RuntimeError, ImportError, TypeError, MisconfigurationException) as error:
         asked = ", ".join(
             f"{key} {getattr(training, key)!r}" for key in ("accelerator", "devices", "strategy")
         )
@@ -85,8 +86,6 @@ def strategy_of(training: Training) -> str | DeviceProcesses:
 
     Args:
         training: names devices and strategy.
-    Raises:
-        ConfigError: processes would have to be started from a notebook.
     Example:
         >>> strategy_of(Training(devices=2)).method, strategy_of(Training())
         ('spawn', 'auto')
@@ -101,8 +100,6 @@ def strategy_of(training: Training) -> str | DeviceProcesses:
     plain = name.removesuffix("_find_unused_parameters_true")
     if plain not in OWN_PROCESSES:
         return name
-    if OWN_PROCESSES[plain] == "spawn":
-        check_script()
     return DeviceProcesses(OWN_PROCESSES[plain])
 
 
@@ -135,28 +132,6 @@ def check_alone(devices: Any) -> None:
             "for one another at the run's folder; start it once, with devices: N, or call affect.fit in a "
             "script"
         )
-
-
-@contextmanager
-def passing_tensors(training: Training) -> Iterator[None]:
-    """Hand tensors to processes that are started anew by file: by descriptor there can be too many.
-
-    Args:
-        training: names devices and strategy.
-    Example:
-        >>> with passing_tensors(Training(devices=2, strategy="ddp_spawn")):
-        ...     torch.multiprocessing.get_sharing_strategy()
-        'file_system'
-    """
-    sharing: Any = torch.multiprocessing
-    before = sharing.get_sharing_strategy()
-    strategy = strategy_of(training)
-    if isinstance(strategy, DeviceProcesses) and strategy.method == "spawn":
-        sharing.set_sharing_strategy("file_system")
-    try:
-        yield
-    finally:
-        sharing.set_sharing_strategy(before)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
-from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 from torch.optim.optimizer import Optimizer
 
 from affect.errors import ConfigError
@@ -81,6 +81,11 @@ def make_schedule(
         raise ConfigError(
             "training: schedule: expected a scheduler of torch.optim.lr_scheduler, got a "
             f"{type(scheduler).__name__}"
+        )
+    if isinstance(scheduler, OneCycleLR) and scheduler.total_steps < times:
+        raise ConfigError(
+            f"training: schedule: OneCycleLR is for {scheduler.total_steps} steps, and is stepped {times} "
+            "times; leave total_steps out, which is known here"
         )
     asks = needs_monitor(scheduler)
     if asks and options.schedule_interval == "step":
@@ -161,7 +166,9 @@ def _is_adamw(factory: Any) -> bool:
 def _made(key: str, factory: Callable[..., Any], first: Any, handed: dict[str, Any]) -> Any:
     try:
         return factory(first, **handed)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except Exception as error:  # of somebody else's code
         made = factory.func if isinstance(factory, functools.partial) else factory
         name = getattr(made, "__name__", type(made).__name__)
-        raise ConfigError(f"training: {key}: {name} cannot be made: {error}") from error
+        raise ConfigError(
+            f"training: {key}: {name} cannot be made: {error or type(error).__name__}"
+        ) from error

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
+import numpy as np
 import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from torch.optim.lr_scheduler import LRScheduler
@@ -128,6 +129,9 @@ class Training:
     strategy: str = "auto"
 
     def __post_init__(self) -> None:
+        for one in fields(self):  # numpy's numbers are Python's from here on: Lightning takes no others
+            if isinstance(value := getattr(self, one.name), np.generic | np.ndarray | torch.Tensor):
+                object.__setattr__(self, one.name, value.tolist())
         for name in ("epochs", "batch_size", "accumulate", "patience"):
             _check_number(name, getattr(self, name), Integral, "at least 1", lambda x: x >= 1)
         _check_number("learning_rate", self.learning_rate, Real, "positive", lambda x: x > 0)

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import os
+import pickle
 import re
-import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from multiprocessing import reduction
-from traceback import walk_tb
+from importlib import import_module
+from multiprocessing import current_process
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.strategies.launchers.multiprocessing import _MultiProcessingLauncher
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
 from affect import errors, kernels, metrics
 from affect.classes.loading import contents, install
 from affect.errors import AffectError, ConfigError
 from affect.training.quietness import quiet
+
+GUARD = "A script needs `if __name__ == '__main__':` around its calls, as each process reads it anew"
 
 _HELD = ExitStack()
 """What holds in a process of a device until it ends."""
@@ -36,7 +41,7 @@ class DeviceProcesses(DDPStrategy):
     name.
 
     A spawned process has the users' modules, the metrics in use, the switch of the kernels and the single
-    thread, where this process has one.
+    thread, where this process has one; what a script or a notebook defines is sent to it by value.
 
     Args:
         method: how they are started.
@@ -50,8 +55,77 @@ class DeviceProcesses(DDPStrategy):
         super().__init__(start_method=method, find_unused_parameters=True)
         self.method = method
 
+    def _configure_launcher(self) -> None:
+        if self.method == "fork":
+            super()._configure_launcher()
+        else:
+            self._launcher = _Launcher(self)
+
+
+class _Launcher(_MultiProcessingLauncher):
+    """Lightning's, which hands what it sends over in a file.
+
+    Python writes it to a pipe whose other end this process holds too, so that it would wait for ever where
+    the new process ends before it has read all: in a script without a guard, or at a class that is not found.
+    """
+
+    @property
+    def is_interactive_compatible(self) -> bool:
+        return True  # what a notebook defines is sent by value
+
+    def launch(self, function: Any, *args: Any, trainer: Any = None, **options: Any) -> Any:
+        if getattr(current_process(), "_inheriting", False):
+            raise ConfigError(f"training: several devices: {GUARD}")
+        with tempfile.TemporaryDirectory() as folder:
+            self.file = Path(folder) / "sent"
+            with self.file.open("wb") as file:
+                try:
+                    sent = (_Surroundings(), super().__getstate__(), trainer, function, args, options)
+                    _cloudpickle().dump(sent, file)
+                except Exception as error:  # of any object's own pickling
+                    raise ConfigError(
+                        "training: several devices: their processes cannot be sent the model, its objective, "
+                        f"learner or callbacks ({' '.join(str(error).split())}); leave that out, or leave "
+                        "devices at 1"
+                    ) from error
+            handle: Any = None if trainer is None else _Handle(trainer)
+            return super().launch(_nothing, trainer=handle)
+
     def __getstate__(self) -> dict[str, Any]:
-        return {"surroundings": _Surroundings(), **self.__dict__}  # the first that is unpickled
+        return {"file": self.file}
+
+    def _wrapping_function(
+        self, process_idx: int, trainer: Any, function: Any, args: Any, kwargs: Any, *queue: Any
+    ) -> None:
+        with self.file.open("rb") as file:
+            _, state, trainer, function, args, kwargs = pickle.load(file)  # which this process's parent wrote
+        self.__dict__.update(state)
+        self._strategy._launcher = self
+        super()._wrapping_function(process_idx, trainer, function, args, kwargs, *queue)
+
+    def _recover_results_in_main_process(self, worker_output: Any, trainer: Any) -> None:
+        super()._recover_results_in_main_process(worker_output, trainer.trainer)
+
+
+class _Handle:
+    """A trainer that stays in this process."""
+
+    def __init__(self, trainer: Any) -> None:
+        self.trainer, self.state = trainer, trainer.state
+
+    def __reduce__(self) -> Any:
+        return _nothing, ()
+
+
+def _nothing() -> None:
+    """What is sent in the place of what is in the file."""
+
+
+def _cloudpickle() -> Any:
+    try:
+        return import_module("cloudpickle")
+    except ImportError:  # joblib brought its own before 1.6
+        return import_module("joblib.externals.cloudpickle")
 
 
 @contextmanager
@@ -68,34 +142,8 @@ def one_line() -> Iterator[None]:
     except ProcessExitedException as error:
         raise ConfigError(
             f"training: the process of device {error.error_index} ended with code {error.exit_code}; what it "
-            "wrote on standard error says why. A script needs `if __name__ == '__main__':` around its "
-            "calls, and classes must be defined in a file that can be imported"
+            f"wrote on standard error says why. {GUARD}"
         ) from error
-    except Exception as error:
-        frames = walk_tb(error.__traceback__)
-        if any(frame.f_code is reduction.dump.__code__ for frame, _ in frames):
-            raise ConfigError(
-                "training: several devices: their processes cannot be sent the model, its objective, learner "
-                f"or callbacks ({' '.join(str(error).split())}); define classes and functions at the top of "
-                "a file, or leave devices at 1"
-            ) from error
-        raise
-
-
-def check_script() -> None:
-    """Refuse to start processes from a notebook or an interactive session.
-
-    Raises:
-        ConfigError: this is one.
-    Example:
-        >>> check_script()
-    """
-    if hasattr(sys, "ps1") or sys.flags.interactive:
-        raise ConfigError(
-            "training: several devices: their processes cannot import what a notebook or an interactive "
-            "session defines; write a script, or leave devices at 1. strategy='ddp_fork' forks this process "
-            "instead, which needs Linux, no GPU in use, and OMP_NUM_THREADS=1 from its start"
-        )
 
 
 class _Surroundings:

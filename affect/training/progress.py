@@ -26,6 +26,8 @@ epochs at most, and the monitored value with its best."""
 def progress_bar(*between: str, quiet: bool = False, transient: bool = False) -> Bar:
     """A progress bar on standard error: what it counts, how many are done, and the time that is left.
 
+    Where standard error is no terminal there is none: a file or a log has no use for it.
+
     Args:
         between: further columns, as rich's `TextColumn` writes them.
         quiet: show nothing.
@@ -36,9 +38,10 @@ def progress_bar(*between: str, quiet: bool = False, transient: bool = False) ->
         0
     """
     columns = (BarColumn(), MofNCompleteColumn(), *map(TextColumn, between), TimeRemainingColumn())
+    console = Console(stderr=True)
     return Bar(
         TextColumn("{task.description}"), *columns,
-        console=Console(stderr=True), disable=quiet, transient=transient,
+        console=console, disable=quiet or not console.is_terminal, transient=transient,
     )  # fmt: skip
 
 

@@ -144,8 +144,8 @@ def _plain(value: Any, depth: int = 0) -> Any:
         return path_of(value)
     if inspect.isfunction(value):
         held = inspect.getclosurevars(value).nonlocals
-        return {"class": value.__qualname__, "code": _code(value.__code__), "defaults": inner(value.__defaults__),
-                "held": inner(held)}  # fmt: skip
+        code = _code(value.__code__)
+        return {"function": value.__qualname__, "code": code, "given": inner([value.__defaults__, held])}
     if isinstance(value, nn.Module):
         return _digest(nn.Module.__repr__(value), _weights(value))
     if is_dataclass(value):

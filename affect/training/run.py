@@ -19,9 +19,9 @@ from affect.classes.trust import trust
 from affect.data.checks import check_corpus
 from affect.data.contents import corpus_digest, file_digest
 from affect.data.corpus import Corpus, Split
-from affect.errors import ConfigError, did_you_mean
+from affect.errors import ConfigError, described, did_you_mean, path_in
 from affect.files import fresh, put_in_place, settle
-from affect.heads import head_for
+from affect.heads import Head, head_for
 from affect.model import FusionModel
 from affect.training.environment import environment
 from affect.training.evaluation import predict
@@ -143,8 +143,14 @@ class Run:
             >>> bool((again.predict(corpus) == run.predict(corpus)).all(axis=None))
             True
         """
-        folder, given = Path(folder).resolve(), folder
-        check_folder(Path(given))
+        given = path_in("run.save", folder)
+        folder = given.resolve()
+        check_folder(given)
+        if not isinstance(self.model.head, Head):
+            raise ConfigError(
+                "run.save: the model was changed after it was made: its head is "
+                f"{described(self.model.head)}; name a Head in affect.FusionModel.for_corpus"
+            )
         content = self._content()
         check_spec(self.model, self.facts["shape"])
         modules = self.modules
@@ -176,8 +182,8 @@ class Run:
             content["model"]["head"] = named(head_for(self.model.head.target), {})
         if content["model"].get("modalities") is None:
             content["model"]["modalities"] = [*self.model.modalities]  # the corpus may have had others too
-        absent: dict[str, Any] = {"teacher": None, "init": None, "learner": None, "loggers": [], "folds": 0, "metrics": []}
-        return {**absent, **content}
+        none: dict[str, Any] = dict.fromkeys(("teacher", "init", "learner"))
+        return {**none, "loggers": [], "folds": 0, "metrics": [], **content}
 
     def _facts(self, content: Mapping[str, Any]) -> dict[str, Any]:
         """What `run.json` says; that of a run that was loaded stays as it was."""

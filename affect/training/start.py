@@ -30,7 +30,7 @@ def start_from(
 
     Args:
         model: is changed in place.
-        weights: a model, or its `state_dict`.
+        weights: a model, its `state_dict`, or what `fit` returned.
         name: what they are called in messages.
         without: beginnings of names that are not to be taken.
     Returns:
@@ -44,6 +44,8 @@ def start_from(
         True
     """
     name, without = name or described(weights), tuple(without)
+    if isinstance(run_model := getattr(weights, "model", None), FusionModel):
+        weights = run_model
     if isinstance(weights, FusionModel):
         if weights.head.target != model.head.target:
             without = (*without, "head.")

@@ -215,8 +215,8 @@ def _worker(worker_task: WorkerTask, place: int) -> None:
                     continue
                 why = " ".join(str(error.__context__ or error).split())
                 raise DataError(
-                    f"tune: the storage of '{worker_task.study}' failed: {why}; finished trials are kept, and "
-                    "the same command goes on"
+                    f"tune: the storage of '{worker_task.study}' failed: {why}; finished trials are kept, "
+                    "and the same command goes on"
                 ) from None
 
 

@@ -193,7 +193,10 @@ class NeverTrained(ResamplingAligner):
     ("aligner", "law"),
     [
         (ForgetsTheHoles, "padding_is_not_read: more padding changes the output"),
-        (CountsTheAbsent, "any_subset_works: with ('ecg',): a sample depends on the other samples of its batch"),
+        (
+            CountsTheAbsent,
+            "any_subset_works: with ('ecg',): a sample depends on the other samples of its batch",
+        ),
         (NeverTrained, "every_parameter_learns: no gradient reaches weight"),
     ],
 )

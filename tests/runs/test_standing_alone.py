@@ -306,15 +306,45 @@ def test_a_folder_is_its_data_and_a_file_may_have_neighbours(tmp_path):
     (data / "labels.csv").write_text("id")
     (data / "a.npy").write_bytes(b"1")
     folder, file = corpus_digest(str(data)), corpus_digest(str(data / "a.npy"))
-    for name in ("notes.md", "mine.py", ".hidden", "runs/x/results.csv"):
+    for name in ("notes.md", "mine.py", ".hidden", "runs/x/run.json"):
         (data / name).parent.mkdir(parents=True, exist_ok=True)
         (data / name).write_text("not data")
     assert corpus_digest(str(data)) == folder
     (data / "b.npy").write_bytes(b"2")
     assert corpus_digest(str(data)) != folder
-    assert corpus_digest(str(data / "a.npy")) != file
+    assert corpus_digest(str(data / "a.npy")) == file  # no array of a corpus
     assert corpus_digest("synthetic") != corpus_digest("synthetic:temporal")
     assert corpus_digest(str(tmp_path / "gone")) is None
+
+
+def test_only_files_that_are_read_count(tmp_path):
+    for name in ("text_train", "y_train"):
+        np.save(tmp_path / f"{name}.npy", np.ones((4, 3)))
+    np.savez(tmp_path / "all.npz", text=np.ones((4, 3)))
+    one, whole = (corpus_digest(str(tmp_path / name)) for name in ("y_train.npy", "all.npz"))
+    (tmp_path / "said.csv").write_text("id,sentiment,prediction\na,1,1\n")
+    np.savez(tmp_path / "other.npz", text=np.ones((4, 3)))
+    assert corpus_digest(str(tmp_path / "all.npz")) == whole
+    assert corpus_digest(str(tmp_path / "y_train.npy")) == one
+    np.save(tmp_path / "text_train.npy", np.zeros((4, 3)))
+    assert corpus_digest(str(tmp_path / "y_train.npy")) != one
+
+
+def test_an_edit_during_a_bench_makes_no_run_a_failed_one(home, caplog):
+    experiment = {
+        "corpus": "small.safetensors", "seeds": [0], "training": {"epochs": 1}, "metrics": ["mae"],
+        "model": {"width": 4}, "models": {"mine": {"fusion": "my_fusions.MyFusion"}},
+    }  # fmt: skip
+    (home / "e.yaml").write_text(yaml.safe_dump(experiment))
+    todo = affect.benchmark.jobs(affect.benchmark.load(home / "e.yaml"), home / "e.yaml", home / "out")
+    affect.benchmark.run_jobs(todo, quiet=True)
+    (home / "parts_of_mine.py").write_text(PARTS.replace("1.5", "2.5"))
+    caplog.clear()
+    made = affect.benchmark.tables_of(todo, home / "out", ["mae"])
+    assert made.summary["failed"].tolist() == [0]
+    assert caplog.messages == [
+        "mine: parts_of_mine.py was edited (since the run was made; the tables hold what was made)"
+    ]
 
 
 def test_tables_hold_what_stands(home, caplog):

@@ -5,12 +5,14 @@ import pickle
 import re
 import subprocess
 import sys
+import threading
 from contextlib import ExitStack
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.callbacks import Callback
 from small import model_of
 
 import affect
@@ -140,26 +142,17 @@ def test_a_run_s_folder_is_not_made_by_every_process_of_a_launcher(monkeypatch, 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_notebook_is_refused(monkeypatch):
-    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
-    message = (
-        "^training: several devices: their processes cannot import what a notebook or an interactive ses"
-    )
-    with pytest.raises(ConfigError, match=message):
-        strategy_of(Training(devices=2))
-    assert strategy_of(Training(devices=2, strategy="ddp_fork")).method == "fork"
-
-
 def test_what_cannot_be_sent_is_refused_before_a_process_is_started():
-    model = model_of(corpus_of(), head=lambda *given, **named: Nowhere(*given, **named))
+    class Locked(Callback):
+        lock = threading.Lock()
+
     message = (
-        "^training: several devices: their processes cannot be sent the model, its objective, learner or"
+        "training: several devices: their processes cannot be sent the model, its objective, learner or "
+        "callbacks (cannot pickle '_thread.lock' object); leave that out, or leave devices at 1"
     )
-    with pytest.raises(ConfigError, match=message):
-        affect.fit(model, corpus_of(), training=Training(epochs=1, devices=2))
-
-
-Nowhere = type("Elsewhere", (affect.heads.RegressionHead,), {})
+    corpus = corpus_of()
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        affect.fit(model_of(corpus), corpus, training=Training(epochs=1, devices=2), callbacks=[Locked()])
 
 
 MODULE = """
@@ -186,7 +179,7 @@ def test_a_process_of_a_device_has_users_modules_the_metrics_and_the_switch(tmp_
     with within(beside(tmp_path)):
         near = class_of("sent_parts.Near")
     with metrics.using(near), kernels.fast(False):
-        sent = pickle.dumps([processes.DeviceProcesses(), near])
+        sent = pickle.dumps([processes._Surroundings(), near])
     package = near.__module__.partition(".")[0]
     for table in ("_PACKAGES", "_LATEST"):
         monkeypatch.setattr(loading, table, {})
@@ -215,6 +208,7 @@ corpus = affect.load("synthetic")
 model = affect.FusionModel.for_corpus(corpus, seed=0, width=8)
 run = affect.fit(model, corpus, training=affect.training.Training(epochs=2, devices=2, strategy=STRATEGY), folder="run")
 print(len(run.history), len(run.results["split"].unique()))
+model = affect.FusionModel.for_corpus(corpus, seed=0, width=8)
 again = affect.fit(model, corpus, training=affect.training.Training(epochs=2, devices=2, strategy=STRATEGY), folder="run")
 print(len(again.history), again.predictions.equals(run.predictions))
 """
@@ -265,6 +259,26 @@ def test_a_process_that_has_used_threads_trains_on_devices_with_parts_of_one_s_o
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["2 near [(0, 2), (1, 2), (2, 2)]"]
+
+
+@pytest.mark.slow
+def test_what_a_script_defines_is_sent_by_value_though_nothing_can_be_imported(tmp_path):
+    script = """
+import affect
+class Mine(affect.training.Learner):
+    def on_train_start(self):
+        super().on_train_start()
+        self.history.append({"loss": 9.0})
+corpus = affect.load("synthetic")
+model = affect.FusionModel.for_corpus(corpus, seed=0, width=8)
+run = affect.fit(model, corpus, training=affect.Training(epochs=1, devices=2), learner=Mine)
+print(run.history["loss"][0])
+"""
+    done = subprocess.run(
+        [sys.executable, "-i", "-"], input=script.replace("\ncorpus", "\n\ncorpus", 1), cwd=tmp_path,
+        capture_output=True, text=True, check=False, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "9.0\n"), done.stderr
 
 
 @pytest.mark.slow

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,9 +24,9 @@ from affect.data.ragged import Ragged
 from affect.data.rules.columns import UNSURE, left_out
 from affect.data.rules.labels import lacking
 from affect.data.rules.observed import unobserved
-from affect.data.rules.splits import split_of
+from affect.data.rules.splits import EXPECTED, SPLITS, split_of
 from affect.data.targets import MultiLabel, Target, main_of
-from affect.errors import ConfigError, DataError, did_you_mean
+from affect.errors import ConfigError, DataError, check_flag, described, did_you_mean
 
 _IDS, _GROUPS, _WORDS, _TIMES = ("id", "ids"), ("group", "groups"), "words", "times"
 _LABELS = ("y", "label", "labels", "target", "targets", "class")
@@ -53,6 +55,16 @@ class Part:
 
 def from_arrays(splits: Mapping[str, Mapping[str, Any]], targets: Any, name: str, **about: Any) -> Corpus:
     """A corpus from arrays by split and name; `Corpus.from_arrays` says what the arguments are."""
+    if not isinstance(splits, Mapping):
+        raise ConfigError(
+            f"Corpus.from_arrays: expected a dict of arrays by split, got {described(splits)}; write "
+            "{'train': {...}, 'test': {...}}"
+        )
+    check_about("Corpus.from_arrays", about)
+    for split in splits:
+        near = difflib.get_close_matches(str(split).lower(), [*SPLITS], n=1)
+        if near and not split_of(split):
+            raise DataError(f"{name}: no split '{split}'; did you mean '{near[0]}'? {EXPECTED}")
     asked = kinds(targets or (), name)
     parts: dict[str, Part] = {}
     for split, content in splits.items():
@@ -85,6 +97,28 @@ def from_arrays(splits: Mapping[str, Mapping[str, Any]], targets: Any, name: str
                 part.modalities[str(key)] = value
         parts[str(split)] = part
     return corpus_of(parts, name, name, asked, **about)
+
+
+def check_about(who: str, about: Mapping[str, Any]) -> None:
+    """Refuse what a corpus is not told.
+
+    Args:
+        who: begins the message.
+        about: by name.
+    Raises:
+        ConfigError: there is no such argument; `aligned` is none of True, False and None.
+    Example:
+        >>> check_about("Corpus.from_arrays", {"nots": ["made up"]})
+        Traceback (most recent call last):
+        affect.errors.ConfigError: Corpus.from_arrays: no argument 'nots'; did you mean 'notes'? known:
+        aligned, ceiling, citation, columns, duplicates, main, notes, provenance
+    """
+    known = set(inspect.signature(corpus_of).parameters) - {"parts", "where", "name", "targets"}
+    for key in about:
+        if key not in known:
+            raise ConfigError(f"{who}: no argument '{key}'; {did_you_mean(key, known)}")
+    if about.get("aligned") is not None:
+        check_flag(f"{who}: aligned", about["aligned"])
 
 
 def kinds(targets: Any, where: str) -> dict[str, Kind]:

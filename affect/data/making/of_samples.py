@@ -6,14 +6,17 @@ from collections.abc import Iterable
 from typing import Any
 
 from affect.data.corpus import Corpus
-from affect.data.making.arrays import Part, corpus_of, kinds
+from affect.data.making.arrays import Part, check_about, corpus_of, kinds
 from affect.data.making.ids_and_words import given_any, groups_of
 from affect.data.samples import Sample
-from affect.errors import DataError
+from affect.errors import ConfigError, DataError, described
 
 
 def from_samples(samples: Iterable[Sample], name: str, targets: Any, **about: Any) -> Corpus:
     """The corpus of samples that come one at a time; `Corpus.from_samples` says what the arguments are."""
+    if isinstance(samples, Sample) or not isinstance(samples, Iterable):
+        raise ConfigError(f"Corpus.from_samples: expected several affect.Sample, got {described(samples)}")
+    check_about("Corpus.from_samples", about)
     gathered: dict[str, list[Sample]] = {}
     for i, sample in enumerate(samples):
         if not isinstance(sample, Sample):

@@ -16,7 +16,7 @@ def files_of(path: Path) -> list[Path]:
     Example:
         >>> folder = getfixture("tmp_path")
         >>> for name in ("text_train.npy", "y_train.npy"):
-        ...     numpy.save(folder / name, numpy.zeros((2, 3)))
+        ...     np.save(folder / name, np.zeros((2, 3)))
         >>> _ = (folder / "said.csv").write_text("id,sentiment")
         >>> [file.name for file in files_of(folder / "y_train.npy")]
         ['text_train.npy', 'y_train.npy']

@@ -56,6 +56,10 @@ def reader_of(given: Any) -> tuple[Any, str]:
         got 'my_readers'
     """
     if not isinstance(given, str):
+        if isinstance(given, type) or not callable(given):
+            raise ConfigError(
+                f"reader: expected a function from a path to an affect.Corpus, got {described(given)}"
+            )
         return given, getattr(given, "__name__", type(given).__name__)
     if "." not in given:
         raise ConfigError(

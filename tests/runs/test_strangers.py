@@ -1,0 +1,151 @@
+"""What a stranger's run names is executed only with the user's word."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+import affect
+from affect.classes import Modules
+from affect.classes.strangers import strange
+from affect.classes.trust import trust
+from affect.errors import ConfigError
+from affect.robustness.protocols import protocol
+from affect.robustness.runs import sweep_runs
+from affect.runs import FinishedRun, load_model, predict
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    corpus = affect.load("synthetic:additive")
+    model = affect.FusionModel.for_corpus(corpus, width=4)
+    return affect.fit(model, corpus, training=affect.Training(epochs=1)).save(
+        tmp_path_factory.mktemp("saved") / "run"
+    )
+
+
+@pytest.fixture
+def run(saved, tmp_path, monkeypatch):
+    monkeypatch.setenv("AFFECT_TRUST", str(tmp_path / "trust"))
+    return Path(shutil.copytree(saved, tmp_path / "run"))
+
+
+def edited(run, **changes):
+    content = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    for key, value in changes.items():
+        section, _, name = key.rpartition("__")
+        (content[section] if section else content)[name] = value
+    (run / "config.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    return content
+
+
+def refusal(run, named):
+    return (
+        f"{run}: config.yaml names {named}, no part of affect, torch, optuna or lightning, nor known to be "
+        "yours; see what it does, then allow it with --trust (trust=True)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"reader": "runpy.run_path"}, "runpy.run_path"),
+        ({"reader": "affect.runs.load_model"}, "affect.runs.load_model"),
+        ({"training__schedule": "torch.hub.load"}, "torch.hub.load"),
+        ({"training__optimizer": {"class_path": "os.system"}}, "os.system"),
+        ({"training__monitor": "antigravity.Metric"}, "antigravity.Metric"),
+        ({"metrics": ["affect.workers.work"]}, "affect.workers.work"),
+        ({"objective": {"class_path": "subprocess.Popen"}}, "subprocess.Popen"),
+        ({"learner": "torch.utils.data.DataLoader"}, "torch.utils.data.DataLoader"),
+        ({"loggers": [{"class_path": "torch.hub.os.system"}]}, "torch.hub.os.system"),
+        ({"model__fusion": {"class_path": "affect.fusion.TensorFusion", "init_args": {"x": "os.system"}}}, "os.system"),
+    ],
+)  # fmt: skip
+def test_what_is_no_part_is_refused_by_name(run, changes, named):
+    edited(run, **changes)
+    with pytest.raises(ConfigError) as caught:
+        load_model(run)
+    assert str(caught.value) == refusal(run, named)
+
+
+def test_a_reader_of_anything_is_not_called(run, tmp_path):
+    payload = tmp_path / "payload.csv"
+    payload.write_text(f"open({str(tmp_path / 'was here')!r}, 'w').close()")
+    content = edited(run, reader="runpy.run_path", corpus=str(payload))
+    for use in (
+        lambda: sweep_runs([run], protocol(["fixed_subsets"]), tmp_path / "out"),
+        lambda: predict(run, "synthetic:additive"),
+        lambda: affect.load_run(run),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            use()
+        assert str(caught.value) == refusal(run, "runpy.run_path")
+    assert not (tmp_path / "was here").exists()
+    trust(Modules(), strange(content, Modules()))  # as it is where one's own run is made
+    assert FinishedRun.read(run).configuration.reader == "runpy.run_path"
+    edited(run, learner="runpy.run_module")
+    with pytest.raises(ConfigError):
+        load_model(run)
+
+
+def test_parts_of_affect_and_torch_need_no_word(run):
+    edited(
+        run,
+        training__schedule={"class_path": "torch.optim.lr_scheduler.StepLR", "init_args": {"step_size": 1}},
+        training__optimizer="torch.optim.SGD",
+        training__monitor="affect.metrics.mae",
+        reader="affect.load",
+        corpus="my.corpus",
+    )
+    assert len(predict(run, "synthetic:additive")) == 400
+    assert not (run.parent / "trust").exists()
+
+
+SCRIPT = "import affect, sys; affect.runs.predict('.', 'synthetic:additive')"
+
+
+@pytest.mark.parametrize("command", [["-m", "affect", "predict", ".", "synthetic:additive"], ["-c", SCRIPT]])
+def test_a_file_in_the_folder_that_python_was_started_in_is_not_executed(run, tmp_path, command):
+    trace = tmp_path / "was here"
+    payload = f"open({str(trace)!r}, 'w').close()"
+    (run / "payload2.py").write_text(payload)
+    content = edited(run, model__fusion={"class_path": "payload2.Fusion"})
+    if command[0] == "-m":
+        (run / "safetensors.py").write_text(payload)
+    environment = {**os.environ, "PYTHONPATH": str(Path(affect.__file__).parents[1])}
+
+    def refused():
+        done = subprocess.run(
+            [sys.executable, *command], cwd=run, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode != 0
+        assert not trace.exists()
+        return done.stderr
+
+    assert "payload2" in refused()
+    if command[0] == "-c":
+        trust(Modules(), strange(content, Modules()))  # one of this name was installed once
+        assert f"the run does not bring along; see what {run / 'payload2.py'} is" in refused()
+
+
+def test_a_class_of_a_run_s_own_modules_needs_them_to_be_trusted(run):
+    (run / "modules").mkdir()
+    (run / "modules" / "mine.py").write_text("from affect.fusion import ConcatenationFusion as Fusion")
+    facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    carried = Modules.read(run / "modules")
+    (run / "run.json").write_text(json.dumps({**facts, "modules": carried.facts()}))
+    edited(run, training__schedule="os.system")
+    trust(carried)
+    with pytest.raises(ConfigError) as caught:
+        load_model(run)
+    assert str(caught.value) == (
+        f"{run}: the run brings code that is not known to be yours: mine.py, os.system; read it in "
+        f"{run / 'modules'}, then allow it with --trust (trust=True)"
+    )
+    edited(run, training__schedule=None)
+    assert load_model(run) is not None
