@@ -346,7 +346,9 @@ def test_aligned_batches_share_their_steps():
 
 
 def test_a_batch_size_must_be_positive():
-    with pytest.raises(ConfigError, match=r"^batches: batch_size: expected a whole number of at least 1, got 0$"):
+    with pytest.raises(
+        ConfigError, match=r"^batches: batch_size: expected a whole number of at least 1, got 0$"
+    ):
         affect.batches(affect.load("synthetic")["valid"], "sentiment", 0)
 
 
