@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
 import torch
 
-from affect.errors import ConfigError, described
+from affect.errors import check_whole
 
 
 @contextmanager
@@ -29,8 +28,7 @@ def seeded(seed: int | None) -> Iterator[None]:
     if seed is None:
         yield
         return
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ConfigError(f"seed: expected a whole number of at least 0, got {described(seed)}")
+    check_whole("seed", seed, least=0)
     with torch.random.fork_rng():
         torch.manual_seed(int(seed))
         yield

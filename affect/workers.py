@@ -134,12 +134,25 @@ def _local(count: int) -> Iterator[None]:
             get_reusable_executor(reuse=True).shutdown(wait=True)
 
 
+def picklers() -> list[Any]:
+    """The cloudpickles that there are, the one that was installed first: joblib brought its own before 1.6.
+
+    Example:
+        >>> all(hasattr(pickler, "dump") for pickler in picklers())
+        True
+    """
+    found = []
+    for name in ("cloudpickle", "joblib.externals.cloudpickle"):
+        with suppress(ImportError):
+            found.append(import_module(name))
+    return found
+
+
 def _send_by_value() -> None:
     """Other processes cannot import users' modules, whose names are of this process alone."""
     for module in packages():
-        for pickler in ("cloudpickle", "joblib.externals.cloudpickle"):  # joblib brought its own before 1.6
-            with suppress(ImportError):
-                import_module(pickler).register_pickle_by_value(module)
+        for pickler in picklers():
+            pickler.register_pickle_by_value(module)
 
 
 @contextmanager

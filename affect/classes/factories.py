@@ -32,9 +32,7 @@ def check_factory(who: str, key: str, factory: Any, base: type) -> None:
         affect.errors.ConfigError: FusionModel: fusion: expected a Fusion class or functools.partial of one,
         got the text 'TensorFusion'; give affect.fusion.TensorFusion
     """
-    made = factory
-    while isinstance(made, functools.partial):
-        made = made.func
+    made = made_of(factory)
     wrong = isinstance(made, base) or not callable(made)
     if isinstance(made, type):
         wrong = not issubclass(made, base) or made is base

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import re
 import sys
 import sysconfig
 from collections.abc import Callable, Iterable, Iterator
@@ -11,6 +12,9 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from affect.classes.sources import Modules
+
+IMPORT_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
+"""A text that could name something in a module."""
 
 
 def local_modules(names: Iterable[str], roots: tuple[Path, ...]) -> Modules:

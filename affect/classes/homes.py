@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from affect import renamed
-from affect.classes.following import find, is_local, local_modules, needed, origin
+from affect.classes.following import IMPORT_PATH, find, is_local, local_modules, needed, origin
 from affect.classes.loading import PREFIX, loaded, modules_at
 from affect.classes.sources import Modules, union
 from affect.errors import ConfigError
@@ -115,7 +114,7 @@ def modules_in(content: Any) -> Modules:
     Args:
         content: values that were resolved in the same home: each class has its import path.
     """
-    names = {path.rpartition(".")[0] for path in _texts(content) if _PATH.fullmatch(path)}
+    names = {path.rpartition(".")[0] for path in _texts(content) if IMPORT_PATH.fullmatch(path)}
     return union(_user_modules(name) for name in sorted(names))
 
 
@@ -177,9 +176,6 @@ def importable(content: Any) -> Any:
                 values["class_path"] = f"{own.__name__}.{name}"
         return values
     return [importable(value) for value in content] if isinstance(content, list) else content
-
-
-_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 
 def _texts(content: Any) -> Iterator[str]:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from affect import renamed
-from affect.classes.following import is_local, origin
+from affect.classes.following import IMPORT_PATH, is_local, origin
 from affect.classes.sources import Modules
 
 PACKAGES = ("affect", "torch", "optuna", "lightning")
@@ -39,7 +38,6 @@ _FUNCTIONS = {
 
 _DATA = ("corpus", "target", "teacher", "init", "columns", "targets", "duplicates", "prefixes")
 _NAMES = ("modalities", "training_only")
-_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 
 def strange(content: Mapping[str, Any], carried: Modules) -> list[str]:
@@ -98,7 +96,7 @@ def _import_paths(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _texts(key: str, content: Any) -> Iterator[tuple[str, str]]:
     """The texts that may be import paths, each with the key of the part that it is in."""
     if isinstance(content, str):
-        if _PATH.fullmatch(content):
+        if IMPORT_PATH.fullmatch(content):
             yield key, content
     elif isinstance(content, Mapping):
         for name, value in content.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -12,8 +13,8 @@ from affect.data import synthetic
 from affect.data.sources.belonging import files_of
 
 _NOT_DATA = (".py", ".yaml", ".yml", ".md", ".ipynb", ".html", ".log", ".db", ".partial")
-_RUNS = ("run.json", "study.db", "metrics.csv")
-"""Files that a folder of runs, of a search or of Lightning's logs holds, somewhere in it."""
+_RUNS = (("run.json", "config.yaml"), ("study.db",), ("metrics.csv", "hparams.yaml"))
+"""Files that lie together in a folder of a run, of a search or of Lightning's logs."""
 
 
 def corpus_digest(corpus: str) -> str | None:
@@ -81,11 +82,14 @@ def _digest(path: str, size: int, time: int) -> str:
 
 def _data(folder: Path) -> Iterator[Path]:
     """The files below a folder that may be of a corpus: none of code, configurations, logs or results."""
-    for path in folder.iterdir():
-        if path.name.startswith("."):
-            continue
-        if path.is_dir():
-            if path.name != "__pycache__" and not any(any(path.rglob(name)) for name in _RUNS):
-                yield from _data(path)
-        elif path.suffix.lower() not in _NOT_DATA:
+    found: list[tuple[str, Path]] = []
+    of_runs = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if name[0] != "." and name != "__pycache__"]
+        top = Path(place).relative_to(folder).parts[:1]
+        if top and any({*files} >= {*marks} for marks in _RUNS):
+            of_runs.add(top[0])
+        found += [("".join(top), Path(place) / name) for name in files if name[0] != "."]
+    for within, path in found:
+        if within not in of_runs and path.suffix.lower() not in _NOT_DATA:
             yield path

@@ -82,9 +82,7 @@ class Job:
         with within(self.home):
             full = complete(content, str(self.folder))
             modules = modules_in(full)
-        runs = {
-            key: teacher_of(full.get(key), self.root, self.seed, self.fold) for key in ("teacher", "init")
-        }
+        runs = {"teacher": self.teacher, "init": self.init}
         return Origin(
             {**full, "seeds": [self.seed]},
             modules,

@@ -67,7 +67,7 @@ def train_model(
         corpus,
         job.seed,
         teacher=job.teacher,
-        init=teacher_of(job.content.get("init"), job.root, job.seed, job.fold),
+        init=job.init,
         name=job.name,
         fold=job.fold,
         folder=into,

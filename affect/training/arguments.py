@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterable
-from numbers import Integral
 from typing import Any
 
 from lightning.pytorch.callbacks import Callback
@@ -76,8 +75,7 @@ def check_seed(who: str, seed: Any) -> None:
         Traceback (most recent call last):
         affect.errors.ConfigError: fit: seed: expected a whole number of at least 0, got the text '7'
     """
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or int(seed) < 0:
-        raise ConfigError(f"{who}: seed: expected a whole number of at least 0, got {described(seed)}")
+    check_whole(f"{who}: seed", seed, least=0)
 
 
 def check_learner(learner: Any) -> None:

@@ -8,7 +8,6 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from importlib import import_module
 from multiprocessing import current_process
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +21,7 @@ from affect import errors, kernels, metrics
 from affect.classes.loading import contents, install
 from affect.errors import AffectError, ConfigError
 from affect.training.quietness import quiet
+from affect.workers import picklers
 
 GUARD = "A script needs `if __name__ == '__main__':` around its calls, as each process reads it anew"
 
@@ -81,7 +81,7 @@ class _Launcher(_MultiProcessingLauncher):
             with self.file.open("wb") as file:
                 try:
                     sent = (_Surroundings(), super().__getstate__(), trainer, function, args, options)
-                    _cloudpickle().dump(sent, file)
+                    picklers()[0].dump(sent, file)
                 except Exception as error:  # of any object's own pickling
                     raise ConfigError(
                         "training: several devices: their processes cannot be sent the model, its objective, "
@@ -119,13 +119,6 @@ class _Handle:
 
 def _nothing() -> None:
     """What is sent in the place of what is in the file."""
-
-
-def _cloudpickle() -> Any:
-    try:
-        return import_module("cloudpickle")
-    except ImportError:  # joblib brought its own before 1.6
-        return import_module("joblib.externals.cloudpickle")
 
 
 @contextmanager

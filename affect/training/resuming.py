@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from affect.classes.factories import made_of
 from affect.classes.paths import path_of
 from affect.data.corpus import Corpus
 from affect.data.ragged import Ragged
@@ -26,6 +27,7 @@ from affect.model import FusionModel
 from affect.training.learner import Learner
 from affect.training.optimisation import depends_on_all_epochs
 from affect.training.options import Training
+from affect.training.weights import digest
 
 logger = logging.getLogger(__name__)
 
@@ -78,8 +80,8 @@ def check_resumed(
         "objective": _plain(objective),
         "learner": _plain(learner),
         "model": _digest(nn.Module.__repr__(model), _plain(model.spec), sorted(_shapes(model).items())),
-        "initial weights": _weights(model),
-        "teacher": None if teacher is None else _weights(teacher),
+        "initial weights": digest(model.state_dict()),
+        "teacher": None if teacher is None else digest(teacher.state_dict()),
         "corpus": _content(corpus),
     }
     record, folder = checkpoints / RECORD, checkpoints.parent
@@ -108,10 +110,7 @@ def check_resumed(
 
 def _may_go_on(training: Training, learner: Any) -> bool:
     """Whether more epochs leave the first ones as they were."""
-    made = learner
-    while isinstance(made, functools.partial):
-        made = made.func
-    own = getattr(made, "configure_optimizers", None) is not Learner.configure_optimizers
+    own = getattr(made_of(learner), "configure_optimizers", None) is not Learner.configure_optimizers
     return not own and not depends_on_all_epochs(training)
 
 
@@ -128,7 +127,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, Tensor | np.ndarray):
-        return _digest(_bytes(torch.as_tensor(value)))
+        return digest({"": torch.as_tensor(value)})
     if depth > 8:
         return path_of(type(value))
     inner: Callable[[Any], Any] = functools.partial(_plain, depth=depth + 1)
@@ -147,7 +146,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
         code = _code(value.__code__)
         return {"function": value.__qualname__, "code": code, "given": inner([value.__defaults__, held])}
     if isinstance(value, nn.Module):
-        return _digest(nn.Module.__repr__(value), _weights(value))
+        return _digest(nn.Module.__repr__(value), digest(value.state_dict()))
     if is_dataclass(value):
         return {
             "class": path_of(type(value)),
@@ -164,11 +163,6 @@ def _code(code: CodeType) -> str:
 
 def _shapes(model: nn.Module) -> dict[str, list[int]]:
     return {name: [*value.shape] for name, value in model.state_dict().items()}
-
-
-def _weights(model: nn.Module) -> str:
-    state = sorted(model.state_dict().items())
-    return _digest(*(part for name, value in state for part in (name, _bytes(value))))
 
 
 def _content(corpus: Corpus) -> str:
@@ -188,14 +182,6 @@ def _values(rows: Ragged) -> Iterable[bytes]:
     for block in rows.blocks():
         yield np.ascontiguousarray(rows.values[block]).tobytes()
         yield np.ascontiguousarray(rows.observed[block]).tobytes()
-
-
-def _bytes(value: Tensor) -> bytes:
-    if value.is_sparse or value.is_quantized:
-        value = value.to_dense() if value.is_sparse else value.dequantize()
-    plain = value.detach().cpu().contiguous().reshape(-1)
-    shape = f"{value.dtype} {tuple(value.shape)}".encode()
-    return shape + plain.view(torch.uint8).numpy().tobytes()
 
 
 def _digest(*parts: Any) -> str:

@@ -114,6 +114,8 @@ def digest(weights: Mapping[str, Tensor]) -> str:
     """
     whole = hashlib.sha256()
     for name, x in sorted(weights.items()):
+        if x.is_sparse or x.is_quantized:
+            x = x.to_dense() if x.is_sparse else x.dequantize()
         flat = x.detach().cpu().contiguous()
         whole.update(f"{name} {tuple(flat.shape)} {flat.dtype};".encode())
         whole.update(flat.reshape(-1).view(torch.uint8).numpy().data)

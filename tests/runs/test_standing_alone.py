@@ -306,7 +306,7 @@ def test_a_folder_is_its_data_and_a_file_may_have_neighbours(tmp_path):
     (data / "labels.csv").write_text("id")
     (data / "a.npy").write_bytes(b"1")
     folder, file = corpus_digest(str(data)), corpus_digest(str(data / "a.npy"))
-    for name in ("notes.md", "mine.py", ".hidden", "runs/x/run.json"):
+    for name in ("notes.md", "mine.py", ".hidden", "runs/x/run.json", "runs/x/config.yaml"):
         (data / name).parent.mkdir(parents=True, exist_ok=True)
         (data / name).write_text("not data")
     assert corpus_digest(str(data)) == folder

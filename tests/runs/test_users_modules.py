@@ -74,5 +74,11 @@ def test_a_modality_may_be_called_results(tmp_path):
     changed = corpus_digest(str(tmp_path))
     assert before != changed
     (tmp_path / "runs" / "model-1" / "seed0").mkdir(parents=True)
-    (tmp_path / "runs" / "model-1" / "seed0" / "run.json").write_text("{}")
+    for name in ("run.json", "config.yaml", "results.csv"):
+        (tmp_path / "runs" / "model-1" / "seed0" / name).write_text("{}")
     assert corpus_digest(str(tmp_path)) == changed
+    (tmp_path / "transcripts").mkdir()
+    for text in ("a", "b"):  # a sample called run
+        (tmp_path / "transcripts" / "run.json").write_text(text)
+        before, changed = changed, corpus_digest(str(tmp_path))
+        assert before != changed
