@@ -216,8 +216,8 @@ class TranslationImputer(Imputer):
 
     def _translated(self, goal: str, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> Tensor:
         others = [m for m in self.dims if m != goal]
-        said = torch.stack([self.translate[self.pairs[m, goal]](vectors[m]) for m in others], 1)
-        return Sequence(said, torch.stack([present[m] for m in others], 1)).mean()
+        translated = torch.stack([self.translate[self.pairs[m, goal]](vectors[m]) for m in others], 1)
+        return Sequence(translated, torch.stack([present[m] for m in others], 1)).mean()
 
 
 class CascadeImputer(Imputer):
@@ -280,6 +280,6 @@ class CascadeImputer(Imputer):
         heard = torch.stack([self.project[m](x) * present[m].unsqueeze(-1) for m, x in vectors.items()])
         total = heard.sum(0)
         for block in self.blocks:
-            said = block(total)
-            total = total + said
-        return {m: self.imagine[m](said) for m in self.dims}
+            change = block(total)
+            total = total + change
+        return {m: self.imagine[m](change) for m in self.dims}

@@ -302,19 +302,19 @@ class TransformerLayer(nn.Module):
         mask: Tensor,
         context: Sequence | None = None,
         places: tuple[Tensor, Tensor] | None = None,
-        wanted: Tensor | None = None,
+        steps: Tensor | None = None,
     ) -> Tensor:
         """`forward` on bare values, which unobserved steps need not have at zero, before or afterwards.
 
-        Of the steps `wanted`, (batch, any time), where they are given: no other is computed.
+        Of `steps` alone, (batch, any time), where they are given: no other is computed.
         """
         normed = self.norm(values)
         read, read_mask = normed, mask
         if self.context_norm is not None and context is not None:
             read, read_mask = self.context_norm(context.values), context.mask
-        if wanted is not None:
-            values, normed, mask = pick(values, wanted), pick(normed, wanted), mask.gather(1, wanted)
-            places = places and (places[0].gather(1, wanted), places[1])
+        if steps is not None:
+            values, normed, mask = pick(values, steps), pick(normed, steps), mask.gather(1, steps)
+            places = places and (places[0].gather(1, steps), places[1])
         h = values + self.dropout(self.attention(normed, mask, read, read_mask, places))
         changed: Tensor = h + self.dropout(self.feedforward(h))
         return changed
@@ -332,8 +332,8 @@ class TransformerStack(nn.Module):
         crossed: whether every layer attends to another sequence, always the same.
         local: whether its heads lean to the same moment.
     Shapes:
-        x: (batch, time, dim), context: (batch, time of the context, dim), wanted: (batch, some time) int ->
-        (batch, time, dim), or (batch, some time, dim) of the steps that are wanted
+        x: (batch, time, dim), context: (batch, time of the context, dim), steps: (batch, some time) int ->
+        (batch, time, dim), or (batch, some time, dim) of those steps alone
     Missing:
         an unobserved step is never attended to and stays unobserved; a context without steps adds nothing.
     Example:
@@ -358,17 +358,17 @@ class TransformerStack(nn.Module):
         )
         self.norm = nn.LayerNorm(dim)
 
-    def forward(self, x: Sequence, context: Sequence | None = None, wanted: Tensor | None = None) -> Sequence:
-        """Run all layers; the last one computes the steps `wanted` alone, all where none are given."""
+    def forward(self, x: Sequence, context: Sequence | None = None, steps: Tensor | None = None) -> Sequence:
+        """Run all layers; the last one computes `steps` alone, all where none are given."""
         read = x if context is None else context
         layers = cast("list[TransformerLayer]", list(self.layers))
         places = layers[0].attention.places(x.mask, read.mask, x.values.dtype) if layers else None
         h = x.values
         for layer in layers:
-            h = layer.change(h, x.mask, context, places, wanted if layer is layers[-1] else None)
-        if wanted is None:
+            h = layer.change(h, x.mask, context, places, steps if layer is layers[-1] else None)
+        if steps is None:
             return x.with_values(self.norm(h))
-        return Sequence(self.norm(h if layers else pick(h, wanted)), x.mask.gather(1, wanted))
+        return Sequence(self.norm(h if layers else pick(h, steps)), x.mask.gather(1, steps))
 
 
 __getattr__ = renamed.names(__name__, {"dropout": "affect.kernels.dropout.dropout"})

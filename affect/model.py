@@ -257,11 +257,11 @@ def _check_parts(encoders: Any, **parts: Any) -> None:
             f"{described(encoders)}; write {{name: encoder}}, or let affect.FusionModel.for_corpus make it"
         )
     kinds = {"fusion": Fusion, "head": Head, "scaler": Scaler, "aligner": Aligner, "imputer": Imputer}
-    wanted: list[tuple[str, Any, type]] = [
+    expected: list[tuple[str, Any, type]] = [
         (f"encoders: {name}", part, Encoder) for name, part in encoders.items()
     ]
-    wanted += [(key, parts[key], kind) for key, kind in kinds.items()]
-    for key, part, kind in wanted:
+    expected += [(key, parts[key], kind) for key, kind in kinds.items()]
+    for key, part, kind in expected:
         if not isinstance(part, kind) and (part is not None or kind in (Encoder, Fusion, Head)):
             raise ConfigError(
                 f"FusionModel: {key}: expected an object of class {kind.__name__}, got {described(part)}; "

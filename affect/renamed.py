@@ -72,9 +72,9 @@ def names(module: str, old: Mapping[str, str]) -> Callable[[str], Any]:
         old: the new names by the old ones; with a dot, one of another module.
     Example:
         >>> find = names("affect.corruption", {"Loss": "StepLoss"})
-        >>> with warnings.catch_warnings(record=True) as said:
+        >>> with warnings.catch_warnings(record=True) as caught:
         ...     warnings.simplefilter("always")
-        ...     find("Loss").__name__, str(said[0].message)
+        ...     find("Loss").__name__, str(caught[0].message)
         ('StepLoss',
         'affect.corruption.Loss is affect.corruption.StepLoss now; the old name goes with the next release')
     """
@@ -102,9 +102,9 @@ def arguments(**old: str) -> Callable[[Renamed], Renamed]:
         >>> @arguments(helpers="training_only", aligned="")
         ... def build(training_only=()):
         ...     return training_only
-        >>> with warnings.catch_warnings(record=True) as said:
+        >>> with warnings.catch_warnings(record=True) as caught:
         ...     warnings.simplefilter("always")
-        ...     build(helpers=["visual"]), str(said[0].message)
+        ...     build(helpers=["visual"]), str(caught[0].message)
         (['visual'], "build: 'helpers' is 'training_only' now; the old name goes with the next release")
     """
 

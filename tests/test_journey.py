@@ -141,7 +141,7 @@ def test_from_a_bench_to_the_best_of_a_search(run, tmp_path):
     assert "4 runs finished before" in again.stderr
     pd.testing.assert_frame_equal(pd.read_csv(home / "out" / "results.csv"), before)
     (home / "parts_of_mine.py").write_text(PARTS.replace("1.0", "3.0"))
-    edited = run(home, bench)
+    edited = run(home, bench, ["tune", "model.yaml", "--trials", "2", "--out", "tuned"])
     assert "parts_of_mine" in edited.stderr
     assert "2 runs finished before, 2 to do" in edited.stderr
     after = pd.read_csv(home / "out" / "results.csv")
@@ -154,29 +154,23 @@ def test_from_a_bench_to_the_best_of_a_search(run, tmp_path):
 
     # somewhere else, without the user's files
     runs = home / "out" / "runs"
-    (home / "my_fusions.py").rename(tmp_path / "gone.py")
+    (home / "my_fusions.py").unlink()
     (home / "parts_of_mine.py").unlink()
     (mine, *_) = sorted(folder.parent for folder in runs.rglob("run.json") if "mine" in str(folder))
-    run(
+    elsewhere = run(
         away,
         ["sweep", runs, "--out", "swept"],
         ["predict", mine, "new.safetensors", "--out", "said.csv"],
         ["compare", runs, "--out", "compared.csv"],
         ["report", home / "out", "--out", "page.html"],
+        ["train", home / "tuned" / "best.yaml", "--out", "trained"],
     )
     assert len(pd.read_csv(away / "said.csv")) == 10
     assert {"mine", "sum"} <= set(pd.read_csv(away / "swept" / "robustness.csv")["model"])
     assert len(pd.read_csv(away / "compared.csv")) > 0
     assert "mine" in (away / "page.html").read_text()
 
-    # a search, and what it found, trained elsewhere
-    (tmp_path / "gone.py").rename(home / "my_fusions.py")
-    (home / "parts_of_mine.py").write_text(PARTS)
-    run(home, ["tune", "model.yaml", "--trials", "2", "--out", "tuned"])
-    (home / "my_fusions.py").unlink()
-    (home / "parts_of_mine.py").unlink()
-    trained = run(away, ["train", home / "tuned" / "best.yaml", "--out", "trained"])
-    assert "test" in trained.stdout
+    assert "test" in elsewhere.stdout
     assert [*(away / "trained").rglob("run.json")]
 
     # a stranger's machine does not know these runs

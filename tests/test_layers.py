@@ -79,7 +79,7 @@ def test_a_stack_s_last_layer_computes_what_is_wanted_alone(layers, crossed, loc
         return steps[-1]
 
     monkeypatch.setattr(TransformerLayer, "change", counted)
-    every, some = stack(*given), stack(*given, wanted=wanted)
+    every, some = stack(*given), stack(*given, steps=wanted)
     assert torch.allclose(some.values, pick(every.values, wanted))
     assert torch.equal(some.mask, every.mask.gather(1, wanted))
     assert [h.shape[1] for h in steps] == [*[6] * layers, *[6] * (layers - 1), *[2] * bool(layers)]

@@ -99,9 +99,9 @@ def bench(
             experiment, path, todo, out, figures,
             workers=workers, backend=backend, address=address, trust=trust, again=again,
         )  # fmt: skip
-    told = {own.target.name for own in made.answers} | {None}
+    answered = {own.target.name for own in made.answers} | {None}
     failed = [job for job in todo if job.failed]
-    if silent := [job for job in failed if job.content["target"] not in told]:
+    if silent := [job for job in failed if job.content["target"] not in answered]:
         raise _all_lost(out, f"every run for {silent[0].content['target']}", silent)
     return made.summary
 
@@ -115,8 +115,8 @@ def _measured(
     **sweeping: Any,
 ) -> BenchResult:
     """The tables of a bench and of its sweeps."""
-    wanted = [metrics.name_of(metric) for metric in experiment.metrics]
-    made = tables_of(todo, out, wanted, experiment.notes, figures)
+    names = [metrics.name_of(metric) for metric in experiment.metrics]
+    made = tables_of(todo, out, names, experiment.notes, figures)
     if experiment.protocols:
         compared = sweep_runs(
             [job.folder for job in todo if not job.failed],
@@ -124,7 +124,7 @@ def _measured(
             out / "robustness",
             **sweeping,
         )
-        scores = scores_of(compared, wanted)
+        scores = scores_of(compared, names)
         beside = made.figures[made.figures["metric"].isin(scores["metric"])]
         write_scores(out / "robustness", pd.concat([scores, beside], ignore_index=True))
     return made
@@ -135,7 +135,7 @@ class BenchResult:
     """What was made of runs.
 
     Args:
-        answers: what they said.
+        answers: their predictions.
         summary: one row per target, model and metric, with published figures.
         comparisons: pairs of models.
         figures: all published figures, those of sweeps too.
@@ -150,7 +150,7 @@ class BenchResult:
 def tables_of(
     todo: list[Job],
     out: Path,
-    wanted: list[str],
+    names: list[str],
     notes: Iterable[str] = (),
     figures: pd.DataFrame | None = None,
 ) -> BenchResult:
@@ -159,7 +159,7 @@ def tables_of(
     Args:
         todo: the runs, those that failed among them; a log line says what was edited since they were made.
         out: the folder of the tables.
-        wanted: metrics; all by default.
+        names: metrics; all by default.
         notes: what must stand beside every figure.
         figures: published ones, as `affect.benchmark.published` reads them.
     Raises:
@@ -178,7 +178,7 @@ def tables_of(
     lost = Counter((str(job.content.get("target") or only), job.name) for job in failed)
     with one_thread():
         answers = gather(done)
-        summary, pairs = summarise(answers, wanted, lost), compare(answers, wanted[:1])
+        summary, pairs = summarise(answers, names, lost), compare(answers, names[:1])
     plain = figures[~figures["metric"].str.contains(":")]  # those of sweeps stand beside sweeps
     summary = pd.concat([summary, plain], ignore_index=True)
     _write(out, done, summary, pairs, notes)

@@ -136,9 +136,9 @@ def _checked(content: Mapping[str, Any], path: str | Path) -> Experiment:
 
 def jobs(experiment: Experiment, path: Path, out: Path) -> list[Job]:
     """Every run of an experiment, the same ones in the same folders each time."""
-    wanted = experiment.target if isinstance(experiment.target, list) else [experiment.target]
+    names = experiment.target if isinstance(experiment.target, list) else [experiment.target]
     found = []
-    for target in wanted:
+    for target in names:
         for name, own in experiment.models.items():
             with within(beside(path.parent)):
                 content = resolve(_content(experiment, own or {}, target), f"{path}: models: {name}")

@@ -98,9 +98,9 @@ class _Package:
     """What is loaded of one home."""
 
     def __init__(self, home: tuple[str, ...]) -> None:
-        said = "\n".join((*home, str(sum(name.startswith(PREFIX) for name in _PACKAGES))))
+        text = "\n".join((*home, str(sum(name.startswith(PREFIX) for name in _PACKAGES))))
         self.home = home
-        self.name = PREFIX + hashlib.sha256(said.encode()).hexdigest()[:12]
+        self.name = PREFIX + hashlib.sha256(text.encode()).hexdigest()[:12]
         self.files: dict[str, bytes] = {}
         self.places: dict[str, Path] = {}
         self.builtins = {**vars(builtins), "__import__": partial(_import, self)}

@@ -91,21 +91,21 @@ def plain(value: Any, where: str) -> Any:
     if isinstance(value, functools.partial):
         return _partial(value, where)
     if dataclasses.is_dataclass(value):
-        wanted = [entry.name for entry in dataclasses.fields(value) if entry.init]
+        names = [entry.name for entry in dataclasses.fields(value) if entry.init]
     elif inspect.isroutine(value):
         raise ConfigError(
             f"{where}: {getattr(value, '__name__', 'a function')} is a function, which a configuration "
             "cannot name; give a class, or functools.partial of one"
         )
     else:
-        wanted = list(arguments_of(type(value)))
+        names = list(arguments_of(type(value)))
     cls = _importable(type(value), where)
-    if lacking := [name for name in wanted if not hasattr(value, name)]:
+    if lacking := [name for name in names if not hasattr(value, name)]:
         raise ConfigError(
             f"{where}: {described(value)} does not say what '{lacking[0]}' it was made with; "
             f"give functools.partial of its class, or keep the argument as its attribute '{lacking[0]}'"
         )
-    return named(cls, {name: plain(getattr(value, name), f"{where}: {name}") for name in wanted})
+    return named(cls, {name: plain(getattr(value, name), f"{where}: {name}") for name in names})
 
 
 def _partial(value: functools.partial[Any], where: str) -> dict[str, Any]:

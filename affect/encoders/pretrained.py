@@ -120,10 +120,10 @@ class PretrainedEncoder(LayeredEncoder):
 
         self._entry = (layer, gated)
         try:
-            said = self.encoder(input_ids=tokens.ids, attention_mask=tokens.mask.long())
+            out = self.encoder(input_ids=tokens.ids, attention_mask=tokens.mask.long())
         finally:
             self._entry = None
-        hidden = said.last_hidden_state
+        hidden = out.last_hidden_state
         words = tokens.pool(gated(hidden) if layer == self.depth else hidden, x)
         return words.with_values(self.out(words.values))
 

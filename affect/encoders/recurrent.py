@@ -78,7 +78,7 @@ class _Recurrent(Encoder):
         own = [networks for networks in (self.forwards, self.backwards) if len(networks)]
         return list(zip(*own, strict=True))
 
-    def said(self, x: Sequence, states: Tensor) -> Sequence:
+    def outputs(self, x: Sequence, states: Tensor) -> Sequence:
         """What comes out of the states, (batch, time, feature), after the steps of `x`."""
         if self.pooling is None:
             return x.with_values(self.project(states))
@@ -117,7 +117,7 @@ class LSTMEncoder(_Recurrent):
 
     def encode(self, x: Sequence) -> Sequence:
         weights = [[network.parameters() for network in networks] for networks in self.networks()]
-        return self.said(x, lstm_layers(x.values, x.mask, weights, self.dropout, self.training))
+        return self.outputs(x, lstm_layers(x.values, x.mask, weights, self.dropout, self.training))
 
 
 class GRUEncoder(_Recurrent):
@@ -152,4 +152,4 @@ class GRUEncoder(_Recurrent):
 
     def encode(self, x: Sequence) -> Sequence:
         networks = cast("list[tuple[nn.GRU, ...]]", self.networks())
-        return self.said(x, gru_layers(x.values, x.mask, networks, self.dropout))
+        return self.outputs(x, gru_layers(x.values, x.mask, networks, self.dropout))

@@ -117,7 +117,7 @@ class CrossModalTransformer(ProjectedFusion):
             learned[to].append(self.directions[pair](projected[to], projected[source]).values)
         vectors = [
             self.pooling(
-                self.own[m](x.with_values(torch.cat(learned[m], -1)), wanted=self.pooling.reads(x.mask))
+                self.own[m](x.with_values(torch.cat(learned[m], -1)), steps=self.pooling.reads(x.mask))
             )
             for m, x in projected.items()
         ]

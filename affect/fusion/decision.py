@@ -216,6 +216,6 @@ class StackingFusion(VectorFusion):
     def combine(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> Tensor:
         there = torch.stack(list(present.values()), 1)
         decisions = Sequence(torch.stack([self.experts[m](v) for m, v in vectors.items()], 1), there)
-        told = torch.where(there.unsqueeze(-1), decisions.values.detach(), self.absent)
-        corrected: Tensor = decisions.mean() + self.second(told.flatten(1))
+        votes = torch.where(there.unsqueeze(-1), decisions.values.detach(), self.absent)
+        corrected: Tensor = decisions.mean() + self.second(votes.flatten(1))
         return corrected

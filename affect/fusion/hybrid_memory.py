@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from affect.errors import ConfigError
 from affect.fusion.base import Fusion
-from affect.fusion.memory import cells_of, layers_of, said, widths_of
+from affect.fusion.memory import cells_of, layers_of, read_out, widths_of
 from affect.layers import perceptron
 from affect.naming import ModuleDict
 from affect.sequences import Sequence
@@ -104,7 +104,7 @@ class HybridMemoryFusion(Fusion):
             changed = self.encode(torch.cat(reduced, -1))
             code = torch.lerp(code, changed.to(code.dtype), seen)
             found.append(torch.cat([hidden, code], -1))
-        return said(self.out, torch.stack(found, 1), observed, self.steps)
+        return read_out(self.out, torch.stack(found, 1), observed, self.steps)
 
     def _by_name(self, found: list[dict[str, Tensor]]) -> list[Tensor]:
         """What groups found for each modality, in the order of names."""

@@ -78,7 +78,7 @@ class _GatedMemoryFusion(Fusion):
         read, extras = self.read(hidden, cell, masks)
         observed = torch.stack(list(masks.values())).any(0)
         found = torch.cat([*hidden, self._memories(read, observed)], -1)  # (time, batch, widths + memory)
-        return said(self.out, found.transpose(0, 1), observed.t(), self.steps), extras
+        return read_out(self.out, found.transpose(0, 1), observed.t(), self.steps), extras
 
     def _memories(self, read: Tensor, observed: Tensor) -> Tensor:
         """The memory after every step, (time, batch, memory); only what reads the memory waits for it."""
@@ -261,7 +261,7 @@ def layers_of(network: nn.Module) -> tuple[nn.Linear, nn.Module, nn.Linear]:
     return cast(nn.Linear, inner), dropout, cast(nn.Linear, last)
 
 
-def said(out: nn.Linear, found: Tensor, observed: Tensor, steps: bool) -> Sequence:
+def read_out(out: nn.Linear, found: Tensor, observed: Tensor, steps: bool) -> Sequence:
     """Every step of (batch, time, states), or the last: states do not change where nothing is observed."""
     return Sequence(out(found), observed) if steps else Sequence.vector(out(found[:, -1]))
 

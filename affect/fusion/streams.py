@@ -141,7 +141,7 @@ class MergedAttentionFusion(ProjectedFusion):
         steps = join(self.project(inputs).values())
         stream = join([_repeated(self.token, steps), steps])
         token = torch.zeros_like(stream.mask[:, :1], dtype=torch.int64)
-        return Sequence.vector(self.out(self.layers(stream, wanted=token).values[:, 0]))
+        return Sequence.vector(self.out(self.layers(stream, steps=token).values[:, 0]))
 
 
 class BottleneckFusion(ProjectedFusion):

@@ -62,10 +62,10 @@ class _Switched:
 
 def _chosen() -> bool:
     """What the environment says."""
-    said = os.environ.get("AFFECT_FAST", "1")
-    if said not in ("0", "1"):
-        raise ConfigError(f"AFFECT_FAST: expected 0 or 1, got '{said}'")
-    return said == "1"
+    value = os.environ.get("AFFECT_FAST", "1")
+    if value not in ("0", "1"):
+        raise ConfigError(f"AFFECT_FAST: expected 0 or 1, got '{value}'")
+    return value == "1"
 
 
 _enabled = _chosen()

@@ -78,7 +78,7 @@ def differentiable(
     """
     inputs = list(inputs)
     known = [(x, grad) for x, grad in zip(found, grads, strict=True) if grad is not None]
-    wanted = [x for x in inputs if x.requires_grad]
+    trained = [x for x in inputs if x.requires_grad]
     outputs, given = zip(*known, strict=True)
-    made = iter(torch.autograd.grad(outputs, wanted, given, create_graph=True, allow_unused=True))
+    made = iter(torch.autograd.grad(outputs, trained, given, create_graph=True, allow_unused=True))
     return tuple(next(made) if x.requires_grad else None for x in inputs)

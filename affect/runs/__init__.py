@@ -7,7 +7,7 @@ predictions.csv     one row per label
 history.csv         one row per epoch
 model.safetensors   weights of the kept epoch, the scaler's statistics among them
 run.json            what it ran on, cost and was built for; it is written last
-sweeps/             what it said under conditions of protocols (`affect.robustness.runs`)
+sweeps/             predictions under conditions of protocols (`affect.robustness.runs`)
 failed.txt          why there is no run, where an attempt failed
 
 A baseline has neither a history nor weights: it is fitted again from its corpus when it is asked to predict.

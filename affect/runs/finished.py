@@ -138,17 +138,19 @@ class FinishedRun:
         if carried.files and not (own and carried.digest == known):
             why = "known to be yours" if carried.digest == known else "what the run was made with"
             named = ", ".join([*carried.files, *present(others)])
-            said = f"the run brings code that is not {why}: {named}; read it in {self.folder / FOLDER}"
+            reason = f"the run brings code that is not {why}: {named}; read it in {self.folder / FOLDER}"
         elif not own and (named := ", ".join(present(others))):
             packages = f"{', '.join(PACKAGES[:-1])} or {PACKAGES[-1]}"
-            said = (
+            reason = (
                 f"config.yaml names {named}, no part of {packages}, nor known to be yours; see what it does"
             )
         elif (found := not_brought(self.content, carried)) is not None:
-            said = f"config.yaml names {found[0]}, which the run does not bring along; see what {found[1]} is"
+            reason = (
+                f"config.yaml names {found[0]}, which the run does not bring along; see what {found[1]} is"
+            )
         else:
             return ""
-        return f"{self.folder}: {said}, then allow it with --trust (trust=True)"
+        return f"{self.folder}: {reason}, then allow it with --trust (trust=True)"
 
     @cached_property
     def history(self) -> pd.DataFrame:
@@ -208,8 +210,8 @@ def predict(
     configuration = run.configuration
     named = bool({"columns", "prefixes"} & reading.keys())
     kept = ("duplicates",) if named else ("duplicates", "columns", "prefixes")  # labels are not needed
-    said = {key: configuration.reading[key] for key in kept}
-    options = replace(Options.of(**{**said, **reading}), required=named)
+    kept_reading = {key: configuration.reading[key] for key in kept}
+    options = replace(Options.of(**{**kept_reading, **reading}), required=named)
     say_corpus(run, corpus_path(str(source), Path.cwd()))
     corpus = matched(
         read_corpus(source, options),

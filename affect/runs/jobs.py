@@ -149,8 +149,8 @@ class Job:
         except Exception as error:
             own = isinstance(error, AffectError)
             with writing(self.folder / FAILED) as path:
-                said = f"{type(error).__name__}: {error}" if own else traceback.format_exc()
-                path.write_text(said, encoding="utf-8")
+                text = f"{type(error).__name__}: {error}" if own else traceback.format_exc()
+                path.write_text(text, encoding="utf-8")
             return False
         (self.folder / FAILED).unlink(missing_ok=True)
         return True

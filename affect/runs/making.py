@@ -88,19 +88,19 @@ def train_model(
 
 
 def fit_baseline(job: Job, parts: BaselineModel, configuration: Configuration, corpus: Corpus) -> Outcome:
-    """The baseline of a run; nothing of it is kept but what it said."""
+    """The baseline of a run; nothing of it is kept but its predictions."""
     development = corpus.without("test")
     begin = time.perf_counter()
     baseline = fitted_baseline(parts, configuration, development, job.seed)
     learned = time.perf_counter()
     baseline.predict(development["valid"])
-    told = time.perf_counter()
+    predicted = time.perf_counter()
     facts = {
         **facts_of(corpus, baseline.target, baseline.dims, name=job.name, seed=job.seed, fold=job.fold),
         "chosen_by": baseline.chosen_by,
         "seconds": learned - begin,
         "costs": {
-            "sample_milliseconds": 1000 * (told - learned) / len(development["valid"]),
+            "sample_milliseconds": 1000 * (predicted - learned) / len(development["valid"]),
             "peak_memory_mb": peak_memory_mb(),
         },
     }

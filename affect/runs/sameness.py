@@ -159,5 +159,5 @@ def _name(value: Any) -> str:
     """A value, short."""
     if isinstance(value, Mapping) and "class_path" in value:
         return str(value["class_path"]).rpartition(".")[2]
-    said = "none" if value is None else json.dumps(value, default=str)
-    return said if len(said) < 60 else f"{said[:57]}..."
+    text = "none" if value is None else json.dumps(value, default=str)
+    return text if len(text) < 60 else f"{text[:57]}..."

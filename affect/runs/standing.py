@@ -24,7 +24,7 @@ def due(jobs: Iterable[Job], again: bool = False) -> list[Job]:
     """The runs that are to be done; log lines say how many were finished before, and what changed since.
 
     Args:
-        jobs: all that are wanted.
+        jobs: all that the command asks for.
         again: do those too that are done.
     """
     jobs = list(jobs)
@@ -47,8 +47,8 @@ def due(jobs: Iterable[Job], again: bool = False) -> list[Job]:
     for reason in reasons:
         logger.warning("%s", reason)
     logger.warning("%d runs finished before, %d to do", len(finished), len(todo))
-    for said in [] if again else _other_versions(finished):
-        logger.warning("%s", said)
+    for line in [] if again else _other_versions(finished):
+        logger.warning("%s", line)
     return todo
 
 
@@ -61,11 +61,11 @@ def say_changes(jobs: Iterable[Job]) -> None:
     reasons: dict[str, int] = {}
     for job in jobs:
         try:
-            said = "; ".join(job.changes() or [])
+            reason = "; ".join(job.changes() or [])
         except AffectError as error:
-            said = str(error)
-        if said:
-            reasons[f"{job.name}: {said}"] = reasons.get(f"{job.name}: {said}", 0) + 1
+            reason = str(error)
+        if reason:
+            reasons[f"{job.name}: {reason}"] = reasons.get(f"{job.name}: {reason}", 0) + 1
     for reason, count in reasons.items():
         logger.warning(
             "%s (since %s made; the tables hold what was made)",
@@ -101,9 +101,9 @@ def _other_versions(finished: list[Job]) -> list[str]:
     counts: dict[str, int] = {}
     for job in finished:
         then: dict[str, Any] = FinishedRun.read(job.folder).facts.get("ran_on", {})
-        said = {key: then.get(key) for key in now}
-        if said != now and any(value is not None and value != now[key] for key, value in said.items()):
-            counts[_version(said)] = counts.get(_version(said), 0) + 1
+        known = {key: then.get(key) for key in now}
+        if known != now and any(value is not None and value != now[key] for key, value in known.items()):
+            counts[_version(known)] = counts.get(_version(known), 0) + 1
     return [
         f"{count} of the finished runs were made by {then}; this is {_version(now)}: --again does them anew"
         for then, count in counts.items()

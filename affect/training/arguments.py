@@ -35,7 +35,7 @@ def check_fit(
         teacher: the same.
         learner: the same.
     Raises:
-        ConfigError: a class where an object is wanted or the reverse, a text, a dictionary.
+        ConfigError: a class where an object is expected or the reverse, a text, a dictionary.
     Example:
         >>> corpus = affect.load("synthetic")
         >>> affect.fit(affect.FusionModel.for_corpus(corpus), corpus, training={"epochs": 3})
@@ -207,17 +207,17 @@ def made_learner(
 
 def _several(key: str, given: Any, kind: Any) -> list[Any]:
     """A list of Lightning's objects."""
-    wanted = f"fit: {key}: expected a list of Lightning's {key}"
+    expected = f"fit: {key}: expected a list of Lightning's {key}"
     if isinstance(given, kind):
-        raise ConfigError(f"{wanted}, got {described(given)}; write [...] around it")
+        raise ConfigError(f"{expected}, got {described(given)}; write [...] around it")
     if isinstance(given, str) or not isinstance(given, Iterable):
-        raise ConfigError(f"{wanted}, got {described(given)}")
+        raise ConfigError(f"{expected}, got {described(given)}")
     found = list(given)
     for one in found:
         if not isinstance(one, kind):
             made = isinstance(one, type) and issubclass(one, kind)
             raise ConfigError(
-                f"{wanted}, got {described(one)} in it{f'; make one: {one.__name__}(...)' if made else ''}"
+                f"{expected}, got {described(one)} in it{f'; make one: {one.__name__}(...)' if made else ''}"
             )
     return found
 

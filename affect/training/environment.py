@@ -48,7 +48,7 @@ def versions() -> dict[str, Any]:
 
 def _described(folder: Path) -> str:
     try:
-        told = subprocess.run(
+        answer = subprocess.run(
             ["git", "describe", "--always", "--dirty"],
             cwd=folder,
             capture_output=True,
@@ -57,4 +57,4 @@ def _described(folder: Path) -> str:
         )
     except OSError:  # there is no git
         return ""
-    return told.stdout.strip()
+    return answer.stdout.strip()

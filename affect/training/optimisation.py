@@ -143,9 +143,9 @@ def depends_on_all_epochs(options: Training) -> bool:
         >>> depends_on_all_epochs(Training()), depends_on_all_epochs(Training(learning_rate_warmup=0.1))
         (False, True)
     """
-    told = {"num_training_steps", "total_steps"}
+    counted = {"num_training_steps", "total_steps"}
     return options.learning_rate_warmup > 0 or (
-        options.schedule is not None and bool(told & _open(options.schedule))
+        options.schedule is not None and bool(counted & _open(options.schedule))
     )
 
 

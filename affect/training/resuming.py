@@ -73,7 +73,7 @@ def check_resumed(
         affect.errors.ConfigError: fit: ... holds a training of seed 0; choose another folder or delete its
         checkpoints
     """
-    wanted = {
+    content = {
         "seed": int(seed),
         "target": model.head.target.name,
         **{key: value for key, value in _plain(training).items() if key not in ("class", *_ANYWHERE)},
@@ -93,10 +93,10 @@ def check_resumed(
                 f"fit: {folder} holds a checkpoint without {RECORD}, which says what training it is of; "
                 "choose another folder or delete its checkpoints"
             ) from None
-        others = [key for key in {**known, **wanted} if known.get(key) != wanted.get(key)]
-        if others == ["epochs"] and known["epochs"] < wanted["epochs"] and _may_go_on(training, learner):
+        others = [key for key in {**known, **content} if known.get(key) != content.get(key)]
+        if others == ["epochs"] and known["epochs"] < content["epochs"] and _may_go_on(training, learner):
             logger.info(
-                "fit: %s: a training of %s epochs goes on to %s", folder, known["epochs"], wanted["epochs"]
+                "fit: %s: a training of %s epochs goes on to %s", folder, known["epochs"], content["epochs"]
             )
         elif others:
             raise ConfigError(
@@ -105,7 +105,7 @@ def check_resumed(
             )
     checkpoints.mkdir(parents=True, exist_ok=True)
     with writing(record) as path:
-        path.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
+        path.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
 def _may_go_on(training: Training, learner: Any) -> bool:
@@ -187,7 +187,7 @@ def _values(rows: Ragged) -> Iterable[bytes]:
 def _digest(*parts: Any) -> str:
     whole = hashlib.sha256()
     for part in parts:
-        said = part if isinstance(part, bytes) else json.dumps(part, default=str).encode()
-        whole.update(len(said).to_bytes(8, "little"))
-        whole.update(said)
+        data = part if isinstance(part, bytes) else json.dumps(part, default=str).encode()
+        whole.update(len(data).to_bytes(8, "little"))
+        whole.update(data)
     return whole.hexdigest()[:16]

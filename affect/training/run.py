@@ -72,13 +72,13 @@ class Run:
     def __repr__(self) -> str:
         name, corpus = self.facts.get("name", ""), self.facts.get("corpus", {}).get("name", "")
         own = name or type(self.model.fusion).__name__
-        said = f"Run({own}{f' on {corpus}' if corpus else ''}, seed {self.facts.get('seed', 0)}: "
-        said += f"epoch {self.best_epoch} of {len(self.history)}, by {self.monitor}"
+        text = f"Run({own}{f' on {corpus}' if corpus else ''}, seed {self.facts.get('seed', 0)}: "
+        text += f"epoch {self.best_epoch} of {len(self.history)}, by {self.monitor}"
         for split in self.results["split"].unique() if len(self.results) else ():
             rows = self.results[self.results["split"] == split]
             scores = zip(rows["metric"], rows["value"], strict=True)
-            said += f"\n  {split}: " + ", ".join(f"{metric} {value:.3f}" for metric, value in scores)
-        return said + ")"
+            text += f"\n  {split}: " + ", ".join(f"{metric} {value:.3f}" for metric, value in scores)
+        return text + ")"
 
     def predict(self, corpus: Corpus | Split, split: str = "test") -> pd.DataFrame:
         """What the model says of samples; columns as in `affect.training.predict`. They need no labels.
@@ -100,8 +100,8 @@ class Run:
         """
         if isinstance(corpus, Split):
             rows = corpus
-            wanted = {name: self.model.encoders[name].in_dim for name in self.model.modalities}
-            for name, dim in wanted.items():
+            sizes = {name: self.model.encoders[name].in_dim for name in self.model.modalities}
+            for name, dim in sizes.items():
                 if name not in rows.modalities:
                     raise ConfigError(
                         f"run.predict: no modality '{name}'; {did_you_mean(name, rows.modalities)}"

@@ -58,8 +58,8 @@ def write_run(
         with writing(folder / "model.safetensors") as path:
             frozen = save_weights(model, path)
     with writing(folder / DONE) as path:
-        said = {**facts, **({"frozen": frozen} if frozen else {})}
-        path.write_text(json.dumps(said, indent=1), encoding="utf-8")
+        record = {**facts, **({"frozen": frozen} if frozen else {})}
+        path.write_text(json.dumps(record, indent=1), encoding="utf-8")
 
 
 def check_folder(folder: Path) -> None:
@@ -151,8 +151,8 @@ def check_spec(model: FusionModel, shape: Mapping[str, Any]) -> None:
         again = model.spec.for_shape(shape["dims"], model.head.target, shape["aligned"])
     again.scaler = model.scaler
     parts, expected = ({n: type(m).__name__ for n, m in one.named_modules()} for one in (model, again))
-    sizes, wanted = ({n: tuple(x.shape) for n, x in one.state_dict().items()} for one in (model, again))
-    for got, was in ((parts, expected), (sizes, wanted)):
+    sizes, loaded = ({n: tuple(x.shape) for n, x in one.state_dict().items()} for one in (model, again))
+    for got, was in ((parts, expected), (sizes, loaded)):
         for name in sorted({*got, *was}):
             if got.get(name) != was.get(name):
                 raise ConfigError(

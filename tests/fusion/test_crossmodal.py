@@ -154,16 +154,20 @@ def test_a_head_is_built_for_the_size_that_a_fusion_has_of_its_own():
     assert PerStep(DIMS, 7, fusion=bare).out_dim == 24
 
 
-@pytest.mark.parametrize(
-    "options",
-    [{"kernel": 3}, {"blank": True, "bare": True, "pooling": LastPooling()}, {"blank": True}],
-    ids=str,
-)
+OPTIONS = [{"kernel": 3}, {"blank": True, "bare": True, "pooling": LastPooling()}, {"blank": True}]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_the_laws_hold_with_options(options):
-    fusion = partial(CrossModalTransformer, **options)
-    testing.check_fusion(fusion)
-    for service in testing.DEPLOYMENT:
-        service(testing.fusion_part(fusion))
+    testing.check_fusion(partial(CrossModalTransformer, **options))
+
+
+@pytest.mark.parametrize("service", testing.DEPLOYMENT, ids=lambda service: service.__name__)
+@pytest.mark.parametrize(
+    "options", [OPTIONS[1], *(pytest.param(o, marks=pytest.mark.slow) for o in OPTIONS[::2])], ids=str
+)
+def test_it_is_deployed_with_options(options, service):
+    service(testing.fusion_part(partial(CrossModalTransformer, **options)))
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ class LowRankBilinearFusion(_PairwiseFusion):
 
 
 class FactorizedBilinearFusion(_PairwiseFusion):
-    """Products of projections, summed by `rank`, with root and length normalised; of higher order if wanted.
+    """Products of projections, summed by `rank`, with root and length normalised; optionally of higher order.
 
     With x and y the vectors of two modalities and p_i = (U_i x + u_i) * (V_i y + v_i), order i multiplies p_1
     ... p_i, sums `rank` neighbours, takes the signed root, and divides by the length. Orders stand side by
