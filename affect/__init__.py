@@ -3,7 +3,8 @@
 Names are imported when they are first used, so that `import affect` is quick.
 """
 
-from __future__ import annotations
+# nothing stands before this, not even `__future__`: it could be a file of the folder that Python started in
+from affect import started as started  # isort: split
 
 import importlib
 from typing import TYPE_CHECKING, Any

@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class AffectError(Exception):
@@ -24,7 +24,7 @@ class AffectError(Exception):
     """
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(_CONTROL.sub(lambda found: ascii(found[0])[1:-1], str(message)))
+        super().__init__(escaped(str(message)))
 
 
 class ShapeError(AffectError, ValueError):
@@ -41,6 +41,16 @@ class ConfigError(AffectError, ValueError):
 
 class BrokenLawError(AssertionError):
     """A part does not keep a law (`affect.testing`)."""
+
+
+def escaped(text: str) -> str:
+    r"""A text on one line, in which nothing moves a terminal's cursor or turns the direction of writing.
+
+    Example:
+        >>> escaped("a\x1b[31m\nb\u202ec")
+        'a\\x1b[31m\\nb\\u202ec'
+    """
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -63,6 +73,8 @@ def described(value: Any) -> str:
         >>> described("mosi.pkl"), described(dict), described(np.ones(3)), described(None)
         ("the text 'mosi.pkl'", 'the class dict', 'a numpy.ndarray', 'None')
     """
+    if isinstance(value, int) and abs(value) >= _LARGE:  # Python writes none of more than 4,300 digits
+        return f"a whole number of {value.bit_length():,} bits"
     if value is None or isinstance(value, bool | int | float):
         return repr(value)
     if isinstance(value, str):
@@ -71,6 +83,9 @@ def described(value: Any) -> str:
     room = kind.__module__.partition(".")[0]
     name = kind.__name__ if room in ("builtins", "affect", "__main__") else f"{room}.{kind.__name__}"
     return what + name if what else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
+_LARGE = 10**20
 
 
 def listed(who: str, names: Iterable[str]) -> list[str]:

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from affect.errors import AffectError
+
+_REFUSALS = (
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENODEV, errno.ENXIO, errno.ESTALE,
+    errno.ENOTCONN, errno.EFBIG,
+)  # fmt: skip
+_SIGNS = {
+    os.strerror(number).lower(): number for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+} | {"disk is full": errno.ENOSPC, "readonly database": errno.EROFS, "disk i/o error": errno.EIO}
 
 
 @contextmanager
-def writing(path: str | Path) -> Iterator[Path]:
+def writing(path: str | Path, flush: bool = True) -> Iterator[Path]:
     """A path to write to, renamed to `path` when the block ends; when it fails, `path` stays as it was.
 
+    Args:
+        path: of the file.
+        flush: whether to wait until the disk has it, which it keeps then also where the machine goes down.
+    Raises:
+        OSError: the disk refuses; the error names `path`, whatever wrote there.
     Example:
         >>> folder = getfixture("tmp_path")
         >>> with writing(folder / "a.txt") as partial:
@@ -25,11 +41,50 @@ def writing(path: str | Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield partial
-        with partial.open("r+b") as file:  # Windows flushes what can be written
-            os.fsync(file.fileno())
+        if flush:
+            with partial.open("r+b") as file:  # Windows flushes what can be written
+                os.fsync(file.fileno())
         partial.replace(path)
+    except Exception as error:
+        known = isinstance(error, AffectError) or (isinstance(error, OSError) and error.filename is not None)
+        number = 0 if known else of_disk(error) or _full(partial)
+        if number:
+            raise OSError(number, os.strerror(number), str(path)) from error
+        raise
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that is gone has no partial file
+            partial.unlink(missing_ok=True)
+
+
+def of_disk(error: BaseException | None) -> int:
+    """The system's number of what a disk refused, wherever in an error it stands; 0 where it did not.
+
+    Libraries that write by themselves say it in words of their own, or in an error that they hide.
+
+    Example:
+        >>> of_disk(RuntimeError("I/O error: No space left on device (os error 28)"))
+        28
+        >>> of_disk(ValueError("too many"))
+        0
+    """
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, OSError) and error.errno in _REFUSALS:
+            return int(error.errno)
+        said = str(error).lower()
+        if found := next((number for sign, number in _SIGNS.items() if sign in said), 0):
+            return found
+        error = error.__cause__ or error.__context__
+    return 0
+
+
+def _full(partial: Path) -> int:
+    """Whether a file could not be written whole because there is no room: PyTorch does not say why."""
+    with suppress(OSError):
+        if shutil.disk_usage(partial.parent).free < 1 << 16:
+            return errno.ENOSPC
+    return 0
 
 
 def fresh(folder: Path) -> Path:

@@ -8,13 +8,14 @@ import torch
 from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor, nn
 
+from affect.bounds import Bounded
 from affect.data.targets import Binary, MultiClass, MultiLabel, Regression, Target
 from affect.errors import ConfigError
 from affect.layers import Dropout
 from affect.sequences import Sequence
 
 
-class Head(nn.Module):
+class Head(Bounded, nn.Module):
     """Sequence -> the numbers that one kind of target asks for: dropout, then a linear layer.
 
     A per-step target is predicted at every step; for one label per sample the steps are averaged by their

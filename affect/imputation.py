@@ -10,13 +10,14 @@ import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from torch import Tensor, nn
 
+from affect.bounds import Bounded
 from affect.errors import ConfigError
 from affect.layers import Dropout, perceptron
 from affect.naming import ModuleDict, ParameterDict, pair_name
 from affect.sequences import Sequence, check_modalities
 
 
-class Imputer(nn.Module):
+class Imputer(Bounded, nn.Module):
     """dict[str, Sequence] -> dict[str, Sequence] in which no modality is absent, unless the sample has none.
 
     Write `impute`, from vectors to vectors. What is absent as a whole becomes one step, the first; what was
@@ -150,8 +151,6 @@ class MeanImputer(Imputer):
 
     def __init__(self, dims: Mapping[str, int], per_step: bool = False, momentum: float = 0.1) -> None:
         super().__init__(dims, per_step)
-        if not 0 < momentum <= 1:
-            raise ConfigError(f"MeanImputer: momentum must be above 0 and at most 1, got {momentum}")
         self.momentum = momentum
         self.means = ParameterDict(
             {m: nn.Parameter(torch.zeros(d), requires_grad=False) for m, d in self.dims.items()}
@@ -266,8 +265,6 @@ class CascadeImputer(Imputer):
         dropout: float = 0.1,
     ) -> None:
         super().__init__(dims, per_step)
-        if blocks < 1:
-            raise ConfigError(f"CascadeImputer: blocks must be at least 1, got {blocks}")
         self.project = ModuleDict({m: nn.Linear(d, width) for m, d in self.dims.items()})
         narrow = max(width // 2, 1)
         self.blocks = nn.ModuleList(

@@ -12,6 +12,7 @@ from torch import nn
 
 from affect import renamed
 from affect.aligners import Aligner, AlignerFactory
+from affect.bounds import COUNT
 from affect.classes.factories import check_factory, made_by
 from affect.data.checks import check_corpus, check_indices
 from affect.data.corpus import Corpus
@@ -324,11 +325,7 @@ class ModelSpec:
             if factory is not None or key == "fusion":
                 check_factory("FusionModel", key, factory, kind)
         for key in ("width", "out_dim"):
-            size = getattr(self, key)
-            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-                raise ConfigError(
-                    f"FusionModel: {key} must be a whole number of at least 1, got {described(size)}"
-                )
+            COUNT.check(f"FusionModel: {key}", getattr(self, key))
         for key in ("modalities", "training_only"):
             if getattr(self, key) is not None:
                 setattr(self, key, listed(f"FusionModel: {key}", getattr(self, key)))

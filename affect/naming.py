@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Container, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from contextlib import contextmanager
@@ -18,6 +19,12 @@ _PERCENT = re.compile(r"%(?=[0-9A-Fa-f]{2})|^%$")
 _RISKY = re.compile(rf'[."\\\x00-\x1f]|{_PERCENT.pattern}')
 """Dots end a name; quotes, backslashes and control characters break the code that `torch.export` writes."""
 _SEPARATING = re.compile(rf"[/\x00]|{_PERCENT.pattern}")
+_UNSAFE = re.compile(
+    r'[/\\:*?"<>|\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]'  # some system refuses or hides
+    r"|^[-.\s]|[.\s]$|%(?=[0-9A-Fa-f]{2}|~)|^%$"
+    r"|^[CPANLcpanl](?=(?i:on|rn|ux|ul|om[0-9\xb9\xb2\xb3]|pt[0-9\xb9\xb2\xb3])\s*(?:\.|$))"  # of Windows
+)
+_LONGEST, _BYTES = 100, 200  # letters, and bytes of them: what an encrypted or a network disk takes
 
 
 class ModuleDict(nn.ModuleDict):
@@ -149,6 +156,28 @@ def file_name(name: str, taken: Container[str] = ()) -> str:
     return _spelled(name, _SEPARATING, lambda spelled: spelled in (".", "..") or spelled in taken)
 
 
+def slug(name: str) -> str:
+    """`name` as a folder can be called on every system: as it is, percent-encoded, or shortened by a digest.
+
+    It is one folder, whatever the name: no separator, no `..`, no device of Windows, no control character, at
+    most 100 letters. Two names never become the same one.
+
+    Args:
+        name: any text.
+    Example:
+        >>> [slug(name) for name in ("MulT, 2 layers", "../../a", "con", "a:b.", "-rf", "")]
+        ['MulT, 2 layers', '%2E.%2F..%2Fa', '%63on', 'a%3Ab%2E', '%2Drf', '%']
+        >>> len(slug("a" * 300)), slug("a" * 300) == slug("a" * 301)
+        (100, False)
+    """
+    spelled = _UNSAFE.sub(lambda found: _in_bytes(found[0]), name) or "%"
+    if len(spelled) <= _LONGEST and len(spelled.encode()) <= _BYTES:
+        return spelled
+    tail = f"%~{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:16]}"
+    head = spelled[: _LONGEST - len(tail)].encode()[: _BYTES - len(tail)].decode(errors="ignore")
+    return head + tail
+
+
 def apart(name: str, word: str) -> str:
     """`name` so that ` word ` between it and another name is found again; `original` undoes it.
 
@@ -231,6 +260,10 @@ def _spelled(name: str, risky: re.Pattern[str], taken: Callable[[str], bool]) ->
 
 def _encoded(letter: str) -> str:
     return f"%{ord(letter):02X}"
+
+
+def _in_bytes(letter: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in letter.encode(errors="surrogatepass"))
 
 
 def _respell(state_dict: dict[str, Any], prefix: str, names: Mapping[str, str]) -> None:

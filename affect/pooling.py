@@ -15,6 +15,8 @@ class Pooling(nn.Module):
 
     factor: ClassVar[int] = 1
     """Numbers that come out for each feature."""
+    copies: ClassVar[int] = 5
+    """Numbers that are held at most, with their gradients, for each that is read."""
 
     def forward(self, x: Sequence) -> Tensor:
         """Pool `x` over its observed steps."""
@@ -32,6 +34,8 @@ class MeanPooling(Pooling):
         >>> MeanPooling()(Sequence.full(torch.tensor([[[1.0], [3.0]]])))
         tensor([[2.]])
     """
+
+    copies: ClassVar[int] = 2
 
     def forward(self, x: Sequence) -> Tensor:
         return x.mean()
@@ -57,6 +61,8 @@ class LastPooling(Pooling):
         >>> LastPooling()(Sequence.full(torch.tensor([[[1.0], [3.0]]])))
         tensor([[3.]])
     """
+
+    copies: ClassVar[int] = 2
 
     def forward(self, x: Sequence) -> Tensor:
         return pick(x.values, self.reads(x.mask)).squeeze(1)

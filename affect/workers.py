@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
+from affect import memory
+from affect.apart import processes_apart
 from affect.classes.loading import packages
+from affect.clusters import DaskCluster, RayCluster
+from affect.dispatch import Place, Processes, WorkerDiedError, outcomes, packed
 from affect.errors import ConfigError
 
 BACKENDS = ("loky", "ray", "dask")
@@ -18,10 +20,9 @@ BACKENDS = ("loky", "ray", "dask")
 
 @contextmanager
 def processes(count: int | None = None, backend: str = "loky", address: str | None = None) -> Iterator[None]:
-    """Within the block, joblib works in `count` processes of one thread each; none outlives it.
+    """Within the block, `work` has `count` processes of one thread each; none outlives it.
 
-    Left alone, joblib's own processes end by themselves after five idle minutes, and one that is asked for
-    more in that moment may never answer.
+    On this machine joblib's own `Parallel` has as many.
 
     Args:
         count: how many work at the same time; by default one on this machine, and as many as a cluster has.
@@ -42,11 +43,19 @@ def processes(count: int | None = None, backend: str = "loky", address: str | No
         raise ConfigError("workers: loky has no address; leave it out")
     if backend != "loky" and address is None:
         raise ConfigError(f"workers: {backend} needs the address of a cluster that was started")
-    if backend == "loky":
-        block = _local(1 if count is None else count)
-    else:
-        block = {"ray": _ray, "dask": _dask}[backend](str(address), -1 if count is None else count)
-    with block:
+    _send_by_value()
+    with processes_apart(), ExitStack() as stack:
+        place: Place | None
+        if backend == "loky":
+            place = _local(1 if count is None else count, stack)
+        elif backend == "ray":
+            place = RayCluster(str(address), count)
+        else:
+            place = DaskCluster(str(address), count)
+        if place is not None:
+            stack.callback(place.close)
+        _PLACES.append(place)
+        stack.callback(_PLACES.pop)
         yield
 
 
@@ -54,14 +63,22 @@ def work(
     calls: Iterable[Any],
     progress: Callable[[int], None] | None = None,
     first: Callable[[], object] | None = None,
+    died: Callable[[int, WorkerDiedError], Any] | None = None,
 ) -> list[Any]:
     """What joblib's delayed calls return, one at a time to each process of the block around.
+
+    A call whose process dies is made again by a new one, up to twice, and the last time while no other is.
 
     Args:
         calls: made by `joblib.delayed`.
         progress: is called with how many are done.
         first: what a worker process does before each call, such as `affect.kernels.keep_freed_memory`; a call
             that is made in this process goes without.
+        died: is called with the number of a call that was given up, and why; what it returns stands in the
+            place of the result.
+    Raises:
+        WorkerDiedError: a call was given up, and there is no `died`; all others are made.
+        Exception: what a call raised; those behind it are not made.
     Example:
         >>> from joblib import delayed
         >>> with processes(1):
@@ -70,33 +87,65 @@ def work(
         2
         [1, 2]
     """
-    import joblib
-
-    counted = 0
-
-    class Counted(joblib.Parallel):
-        def print_progress(self) -> None:
-            nonlocal counted
-            done: int = self.n_completed_tasks  # type: ignore[attr-defined]  # the stubs lack it
-            if progress is not None and done > counted:
-                progress(counted := done)
-
-    if first is not None:
-        calls = ((_begin, (os.getpid(), first, *call), {}) for call in calls)
-    return list(Counted(batch_size=1)(calls))
+    found = []
+    for number, value in enumerate(_values(calls, progress, first)):
+        given_up = isinstance(value, WorkerDiedError) and died is not None
+        found.append(died(number, value) if given_up and died is not None else value)
+    if died is None and (lost := [value for value in found if isinstance(value, WorkerDiedError)]):
+        raise lost[0]
+    return found
 
 
-def _begin(
-    home: int,
-    first: Callable[[], object],
-    function: Callable[..., Any],
-    args: tuple[Any, ...],
-    options: dict[str, Any],
-) -> Any:
-    """A call, and in another process than `home` what comes before it."""
-    if os.getpid() != home:
-        first()
-    return function(*args, **options)
+def work_through(calls: Iterable[Any]) -> Iterator[Any]:
+    """The same, one result after the other, in order: no more are begun than there is work for.
+
+    Args:
+        calls: made by `joblib.delayed`.
+    Raises:
+        WorkerDiedError: a call was given up.
+        Exception: what a call raised.
+    Example:
+        >>> from joblib import delayed
+        >>> list(work_through(delayed(abs)(x) for x in (-1, -2)))
+        [1, 2]
+    """
+    for value in _values(calls, ahead=2 * count_workers()):
+        if isinstance(value, WorkerDiedError):
+            raise value
+        yield value
+
+
+def count_workers() -> int:
+    """How many calls are made at the same time by `work`, in the block around.
+
+    Example:
+        >>> with processes(3):
+        ...     count_workers()
+        3
+    """
+    place = _PLACES[-1] if _PLACES else None
+    return 1 if place is None else place.count
+
+
+def _values(
+    calls: Iterable[Any],
+    progress: Callable[[int], None] | None = None,
+    first: Callable[[], object] | None = None,
+    ahead: int | None = None,
+) -> Iterator[Any]:
+    place = _PLACES[-1] if _PLACES else None
+    if place is None:
+        for done, (function, args, options) in enumerate(calls, 1):
+            value = function(*args, **options)
+            if progress is not None:
+                progress(done)
+            yield value
+    else:
+        yield from outcomes(place, (packed(picklers()[0], first, call) for call in calls), ahead, progress)
+
+
+_PLACES: list[Place | None] = []
+"""The blocks around, the innermost last; None stands for this process."""
 
 
 @contextmanager
@@ -120,18 +169,25 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-@contextmanager
-def _local(count: int) -> Iterator[None]:
+def _local(count: int, stack: ExitStack) -> Place | None:
+    """Processes of this machine, for joblib's own calls too; None where this one is enough."""
     import joblib
-    from joblib.externals.loky import get_reusable_executor
 
-    _send_by_value()
-    try:
-        with joblib.parallel_config("loky", n_jobs=count, inner_max_num_threads=1):
-            yield
-    finally:
-        if count != 1:
-            get_reusable_executor(reuse=True).shutdown(wait=True)
+    stack.enter_context(joblib.parallel_config("loky", n_jobs=count, inner_max_num_threads=1))
+    count = joblib.effective_n_jobs(count)
+    if count == 1:
+        return None
+    stack.callback(_end_joblibs)
+    stack.enter_context(memory.shared(count))
+    return Processes(count)
+
+
+def _end_joblibs() -> None:
+    """End the processes that joblib began by itself, if it began any."""
+    from joblib.externals.loky import reusable_executor
+
+    if reusable_executor._executor is not None:
+        reusable_executor.get_reusable_executor(reuse=True).shutdown(wait=True)
 
 
 def picklers() -> list[Any]:
@@ -153,47 +209,3 @@ def _send_by_value() -> None:
     for module in packages():
         for pickler in picklers():
             pickler.register_pickle_by_value(module)
-
-
-@contextmanager
-def _ray(address: str, count: int) -> Iterator[None]:
-    import joblib
-
-    try:
-        import ray
-        from ray.util.joblib import register_ray
-    except ImportError:
-        raise _not_installed("ray") from None
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except ConnectionError as error:
-        raise ConfigError(f"workers: no Ray cluster answers at {address} ({error})") from None
-    register_ray()
-    try:
-        with joblib.parallel_config("ray", n_jobs=count):
-            yield
-    finally:
-        ray.shutdown()
-
-
-@contextmanager
-def _dask(address: str, count: int) -> Iterator[None]:
-    import joblib
-
-    try:
-        from dask.distributed import Client
-    except ImportError:
-        raise _not_installed("dask") from None
-    try:
-        client = Client(address, timeout="10s")
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"workers: no Dask cluster answers at {address} ({error})") from None
-    try:
-        with joblib.parallel_config("dask", n_jobs=count):
-            yield
-    finally:
-        client.close()
-
-
-def _not_installed(backend: str) -> ConfigError:
-    return ConfigError(f'workers: {backend} is not installed; pip install "affect[distributed]"')

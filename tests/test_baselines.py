@@ -833,7 +833,7 @@ def refusals():
         (
             lambda: KernelSVM(dims, y, costs=(1, 0)),
             ConfigError,
-            "KernelSVM: costs must be positive numbers, got [1, 0]",
+            "KernelSVM: costs must be positive, got 0",
         ),
         (
             lambda: MultipleKernelSVM(dims, y, gammas=()),

@@ -384,8 +384,8 @@ def test_a_careless_corruption_is_found():
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (lambda: StepDropout(rate=1.5), "StepDropout: rate must lie between 0 and 1, got 1.5"),
-        (lambda: StepDropout(rate={"a": -1}), "StepDropout: rate must lie between 0 and 1, got -1"),
+        (lambda: StepDropout(rate=1.5), "StepDropout: rate must be between 0 and 1, got 1.5"),
+        (lambda: StepDropout(rate={"a": -1}), "StepDropout: rate must be between 0 and 1, got -1"),
         (
             lambda: StepDropout(becomes="nothing"),
             "StepDropout: becomes must be missing, zero or noise, got 'nothing'",
@@ -415,7 +415,7 @@ def test_a_careless_corruption_is_found():
             lambda: RandomSubset(subsets=(("d",),))(MANY, MANY_IDS),
             "RandomSubset: no modality 'd'; known: a, b, c",
         ),
-        (lambda: ModalitySwap(rate=2), "ModalitySwap: rate must lie between 0 and 1, got 2"),
+        (lambda: ModalitySwap(rate=2), "ModalitySwap: rate must be between 0 and 1, got 2"),
         (
             lambda: ModalitySwap()(MANY, MANY_IDS),
             "ModalitySwap: knows no split to take samples from; call bound(split) first",
@@ -427,12 +427,12 @@ def test_a_careless_corruption_is_found():
         (lambda: Truncation(side="left"), "Truncation: side must be end or start, got 'left'"),
         (lambda: BurstDropout(length=0.5), "BurstDropout: length must be at least 1, got 0.5"),
         (lambda: RunDropout(steps=0), "RunDropout: steps must be at least 1, got 0"),
-        (lambda: WordErasure(rate=-0.1), "WordErasure: rate must lie between 0 and 1, got -0.1"),
-        (lambda: GaussianNoise(snr=math.nan), "GaussianNoise: snr must be a number of dB, got nan"),
+        (lambda: WordErasure(rate=-0.1), "WordErasure: rate must be between 0 and 1, got -0.1"),
+        (lambda: GaussianNoise(snr=math.nan), "GaussianNoise: snr must be a number of dB between -300 and 300, or infinite, got nan"),
         (lambda: StepNoise(deviation=-1), "StepNoise: deviation must be at least 0, got -1"),
-        (lambda: ColumnDropout(rate=3), "ColumnDropout: rate must lie between 0 and 1, got 3"),
+        (lambda: ColumnDropout(rate=3), "ColumnDropout: rate must be between 0 and 1, got 3"),
         (lambda: Drift(strength=math.inf), "Drift: strength must be at least 0, got inf"),
-        (lambda: SpeedChange(factor=0), "SpeedChange: factor must be positive, got 0"),
+        (lambda: SpeedChange(factor=0), "SpeedChange: factor must be at least 0.001 and at most 1000, got 0"),
         (
             lambda: Compose(parts=(StepDropout(), GaussianNoise())).check_indices(["words"]),
             "GaussianNoise: uses values as quantities, but those of 'words' are word indices; "

@@ -80,8 +80,8 @@ def test_what_cannot_be_measured_is_refused_in_one_line(call, message):
 
 def test_results_of_an_older_release_get_their_target(tmp_path):
     facts = {"shape": {"target": {"kind": "Regression", "name": "sentiment", "per_step": False}}}
-    old = pd.DataFrame({"corpus": ["c"], "model": ["m"], "metric": ["mae"], "value": [np.pi]})
+    old = pd.DataFrame({"corpus": "c", "model": "m", "split": "test", "metric": ["mae"], "value": [np.pi]})
     old.to_csv(tmp_path / "results.csv", index=False)
     rows = FinishedRun(tmp_path, facts).table("results")
-    assert rows.columns.tolist() == ["corpus", "target", "model", "metric", "value"]
+    assert rows.columns.tolist() == ["corpus", "target", "model", "split", "metric", "value"]
     assert rows["target"].tolist() == ["sentiment"]

@@ -12,7 +12,16 @@ from torch import nn
 
 import affect
 from affect.errors import ConfigError
-from affect.naming import ModuleDict, ParameterDict, apart, attribute_name, file_name, original, pair_name
+from affect.naming import (
+    ModuleDict,
+    ParameterDict,
+    apart,
+    attribute_name,
+    file_name,
+    original,
+    pair_name,
+    slug,
+)
 
 ORDINARY = ("acoustic", "text", "visual", "au01", "a b", "a/b", "音频", " x", "100%")
 REFUSED = ("wav2vec2.0", "open.face", "train", "keys", "values", "items", "type", "forward", "_modules", "")
@@ -209,3 +218,63 @@ def test_it_works_with_the_names_that_torch_takes():
     assert affect.FusionModel.for_shape({"a b": 2, "音频": 3}, target, False, fusion=Plain)
     with pytest.raises(KeyError, match="missing"):  # a mistake of its own is not taken for a name
         affect.FusionModel.for_shape({"open": 2, "text": 3}, target, False, fusion=Mistaken)
+
+
+DEVICES = ("con", "PRN", "aux.txt", "NUL", "nul .x", "com1", "LPT9", "COM\xb9")
+HOSTILE = (
+    "../../escape",
+    "/etc/passwd",
+    "..",
+    ".",
+    "a\0b",
+    "C:\\x",
+    "a:b",
+    "-rf",
+    ".hidden",
+    "x.",
+    "x ",
+    " x",
+    "a\x1b[2J",
+)
+HARMLESS = (
+    "MulT",
+    "late fusion, 2 layers",
+    "wav2vec2.0",
+    "a+b=c",
+    "100%",
+    "é",
+    "音频",
+    "conx",
+    "sum(2)",
+    "~",
+)
+
+
+@pytest.mark.parametrize("name", [*DEVICES, *HOSTILE, "", "%41", "\ud800", "a\u202eb", "a" * 300, "音" * 90])
+def test_a_folder_s_name_is_one_folder_s_on_every_system(name, tmp_path):
+    spelled = slug(name)
+    assert spelled != name
+    assert not {*'/\\:*?"<>|'} & {*spelled}
+    assert spelled.isprintable()
+    assert spelled[0] not in "-."
+    assert spelled[-1] not in ". "
+    assert len(spelled) <= 100
+    assert len(spelled.encode()) <= 200
+    assert spelled.partition(".")[0].strip().upper() not in {
+        "CON",
+        "PRN",
+        "AUX",
+        "NUL",
+        "COM1",
+        "LPT9",
+        "COM\xb9",
+    }
+    (tmp_path / f"{spelled}-0123abcd").mkdir()
+    assert [path.parent for path in tmp_path.iterdir()] == [tmp_path]
+
+
+def test_harmless_names_are_folders_as_they_are_and_no_two_are_one():
+    assert [slug(name) for name in HARMLESS] == [*HARMLESS]
+    found = {}
+    for text in (*texts(20_000), *DEVICES, *HOSTILE, "%", "a" * 300, "a" * 301, slug("a" * 300)):
+        assert found.setdefault(slug(text), text) == text

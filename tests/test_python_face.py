@@ -165,11 +165,11 @@ WRONG = [
     ),
     (
         lambda: FusionModel.for_corpus(CORPUS, width=-1),
-        "FusionModel: width must be a whole number of at least 1, got -1",
+        "FusionModel: width must be at least 1, got -1",
     ),
     (
         lambda: FusionModel.for_corpus(CORPUS, out_dim=2.5),
-        "FusionModel: out_dim must be a whole number of at least 1, got 2.5",
+        "FusionModel: out_dim must be a whole number, at least 1, got 2.5",
     ),
     (
         lambda: FusionModel.for_corpus(CORPUS, head="RegressionHead"),

@@ -126,8 +126,7 @@ WRONG = [
     ),
     (
         lambda: made(fusion=functools.partial(LowRankFusion, rank="4")),
-        "FusionModel: fusion: LowRankFusion cannot be made: '<' not supported between instances of 'str' and "
-        "'int'",
+        "LowRankFusion: rank must be a whole number, at least 1, got the text '4'",
     ),
     (
         lambda: made(fusion=lambda d: 1),

@@ -89,11 +89,13 @@ WRONG = {
     "affect trian good.yaml": f"affect: no verb 'trian'; did you mean 'train'? known: {VERBS}; see affect --help",
     "affect train": "affect train: the following arguments are required: CONFIG; see affect train --help",
     "affect train good.yaml --sedes 1": "affect train: no flag '--sedes'; did you mean '--seeds'? known: --again, "
-    "--help, --out, --seeds, --trust; see affect train --help",
+    "--help, --memory, --out, --seeds, --trust; see affect train --help",
     "affect train good.yaml more.yaml": "affect train: unexpected 'more.yaml'; see affect train --help",
     "affect train good.yaml --seeds one": "affect train: --seeds: expected a whole number of at least 0, got 'one'; "
     "see affect train --help",
     "affect train good.yaml --seeds -1": "affect train: --seeds: expected a whole number of at least 0, got '-1'; "
+    "see affect train --help",
+    "affect train good.yaml --memory 0": "affect train: --memory: expected gigabytes, a number above 0, got '0'; "
     "see affect train --help",
     "affect train good.yaml --out a_file": "affect train: --out: a_file is a file; name a folder; see affect train --help",
     "affect train good.yaml --out a_file/runs": "affect train: --out: a_file/runs cannot be made: {home}/a_file is a file; "

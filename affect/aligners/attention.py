@@ -83,6 +83,14 @@ class AttentionAligner(Aligner):
         mixed: Tensor = self.mix[name](gathered.transpose(1, 2).flatten(2))
         return mixed
 
+    def activations(self, batch: int, steps: dict[str, int]) -> int:
+        products = [self.time_of(steps) * time for m, time in steps.items() if m != self.order[0]]
+        # distances, scores and weights: of every modality, or of one at a time
+        cells = 4 * sum(products) + 3 * max(products, default=0)
+        if not torch.is_grad_enabled():
+            cells = 5 * max(products, default=0)
+        return super().activations(batch, steps) + batch * self.heads * cells
+
     def _heads(self, name: str, x: Sequence) -> Tensor:
         embedded: Tensor = self.embed[name](x.values)
         return embedded.view(*x.mask.shape, self.heads, -1).transpose(

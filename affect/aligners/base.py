@@ -10,11 +10,13 @@ from optuna.distributions import BaseDistribution
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from affect.bounds import Bounded
 from affect.errors import ConfigError, ShapeError, did_you_mean
 from affect.sequences import Sequence, check_modalities
+from affect.sizes import held, of_inputs
 
 
-class Aligner(nn.Module):
+class Aligner(Bounded, nn.Module):
     """Sequences by name -> the same modalities, all on the steps of a reference.
 
     Write `carry`; `forward` finds the reference's steps, and checks names and sizes on both sides.
@@ -77,6 +79,23 @@ class Aligner(nn.Module):
                 values = torch.where(own.present[:, None, None], own.values, values)
             aligned[modality] = Sequence(values, mask & x.present.unsqueeze(1))
         return aligned
+
+    def time_of(self, steps: dict[str, int]) -> int:
+        """How many steps all modalities have afterwards, where every sample has the reference."""
+        return steps[self.order[0]]
+
+    def activations(self, batch: int, steps: dict[str, int]) -> int:
+        """A bound on the numbers that are held while samples of so many steps are aligned.
+
+        As `Encoder.activations`; by default it grows with the steps of the reference and those of each
+        modality. Write another where something grows with their product.
+        """
+        aligned = dict.fromkeys(self.dims, self.time_of(steps))
+        return (
+            2 * of_inputs(self.dims, batch, aligned)
+            + of_inputs(self.dims, batch, steps)
+            + held(self, batch * max(steps.values()))
+        )
 
     def carry(self, name: str, x: Sequence, reference: dict[str, Sequence]) -> Tensor:
         """What the author of an aligner writes: the steps of `x` at those of the reference.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from torch import Tensor
 
@@ -57,6 +58,12 @@ class WarpingAligner(Aligner):
         check_distance(distance, "WarpingAligner")
         check_band(band, "WarpingAligner")
         self.distance, self.band = distance, band
+
+    def activations(self, batch: int, steps: dict[str, int]) -> int:
+        # the path is found for one modality at a time, and what is matched is held for each
+        products = [self.time_of(steps) * time for m, time in steps.items() if m != self.order[0]]
+        matched = 2 * sum(products) if torch.is_grad_enabled() else 0
+        return super().activations(batch, steps) + batch * (matched + 8 * max(products, default=0))
 
     def carry(self, name: str, x: Sequence, reference: dict[str, Sequence]) -> Tensor:
         values = reference_total(part.values for part in reference.values())

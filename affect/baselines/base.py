@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 
 from affect import metrics
+from affect.bounds import Bounded
 from affect.data.corpus import Corpus, Split
 from affect.data.ragged import Ragged
 from affect.data.targets import Target
@@ -25,7 +26,7 @@ from affect.training import columns, tidy
 from affect.workers import one_thread
 
 
-class Baseline:
+class Baseline(Bounded):
     """A model outside torch: it learns from a training split and chooses its settings on a validation split.
 
     Write `learn` and `decide`. They are given splits that are easy to read: only the modalities of `dims`,

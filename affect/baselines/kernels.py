@@ -11,6 +11,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from affect.baselines.base import Baseline
 from affect.baselines.pooled import PooledFeatures
+from affect.bounds import POSITIVE
 from affect.data.corpus import Split
 from affect.data.targets import MultiClass, Regression, Target
 from affect.errors import ConfigError, did_you_mean
@@ -67,10 +68,10 @@ class KernelSVM(Baseline):
     ) -> None:
         super().__init__(dims, target)
         for name, values in (("costs", costs), ("gammas", gammas)):
-            if not values or min(values) <= 0:
-                raise ConfigError(
-                    f"{type(self).__name__}: {name} must be positive numbers, got {list(values)}"
-                )
+            if not values:
+                raise ConfigError(f"{type(self).__name__}: {name} must be positive numbers, got []")
+            for value in values:
+                POSITIVE.check(f"{type(self).__name__}: {name}", value)
         self.costs, self.gammas = tuple(sorted(costs)), tuple(sorted(gammas))
 
     def learn(self, train: Split, valid: Split, seed: int) -> dict[str, Any]:

@@ -67,9 +67,6 @@ class HiddenMarkov(Baseline):
                 f"HiddenMarkov: needs one label per sample, and target '{target.name}' has one per step; "
                 "use KernelSVM or MultipleKernelSVM"
             )
-        for name, value in (("states", states), ("bins", bins)):
-            if value < 1:
-                raise ConfigError(f"HiddenMarkov: {name} must be at least 1, got {value}")
         _hmmlearn()
         self.states, self.bins = states, bins
 

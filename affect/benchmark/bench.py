@@ -181,7 +181,8 @@ def tables_of(
         summary, pairs = summarise(answers, names, lost), compare(answers, names[:1])
     plain = figures[~figures["metric"].str.contains(":")]  # those of sweeps stand beside sweeps
     summary = pd.concat([summary, plain], ignore_index=True)
-    _write(out, done, summary, pairs, notes)
+    why = (f"{job.name}, seed {job.seed}, fold {job.fold} failed: {job.failure}" for job in failed)
+    _write(out, done, summary, pairs, [*notes, *why])
     return BenchResult(answers, summary, pairs, figures)
 
 
@@ -197,7 +198,10 @@ def run_jobs(
     quiet: bool = False,
     again: bool = False,
 ) -> None:
-    """Do what is not done, with a progress bar and the time that is left; arguments as in `bench`."""
+    """Do what is not done, with a progress bar and the time that is left; arguments as in `bench`.
+
+    A run whose worker dies is done again by another one; after three deaths its folder says that it failed.
+    """
     import joblib
 
     from affect.training.progress import progress_bar
@@ -219,6 +223,7 @@ def run_jobs(
             (joblib.delayed(_alone)(job, again, tell if here else False) for job in missing),
             lambda done: progress.update(bar, completed=already + done),
             keep_freed_memory,
+            lambda number, error: missing[number].fail(error),
         )
 
 

@@ -8,12 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from affect import metrics
+from affect.bounds import NATURAL
 from affect.classes import beside, within
 from affect.data.sources.options import DEFAULTS, Options
 from affect.errors import ConfigError, did_you_mean, listed
+from affect.naming import slug
 from affect.robustness.protocols import protocol
 from affect.runs import Job, corpus_path, digest
-from affect.runs.configuration import READING, check_keys, merged, metrics_in, parse, read, resolve
+from affect.runs.configuration import (
+    READING,
+    check_keys,
+    check_seeds,
+    merged,
+    metrics_in,
+    parse,
+    read,
+    resolve,
+)
 
 
 @dataclass
@@ -123,6 +134,8 @@ def _checked(content: Mapping[str, Any], path: str | Path) -> Experiment:
     if not isinstance(content["models"], Mapping):
         raise ConfigError(f"{path}: models: expected a name and a model for each, got {content['models']!r}")
     experiment = Experiment(**content)
+    check_seeds(experiment.seeds, f"{path}: seeds")
+    NATURAL.check(f"{path}: folds", experiment.folds)
     for metric in experiment.metrics:
         metrics.known(metric)  # refuses what is not one
     with metrics.using(*experiment.metrics):  # refuses two of one name
@@ -142,13 +155,27 @@ def jobs(experiment: Experiment, path: Path, out: Path) -> list[Job]:
         for name, own in experiment.models.items():
             with within(beside(path.parent)):
                 content = resolve(_content(experiment, own or {}, target), f"{path}: models: {name}")
-            base = out / "runs" / f"{target + '-' if target else ''}{name}-{digest(content)}"
+            called = slug(f"{target}-{name}" if target else name)
+            base = out / "runs" / f"{called}-{digest(content)}"
             found += [
                 Job(content, name, seed, fold, path.parent.resolve(), base / f"seed{seed}-fold{fold}")
                 for fold in range(experiment.folds or 1)
                 for seed in experiment.seeds
             ]
+    _check_apart(found, path)
     return found
+
+
+def _check_apart(found: Iterable[Job], path: Path) -> None:
+    """Refuse two models whose folders are one where capital letters do not count."""
+    places: dict[str, Job] = {}
+    for job in found:
+        other = places.setdefault(str(job.folder).casefold(), job)
+        if other.folder != job.folder:
+            raise ConfigError(
+                f"{path}: models: '{other.name}' and '{job.name}' are the same model, and one folder where "
+                "capital letters do not count; leave one out, or rename it"
+            )
 
 
 def _content(experiment: Experiment, own: Mapping[str, Any], target: str | None) -> dict[str, Any]:

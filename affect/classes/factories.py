@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from affect.classes.paths import path_of
 from affect.classes.plain import GIVEN
 from affect.errors import ConfigError, described, did_you_mean
+from affect.memory import weighed
 
 _Part = TypeVar("_Part")
 
@@ -65,7 +66,8 @@ def made_by(key: str, factory: Any, base: type[_Part], *given: Any) -> _Part:
     if problem := _unfit(factory, given):
         raise ConfigError(f"FusionModel: {key}: {name} cannot be made: {problem}")
     try:
-        part = factory(*given)
+        with weighed(f"FusionModel: {key}: {name}"):
+            part = factory(*given)
     except TypeError as error:
         frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
         if not (isinstance(factory, functools.partial) and _own(frames[-1])):

@@ -16,6 +16,12 @@ from affect.classes.sources import Modules
 IMPORT_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 """A text that could name something in a module."""
 
+PACKAGES = ("affect", "torch", "optuna", "lightning")
+"""What a part may come from without being asked about."""
+
+_INSTALLED = (*PACKAGES, "numpy", "pandas", "scipy", "sklearn")
+"""What is never a user's file: a `torch.py` that lies about is not what a configuration or a module means."""
+
 
 def local_modules(names: Iterable[str], roots: tuple[Path, ...]) -> Modules:
     r"""The modules of these names that lie below some folders, with every local one that they import.
@@ -83,7 +89,7 @@ def _followed(
 def find(name: str, roots: tuple[Path, ...]) -> tuple[str, Path] | None:
     """The file of a local module, by its place below a folder; None where it is not local."""
     parts = name.split(".")
-    if parts[0] == "affect" or not all(
+    if not may_be_local(name) or not all(
         part.isidentifier() or part.replace("-", "_").isidentifier() for part in parts
     ):
         return None
@@ -95,6 +101,16 @@ def find(name: str, roots: tuple[Path, ...]) -> tuple[str, Path] | None:
                     return None  # a folder of that name, which is no package, hides no installed one
                 return place, root / place
     return None
+
+
+def may_be_local(name: str) -> bool:
+    """Whether a module of this name may be a user's.
+
+    Example:
+        >>> may_be_local("torch.optim"), may_be_local("my_fusions")
+        (False, True)
+    """
+    return name.partition(".")[0] not in _INSTALLED
 
 
 def is_local(path: str | None) -> bool:

@@ -15,7 +15,15 @@ from types import ModuleType
 from typing import Any
 
 from affect import renamed
-from affect.classes.following import IMPORT_PATH, find, is_local, local_modules, needed, origin
+from affect.classes.following import (
+    IMPORT_PATH,
+    find,
+    is_local,
+    local_modules,
+    may_be_local,
+    needed,
+    origin,
+)
 from affect.classes.loading import PREFIX, loaded, modules_at
 from affect.classes.sources import Modules, union
 from affect.errors import ConfigError
@@ -42,7 +50,7 @@ class Home:
     def modules(self, name: str) -> Modules:
         """A module of this place with all that it needs; none where it is not here."""
         if self.carried is not None:
-            here = self.carried.has(name) and name.partition(".")[0] != "affect"
+            here = self.carried.has(name) and may_be_local(name)
             return self.carried if here else Modules()
         return local_modules([name], self.roots) if find(name, self.roots) is not None else Modules()
 
@@ -106,6 +114,16 @@ def module_of(name: str) -> ModuleType:
     """
     own = None if name.startswith(PREFIX) else _HOME.get().load(name)
     return importlib.import_module(name) if own is None else own
+
+
+def is_here(name: str) -> bool:
+    """Whether a module is of the home that the block around says.
+
+    Example:
+        >>> is_here("os")
+        False
+    """
+    return _HOME.get().modules(name).place(name) is not None
 
 
 def modules_in(content: Any) -> Modules:
@@ -193,7 +211,7 @@ def _user_modules(name: str) -> Modules:
     """A user's module: of the home around, or one that Python imported from a file that is not installed."""
     home = _HOME.get()
     found = home.modules(name)
-    if found.files or name.partition(".")[0] == "affect":
+    if found.files or not may_be_local(name):
         return found
     path = getattr(sys.modules.get(name), "__file__", None)
     if path is None or not is_local(path):

@@ -14,11 +14,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from affect import renamed
-from affect.classes.following import IMPORT_PATH, is_local, origin
+from affect.classes.following import IMPORT_PATH, is_local, may_be_local, origin
+from affect.classes.following import PACKAGES as PACKAGES
 from affect.classes.sources import Modules
-
-PACKAGES = ("affect", "torch", "optuna", "lightning")
-"""What a part may come from without being asked about."""
 
 _BASES = (
     *("affect.baselines.Baseline", "affect.encoders.Encoder", "affect.aligners.Aligner"),
@@ -107,8 +105,8 @@ def _texts(key: str, content: Any) -> Iterator[tuple[str, str]]:
 
 
 def _is_carried(path: str, carried: Modules) -> bool:
-    top, module = path.partition(".")[0], path.rpartition(".")[0]
-    return top != "affect" and carried.has(module)
+    module = path.rpartition(".")[0]
+    return may_be_local(module) and carried.has(module)
 
 
 def _is_part(key: str, path: str) -> bool:
@@ -122,10 +120,20 @@ def _is_part(key: str, path: str) -> bool:
     except Exception:  # it is not there, or not for this machine
         return False
     if inspect.isclass(found):
-        return issubclass(found, tuple(_class(base) for base in _BASES))
+        return is_part_class(found)
     if inspect.isfunction(found):
         return f"{found.__module__}.".startswith(tuple(f"{room}." for room in _FUNCTIONS.get(key, ("-",))))
     return isinstance(found, _class("affect.metrics.Metric"))
+
+
+def is_part_class(cls: type) -> bool:
+    """Whether a class derives from one of those that parts derive from.
+
+    Example:
+        >>> is_part_class(affect.fusion.TensorFusion), is_part_class(dict)
+        (True, False)
+    """
+    return issubclass(cls, tuple(_class(base) for base in _BASES))
 
 
 def _class(path: str) -> type:

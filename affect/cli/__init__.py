@@ -7,6 +7,8 @@ from pathlib import Path
 
 from affect.cli.ending import one_line
 from affect.cli.parser import parse
+from affect.memory import limit
+from affect.terminal import escape_log
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -16,13 +18,18 @@ def main(arguments: list[str] | None = None) -> None:
         arguments: as they stand behind `affect`; those of this process by default.
     """
     with one_line():
+        escape_log()
         args = parse(arguments)
+        from affect.apart import processes_apart
         from affect.classes import beside, within
 
         if args.computes:
             from affect.kernels import keep_freed_memory
 
             keep_freed_memory()
-        with within(beside(Path.cwd())):  # what a flag names: a metric, a reader, a protocol of the user's
+            if args.memory is not None:
+                limit(args.memory)
+        here = beside(Path.cwd())  # for what a flag names: a metric, a reader, a protocol of the user's
+        with processes_apart(), within(here):
             args.run(args)
         sys.stdout.flush()  # what a closed pipe refuses is refused here, not while Python ends

@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from affect.cli.stopping import stoppable
 from affect.errors import AffectError
 
 CLOSED = 128 + 13
@@ -19,8 +21,8 @@ CLOSED = 128 + 13
 def one_line() -> Iterator[None]:
     """Within the block, errors that a user can do something about end the process with one line on stderr.
 
-    A reader of stdout that has gone (`affect predict RUN PATH | head`) ends it in silence. What remains has
-    its traceback: it is a mistake of affect's.
+    A reader of stdout that has gone (`affect predict RUN PATH | head`) ends it in silence, a signal with a
+    line that says how to go on. What remains has its traceback: it is a mistake of affect's.
 
     Raises:
         SystemExit: with the line, or with a status.
@@ -30,6 +32,20 @@ def one_line() -> Iterator[None]:
         Traceback (most recent call last):
         SystemExit: PermissionError: a.csv: permission denied
     """
+    with stoppable() as stop:
+        try:
+            with _refusals():
+                yield
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                stop.number = stop.number or signal.SIGINT
+            if not stop.number:  # else it is what became of the signal
+                raise
+            stop.end()
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
     try:
         yield
     except AffectError as error:
@@ -47,8 +63,6 @@ def one_line() -> Iterator[None]:
         if missing is None:
             raise
         sys.exit(f"ImportError: {missing}")
-    except KeyboardInterrupt:
-        sys.exit("stopped; the same command goes on from here")
 
 
 def of_system(error: OSError) -> str:

@@ -60,6 +60,17 @@ def seconds(zero: bool = False) -> Callable[[str], float]:
     return read
 
 
+def gigabytes(given: str) -> float:
+    """A number of gigabytes above 0."""
+    try:
+        value = float(given)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected gigabytes, a number above 0, got '{given}'")
+    return value
+
+
 def one_of(known: Collection[str]) -> Callable[[str], str]:
     """One of several names."""
 
@@ -216,6 +227,15 @@ def parallel(verb: argparse.ArgumentParser) -> None:
         help="where: this machine (default), or a cluster of Ray or Dask that was started before",
     )  # fmt: skip
     verb.add_argument("--address", help="of the cluster, such as 10.0.0.1:6379 or tcp://10.0.0.1:8786")
+
+
+def memory(verb: argparse.ArgumentParser) -> None:
+    """What all of it may take together."""
+    verb.add_argument(
+        "--memory", type=gigabytes, metavar="GB",
+        help="gigabytes that all processes may take together; what needs more is refused before it begins "
+        "(default: what is free)",
+    )  # fmt: skip
 
 
 def seeds(verb: argparse.ArgumentParser, name: str, help: str) -> None:

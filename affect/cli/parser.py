@@ -15,6 +15,7 @@ from affect.cli.flags import (
     duplicates,
     file,
     folder,
+    memory,
     one_of,
     parallel,
     reader,
@@ -77,6 +78,8 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
             name, help=about, description=about, epilog=f"example: affect {name} {example}"
         )
         verb.set_defaults(run=run, parser=verb, computes=computes)
+        if computes:
+            memory(verb)
         return verb
 
     _corpora(add)

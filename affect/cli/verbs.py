@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from affect.cli import checks
 from affect.cli.flags import check_folder, reading_of
+from affect.spreadsheets import guarded
+from affect.terminal import say, say_table
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -40,7 +42,7 @@ def convert(args: argparse.Namespace) -> None:
         from affect.data.export import to_csd, to_mmsa
 
         {"mmsa": to_mmsa, "csd": to_csd}[args.to](corpus, out)
-    sys.stdout.write(f"{out} written\n")
+    say(f"{out} written")
 
 
 def align(args: argparse.Namespace) -> None:
@@ -57,7 +59,7 @@ def align(args: argparse.Namespace) -> None:
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )  # fmt: skip
     counts = ", ".join(f"{name} {len(split):,}" for name, split in corpus.splits.items())
-    sys.stdout.write("\n".join([*corpus.notes, f"{args.out}: {counts}", ""]))
+    say(*corpus.notes, f"{args.out}: {counts}")
 
 
 def train(args: argparse.Namespace) -> None:
@@ -76,7 +78,7 @@ def train(args: argparse.Namespace) -> None:
             job.run(args.again, progress=True)
         rows = pd.read_csv(job.folder / "results.csv").query("split == 'test'").set_index("metric")["value"]
         figures = ", ".join(f"{metric} {value:.3f}" for metric, value in rows.items())
-        sys.stdout.write(f"{job.folder}: test {figures}\n")
+        say(f"{job.folder}: test {figures}")
 
 
 def bench(args: argparse.Namespace) -> None:
@@ -92,10 +94,8 @@ def bench(args: argparse.Namespace) -> None:
     )  # fmt: skip
     show(summary_tables(summary))
     write_pages(out)
-    sys.stdout.write(
-        f"report:  {out / 'report.html'}\nresults: {out / 'results.csv'}\nsummary: {out / 'summary.csv'}\n"
-        f"runs:    {out / 'runs'}\n"
-    )
+    files = {"report": "report.html", "results": "results.csv", "summary": "summary.csv", "runs": "runs"}
+    say(*(f"{what + ':':8} {out / name}" for what, name in files.items()))
     if failed := int(summary.groupby(["target", "model"])["failed"].max().sum()):
         sys.exit(
             f"{failed} runs failed; {out / 'runs'}/*/*/failed.txt says why, "
@@ -130,8 +130,8 @@ def tune(args: argparse.Namespace) -> None:
     names = objectives(found.study)
     for label, trial in found.chosen.items():
         values = ", ".join(f"{name} {value:.4g}" for name, value in zip(names, trial.values, strict=True))
-        sys.stdout.write(f"{label}: {values} on the validation split; affect train {found.files[label]}\n")
-    sys.stdout.write(f"report:  {out / 'report.html'}\ntrials:  {out / 'trials.csv'}\n")
+        say(f"{label}: {values} on the validation split; affect train {found.files[label]}")
+    say(f"report:  {out / 'report.html'}", f"trials:  {out / 'trials.csv'}")
 
 
 def sweep(args: argparse.Namespace) -> None:
@@ -157,7 +157,7 @@ def sweep(args: argparse.Namespace) -> None:
         summary = scores_of(compared, args.metric or (), args.baseline)
         written = write_robustness(args.out, compared, summary)
     show(summary_tables(summary, turned=True))
-    sys.stdout.write("".join(f"{path}\n" for path in [args.out / "robustness.csv", *written]))
+    say(*map(str, [args.out / "robustness.csv", *written]))
 
 
 def predict(args: argparse.Namespace) -> None:
@@ -168,10 +168,10 @@ def predict(args: argparse.Namespace) -> None:
     reading = reading_of(args)
     table = predict_corpus(args.run_folder, args.path, args.split, trust=args.trust, **reading)
     if args.out is None:
-        table.to_csv(sys.stdout, index=False)
+        say_table(table)
     else:
         with writing(args.out) as partial:
-            table.to_csv(partial, index=False)
+            guarded(table).to_csv(partial, index=False)
 
 
 def compare(args: argparse.Namespace) -> None:
@@ -193,7 +193,7 @@ def compare(args: argparse.Namespace) -> None:
         show(tables)
     else:
         write_tables(args.out, tables, pairs)
-        sys.stdout.write(f"{args.out} written\n")
+        say(f"{args.out} written")
 
 
 def report(args: argparse.Namespace) -> None:
@@ -201,8 +201,12 @@ def report(args: argparse.Namespace) -> None:
     from affect.report import write_report
     from affect.report.gathering import gather_contents
 
-    write_report(args.out, gather_contents([Path(folder) for folder in args.folders], args.title))
-    sys.stdout.write(f"{args.out} written\n")
+    with _bar() as bar:
+        task = bar.add_task("reading runs and searches", total=None)
+        contents = gather_contents([Path(folder) for folder in args.folders], args.title)
+        bar.update(task, description="drawing and writing the page")
+        write_report(args.out, contents)
+    say(f"{args.out} written")
 
 
 def list_(args: argparse.Namespace) -> None:
@@ -210,7 +214,7 @@ def list_(args: argparse.Namespace) -> None:
     from affect.cli.listing import listing
 
     for line in listing(args.kind, args.words):
-        sys.stdout.write(f"{line}\n")
+        say(line)
 
 
 def _named(given: str) -> tuple[str, Path]:

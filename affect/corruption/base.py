@@ -11,6 +11,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor
 from torch.nn.functional import pad
 
+from affect.bounds import SHARE
 from affect.corruption.draws import Draws
 from affect.errors import ConfigError, did_you_mean, listed
 from affect.sequences import Sequence
@@ -251,8 +252,7 @@ class Compose(Corruption):
 
 def check_share(who: str, name: str, share: float) -> None:
     """Refuse what is not between 0 and 1."""
-    if not 0 <= share <= 1:
-        raise ConfigError(f"{who}: {name} must lie between 0 and 1, got {share}")
+    SHARE.check(f"{who}: {name}", share)
 
 
 def noise(x: Sequence, draws: Draws) -> Tensor:

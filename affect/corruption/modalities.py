@@ -16,7 +16,7 @@ from torch import Tensor
 
 from affect.corruption.base import Corruption, Inputs, StepLoss, check_share, lengthened
 from affect.corruption.draws import Draws
-from affect.errors import ConfigError, did_you_mean
+from affect.errors import ConfigError, check_flag, did_you_mean
 from affect.sequences import Sequence
 
 if TYPE_CHECKING:
@@ -74,6 +74,10 @@ class ModalityDropout(ModalityLoss):
     """
 
     spare: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_flag("ModalityDropout: spare", self.spare)
 
     def kept(self, names: list[str], present: Tensor, safe: Tensor, draws: Draws) -> Tensor:
         rates = torch.tensor([self.rate_of(name) for name in names], dtype=torch.float64)

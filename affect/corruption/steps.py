@@ -10,9 +10,10 @@ from optuna.distributions import BaseDistribution
 from torch import Tensor
 from torch.nn.functional import pad
 
+from affect.bounds import COUNT, NATURAL, Bounds
 from affect.corruption.base import Corruption, Inputs, StepLoss, check_share
 from affect.corruption.draws import Draws
-from affect.errors import ConfigError
+from affect.errors import ConfigError, check_flag
 from affect.sequences import Sequence
 
 
@@ -111,8 +112,7 @@ class BurstDropout(StepLoss):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.length < 1:
-            raise ConfigError(f"BurstDropout: length must be at least 1, got {self.length}")
+        _LENGTH.check("BurstDropout: length", self.length)
 
     def lost_of(self, mask: Tensor, rate: float, draws: Draws) -> Tensor:
         if rate >= 1 - 1 / self.length:
@@ -153,8 +153,8 @@ class RunDropout(StepLoss):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.steps < 1:
-            raise ConfigError(f"RunDropout: steps must be at least 1, got {self.steps}")
+        COUNT.check("RunDropout: steps", self.steps)
+        check_flag("RunDropout: together", self.together)
 
     def lost(self, chosen: Inputs, inputs: Inputs, draws: Draws) -> dict[str, Tensor]:
         if not self.together:
@@ -163,7 +163,8 @@ class RunDropout(StepLoss):
 
     def lost_of(self, mask: Tensor, rate: float, draws: Draws) -> Tensor:
         begins = draws.uniform("step", mask.shape[1]) < rate
-        return pad(begins, (self.steps - 1, 0)).unfold(1, self.steps, 1).any(-1)
+        steps = min(self.steps, max(mask.shape[1], 1))
+        return pad(begins, (steps - 1, 0)).unfold(1, steps, 1).any(-1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +193,7 @@ class WordErasure(Corruption):
 
     def __post_init__(self) -> None:
         check_share("WordErasure", "rate", self.rate)
+        NATURAL.check("WordErasure: unknown", self.unknown)
 
     def changed(self, x: Sequence, draws: Draws) -> Sequence:
         erased = (draws.uniform("step", x.time) < self.rate).to(x.mask.device)
@@ -202,6 +204,9 @@ class WordErasure(Corruption):
     @property
     def uses_values(self) -> bool:
         return False
+
+
+_LENGTH = Bounds("at least 1", 1, 10**9)
 
 
 def _shares(mask: Tensor, rate: float) -> tuple[Tensor, Tensor, Tensor]:

@@ -9,9 +9,9 @@ import torch
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from torch import Tensor
 
+from affect.bounds import Bounds
 from affect.corruption.base import Corruption
 from affect.corruption.draws import Draws
-from affect.errors import ConfigError
 from affect.sequences import Sequence, extent
 
 
@@ -34,6 +34,9 @@ class TimeShift(Corruption):
     scale: ClassVar[str] = "steps"
     search_space: ClassVar[dict[str, BaseDistribution]] = {"steps": IntDistribution(-10, 10)}
 
+    def __post_init__(self) -> None:
+        _STEPS.check("TimeShift: steps", self.steps)
+
     def changed(self, x: Sequence, draws: Draws) -> Sequence:
         start, span = extent(x.mask)
         here = torch.arange(x.time, device=x.mask.device).expand(x.mask.shape)
@@ -54,7 +57,7 @@ class SpeedChange(Corruption):
         factor: 2 runs twice as fast and has half the steps.
         modalities: that it happens to; all by default.
     Raises:
-        ConfigError: the factor is not positive.
+        ConfigError: the factor is below 0.001 or above 1000.
     Example:
         >>> x = Sequence.full(torch.tensor([[[1.0], [2.0], [3.0], [4.0]]]))
         >>> SpeedChange(factor=2)({"text": x}, ids=("a",))["text"].values.flatten()
@@ -68,8 +71,7 @@ class SpeedChange(Corruption):
     search_space: ClassVar[dict[str, BaseDistribution]] = {"factor": FloatDistribution(0.5, 2.0, log=True)}
 
     def __post_init__(self) -> None:
-        if not self.factor > 0:
-            raise ConfigError(f"SpeedChange: factor must be positive, got {self.factor}")
+        _FACTOR.check("SpeedChange: factor", self.factor)
 
     def changed(self, x: Sequence, draws: Draws) -> Sequence:
         steps = max(1, -(-x.time // self.factor))
@@ -80,6 +82,10 @@ class SpeedChange(Corruption):
     @property
     def uses_values(self) -> bool:
         return False
+
+
+_STEPS = Bounds("between -1e9 and 1e9", -1e9, 1e9)
+_FACTOR = Bounds("at least 0.001 and at most 1000", 0.001, 1000)
 
 
 def _gathered(x: Sequence, source: Tensor, inside: Tensor) -> Sequence:

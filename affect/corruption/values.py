@@ -8,9 +8,9 @@ from typing import ClassVar, Self
 
 from optuna.distributions import BaseDistribution, FloatDistribution
 
+from affect.bounds import NOT_NEGATIVE, Bounds
 from affect.corruption.base import Corruption, StepLoss, check_share, noise, power
 from affect.corruption.draws import Draws
-from affect.errors import ConfigError
 from affect.sequences import Sequence, place
 
 
@@ -37,8 +37,8 @@ class GaussianNoise(Corruption):
     search_space: ClassVar[dict[str, BaseDistribution]] = {"snr": FloatDistribution(-10, 40)}
 
     def __post_init__(self) -> None:
-        if math.isnan(self.snr) or self.snr == -math.inf:
-            raise ConfigError(f"GaussianNoise: snr must be a number of dB, got {self.snr}")
+        if self.snr != math.inf:
+            _DECIBELS.check("GaussianNoise: snr", self.snr)
 
     def weakened(self, share: float) -> Self:
         return self.at(self.snr - 20 * math.log10(share) if share else math.inf)
@@ -141,7 +141,9 @@ class Drift(Corruption):
         return x.with_values((1 + self.gain * a * when) * x.values + self.offset * b * when * power(x))
 
 
+_DECIBELS = Bounds("a number of dB between -300 and 300, or infinite", -300, 300)
+
+
 def check_positive(who: str, name: str, value: float) -> None:
     """Refuse what is below 0, or no number."""
-    if not 0 <= value < math.inf:
-        raise ConfigError(f"{who}: {name} must be at least 0, got {value}")
+    NOT_NEGATIVE.check(f"{who}: {name}", value)

@@ -2,7 +2,7 @@
 
 The rooms from low to high; each imports those above it in this list alone, and none of its own line:
 
-    precision, steps, targets, provenance, corpora, posteriors
+    precision, steps, targets, provenance, corpora, posteriors, corpus_files
     ragged
     rules, consistency
     formats, samples

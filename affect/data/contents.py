@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from affect.data import synthetic
+from affect.data.corpus_files import file_digest
 from affect.data.sources.belonging import files_of
-
-_NOT_DATA = (".py", ".yaml", ".yml", ".md", ".ipynb", ".html", ".log", ".db", ".partial")
-_RUNS = (("run.json", "config.yaml"), ("study.db",), ("metrics.csv", "hparams.yaml"))
-"""Files that lie together in a folder of a run, of a search or of Lightning's logs."""
 
 
 def corpus_digest(corpus: str) -> str | None:
@@ -36,7 +31,7 @@ def corpus_digest(corpus: str) -> str | None:
     path = Path(corpus)
     if not path.exists():
         return None
-    files = sorted(_data(path)) if path.is_dir() else files_of(path)
+    files = files_in(corpus)
     if files == [path]:
         return file_digest(path)
     folder = path if path.is_dir() else path.parent
@@ -46,13 +41,13 @@ def corpus_digest(corpus: str) -> str | None:
     return whole.hexdigest()
 
 
-def file_digest(path: Path) -> str | None:
-    """SHA-256 of a file, read once as long as its size and time stay; None where it is gone."""
-    try:
-        seen = path.stat()
-    except OSError:
-        return None
-    return _digest(str(path), seen.st_size, seen.st_mtime_ns) if path.is_file() else None
+def files_in(corpus: str) -> list[Path]:
+    """The files that belong to a corpus, sorted; none of a generated one, or of one that is gone.
+
+    Args:
+        corpus: as in `corpus_digest`.
+    """
+    return [] if is_generated(corpus) or not Path(corpus).exists() else files_of(Path(corpus))
 
 
 def kept_digest(facts: Mapping[str, Any], corpus: str) -> str | None:
@@ -72,24 +67,3 @@ def kept_digest(facts: Mapping[str, Any], corpus: str) -> str | None:
 def is_generated(corpus: str) -> bool:
     """Whether this is the name of a generated corpus, not a file."""
     return corpus.partition(":")[0] == "synthetic"
-
-
-@lru_cache(4096)
-def _digest(path: str, size: int, time: int) -> str:
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _data(folder: Path) -> Iterator[Path]:
-    """The files below a folder that may be of a corpus: none of code, configurations, logs or results."""
-    found: list[tuple[str, Path]] = []
-    of_runs = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if name[0] != "." and name != "__pycache__"]
-        top = Path(place).relative_to(folder).parts[:1]
-        if top and any({*files} >= {*marks} for marks in _RUNS):
-            of_runs.add(top[0])
-        found += [("".join(top), Path(place) / name) for name in files if name[0] != "."]
-    for within, path in found:
-        if within not in of_runs and path.suffix.lower() not in _NOT_DATA:
-            yield path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from affect.data.ragged import Ragged, Rows, Words, row_numbers
 from affect.data.samples import Sample, samples_of
 from affect.data.targets import Target
 from affect.errors import ConfigError, DataError, described, did_you_mean, few, listed
+
+if TYPE_CHECKING:
+    from affect.data.corpus_files import CorpusFiles
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -122,7 +125,8 @@ class Corpus:
 
     `source` says what `affect.load` was given for it, as a configuration does: `corpus`, its whole path or
     its name, and how it was read. It is empty where the corpus was made otherwise, or changed, but by
-    `without` and `select`.
+    `without` and `select`. `files` are those that it was read from, as they were: training looks after every
+    epoch whether they still are.
 
     Raises:
         DataError: the splits do not fit together or cannot be trained on.
@@ -146,6 +150,7 @@ class Corpus:
     columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
     provenance: dict[str, Provenance] = field(default_factory=dict)
     source: Mapping[str, Any] = field(default_factory=dict, init=False)  # so that `replace` empties it
+    files: CorpusFiles | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         if not self.splits:
@@ -156,10 +161,8 @@ class Corpus:
                 raise DataError(f"{said}; affect.Corpus.from_arrays makes a corpus of arrays")
         for name, target in self.targets.items():
             if not isinstance(target, Target):
-                raise DataError(
-                    f"{self.name}: target '{name}': expected a target such as affect.Regression('{name}'), "
-                    f"got {described(target)}"
-                )
+                said = f"target '{name}': expected a target such as affect.Regression('{name}')"
+                raise DataError(f"{self.name}: {said}, got {described(target)}")
         if self.aligned is None:
             object.__setattr__(self, "aligned", all(split.aligned for split in self.splits.values()))
         splits = {
@@ -176,18 +179,14 @@ class Corpus:
                 raise DataError(f"{where}: expected modalities with feature sizes {expected}, got {dims}")
             check_consistency(split, where, self.targets)
         if self.main and self.main not in self.targets:
-            raise DataError(
-                f"{self.name}: its main target is '{self.main}', but it has {sorted(self.targets)}"
-            )
+            known = sorted(self.targets)
+            raise DataError(f"{self.name}: its main target is '{self.main}', but it has {known}")
         for m in (*self.columns, *self.provenance):
             if m not in first.modalities:
                 raise DataError(f"{self.name}: no modality '{m}'; {did_you_mean(m, first.modalities)}")
         for m, names in self.columns.items():
-            if len(names) != first.modalities[m].dim:
-                raise DataError(
-                    f"{self.name}: {m} has {first.modalities[m].dim} features and {len(names)} names of "
-                    "columns"
-                )
+            if len(names) != (dim := first.modalities[m].dim):
+                raise DataError(f"{self.name}: {m} has {dim} features and {len(names)} names of columns")
 
     @classmethod
     def from_arrays(
@@ -329,9 +328,8 @@ class Corpus:
         """
         if split not in self.splits and split not in ("train", "valid", "test"):
             raise ConfigError(f"{self.name}: no split '{split}'; {did_you_mean(split, self.splits)}")
-        return replace(self, splits={name: x for name, x in self.splits.items() if name != split}).read_from(
-            self.source
-        )
+        rest = {name: x for name, x in self.splits.items() if name != split}
+        return replace(self, splits=rest).read_from(self.source, self.files)
 
     def select(self, modalities: Iterable[str]) -> Corpus:
         """The same corpus with only these modalities."""
@@ -347,19 +345,21 @@ class Corpus:
             },
             columns={m: names for m, names in self.columns.items() if m in wanted},
             provenance={m: made for m, made in self.provenance.items() if m in wanted},
-        ).read_from(self.source)
+        ).read_from(self.source, self.files)
 
-    def read_from(self, source: Mapping[str, Any]) -> Corpus:
+    def read_from(self, source: Mapping[str, Any], files: CorpusFiles | None = None) -> Corpus:
         """The same corpus, as read from there.
 
         Args:
             source: arguments of `affect.load`, the path or name as `corpus`.
+            files: that were read, as they were before.
         Example:
             >>> affect.load("synthetic").without("test").source["corpus"]
             'synthetic'
         """
         same = copy.copy(self)
         object.__setattr__(same, "source", source)
+        object.__setattr__(same, "files", files)
         return same
 
     def with_modality(

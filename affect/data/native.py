@@ -21,7 +21,7 @@ from affect.data.corpus import Corpus, Split
 from affect.data.provenance import Provenance
 from affect.data.ragged import Ragged, Words
 from affect.data.targets import Target, from_json, to_json
-from affect.errors import AffectError, DataError
+from affect.errors import AffectError, DataError, described, few
 from affect.files import writing
 
 KEY = "affect"
@@ -70,27 +70,34 @@ def load(path: str | Path) -> Corpus:
         header = None
     if not isinstance(header, dict):
         raise DataError(f"{path}: a safetensors file, but not a corpus written by affect")
-    if header.get("version") != VERSION:
-        raise DataError(f"{path}: corpus file version {header.get('version')}, this affect reads {VERSION}")
+    version = header.get("version")
+    if version != VERSION or not isinstance(version, int) or isinstance(version, bool):
+        raise DataError(f"{path}: corpus file version {described(version)}, this affect reads {VERSION}")
     try:
         for key, kind in _HEADER.items():
             if not isinstance(header[key], kind):
                 raise DataError(f"the header's {key} must be a {kind.__name__}, got {header[key]!r:.50}")
         for key in ("splits", "notes"):
             _strings(header[key])
-        kinds = [from_json(fields, str(path)) for fields in header["targets"]]
+        for metric, value in header["ceiling"].items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+                raise DataError(f"the header's ceiling of {metric} must be a number, got {described(value)}")
+        kinds = [from_json(fields, "the header") for fields in header["targets"]]
+        _once("split", header["splits"])
+        _once("target", [target.name for target in kinds])
         return Corpus(
             name=header["name"],
             splits={name: _split(tensors, name) for name in header["splits"]},
             targets={target.name: target for target in kinds},
             aligned=header["aligned"],
-            notes=tuple(header["notes"]),
+            notes=(*header["notes"], *_left_out(header, tensors)),
             citation=header["citation"],
             ceiling=header["ceiling"],
             main=header.get("main", ""),
             columns={m: tuple(map(str, names)) for m, names in header.get("columns", {}).items()},
             provenance={
-                m: origins.from_json(made, f"{path}, {m}") for m, made in header.get("provenance", {}).items()
+                m: origins.from_json(made, f"the header's {m}")
+                for m, made in header.get("provenance", {}).items()
             },
         )
     except AffectError as error:
@@ -114,17 +121,20 @@ def _split(tensors: dict[str, NDArray[Any]], name: str) -> Split:
         if split == name and part in parts and rest.endswith("/values"):
             row = rest.removesuffix("/values")
             base = f"{name}/{part}/{row}"
-            parts[part][row] = Ragged.from_offsets(
-                tensors[key],
-                tensors[f"{base}/offsets"],
-                tensors[f"{base}/observed"],
-                tensors.get(f"{base}/times"),
-            )
+            offsets, observed = _offsets(tensors, base), tensors[f"{base}/observed"]
+            if observed.dtype == bool and observed.size and observed.view(np.uint8).max() > 1:
+                raise DataError(f"{base}/observed holds bytes that are neither 0 nor 1")
+            try:
+                parts[part][row] = Ragged.from_offsets(
+                    tensors[key], offsets, observed, tensors.get(f"{base}/times")
+                )
+            except AffectError as error:
+                raise DataError(f"{base}: {error}") from None
     words = None
     if f"{name}/words/offsets" in tensors:
         words = Words.from_offsets(
             _text(tensors[f"{name}/words/tokens"]),
-            tensors[f"{name}/words/offsets"],
+            _offsets(tensors, f"{name}/words"),
             tensors.get(f"{name}/words/times"),
         )
     groups = tensors.get(f"{name}/groups")
@@ -135,6 +145,35 @@ def _split(tensors: dict[str, NDArray[Any]], name: str) -> Split:
         groups=None if groups is None else _text(groups),
         words=words,
     )
+
+
+def _offsets(tensors: dict[str, NDArray[Any]], base: str) -> NDArray[Any]:
+    """Where rows begin and end: whole numbers from 0 on that never fall."""
+    offsets = tensors[f"{base}/offsets"]
+    if offsets.dtype != np.int64 or offsets.ndim != 1 or not offsets.size or offsets[0] != 0:
+        raise DataError(f"{base}/offsets: expected whole numbers (I64) in a row, the first 0")
+    if falls := np.flatnonzero(np.diff(offsets) < 0)[:1].tolist():
+        at = falls[0]
+        raise DataError(f"{base}/offsets: row {at} begins at {offsets[at]} and ends at {offsets[at + 1]}")
+    return offsets
+
+
+def _once(what: str, names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise DataError(f"the header names {what} '{name}' twice")
+
+
+def _left_out(header: dict[str, Any], tensors: Iterable[str]) -> list[str]:
+    """What this file holds beside what is read, as notes."""
+    known = header_of("", (), {}, False, (), "", "")
+    keys = [repr(key) for key in header if key not in known]
+    splits = {name.partition("/")[0] for name in tensors} - {*header["splits"]}
+    return [
+        f"Left out: {what} of the file, which this affect does not know: {few(sorted(names))}."
+        for what, names in (("header keys", keys), ("tensors", splits))
+        if names
+    ]
 
 
 def _map(path: Path) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from affect.errors import DataError
+from affect.errors import DataError, described
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,19 @@ def from_json(values: Any, where: str) -> Provenance:
     """
     known = {entry.name for entry in fields(Provenance)}
     if not isinstance(values, dict) or not values.keys() <= known:
-        raise DataError(f"{where}: expected a provenance of {', '.join(sorted(known))}, got {values!r}")
+        raise DataError(f"{where}: expected a provenance of {', '.join(sorted(known))}, got {values!r:.80}")
+    for name, value in values.items():
+        kind, what = _KINDS.get(name, (str, "a text"))
+        wrong = not isinstance(value, kind) or isinstance(value, bool)
+        if wrong or (name == "rate" and not 0 < value < math.inf):
+            raise DataError(f"{where}: {name}: expected {what}, got {described(value)}")
     return Provenance(**values)
+
+
+_KINDS: dict[str, tuple[Any, str]] = {
+    "arguments": (dict, "a dictionary"),
+    "rate": (int | float, "a number above 0"),
+}
 
 
 def difference(

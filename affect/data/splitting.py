@@ -35,7 +35,7 @@ def fold(corpus: Corpus, index: int, folds: int = 5, valid_share: float = 0.2) -
     everything = corpus["all"]
     rest, test = _deal(everything, folds, index, corpus.name)
     parts = {"train": everything.take(rest), "test": everything.take(test)}
-    return carve(replace(corpus, splits=parts), valid_share, index)
+    return carve(replace(corpus, splits=parts).read_from({}, corpus.files), valid_share, index)
 
 
 def carve(corpus: Corpus, valid_share: float = 0.2, part: int = 0) -> Corpus:
@@ -58,7 +58,7 @@ def carve(corpus: Corpus, valid_share: float = 0.2, part: int = 0) -> Corpus:
     parts = max(round(1 / valid_share), 2)
     train, valid = _deal(corpus["train"], parts, part % parts, corpus.name)
     cut = {"train": corpus["train"].take(train), "valid": corpus["train"].take(valid)}
-    return replace(corpus, splits={**corpus.splits, **cut})
+    return replace(corpus, splits={**corpus.splits, **cut}).read_from({}, corpus.files)
 
 
 def _deal(split: Split, folds: int, index: int, name: str) -> tuple[Rows, Rows]:

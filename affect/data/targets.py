@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from affect.errors import ConfigError, DataError, described, did_you_mean, listed
+from affect.errors import ConfigError, DataError, described, did_you_mean, few, listed
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,11 @@ class Regression(Target):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for end in (self.low, self.high):
+            if end is not None and (isinstance(end, bool) or not isinstance(end, Real)):
+                raise ConfigError(
+                    f"target '{self.name}': expected a number as low and high, got {described(end)}"
+                )
         if self.low is not None and self.high is not None and not self.low < self.high:
             raise ConfigError(f"target '{self.name}': low must be below high, got {self.low} and {self.high}")
 
@@ -170,13 +176,16 @@ def from_json(fields: dict[str, Any], where: str) -> Target:
         >>> from_json(to_json(MultiClass("emotion", classes=("sad", "happy"))), "doc")
         MultiClass(name='emotion', per_step=False, classes=('sad', 'happy'))
     """
-    kind = fields.get("kind", "")
-    if kind not in KINDS:
-        raise DataError(f"{where}: no kind of target '{kind}'; {did_you_mean(str(kind), KINDS)}")
+    kind = fields.get("kind", "") if isinstance(fields, dict) else fields
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise DataError(
+            f"{where}: no kind of target, got {described(kind)}; {did_you_mean(str(kind)[:60], KINDS)}"
+        )
     rest: dict[str, Any] = {
         k: tuple(v) if isinstance(v, list) else v for k, v in fields.items() if k != "kind"
     }
     try:
         return KINDS[kind](**rest)
     except TypeError as error:
-        raise DataError(f"{where}: target {fields} is not a {kind}: {error}") from None
+        what = few([f"{key} {described(value)}" for key, value in rest.items()])
+        raise DataError(f"{where}: a {kind} target cannot be made of {what} ({error})") from None

@@ -8,11 +8,13 @@ from typing import ClassVar, TypeAlias
 import optuna
 from torch import nn
 
+from affect.bounds import Bounded
 from affect.errors import ConfigError, ShapeError
 from affect.sequences import Sequence, check_sequences
+from affect.sizes import held
 
 
-class Encoder(nn.Module):
+class Encoder(Bounded, nn.Module):
     """One modality's Sequence -> Sequence with feature size `out_dim`.
 
     Write `encode`; `forward` checks sizes on both sides. Read steps only where the mask is True,
@@ -35,7 +37,7 @@ class Encoder(nn.Module):
 
     def __init__(self, in_dim: int, out_dim: int) -> None:
         super().__init__()
-        if in_dim < 1 or out_dim < 1:
+        if not (in_dim >= 1 and out_dim >= 1):  # of NaN neither holds
             raise ConfigError(
                 f"{type(self).__name__}: sizes must be positive, got in_dim={in_dim}, out_dim={out_dim}"
             )
@@ -55,6 +57,19 @@ class Encoder(nn.Module):
                 f"{type(self).__name__}.encode must return feature size {self.out_dim}, got {encoded.dim}"
             )
         return encoded
+
+    def time_of(self, steps: int) -> int:
+        """How many steps come out of so many."""
+        return steps
+
+    def activations(self, batch: int, steps: int) -> int:
+        """A bound on the numbers that are held while samples of so many steps are encoded.
+
+        With gradients it is all that the backward pass needs, else the most at one time. By default it is
+        drawn from the weights, each of which is taken to read every step. Write another where something grows
+        otherwise, such as with the square of the steps.
+        """
+        return held(self, batch * steps) + 4 * batch * steps * self.in_dim
 
     def encode(self, x: Sequence) -> Sequence:
         """What the author of an encoder writes."""

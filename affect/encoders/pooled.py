@@ -13,6 +13,7 @@ from affect.errors import ConfigError
 from affect.layers import Dropout, perceptron
 from affect.pooling import MeanPooling, Pooling
 from affect.sequences import Sequence
+from affect.sizes import held
 
 
 class PooledEncoder(Encoder):
@@ -51,6 +52,13 @@ class PooledEncoder(Encoder):
 
     def encode(self, x: Sequence) -> Sequence:
         return Sequence.vector(self.layers(self.pooling(x)), x.present)
+
+    def time_of(self, steps: int) -> int:
+        return 1
+
+    def activations(self, batch: int, steps: int) -> int:
+        pooled = self.pooling.copies * steps + 4 * self.pooling.factor
+        return held(self, batch) + batch * pooled * self.in_dim
 
 
 class StepEncoder(Encoder):

@@ -18,6 +18,7 @@ from affect.encoders.base import Gate, LayeredEncoder
 from affect.errors import ConfigError
 from affect.layers import Dropout
 from affect.sequences import Sequence
+from affect.sizes import held
 
 
 class PretrainedEncoder(LayeredEncoder):
@@ -66,7 +67,7 @@ class PretrainedEncoder(LayeredEncoder):
         dropout: float = 0.1,
     ) -> None:
         super().__init__(in_dim, out_dim)
-        _check(trained, lora, learning_rate)
+        _check(trained, lora)
         tokenizer, self.encoder = pretrained("PretrainedEncoder", model)
         self.model = model
         self.width, self.depth = self.encoder.config.hidden_size, self.encoder.config.num_hidden_layers
@@ -126,6 +127,18 @@ class PretrainedEncoder(LayeredEncoder):
         hidden = out.last_hidden_state
         words = tokens.pool(gated(hidden) if layer == self.depth else hidden, x)
         return words.with_values(self.out(words.values))
+
+    def activations(self, batch: int, steps: int) -> int:
+        tokens = min(steps * self.in_dim, self.limit) + len(self.special.before) + len(self.special.behind)
+        learning = torch.is_grad_enabled() and self.trained > 0
+        with torch.set_grad_enabled(learning):
+            encoded = held(self.encoder, batch * tokens)
+        heads = getattr(self.encoder.config, "num_attention_heads", 1)
+        # with dropout of single weights PyTorch holds the matrices
+        encoded += 4 * heads * batch * tokens**2 * (self.depth if learning else 1)
+        if learning:
+            encoded = encoded * self.trained // self.depth
+        return encoded + held(self.out, batch * steps) + 4 * batch * (steps + tokens) * self.width
 
     def _let_in(self, place: int, _: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
         """In front of every layer: at that of the gate, the hidden states are the gate's."""
@@ -242,20 +255,17 @@ def _layers(encoder: nn.Module, depth: int) -> nn.ModuleList | None:
     return None
 
 
-def _check(trained: str | int, lora: int, learning_rate: float) -> None:
-    if isinstance(trained, bool) or not (isinstance(trained, int) or trained in ("all", "none")):
+def _check(trained: str | int, lora: int) -> None:
+    known = trained in ("all", "none")
+    if not known and (isinstance(trained, bool | str) or not isinstance(trained, int) or trained < 0):
         raise ConfigError(
             f"PretrainedEncoder: trained must be 'all', 'none' or a number of layers, got {trained!r}"
         )
-    if lora < 0:
-        raise ConfigError(f"PretrainedEncoder: lora must be at least 0, got {lora}")
     if lora and trained != "all":
         raise ConfigError(
             f"PretrainedEncoder: lora learns in place of all pretrained weights, got lora={lora} with "
             f"trained={trained!r}; leave trained at 'all'"
         )
-    if not learning_rate > 0:
-        raise ConfigError(f"PretrainedEncoder: learning_rate must be positive, got {learning_rate}")
 
 
 def _adapted(encoder: Any, rank: int) -> Any:

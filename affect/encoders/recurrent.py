@@ -61,8 +61,8 @@ class _Recurrent(Encoder):
     ) -> None:
         super().__init__(in_dim, out_dim)
         width = out_dim if width is None else width
-        if width < 1:
-            raise ConfigError(f"{type(self).__name__}: width must be at least 1, got {width}")
+        if layers < 1:
+            raise ConfigError(f"{type(self).__name__}: layers must be at least 1, got {layers}")
         sizes = [in_dim, *[width * (1 + bidirectional)] * (layers - 1)]
         self.forwards = nn.ModuleList(self.layer(size, width, batch_first=True) for size in sizes)
         self.backwards = nn.ModuleList(
@@ -72,6 +72,9 @@ class _Recurrent(Encoder):
         self.pooling = pooling
         states = width * (1 + bidirectional) * (1 if pooling is None else pooling.factor)
         self.project = nn.Linear(states, out_dim)
+
+    def time_of(self, steps: int) -> int:
+        return steps if self.pooling is None else 1
 
     def networks(self) -> list[tuple[nn.Module, ...]]:
         """Those of each layer: the one that reads forwards, and perhaps one that reads backwards."""

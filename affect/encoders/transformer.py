@@ -11,6 +11,7 @@ from torch import nn
 from affect.encoders.base import Gate, LayeredEncoder
 from affect.layers import TransformerLayer, check_heads, sinusoids
 from affect.sequences import Sequence, extent
+from affect.sizes import weights_of_attention
 
 
 class TransformerEncoder(LayeredEncoder):
@@ -50,7 +51,11 @@ class TransformerEncoder(LayeredEncoder):
         self.project = nn.Linear(in_dim, out_dim)
         self.layers = nn.ModuleList(TransformerLayer(out_dim, heads, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(out_dim)
-        self.width, self.depth = out_dim, layers
+        self.width, self.depth, self.heads = out_dim, layers, heads
+
+    def activations(self, batch: int, steps: int) -> int:
+        kept = self.depth * weights_of_attention(self.heads, batch, steps, steps)
+        return super().activations(batch, steps) + kept
 
     def encode_with(self, x: Sequence, gate: Gate | None, layer: int, others: list[Sequence]) -> Sequence:
         # steps since the first observed one: what is padded in front shifts nothing

@@ -13,6 +13,7 @@ from affect.fusion.base import Extras, Fusion
 from affect.layers import Dropout, softmax_over
 from affect.naming import ModuleDict
 from affect.sequences import Sequence, join
+from affect.sizes import held, of_inputs
 
 
 class StackedAttentionFusion(Fusion):
@@ -65,7 +66,7 @@ class StackedAttentionFusion(Fusion):
     ) -> None:
         super().__init__(dims, out_dim)
         self.require(2)
-        self.main = self.named(main)
+        self.main, self.width = self.named(main), width
         self.project = ModuleDict({m: nn.Linear(d, width) for m, d in self.dims.items()})
         self.step = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(layers))
         self.question = nn.ModuleList(nn.Linear(width, width) for _ in range(layers))
@@ -82,6 +83,11 @@ class StackedAttentionFusion(Fusion):
             question = question + _weighted(weights, steps.values)
             found.append(weights)
         return Sequence.vector(self.out(question)), {"weights": torch.stack(found, 1)}
+
+    def activations(self, batch: int, steps: dict[str, int]) -> int:
+        others = batch * sum(time for m, time in steps.items() if m != self.main)
+        of_steps = 3 * others * self.width * (1 + len(self.step) if torch.is_grad_enabled() else 2)
+        return held(self, batch) + of_steps + of_inputs(self.dims, batch, steps)
 
 
 class DualAttentionFusion(Fusion):
@@ -122,6 +128,7 @@ class DualAttentionFusion(Fusion):
     ) -> None:
         super().__init__(dims, out_dim)
         self.require(2)
+        self.width, self.depth = width, layers
         self.first = ModuleDict({m: nn.Linear(d, width) for m, d in self.dims.items()})
         self.recalls = ModuleDict(
             {m: nn.ModuleList(_Recall(d, width) for _ in range(layers)) for m, d in self.dims.items()}
@@ -140,6 +147,11 @@ class DualAttentionFusion(Fusion):
                 [recall(x, memory) for recall, x in zip(layer, inputs.values(), strict=True)]
             )
         return Sequence.vector(self.out(memory))
+
+    def activations(self, batch: int, steps: dict[str, int]) -> int:
+        at_once = self.depth if torch.is_grad_enabled() else 1
+        of_steps = 3 * batch * self.width * sum(steps.values()) * at_once
+        return held(self, batch) + of_steps + of_inputs(self.dims, batch, steps)
 
 
 class _Recall(nn.Module):
@@ -210,6 +222,13 @@ class ContextualAttentionFusion(Fusion):
         parts = [*attended, *(x.values for x in steps.values())]
         observed = torch.stack([x.mask for x in steps.values()]).any(0)
         return Sequence(self.out(torch.cat(parts, -1)), observed)
+
+    def activations(self, batch: int, steps: dict[str, int]) -> int:
+        # weights of every pair, and in the backward pass two more of one
+        matrices = len(self.ordered_pairs) + 3 if torch.is_grad_enabled() else 3
+        width = self.out.in_features * (4 if torch.is_grad_enabled() else 2)
+        time = max(steps.values())
+        return super().activations(batch, steps) + batch * time * (matrices * time + width)
 
 
 def _attend(x: Sequence, context: Sequence) -> Tensor:

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import ClassVar, TypeAlias
 
 import torch
 from optuna.distributions import BaseDistribution
 from torch import Tensor, nn
 
+from affect.bounds import Bounded
 from affect.errors import ConfigError, ShapeError, did_you_mean
 from affect.layers import Convolution, check_heads, check_kernel, sinusoids
 from affect.naming import ModuleDict, pair_name
 from affect.pooling import MeanPooling, Pooling
 from affect.sequences import Sequence, check_modalities, place
+from affect.sizes import held, of_inputs
 
 Extras: TypeAlias = dict[str, Tensor]
 
 
-class Fusion(nn.Module):
+class Fusion(Bounded, nn.Module):
     """Sequences by name -> one Sequence with feature size `out_dim`.
 
     Write `fuse`; `forward` checks names and sizes on both sides. A fusion that makes one vector per
     sample returns a Sequence of one step (see `VectorFusion`); one that keeps time returns its steps.
     `affect.ModuleDict` and `affect.ParameterDict` hold a part for each modality under any name; torch's own
-    refuse some (`wav2vec2.0`, `train`).
+    refuse some (`wav2vec2.0`, `train`). Where memory grows otherwise than with steps and weights, say so in
+    `activations`: what takes more than is free is then refused before it begins, else only warned of.
 
     Args:
         dims: feature size of each modality, under any names.
@@ -43,14 +47,17 @@ class Fusion(nn.Module):
 
     def __init__(self, dims: dict[str, int], out_dim: int) -> None:
         super().__init__()
-        if not dims or min(dims.values()) < 1 or out_dim < 1:
+        if not dims or not all(size >= 1 for size in (*dims.values(), out_dim)):  # of NaN neither holds
             raise ConfigError(
                 f"{type(self).__name__}: needs at least one modality and positive sizes, "
                 f"got dims={dims}, out_dim={out_dim}"
             )
         self.dims, self.out_dim = dict(sorted(dims.items())), out_dim
-        self.ordered_pairs = {pair_name(*pair): pair for pair in itertools.permutations(self.dims, 2)}
+
+    @cached_property
+    def ordered_pairs(self) -> dict[str, tuple[str, str]]:
         """Every (source, target) of two modalities, by a name for it."""
+        return {pair_name(*pair): pair for pair in itertools.permutations(self.dims, 2)}
 
     def forward(self, inputs: dict[str, Sequence]) -> Sequence:
         """Fuse the modalities of every sample."""
@@ -88,6 +95,20 @@ class Fusion(nn.Module):
                 f"{type(self).__name__}: no modality '{modality}'; {did_you_mean(modality, self.dims)}"
             )
         return modality or next(iter(self.dims))
+
+    def activations(self, batch: int, steps: dict[str, int]) -> int:
+        """A bound on the numbers that are held while samples of so many steps are fused.
+
+        With gradients it is all that the backward pass needs, else the most at one time. By default it is
+        drawn from the weights: those that a dictionary of modules has under a modality's name read that
+        modality's steps, those under a pair's name the target's, all others the steps of all modalities, or,
+        where these must be aligned, the longest. Write another where something grows otherwise, such as with
+        the square of the steps.
+        """
+        every = (max if self.needs_alignment else sum)(steps.values())
+        own = steps | {pair: steps[to] for pair, (_, to) in self.ordered_pairs.items()}
+        rows = {name: batch * time for name, time in own.items()}
+        return held(self, batch * every, rows) + of_inputs(self.dims, batch, steps)
 
     def fuse(self, inputs: dict[str, Sequence]) -> Sequence | tuple[Sequence, Extras]:
         """What the author of a fusion writes; extras, if any, come second."""
@@ -130,6 +151,9 @@ class VectorFusion(Fusion):
                 "use it in a PooledEncoder"
             )
 
+    def activations(self, batch: int, steps: dict[str, int]) -> int:
+        return held(self, batch) + of_inputs(self.dims, batch, steps, self.pooling.copies)
+
     def fuse(self, inputs: dict[str, Sequence]) -> Sequence | tuple[Sequence, Extras]:
         present = {modality: x.present for modality, x in inputs.items()}
         combined = self.combine({modality: self.pooling(x) for modality, x in inputs.items()}, present)
@@ -166,6 +190,7 @@ class ProjectedFusion(Fusion):
 
     def __init__(self, dims: dict[str, int], out_dim: int, width: int, heads: int, kernel: int = 1) -> None:
         super().__init__(dims, out_dim)
+        self.heads = heads
         check_heads(type(self).__name__, width, heads)
         check_kernel(type(self).__name__, kernel)
         self.projections = ModuleDict(

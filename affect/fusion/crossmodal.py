@@ -14,6 +14,7 @@ from affect.layers import Dropout, TransformerStack
 from affect.naming import ModuleDict
 from affect.pooling import MeanPooling, Pooling
 from affect.sequences import Sequence, extent
+from affect.sizes import weights_of_attention
 
 
 class CrossModalTransformer(ProjectedFusion):
@@ -89,7 +90,7 @@ class CrossModalTransformer(ProjectedFusion):
     ) -> None:
         super().__init__(dims, out_dim, width, heads, kernel)
         self.require(2)
-        self.blank = blank
+        self.blank, self.depths = blank, (layers, own_layers)
         self.pooling = MeanPooling() if pooling is None else pooling
         wide = (len(self.dims) - 1) * width
         self.directions = ModuleDict(
@@ -123,6 +124,15 @@ class CrossModalTransformer(ProjectedFusion):
         ]
         fused = torch.cat(vectors, -1)
         return Sequence.vector(self.out(fused + self.residual(fused)))
+
+    def activations(self, batch: int, steps: dict[str, int]) -> int:
+        layers, own = self.depths
+        kept = sum(
+            layers * weights_of_attention(self.heads, batch, steps[to], steps[source])
+            for source, to in self.ordered_pairs.values()
+        )
+        kept += sum(own * weights_of_attention(self.heads, batch, time, time) for time in steps.values())
+        return super().activations(batch, steps) + kept
 
 
 def _ended(x: Sequence) -> Sequence:

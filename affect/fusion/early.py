@@ -13,6 +13,7 @@ from affect.fusion.base import Fusion
 from affect.naming import ParameterDict
 from affect.pooling import Pooling
 from affect.sequences import Sequence
+from affect.sizes import of_inputs
 
 
 class EarlyFusion(Fusion):
@@ -74,3 +75,7 @@ class EarlyFusion(Fusion):
         observed = torch.stack([x.mask for x in inputs.values()]).any(0)
         encoded: Sequence = self.encoder(Sequence(torch.cat(filled, -1), observed))
         return encoded if self.pooling is None else Sequence.vector(self.pooling(encoded))
+
+    def activations(self, batch: int, steps: dict[str, int]) -> int:
+        encoded = self.encoder.activations(batch, max(steps.values()))
+        return encoded + of_inputs(self.dims, batch, steps)

@@ -13,6 +13,7 @@ from affect.layers import TransformerLayer, check_heads
 from affect.naming import ModuleDict
 from affect.pooling import Pooling
 from affect.sequences import Sequence
+from affect.sizes import held, weights_of_attention
 
 
 class SharedPrivateFusion(VectorFusion):
@@ -90,3 +91,8 @@ class SharedPrivateFusion(VectorFusion):
         extras = {name: Sequence(torch.stack(part, 1), there).values for name, part in parts.items()}
         spaces = Sequence(torch.cat([extras["shared"], extras["private"]], 1), there.repeat(1, 2))
         return self.out(self.attention(spaces).values.flatten(1)), extras
+
+    def activations(self, batch: int, steps: dict[str, int]) -> int:
+        spaces = 2 * len(self.dims)
+        kept = weights_of_attention(self.attention.attention.heads, batch, spaces, spaces)
+        return super().activations(batch, steps) + held(self.attention, batch * spaces) + kept

@@ -16,6 +16,7 @@ from affect.layers import Dropout, softmax_over
 from affect.naming import ModuleDict
 from affect.pooling import Pooling
 from affect.sequences import Sequence
+from affect.sizes import held, of_inputs
 
 
 class ShiftGate(nn.Module):
@@ -131,6 +132,12 @@ class GatedShiftFusion(Fusion):
     def fuse(self, inputs: dict[str, Sequence]) -> Sequence:
         others = [inputs[m] for m in self.others]
         return self.encoder.encode_with(inputs[self.main], self.gate, self.layer, others)
+
+    def activations(self, batch: int, steps: dict[str, int]) -> int:
+        time = max(steps.values())
+        encoded = self.encoder.activations(batch, time)
+        joined = 3 * batch * time * sum(self.encoder.width + self.dims[m] for m in self.others)
+        return encoded + held(self.gate, batch * time) + joined + of_inputs(self.dims, batch, steps)
 
 
 class GatedFusion(VectorFusion):

@@ -10,7 +10,6 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from affect.errors import ConfigError
 from affect.fusion.base import Fusion
 from affect.fusion.memory import cells_of, layers_of, read_out, widths_of
 from affect.layers import perceptron
@@ -72,11 +71,6 @@ class HybridMemoryFusion(Fusion):
     ) -> None:
         super().__init__(dims, out_dim)
         self.widths = widths_of(self, width)
-        if min(code, attentions, *self.widths.values()) < 1:
-            raise ConfigError(
-                f"HybridMemoryFusion: sizes must be at least 1, got width={width}, code={code}, "
-                f"attentions={attentions}"
-            )
         self.code, self.attentions, self.steps = code, attentions, steps
         self.cells = ModuleDict({m: nn.LSTMCell(d + code, self.widths[m]) for m, d in self.dims.items()})
         total = sum(self.widths.values())

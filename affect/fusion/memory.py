@@ -41,11 +41,6 @@ class _GatedMemoryFusion(Fusion):
     ) -> None:
         super().__init__(dims, out_dim)
         self.widths = widths_of(self, width)
-        if min(memory, *self.widths.values(), 1 if hidden is None else hidden) < 1:
-            raise ConfigError(
-                f"{type(self).__name__}: sizes must be at least 1, got width={width}, memory={memory}, "
-                f"hidden={hidden}"
-            )
         self.hidden = hidden
         self.memory, self.steps = memory, steps
         self.cells = ModuleDict({m: nn.LSTMCell(d, self.widths[m]) for m, d in self.dims.items()})
@@ -213,8 +208,6 @@ class GraphMemoryFusion(_GatedMemoryFusion):
     ) -> None:
         super().__init__(dims, out_dim, width, memory, steps, hidden)
         check_vertices(self)
-        if vertex < 1:
-            raise ConfigError(f"GraphMemoryFusion: sizes must be at least 1, got vertex={vertex}")
         self.project = ModuleDict({m: nn.Linear(2 * w, vertex) for m, w in self.widths.items()})
         self.networks, self.efficacy = graph_networks(self.dims, vertex, dropout)
         self.summary = nn.Linear(len(vertices_of(self.dims)) * vertex, vertex)

@@ -10,6 +10,7 @@ from affect.errors import ShapeError
 from affect.fusion.base import Extras, Fusion, FusionFactory
 from affect.fusion.concatenation import ConcatenationFusion
 from affect.sequences import Sequence
+from affect.sizes import of_inputs
 
 
 class PerStep(Fusion):
@@ -54,3 +55,8 @@ class PerStep(Fusion):
         return Sequence(fused.values.view(batch, time, -1), observed), {
             name: value.view(batch, time, *value.shape[1:]) for name, value in extras.items()
         }
+
+    def activations(self, batch: int, steps: dict[str, int]) -> int:
+        time = max(steps.values())
+        each = self.fusion.activations(batch * time, dict.fromkeys(steps, 1))
+        return each + 2 * batch * time * self.out_dim + of_inputs(self.dims, batch, steps)

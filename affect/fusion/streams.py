@@ -15,6 +15,7 @@ from affect.fusion.base import ProjectedFusion
 from affect.layers import TransformerLayer, TransformerStack
 from affect.naming import ModuleDict, ParameterDict
 from affect.sequences import Sequence, join
+from affect.sizes import held, of_inputs, weights_of_attention
 
 _SPACE: dict[str, BaseDistribution] = {
     "width": CategoricalDistribution((16, 32, 64)),
@@ -76,6 +77,15 @@ class CoAttentionFusion(ProjectedFusion):
             streams = layer(streams)
         vectors = [x.with_values(self.norms[m](x.values)).mean() for m, x in streams.items()]
         return Sequence.vector(self.out(torch.cat(vectors, -1)))
+
+    def activations(self, batch: int, steps: dict[str, int]) -> int:
+        every = sum(steps.values())
+        kept = sum(
+            weights_of_attention(self.heads, batch, time, context)
+            for time in steps.values()
+            for context in (time, every - time)
+        )
+        return super().activations(batch, steps) + len(self.layers) * kept
 
 
 class _CoAttention(nn.Module):
@@ -143,6 +153,11 @@ class MergedAttentionFusion(ProjectedFusion):
         token = torch.zeros_like(stream.mask[:, :1], dtype=torch.int64)
         return Sequence.vector(self.out(self.layers(stream, steps=token).values[:, 0]))
 
+    def activations(self, batch: int, steps: dict[str, int]) -> int:
+        every = 1 + sum(steps.values())
+        kept = len(self.layers.layers) * weights_of_attention(self.heads, batch, every, every)
+        return super().activations(batch, steps) + kept
+
 
 class BottleneckFusion(ProjectedFusion):
     """Each modality keeps to itself but for a few bottleneck tokens that all of them read and write.
@@ -194,12 +209,10 @@ class BottleneckFusion(ProjectedFusion):
     ) -> None:
         super().__init__(dims, out_dim, width, heads)
         self.require(2)
-        if layers < 2 or bottlenecks < 1:
-            raise ConfigError(
-                f"BottleneckFusion: needs 2 layers or more and a bottleneck, got layers={layers}, "
-                f"bottlenecks={bottlenecks}"
-            )
+        if layers < 2:
+            raise ConfigError(f"BottleneckFusion: layers must be at least 2, got {layers}")
         self.tokens = ParameterDict({m: _tokens(1, width) for m in self.dims})
+        self.depth = layers
         self.bottlenecks = _tokens(bottlenecks, width)
         self.streams = ModuleDict(
             {
@@ -218,6 +231,13 @@ class BottleneckFusion(ProjectedFusion):
             streams = [Sequence(x.values[:, shared.time :], x.mask[:, shared.time :]) for x in made]
             shared = Sequence.full(_average([x.values[:, : shared.time] for x in made], there))
         return Sequence.vector(self.out(_average([x.values[:, 0] for x in streams], there)))
+
+    def activations(self, batch: int, steps: dict[str, int]) -> int:
+        more = 1 + self.bottlenecks.shape[1]
+        read = {m: time + more for m, time in steps.items()}
+        layers = self.depth
+        kept = sum(layers * weights_of_attention(self.heads, batch, time, time) for time in read.values())
+        return super().activations(batch, read) + kept
 
 
 class LearnedQueryFusion(ProjectedFusion):
@@ -268,8 +288,6 @@ class LearnedQueryFusion(ProjectedFusion):
         dropout: float = 0.1,
     ) -> None:
         super().__init__(dims, out_dim, width, heads)
-        if queries < 1:
-            raise ConfigError(f"LearnedQueryFusion: queries must be at least 1, got {queries}")
         self.queries = _tokens(queries, width)
         self.read = nn.ModuleList(
             TransformerLayer(width, heads, dropout, crossed=True) for _ in range(layers)
@@ -283,6 +301,15 @@ class LearnedQueryFusion(ProjectedFusion):
         for read, own in zip(self.read, self.own, strict=True):
             x = own(read(x, steps))
         return Sequence.vector(self.out(x.mean()))
+
+    def activations(self, batch: int, steps: dict[str, int]) -> int:
+        every, queries, width = sum(steps.values()), self.queries.shape[1], self.queries.shape[2]
+        layers = len(self.read) if torch.is_grad_enabled() else 1
+        kept = weights_of_attention(self.heads, batch, queries, queries + every)
+        of_steps = layers * (8 * batch * every * width + kept)  # a norm, keys and values, and their gradients
+        projected = held(self.projections, batch * every, {m: batch * time for m, time in steps.items()})
+        asked = held([self.read, self.own, self.out], batch * queries)
+        return projected + of_steps + asked + of_inputs(self.dims, batch, steps)
 
 
 def _tokens(count: int, width: int) -> nn.Parameter:

@@ -16,6 +16,7 @@ from affect.kernels.products import product
 from affect.layers import Dropout
 from affect.naming import ParameterDict
 from affect.pooling import Pooling
+from affect.sizes import held, of_inputs
 
 
 class TensorFusion(VectorFusion):
@@ -61,8 +62,10 @@ class TensorFusion(VectorFusion):
         sizes = [d + 1 for d in self.dims.values()]
         size = math.prod(sizes)
         if size > limit:
+            of = f"{self.dims}" if len(sizes) < 10 else f"{len(sizes):,} modalities"
+            many = f"{size:,}" if size < 10**18 else f"10^{int(sum(map(math.log10, sizes)))}"
             raise ConfigError(
-                f"TensorFusion: the outer product of {self.dims} has {size:,} entries, "
+                f"TensorFusion: the outer product of {of} has {many} entries, "
                 f"the limit is {limit:,}; make the encoders narrower, raise the limit, or use LowRankFusion"
             )
         self.dropout = Dropout(dropout)
@@ -77,6 +80,12 @@ class TensorFusion(VectorFusion):
         first, last = _outer(factors[: self.cut]), _outer(factors[self.cut :])
         weight = self.project.weight.view(self.out_dim, first.shape[1], last.shape[1])
         return torch.einsum("oeb,be->bo", product(weight, last), first) + self.project.bias
+
+    def activations(self, batch: int, steps: dict[str, int]) -> int:
+        sizes = [d + 1 for d in self.dims.values()]
+        first, last = math.prod(sizes[: self.cut]), math.prod(sizes[self.cut :])
+        products = 3 * ((self.out_dim + 1) * first + last)
+        return held(self, batch) + batch * products + of_inputs(self.dims, batch, steps, self.pooling.copies)
 
 
 def _cut(sizes: list[int], out_dim: int) -> int:
@@ -133,8 +142,6 @@ class LowRankFusion(VectorFusion):
         pooling: Pooling | None = None,
     ) -> None:
         super().__init__(dims, out_dim, pooling)
-        if rank < 1:
-            raise ConfigError(f"LowRankFusion: rank must be at least 1, got {rank}")
         self.dropout = Dropout(dropout)
         self.factors = ParameterDict(
             {
@@ -152,3 +159,7 @@ class LowRankFusion(VectorFusion):
         ]
         product = torch.stack(products).prod(0)  # (batch, rank, out_dim)
         return torch.einsum("bro,r->bo", product, self.weights) + self.bias
+
+    def activations(self, batch: int, steps: dict[str, int]) -> int:
+        products = 4 * (len(self.dims) + 1) * len(self.weights) * self.out_dim
+        return super().activations(batch, steps) + batch * products

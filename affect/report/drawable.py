@@ -20,6 +20,9 @@ from affect.runs.studies import objectives, quietly
 LEAST = 8
 """Of fewer complete trials no importances are given: they would be chance."""
 
+MOST = 1000
+"""Trials that are looked at where the cost of each is high: for importances, and where each is a line."""
+
 _WIDE, _LONG = 24, 30  # letters: of a line of a label, and of a part of a name
 
 
@@ -107,23 +110,51 @@ def importances(own: Drawable, params: list[str]) -> dict[str, float] | None:
 
     Args:
         own: what is asked.
-        params: of these, among the complete trials that have them all; those that never differ are left out.
+        params: of these, among the complete trials that have them all, at most `MOST` of them; those that
+            never differ are left out.
     Returns:
         None where it cannot be said: there are fewer than `LEAST` trials, or nothing differs.
     Reference:
         Hutter et al., An Efficient Approach for Assessing Hyperparameter Importance, ICML 2014.
     """
     trials = [trial for trial in own.complete if trial.params.keys() >= {*params}]
+    study = own.study if len(trials) <= MOST else study_of(own, trials := thinned(trials))
     params = [name for name in params if len({trial.params[name] for trial in trials}) > 1]
     if not params or len(trials) < LEAST or len({trial.value for trial in trials}) < 2:
         return None
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
     try:
         with quietly():
-            found = optuna.importance.get_param_importances(own.study, evaluator=evaluator, params=params)
+            found = optuna.importance.get_param_importances(study, evaluator=evaluator, params=params)
     except (ValueError, RuntimeError):  # Optuna refuses: there are trees without any split
         return None
     return {str(name): float(share) for name, share in found.items()}
+
+
+def thinned(trials: list[FrozenTrial]) -> list[FrozenTrial]:
+    """At most `MOST` trials, evenly spaced; the first and the last are among them.
+
+    Example:
+        >>> [len(thinned([*range(count)])) for count in (10, 5000)]
+        [10, 1000]
+    """
+    if len(trials) <= MOST:
+        return trials
+    return [trials[place] for place in np.linspace(0, len(trials) - 1, MOST).round().astype(int)]
+
+
+def study_of(own: Drawable, trials: Iterable[FrozenTrial]) -> optuna.Study:
+    """Some trials of an objective as a study in memory, numbered anew.
+
+    Args:
+        own: whose they are.
+        trials: in their order.
+    """
+    with quietly():
+        study = optuna.create_study(directions=own.study.directions)
+        study.set_metric_names(objectives(own.study))
+        study.add_trials(trials)
+    return study
 
 
 def wrapped(label: str) -> str:

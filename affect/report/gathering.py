@@ -17,6 +17,7 @@ from affect.results import Answers, compare, costs, gather, summarise
 from affect.robustness.runs import stored_sweeps
 from affect.runs import FinishedRun, find
 from affect.runs.configuration import READING
+from affect.runs.finding import RUNS, notes_of_bench, table_of_bench
 from affect.runs.studies import SEARCH, StoredStudy, open_study
 from affect.training.saving import DONE
 
@@ -48,16 +49,16 @@ def _searches(places: Iterable[Path]) -> list[StoredStudy]:
 
 def _of_runs(runs: list[FinishedRun], places: list[Path], title: str) -> Contents:
     answers = gather(runs)
-    benches = [place for place in places if (place / SUMMARY).is_file()]
+    benches = [place for place in places if (place / SUMMARY).exists() or (place / RUNS).exists()]
     alone = [run for run in runs if not any(run.folder.resolve().is_relative_to(b) for b in benches)]
     rest = gather(alone) if benches else answers
-    summaries, pairs = ([pd.read_csv(b / name) for b in benches] for name in (SUMMARY, COMPARISONS))
+    summaries, pairs = ([table_of_bench(b, name) for b in benches] for name in (SUMMARY, COMPARISONS))
     return contents_of(
         title,
         answers,
         pd.concat([*summaries, summarise(rest)], ignore_index=True),
         pd.concat([*pairs, compare(rest)], ignore_index=True),
-        [note for b in benches for note in (b / NOTES).read_text(encoding="utf-8").splitlines()],
+        [note for b in benches for note in notes_of_bench(b, NOTES)],
     )
 
 

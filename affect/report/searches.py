@@ -13,7 +13,7 @@ import pandas as pd
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from affect.report.drawable import LEAST, Drawable, drawable, short_names
+from affect.report.drawable import LEAST, MOST, Drawable, drawable, short_names
 from affect.report.figures import embedded
 from affect.report.records import column, records
 from affect.report.sections import Section
@@ -30,6 +30,7 @@ from affect.runs.studies import (
     objectives,
     trials_table,
 )
+from affect.spreadsheets import guarded
 
 _TOGETHER = 4  # slices that stand side by side
 
@@ -51,7 +52,8 @@ def search_sections(search: StoredStudy, drawn: bool) -> list[Section]:
                 "intermediate",
                 "Trials while they were trained",
                 "Each epoch of the first seed: what the epoch that would be kept has come to. The last steps "
-                "are means over seeds, one step for each seed that was trained.",
+                "are means over seeds, one step for each seed that was trained."
+                + _some(sum(1 for t in search.study.get_trials(deepcopy=False) if t.intermediate_values)),
                 charts=[embedded({"": chart})],
             )
         )
@@ -62,9 +64,9 @@ def trials_files(searches: Iterable[StoredStudy]) -> dict[str, str]:
     """The tables of trials, by the names of their files."""
     searches = [*searches]
     return {
-        "trials.csv" if len(searches) == 1 else f"trials-{place}.csv": trials_table(one.study).to_csv(
-            index=False
-        )
+        "trials.csv" if len(searches) == 1 else f"trials-{place}.csv": guarded(
+            trials_table(one.study)
+        ).to_csv(index=False)
         for place, one in enumerate(searches, 1)
     }
 
@@ -196,9 +198,15 @@ def _pictures(study: optuna.Study, own: list[Drawable]) -> Iterator[Section]:
     yield Section(
         "parallel",
         "Parallel coordinates",
-        "A line for each complete trial; the bluer, the better. The thick one is the best.",
+        "A line for each complete trial; the bluer, the better. The thick one is the best."
+        + _some(len(own[0].complete)),
         charts=[embedded(_parallel(one), "parameters") for one in own],
     )
+
+
+def _some(trials: int) -> str:
+    """That not all trials are looked at, as a sentence."""
+    return f" From {MOST:,} of {trials:,} trials, evenly spaced." if trials > MOST else ""
 
 
 def _importances(own: list[Drawable]) -> Iterator[Section]:
@@ -217,7 +225,7 @@ def _importances(own: list[Drawable]) -> Iterator[Section]:
             "importances",
             "Importances",
             "How much of the differences between trials each parameter explains (fANOVA). Of "
-            f"{LEAST} or a few more trials this is a hint, not a finding.",
+            f"{LEAST} or a few more trials this is a hint, not a finding." + _some(len(own[0].complete)),
             charts=charts,
         )
 

@@ -9,7 +9,7 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from affect.report.drawable import Drawable, copied, wrapped
+from affect.report.drawable import MOST, Drawable, copied, study_of, thinned, wrapped
 from affect.report.figures import COLOURS, GREY, styled
 from affect.runs.studies import quietly
 
@@ -100,10 +100,12 @@ def parallel(own: Drawable, params: list[str], title: str) -> go.Figure:
         params: as they are called in the copy.
         title: the figure's.
     """
+    several = [t for t in own.complete if t.params.keys() >= {*params} and t.number != own.best.number]
+    study = own.study
+    if len(several) > MOST:
+        study = study_of(own, sorted([*thinned(several), own.best], key=lambda trial: trial.number))
     with quietly():
-        figure = optuna.visualization.plot_parallel_coordinate(
-            own.study, params=params, target_name=own.title
-        )
+        figure = optuna.visualization.plot_parallel_coordinate(study, params=params, target_name=own.title)
     traces: list[Any] = [*figure.data]
     lines = [trace for trace in traces if trace.type == "scatter" and trace.mode == "lines"]
     heights = np.array([trace.y[0] for trace in lines], np.float64)
@@ -129,15 +131,23 @@ def intermediate(own: Drawable) -> go.Figure | None:
     Args:
         own: what is drawn.
     """
-    states = {trial.number: trial.state for trial in own.study.get_trials(deepcopy=False)}
+    trials = [trial for trial in own.study.get_trials(deepcopy=False) if trial.intermediate_values]
+    study = own.study
+    if len(trials) > MOST:
+        best = [own.best] if own.complete and own.best.intermediate_values else []
+        known = {trial.number: trial for trial in [*thinned(trials), *best]}
+        trials = [known[number] for number in sorted(known)]
+        study = study_of(own, trials)
+    else:
+        trials = own.study.get_trials(deepcopy=False)
     with quietly():
-        figure = optuna.visualization.plot_intermediate_values(own.study)
+        figure = optuna.visualization.plot_intermediate_values(study)
     traces: list[Any] = [*figure.data]
     if not traces:
         return None
     for trace in traces:
-        number = int(trace.name.removeprefix("Trial"))
-        name, colour, width = _LOOKS[states[number]]
+        trial = trials[int(trace.name.removeprefix("Trial"))]
+        number, (name, colour, width) = trial.number, _LOOKS[trial.state]
         if own.complete and number == own.best.number:
             name, colour, width = "the best", COLOURS[0], 3
         steps, values = np.asarray(trace.x, np.int32), np.asarray(trace.y, np.float32)

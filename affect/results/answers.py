@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from affect.data.targets import MultiClass, Regression, Target
 from affect.errors import DataError
 from affect.metrics import Array, Measure, Stored
 from affect.runs import FinishedRun
+from affect.runs.sameness import check_one_content
 
 logger = logging.getLogger(__name__)
 
@@ -141,15 +143,18 @@ class Answers:
 def gather(runs: Iterable[FinishedRun], split: str = "test") -> list[Answers]:
     """The answers of runs, for each corpus and target; the folds of a seed are laid together.
 
-    Models and seeds keep the order of the runs. A seed that lacks a fold is left out.
+    Models and seeds keep the order of the runs. A seed that lacks a fold, or was measured on no such split
+    where others were, is left out; a log line says so.
 
     Args:
         runs: finished ones.
         split: of which split.
     Raises:
-        DataError: runs of one corpus and target were measured on different samples.
+        DataError: runs of one corpus and target were measured on different samples or against different
+            labels, or made from different contents of one file; a run has no predictions.
     """
     kinds: dict[tuple[str, str], list[FinishedRun]] = {}
+    check_one_content(runs := list(runs))
     for run in runs:
         _ = run.metrics  # which way its own are better is known from here on
         kinds.setdefault((run.facts["corpus"]["name"], run.target.name), []).append(run)
@@ -158,32 +163,65 @@ def gather(runs: Iterable[FinishedRun], split: str = "test") -> list[Answers]:
 
 def _together(runs: list[FinishedRun], split: str) -> Answers:
     seeds: dict[tuple[str, int], list[pd.DataFrame]] = {}
+    places: dict[tuple[str, int], Path] = {}
     for run in runs:
         rows = run.table("predictions")
+        if rows.empty:
+            raise DataError(f"{run.folder}: holds no predictions; train it again")
         seeds.setdefault((run.name, run.seed), []).append(rows[rows["split"] == split])
+        places.setdefault((run.name, run.seed), run.folder)
     whole = {key: pd.concat(parts).set_index(["id", "step"]).sort_index() for key, parts in seeds.items()}
-    first = max(whole.values(), key=len)
+    most = max(whole, key=lambda key: len(whole[key]))
+    first, folds = whole[most], {*whole[most]["fold"]}
     corpus, target = runs[0].facts["corpus"]["name"], runs[0].target
+    outputs, truth = _matching(first, "prediction"), _truth(first)
     predictions: dict[str, dict[int, Array]] = {}
     for (name, seed), frame in whole.items():
-        if not frame.index.isin(first.index).all():
+        who = f"{corpus}, {target.name}: {name}, seed {seed}"
+        same = frame.index.equals(first.index)
+        if not same and not frame.index.isin(first.index).all():
             raise DataError(
-                f"{corpus}, {target.name}: {name}, seed {seed} was measured on other samples than the rest; "
-                "compare runs on the same file and folds"
+                f"{who} was measured on other samples than the rest; compare runs on the same file and folds"
             )
-        if len(frame) == len(first):
-            predictions.setdefault(name, {})[seed] = frame.filter(regex=r"^prediction").to_numpy(np.float64)
+        if not same and {*frame["fold"]} != folds:
+            lacks = ", ".join(map(str, sorted(folds - {*frame["fold"]})))
+            logger.warning("%s has no predictions of %s, fold %s, and is left out", who, split, lacks)
+        elif not same:
+            raise DataError(
+                f"{places[name, seed]}: {name}, seed {seed} has {len(frame):,} predictions of {split}, and "
+                f"{most[0]}, seed {most[1]} has {len(first):,} ({places[most]}); train the damaged one again"
+            )
+        elif _matching(frame, "prediction") != outputs or not np.array_equal(
+            _truth(frame), truth, equal_nan=True
+        ):
+            what = "labels" if _matching(frame, "prediction") == outputs else "columns of predictions"
+            raise DataError(
+                f"{places[name, seed]}: {name}, seed {seed} has other {what} than {places[most]}; compare "
+                "runs on the same corpus"
+            )
+        else:
+            predictions.setdefault(name, {})[seed] = frame[outputs].to_numpy(np.float64)
     return Answers(
         target=target,
         corpus=corpus,
         samples=tuple(first.index.get_level_values("id")),
         steps=first.index.get_level_values("step").to_numpy(np.int64),
         folds=first["fold"].to_numpy(np.int64),
-        truth=first.filter(regex=r"^truth").to_numpy(np.float64),
+        truth=truth,
         predictions=predictions,
         runs=tuple(runs),
         split=split,
     )
+
+
+def _matching(frame: pd.DataFrame, kind: str) -> list[str]:
+    """The columns of predictions or of truth."""
+    return [column for column in frame.columns if column.startswith(kind)]
+
+
+def _truth(frame: pd.DataFrame) -> Array:
+    truth: Array = frame[_matching(frame, "truth")].to_numpy(np.float64)
+    return truth
 
 
 def say_stored(metric: str, answers: Answers) -> None:

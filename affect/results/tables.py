@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from rich.text import Text
 
 from affect import metrics
 from affect.console import WIDE, TableConsole
-from affect.errors import ConfigError
+from affect.errors import ConfigError, escaped
 from affect.files import writing
+from affect.spreadsheets import guarded
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """Cells in rows, to be written in any form.
+    """Cells in rows, to be written in any form; control characters in them are shown escaped.
 
     Args:
         title: what it is about.
@@ -57,11 +58,25 @@ class Table:
         """Whether any cell ties with the best."""
         return any(cell.tie for _, row in self.rows for cell in row)
 
+    def __post_init__(self) -> None:
+        for name, value in (("title", escaped(self.title)), ("corner", escaped(self.corner))):
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "heads", [escaped(head) for head in self.heads])
+        object.__setattr__(
+            self, "rows", [(escaped(label), [_plain(cell) for cell in cells]) for label, cells in self.rows]
+        )
+
     def marked(self) -> tuple[list[tuple[str, list[tuple[Cell, str]]]], dict[str, str]]:
         """The rows, each cell with the letters that stand for its remarks; and the letter of each remark."""
         marks: dict[str, str] = {}
         rows = [(label, [(cell, _signs(cell, marks)) for cell in cells]) for label, cells in self.rows]
         return rows, marks
+
+
+def _plain(cell: Cell) -> Cell:
+    """The same, each text on one line."""
+    text, remarks = escaped(cell.text), tuple(map(escaped, cell.remarks))
+    return cell if (text, remarks) == (cell.text, cell.remarks) else replace(cell, text=text, remarks=remarks)
 
 
 NO_BETTER = "not clearly better than a constant"
@@ -162,12 +177,13 @@ def markdown(tables: Iterable[Table]) -> str:
     parts = []
     for table in tables:
         rows, marks = table.marked()
-        lines = [f"**{table.title}**", "", _line([table.corner, *table.heads])]
+        lines = [f"**{_marked_up(table.title)}**", "", _line(map(_marked_up, (table.corner, *table.heads)))]
         lines.append(_line(["---", *["---:"] * len(table.heads)]))
         for label, row in rows:
-            texts = [f"{_decorated(cell, '**', '**', '<ins>', '</ins>')} {signs}" for cell, signs in row]
-            lines.append(_line([label, *texts]))
-        notes = [f"{mark}: {remark}.  " for remark, mark in marks.items()]
+            known = [(replace(cell, text=_marked_up(cell.text)), signs) for cell, signs in row]
+            texts = [f"{_decorated(cell, '**', '**', '<ins>', '</ins>')} {signs}" for cell, signs in known]
+            lines.append(_line([_marked_up(label), *texts]))
+        notes = [f"{mark}: {_marked_up(remark)}.  " for remark, mark in marks.items()]
         if table.ties:
             notes.append(f"{LEGEND[0].upper()}{LEGEND[1:]}.  ")
         parts.append("\n".join([*lines, *([""] if notes else []), *notes]).rstrip())
@@ -238,18 +254,17 @@ def show(tables: Iterable[Table], console: Console | None = None) -> None:
         shown = terminal.Table(
             title=Text(table.title), title_style="bold", box=None, header_style="bold", pad_edge=False
         )
-        shown.add_column(table.corner)
+        shown.add_column(Text(table.corner))
         for head in table.heads:
-            shown.add_column(
-                head if console.width == WIDE else head.replace(" (", "\n("), justify="right", overflow="fold"
-            )
+            lines = head if console.width == WIDE else head.replace(" (", "\n(")
+            shown.add_column(Text(lines), justify="right", overflow="fold")
         for label, row in rows:
             texts = []
             for cell, signs in row:
                 text = Text(cell.text, "bold" if cell.best else "underline" if cell.tie else "")
                 text.append(f" {signs}", "dim not underline not bold")
                 texts.append(text)
-            shown.add_row(label, *texts)
+            shown.add_row(Text(label), *texts)
         console.print(shown, markup=False)
         for remark, mark in marks.items():
             console.print(f"{mark} {remark}", style="dim", highlight=False, markup=False, soft_wrap=True)
@@ -271,7 +286,7 @@ def write_tables(path: Path, tables: Iterable[Table], frame: pd.DataFrame) -> No
     forms = {
         ".md": lambda: markdown(tables),
         ".tex": lambda: latex(tables),
-        ".csv": lambda: frame.to_csv(index=False),
+        ".csv": lambda: guarded(frame).to_csv(index=False),
     }
     if path.suffix not in forms:
         raise ConfigError(f"{path}: no table of this form; name a file that ends with {', '.join(forms)}")
@@ -346,7 +361,12 @@ def _arrow(metric: str) -> str:
 
 
 def _line(texts: Iterable[str]) -> str:
-    return "| " + " | ".join(text.strip().replace("|", "\\|") for text in texts) + " |"
+    return "| " + " | ".join(text.strip() for text in texts) + " |"
+
+
+def _marked_up(text: str) -> str:
+    """A text as Markdown shows it to the letter."""
+    return re.sub(r"[\\|<`*]", lambda found: f"\\{found[0]}", text)
 
 
 _LATEX = {

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
-from typing import cast
 
-from affect.classes.objects import object_of
+from affect.classes.objects import function_of
 from affect.corruption import (
     Compose,
     Corruption,
@@ -199,10 +198,7 @@ def _own(path: str) -> Callable[..., Grid]:
     """A protocol of one's own."""
     if "." not in path:
         raise ConfigError(f"no protocol '{path}'; {did_you_mean(path, PROTOCOLS)}")
-    found = object_of(path, "protocol")
-    if not callable(found):
-        raise ConfigError(f"protocol {path}: expected a function, got {described(found)}")
-    return cast("Callable[..., Grid]", found)
+    return function_of(path, "protocol", "Grid")
 
 
 PROTOCOLS: dict[str, Callable[..., Grid]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable
@@ -15,22 +15,31 @@ import pandas as pd
 
 from affect import metrics, renamed
 from affect.classes import within
-from affect.data.contents import corpus_digest, file_digest
+from affect.data.contents import corpus_digest
+from affect.data.corpus_files import file_digest
+from affect.data.targets import Target
+from affect.dispatch import WorkerDiedError
 from affect.errors import DataError
 from affect.files import writing
 from affect.kernels import keep_freed_memory
+from affect.manifest import Manifest, read_facts, write_facts
 from affect.model import ModelSpec
 from affect.robustness.summary import Comparison, check_baseline, check_metric
 from affect.robustness.sweeps import Grid, Sweep, sweep
 from affect.runs import FinishedRun, find, prepare
 from affect.runs.configuration import kind_of
 from affect.runs.finished import say_corpus
+from affect.runs.recorded import WEIGHTS, check_form
+from affect.runs.sameness import check_one_content
 from affect.workers import processes, work
 
 SWEEPS = "sweeps"
 """The folder in a run's folder that holds its sweeps, one folder for each."""
 
-MADE, LAST, WEIGHTS = "made_from.json", "predictions.npz", "model.safetensors"
+MADE, FILES = "made_from.json", ("conditions.csv", "results.csv", "predictions.npz")
+
+logger = logging.getLogger(__name__)
+_REMEDY = "sweep the run again, or delete this folder"
 
 
 def sweep_runs(
@@ -68,6 +77,7 @@ def sweep_runs(
         the models side by side, as `side_by_side` lays them.
     Raises:
         DataError: there is no finished run of a torch model, or two of the same model, seed and fold.
+            The worker of a run died three times; the others are swept.
         ConfigError: a run brings code along that is not trusted.
     """
     import joblib
@@ -76,12 +86,17 @@ def sweep_runs(
     for run in runs:
         _ = run.configuration  # refuses here what would be refused by a worker
     found = [run.folder for run in runs]
+    deaths: dict[int, WorkerDiedError] = {}
     with processes(workers, backend, address):
         sweeps: list[Sweep] = work(
             (joblib.delayed(sweep_run)(folder.resolve(), grid, split, trust, again) for folder in found),
             None if progress is None else lambda done: progress(done, len(found)),
             keep_freed_memory,
+            deaths.__setitem__,
         )
+    if deaths:
+        lost = "; ".join(f"{found[number]}: {error}" for number, error in deaths.items())
+        raise DataError(f"{lost}; the other sweeps are kept, and the same command goes on")
     with ExitStack() as stack:
         for run in runs:
             with within(run.home):
@@ -95,7 +110,8 @@ def runs_to_sweep(folders: Iterable[str | Path]) -> list[FinishedRun]:
     """The runs in or below folders that can be swept.
 
     Raises:
-        DataError: there is no finished run of a torch model, or two of the same model, seed and fold.
+        DataError: there is no finished run of a torch model, or two of the same model, seed and fold; some
+            were made when their corpus held something else.
     """
     folders = list(folders)
     found = [run for run in find(folders) if kind_of(run.content["model"]) is ModelSpec]
@@ -103,6 +119,7 @@ def runs_to_sweep(folders: Iterable[str | Path]) -> list[FinishedRun]:
         raise DataError(
             f"{', '.join(map(str, folders))}: runs of baselines alone; only torch models are swept"
         )
+    check_one_content(found)
     return found
 
 
@@ -130,12 +147,14 @@ def stored_sweeps(runs: Iterable[FinishedRun], split: str = "test") -> list[Comp
     Args:
         runs: finished ones.
         split: the split that was swept.
+    Raises:
+        DataError: a sweep is not what was written.
     """
     sweeps = [
-        Sweep.load(done.parent, run.target)
+        _stored(stored, run.target)
         for run in runs
-        for done in sorted((run.folder / SWEEPS).glob(f"*/{LAST}"))
-        if not done.parent.name.startswith(".") and not _stale(run, done.parent)
+        for stored in sorted((run.folder / SWEEPS).glob("[!.]*"))
+        if any((stored / name).exists() for name in (MADE, *FILES)) and not _stale(run, stored)
     ]
     return side_by_side([own for own in sweeps if own.where["split"] == split])
 
@@ -180,7 +199,7 @@ def sweep_run(
     stored = folder / SWEEPS / place
     made = {"corpus": corpus_now, "run": file_digest(folder / WEIGHTS)}
     say_corpus(run, run.content["corpus"])
-    if again or not (stored / LAST).is_file() or _made_from(stored) != made:
+    if again or not _usable(stored, made, model.head.target):
         configuration = run.configuration
         with within(run.home), metrics.using(*configuration.measured):
             corpus = prepare(configuration, run.fold, Path())
@@ -190,17 +209,47 @@ def sweep_run(
             )  # fmt: skip
         fresh = stored.with_name(f".{place}.{os.getpid()}")
         found.save(fresh)
-        with writing(fresh / MADE) as path:
-            path.write_text(json.dumps(made), encoding="utf-8")
+        write_facts(fresh / MADE, made, FILES)
         shutil.rmtree(stored, ignore_errors=True)
+        stored.unlink(missing_ok=True)  # a file in the folder's place
         fresh.rename(stored)
     return Sweep.load(stored, model.head.target)
+
+
+def _usable(stored: Path, made: dict[str, str | None], target: Target) -> bool:
+    """Whether a sweep is there, was made from this, and is what was written; a log line says if it is not."""
+    if not stored.is_dir():
+        return False
+    try:
+        if _made_from(stored) != made:
+            return False
+        _stored(stored, target)
+    except DataError as error:
+        logger.warning("swept again: %s", str(error).removesuffix(f"; {_REMEDY}"))
+        return False
+    return True
+
+
+def _stored(stored: Path, target: Target) -> Sweep:
+    """A sweep whose files are what was written."""
+    if (stored / MADE).exists():
+        manifest = Manifest.of(stored / MADE, _REMEDY)
+        for name in manifest.files or ():
+            manifest.check(name)
+    try:
+        return Sweep.load(stored, target)
+    except DataError as error:
+        raise DataError(f"{error}; {_REMEDY}") from None
 
 
 def _made_from(stored: Path) -> dict[str, str | None] | None:
     """What a sweep was made from; None where a release has not written it."""
     path = stored / MADE
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    if not path.exists() and not path.is_symlink():
+        return None
+    facts = read_facts(path, _REMEDY)
+    check_form(facts, {"run": str}, str(path), _REMEDY)
+    return {"corpus": facts.get("corpus"), "run": facts["run"]}
 
 
 def _stale(run: FinishedRun, stored: Path) -> bool:

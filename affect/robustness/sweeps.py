@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, TypeAlias
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -21,13 +23,18 @@ from affect.data.checks import check_split
 from affect.data.corpus import Split
 from affect.data.loading import batches
 from affect.data.targets import Target
-from affect.errors import ConfigError, check_whole, described
+from affect.errors import ConfigError, DataError, check_whole, described
 from affect.files import writing
 from affect.metrics import Array
 from affect.model import FusionModel, check_model
 from affect.naming import apart, original
 from affect.sequences import Batch
 from affect.training import COLUMNS
+
+_UNREADABLE = (
+    OSError, ValueError, LookupError, TypeError, EOFError, MemoryError, RuntimeError, BadZipFile, zlib.error,
+)  # fmt: skip
+"""What numpy, zipfile and pandas raise where a file is damaged."""
 
 ONLY = "only "
 """How conditions begin under which some modalities are left; `left_of` says which."""
@@ -127,11 +134,33 @@ class Sweep:
 
     @classmethod
     def load(cls, folder: Path, target: Target) -> Self:
-        """What `save` wrote."""
+        """What `save` wrote.
+
+        Raises:
+            DataError: a file of it is gone, or is not what `save` writes.
+        """
+        try:
+            found = cls._read(folder, target)
+            labels = len(found.truth)
+            sizes = [len(found.samples), *map(len, found.present.values())]
+            if found.predictions.shape != (len(found.conditions), labels, target.outputs):
+                raise ValueError(
+                    f"predictions of shape {found.predictions.shape} for {len(found.conditions)} conditions, "
+                    f"{labels} labels"
+                )
+            if any(size != labels for size in sizes):
+                raise ValueError(f"{sizes} entries for {labels} labels")
+            return found
+        except _UNREADABLE as error:
+            text = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+            raise DataError(f"{folder}: no sweep: {text}") from None
+
+    @classmethod
+    def _read(cls, folder: Path, target: Target) -> Self:
         first = pd.read_csv(
             folder / "results.csv", nrows=1, dtype={"corpus": str, "model": str}, keep_default_na=False
         )
-        with np.load(folder / "predictions.npz", allow_pickle=False) as held:
+        with (folder / "predictions.npz").open("rb") as file, np.load(file, allow_pickle=False) as held:
             return cls(
                 conditions=pd.read_csv(folder / "conditions.csv"),
                 predictions=held["said"].astype(np.float64),

@@ -6,7 +6,8 @@ results.csv         tidy rows
 predictions.csv     one row per label
 history.csv         one row per epoch
 model.safetensors   weights of the kept epoch, the scaler's statistics among them
-run.json            what it ran on, cost and was built for; it is written last
+run.json            what it ran on, cost and was built for, and the sizes and digests of the others; it is
+                    written last
 sweeps/             predictions under conditions of protocols (`affect.robustness.runs`)
 failed.txt          why there is no run, where an attempt failed
 

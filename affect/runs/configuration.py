@@ -22,6 +22,7 @@ from lightning.pytorch.loggers import Logger
 
 from affect import metrics, renamed
 from affect.baselines import Baseline
+from affect.bounds import NATURAL, SEED
 from affect.classes import Home, as_written, importable, path_of, within
 from affect.corruption import Corruption
 from affect.data.corpus import Corpus
@@ -30,6 +31,7 @@ from affect.data.targets import Target
 from affect.errors import ConfigError, did_you_mean
 from affect.model import ModelSpec
 from affect.objectives import Objective
+from affect.runs.named import check_named
 from affect.runs.parts import FACTORIES, factory_of, part_of
 from affect.runs.type_errors import without_names, wrong_value
 from affect.scaling import Nonfinite, Scaling
@@ -106,6 +108,10 @@ class Configuration:
     reader: str | None = None
     metrics: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        check_seeds(self.seeds, "seeds")
+        NATURAL.check("folds", self.folds)
+
     @property
     def measured(self) -> list[str]:
         """The import paths of metrics of one's own that are measured."""
@@ -169,13 +175,16 @@ def parse(content: Mapping[str, Any], where: str, home: Home | None = None) -> C
             return parse(content, where)
     set_parsing_settings(subclasses_enabled=[Corruption])  # of a dataclass they are not, unless asked for
     plain = resolve(content, where)
+    check_named(plain, where)
     factories = {"learner": factory_of(plain.pop("learner", None))}
     training = {key: factory_of(plain["training"].pop(key)) for key in FACTORIES if key in plain["training"]}
     wrong = wrong_value(plain, Configuration)
     if wrong is not None and wrong.endswith("got null"):  # jsonargparse takes it for nothing
         raise ConfigError(f"{where}: {wrong}")
+    # where there is no type, jsonargparse makes an object of what has a class path
+    untyped: dict[str, Any] = {"targets": plain.pop("targets", None) or {}}
     parser = ArgumentParser(exit_on_error=False)
-    skipped = {"model", "training", "learner"}
+    skipped = {"model", "training", "learner", *untyped}
     parser.add_class_arguments(Configuration, None, skip=skipped, fail_untyped=False)  # users' own classes
     parser.add_class_arguments(Training, "training", skip={*FACTORIES} - {"learner"}, fail_untyped=False)
     parser.add_class_arguments(kind_of(plain["model"]), "model", fail_untyped=False)
@@ -187,7 +196,7 @@ def parse(content: Mapping[str, Any], where: str, home: Home | None = None) -> C
         raise ConfigError(f"{where}: {wrong or as_written(without_names(str(error)))}") from None
     try:
         made["training"] = replace(made["training"], **training)
-        configuration = Configuration(**made, **factories)
+        configuration = Configuration(**made, **factories, **untyped)
         Options.of(**configuration.reading)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
@@ -257,6 +266,25 @@ def merged(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     known = {entry.name for either in (ModelSpec, BaselineModel) for entry in fields(either)}
     foreign = known - {entry.name for entry in fields(kind)}
     return {**{key: value for key, value in shared.items() if key not in foreign}, **own}
+
+
+def check_seeds(seeds: Any, where: str) -> None:
+    """Refuse what is no list of seeds: a seed is part of a folder's name, and is drawn from.
+
+    Args:
+        seeds: what was given.
+        where: begins the message.
+    Raises:
+        ConfigError: it is none.
+    Example:
+        >>> check_seeds([0, -1], "doc: seeds")
+        Traceback (most recent call last):
+        affect.errors.ConfigError: doc: seeds must be at least 0, got -1
+    """
+    if not isinstance(seeds, list | tuple):
+        raise ConfigError(f"{where}: expected a list of whole numbers, got {seeds!r}")
+    for seed in seeds:
+        SEED.check(where, seed)
 
 
 def check_keys(content: Any, kind: type, where: str) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from affect.baselines import Baseline
 from affect.classes import FOLDER, Home, Modules, within
@@ -26,9 +23,11 @@ from affect.data.sources import read as read_corpus
 from affect.data.sources.options import Options
 from affect.data.targets import MultiLabel, Target
 from affect.errors import ConfigError, DataError, check_flag, path_in
+from affect.manifest import Manifest
 from affect.metrics import Stored
 from affect.model import FusionModel
-from affect.runs.configuration import BaselineModel, Configuration, parse, read
+from affect.runs.configuration import BaselineModel, Configuration, parse
+from affect.runs.recorded import REMEDY, WEIGHTS, content_of_run, facts_of_run, manifest_of, table_of_run
 from affect.scaling import Scaler
 from affect.training import predict as predict_split
 from affect.training.matching import matched
@@ -36,7 +35,6 @@ from affect.training.saving import DONE
 from affect.training.weights import load_weights
 
 logger = logging.getLogger(__name__)
-_QUICK: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
@@ -64,14 +62,15 @@ class FinishedRun:
             folder: of the run.
             trust: as in `FinishedRun`.
         Raises:
-            DataError: the folder is not a finished run.
+            DataError: the folder is not a finished run, or a file of it is gone, has another size, or says
+                no run.
             ConfigError: it is no path; `trust` is neither True nor False.
         """
         check_flag("trust", trust)
         folder = path_in("a finished run", folder)
         if not (folder / DONE).is_file():
             raise DataError(f"{folder}: not a finished run; expected a folder that holds {DONE}")
-        return cls(folder, json.loads((folder / DONE).read_text(encoding="utf-8")), trust)
+        return cls(folder, facts_of_run(folder), trust)
 
     @property
     def name(self) -> str:
@@ -89,6 +88,11 @@ class FinishedRun:
         return int(self.facts["fold"])
 
     @cached_property
+    def manifest(self) -> Manifest:
+        """Its files as they were written."""
+        return manifest_of(self.folder, self.facts)
+
+    @cached_property
     def target(self) -> Target:
         """What it predicts."""
         return targets.from_json(self.facts["shape"]["target"], str(self.folder / DONE))
@@ -103,13 +107,12 @@ class FinishedRun:
 
     @cached_property
     def content(self) -> dict[str, Any]:
-        """The plain values of its configuration."""
-        path = self.folder / "config.yaml"
-        with suppress(OSError, UnicodeDecodeError, yaml.YAMLError):
-            found = yaml.load(path.read_text(encoding="utf-8"), _QUICK)  # safe too, ten times as fast
-            if isinstance(found, dict):
-                return found
-        return read(path)  # which says what is wrong
+        """The plain values of its configuration.
+
+        Raises:
+            DataError: the file was edited since it was written, or holds no configuration.
+        """
+        return content_of_run(self.manifest)
 
     @cached_property
     def configuration(self) -> Configuration:
@@ -161,6 +164,7 @@ class FinishedRun:
         """Its model, in eval mode.
 
         Raises:
+            DataError: the weights are gone, were changed, or are of another model.
             ConfigError: it is a baseline's run, which has no weights.
         """
         parts, shape = self.configuration.model, self.facts["shape"]
@@ -168,18 +172,25 @@ class FinishedRun:
             raise ConfigError(
                 f"{self.folder}: a baseline has no weights to load; affect.runs.predict fits it again"
             )
+        if "scaled" not in shape:
+            raise DataError(f"{self.folder / DONE}: shape.scaled: is missing; {REMEDY}")
         with within(self.home):
             model = parts.for_shape(shape["dims"], self.target, shape["aligned"])
         if shape["scaled"]:
             dims = {name: shape["dims"][name] for name in shape["scaled"]}
             model.scaler = Scaler(dims, parts.scaling, parts.nonfinite)
-        load_weights(model, self.folder / "model.safetensors", self.facts.get("frozen", {}))
+        load_weights(model, self.manifest.check(WEIGHTS), self.facts.get("frozen") or {})
         return model.eval()
 
     def table(self, name: str) -> pd.DataFrame:
-        """One of its tables: results, predictions or history; empty where it has none."""
-        path = self.folder / f"{name}.csv"
-        rows = pd.read_csv(path, dtype={"id": str}) if path.is_file() else pd.DataFrame()
+        """One of its tables: results, predictions or history; empty where it has none.
+
+        Args:
+            name: of the table.
+        Raises:
+            DataError: the file was changed since it was written, or is no such table.
+        """
+        rows = table_of_run(self.manifest, name)
         if name == "results" and "target" not in rows and len(rows):  # of a release before it had one
             rows.insert(1, "target", self.target.name)
         return rows

@@ -15,11 +15,15 @@ from filelock import FileLock
 
 from affect import metrics
 from affect.classes import FOLDER, Home, beside, kept, modules_in, within
-from affect.data.contents import corpus_digest, file_digest
-from affect.errors import AffectError
-from affect.files import fresh, put_in_place, settle, writing
-from affect.runs.configuration import BaselineModel, complete, parse
+from affect.crashes import named, trace_crashes
+from affect.data.contents import corpus_digest, files_in
+from affect.data.corpus import Corpus
+from affect.data.corpus_files import CorpusFiles, file_digest
+from affect.errors import AffectError, DataError
+from affect.files import fresh, of_disk, put_in_place, settle, writing
+from affect.runs.configuration import BaselineModel, Configuration, complete, parse
 from affect.runs.costs import forget_peak_memory
+from affect.runs.damage import damage
 from affect.runs.finished import FinishedRun, prepare, with_absolute_paths
 from affect.runs.making import fit_baseline, teacher_of, train_model
 from affect.runs.sameness import Origin, in_full
@@ -66,7 +70,9 @@ class Job:
         return self.changes() == []
 
     def changes(self, origin: Origin | None = None) -> list[str] | None:
-        """What a finished run in its folder was made from otherwise; None where there is no finished run.
+        """What a finished run in its folder was made from otherwise, or what of it is damaged.
+
+        None where there is no finished run.
 
         Args:
             origin: what it would be made from now, where that is known already.
@@ -101,7 +107,7 @@ class Job:
         failed = self.folder / FAILED
         if not failed.is_file():
             return ""
-        return failed.read_text(encoding="utf-8").rstrip().rpartition("\n")[2]
+        return failed.read_text(encoding="utf-8", errors="replace").rstrip().rpartition("\n")[2]
 
     @property
     def teacher(self) -> Path | None:
@@ -124,6 +130,7 @@ class Job:
         Raises:
             ConfigError: a launcher has started the same command for every device.
         """
+        trace_crashes()
         check_alone((self.content.get("training") or {}).get("devices", 1))
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         lock = self.folder.with_name(f".{self.folder.name}.lock")
@@ -141,23 +148,34 @@ class Job:
             again: do it though it is done.
             progress: of the epochs, as in `affect.fit`.
 
+        Raises:
+            OSError: a disk is full, cannot be written to, or is gone.
+
         Returns:
             whether it is done: what is edited meanwhile is another matter, which `changes` tells.
         """
         try:
             self.run(again, progress)
         except Exception as error:
-            own = isinstance(error, AffectError)
-            with writing(self.folder / FAILED) as path:
-                text = f"{type(error).__name__}: {error}" if own else traceback.format_exc()
-                path.write_text(text, encoding="utf-8")
+            if of_disk(error):  # the next run would fail too, and goes on when there is room
+                raise
+            self.fail(error)
             return False
         (self.folder / FAILED).unlink(missing_ok=True)
         return True
 
+    def fail(self, error: Exception) -> None:
+        """Record in its folder why it failed."""
+        own = isinstance(error, AffectError)
+        text = str(error) if own else "".join(traceback.format_exception(error))
+        with writing(self.folder / FAILED) as path:
+            path.write_text(f"{type(error).__name__}: {text}" if own else text, encoding="utf-8")
+
     def _changes(self, folder: Path, origin: Origin | None = None) -> list[str] | None:
         if not (folder / DONE).is_file():
             return None
+        if (found := damage(folder)) is not None:
+            return [f"done again: {found}"]
         return (origin or self.origin).changes(FinishedRun.read(folder), self.home)
 
     def _replace(self, again: bool, origin: Origin, progress: Progress = False) -> None:
@@ -165,14 +183,17 @@ class Job:
         into = fresh(self.folder) if (self.folder / DONE).is_file() else self.folder
         finished = not again and self._changes(into, origin) == []  # and killed before it was in its place
         if not finished:
-            started = json.dumps(origin.facts(), sort_keys=True)
+            started = json.dumps(origin.facts(), sort_keys=True).encode()
             kept_from = into / STARTED
-            if again or not kept_from.is_file() or kept_from.read_text(encoding="utf-8") != started:
+            if again or not kept_from.is_file() or kept_from.read_bytes() != started:
                 for rest in ("checkpoints", "log", FOLDER):
                     shutil.rmtree(into / rest, ignore_errors=True)
                 with writing(kept_from) as path:
-                    path.write_text(started, encoding="utf-8")
-            self._make(into, origin, progress)
+                    path.write_bytes(started)
+            corpus = origin.configuration["corpus"]
+            named(f"the run {self.name}, {self.seed} of the corpus {corpus}", self._make)(
+                into, origin, progress
+            )
             shutil.rmtree(into / "checkpoints", ignore_errors=True)
         (into / STARTED).unlink(missing_ok=True)
         if into != self.folder:
@@ -181,13 +202,15 @@ class Job:
     def _make(self, into: Path, origin: Origin, progress: Progress = False) -> None:
         forget_peak_memory()
         configuration = parse(self.content, str(self.folder / "config.yaml"))
-        corpus = prepare(configuration, self.fold, self.root)
+        corpus = self._corpus(configuration, origin)
         target = corpus.target(configuration.target)
         with metrics.using(*configuration.measured):
             if isinstance(configuration.model, BaselineModel):
                 made = fit_baseline(self, configuration.model, configuration, corpus)
             else:
                 made = train_model(self, configuration.model, configuration, corpus, into, progress)
+        if corpus.files is not None:
+            corpus.files.check()
         digests = {"sha256": file_digest(Path(origin.configuration["corpus"])), "content": origin.corpus}
         facts = {
             **made.facts,
@@ -199,6 +222,24 @@ class Job:
         origin.trust()
         tables = {"results": made.results, "predictions": made.predictions, "history": made.history}
         write_run(into, in_full(origin.configuration, target), tables, facts, made.model)
+
+    def _corpus(self, configuration: Configuration, origin: Origin) -> Corpus:
+        """The corpus of the run, which holds what its digest says, and says of which files it is.
+
+        Raises:
+            DataError: the files changed while they were read.
+        """
+        path = origin.configuration["corpus"]
+        files = CorpusFiles.of(files_in(path), digests=True)
+        corpus = prepare(configuration, self.fold, self.root)
+        files.check()
+        if (now := corpus_digest(path)) != origin.corpus:
+            then, now = (origin.corpus or "none")[:8], (now or "none")[:8]
+            raise DataError(
+                f"{path}: the corpus changed while it was read: SHA-256 {then} then, {now} now; run the "
+                "command again"
+            )
+        return corpus.read_from(corpus.source, files)
 
 
 def digest(content: Mapping[str, Any]) -> str:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from affect.classes import FOLDER, Modules
+from affect.errors import DataError
 from affect.runs.finished import FinishedRun
+from affect.runs.recorded import REMEDY
 from affect.training import Run
+from affect.training.saving import DONE
 
 
 def load_run(folder: str | Path, *, trust: bool = False) -> Run:
@@ -16,7 +19,8 @@ def load_run(folder: str | Path, *, trust: bool = False) -> Run:
         folder: of the run.
         trust: whether classes that the run brings with it may be executed, though they are not your own.
     Raises:
-        DataError: the folder is not a finished run; frozen pretrained weights are not what they were.
+        DataError: the folder is not a finished run, or a file of it was changed; frozen pretrained weights
+            are not what they were.
         ConfigError: the run is a baseline's, which has no weights; it brings classes that are not trusted.
     Example:
         >>> corpus = affect.load("synthetic")
@@ -27,6 +31,9 @@ def load_run(folder: str | Path, *, trust: bool = False) -> Run:
     """
     stored = FinishedRun.read(folder, trust=trust)
     model, facts = stored.model(), stored.facts
+    for key in ("best_epoch", "chosen_by", "seconds"):
+        if key not in facts:
+            raise DataError(f"{stored.folder / DONE}: {key}: is missing; {REMEDY}")
     return Run(
         model=model,
         results=stored.table("results"),

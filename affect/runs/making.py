@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 import time
 from collections.abc import Iterable
@@ -13,7 +14,9 @@ import pandas as pd
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 
+from affect.crashes import trace_crashes
 from affect.data.corpus import Corpus
+from affect.errors import ConfigError, did_you_mean
 from affect.model import FusionModel, ModelSpec
 from affect.runs.configuration import BaselineModel, Configuration
 from affect.runs.costs import (
@@ -146,6 +149,7 @@ def trained_run(
         trust: whether the teacher's own code may be executed, though it is not known to be one's own.
         progress: as in `affect.fit`.
     """
+    trace_crashes()
     with seeded(seed):
         model = parts.for_corpus(corpus.without("test"), configuration.target)
     if init is not None:
@@ -168,5 +172,18 @@ def trained_run(
 
 
 def teacher_of(named: str | None, root: Path, seed: int, fold: int) -> Path | None:
-    """The folder of the run that a configuration's `teacher` names; none where it names none."""
-    return None if named is None else root / named.format(seed=seed, fold=fold)
+    """The folder of the run that a configuration's `teacher` names; none where it names none.
+
+    Raises:
+        ConfigError: there is something else than `{seed}` and `{fold}` in it to be filled.
+    """
+    if named is None:
+        return None
+    values = {"{seed}": seed, "{fold}": fold}
+
+    def filled(found: re.Match[str]) -> str:
+        if found[0] not in values:
+            raise ConfigError(f"teacher: {named}: {did_you_mean(found[0], values)}")
+        return str(values[found[0]])
+
+    return root / re.sub(r"\{[^{}]*\}", filled, named)

@@ -10,6 +10,7 @@ from typing import Any
 
 from affect import renamed
 from affect.classes import as_written, class_of, module_of, modules_in
+from affect.classes.kinds import FIRST, may_be_called, of_python
 from affect.classes.plain import arguments_of, named
 from affect.errors import ConfigError, did_you_mean
 
@@ -103,6 +104,8 @@ def _find(path: str, key: str, where: str) -> Any:
     room, base = ROOMS[key]
     module_name, _, name = renamed.path(path).rpartition(".")
     module_name = module_name or room
+    if of_python(f"{module_name}.{name}"):
+        raise ConfigError(f"{where}: {key}: no {base} '{name}' in {module_name}, which is Python's own")
     try:
         module = module_of(module_name)
     except ImportError as error:
@@ -116,7 +119,13 @@ def _find(path: str, key: str, where: str) -> Any:
         n: c for n, c in vars(module).items() if inspect.isclass(c) and issubclass(c, kind) and c is not kind
     }
     if key in FACTORIES and key != "learner":
-        known |= {n: f for n, f in vars(module).items() if inspect.isfunction(f) and n[0] != "_"}
+        known |= {n: f for n, f in vars(module).items() if _makes(f, key, f"{module_name}.{n}")}
     if name not in known:
         raise ConfigError(f"{where}: {key}: no {base} '{name}' in {module_name}; {did_you_mean(name, known)}")
     return known[name]
+
+
+def _makes(found: Any, key: str, path: str) -> bool:
+    """Whether a function may make a part of `FACTORIES`."""
+    public = not path.rpartition(".")[2].startswith("_")
+    return public and inspect.isfunction(found) and may_be_called(found, path, first=FIRST[key])

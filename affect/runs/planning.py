@@ -8,7 +8,9 @@ from pathlib import Path
 from affect import metrics
 from affect.classes import beside, within
 from affect.model import FusionModel
-from affect.runs.configuration import parse, read, resolve
+from affect.naming import slug
+from affect.runs.borrowed import check_borrowed
+from affect.runs.configuration import check_seeds, parse, read, resolve
 from affect.runs.finished import FinishedRun, prepare
 from affect.runs.jobs import Job, digest
 from affect.training import Learner
@@ -24,9 +26,10 @@ def jobs_of(
         path: the file; a section `search` in it, which is for `affect tune`, is left out.
         out: the folder of runs.
         seeds: other ones than the configuration's.
-        trust: whether runs that these learn from may execute code that is not known to be one's own.
+        trust: whether the file, where a search wrote it, and runs that these learn from may execute code that
+            is not known to be one's own.
     Raises:
-        ConfigError: the file is no configuration.
+        ConfigError: the file is no configuration, or names code that may not be executed.
     Example:
         >>> path = getfixture("tmp_path") / "model.yaml"
         >>> _ = path.write_text("{corpus: synthetic, seeds: [0, 1]}", encoding="utf-8")
@@ -36,10 +39,13 @@ def jobs_of(
     path = Path(path)
     plain = read(path)
     plain.pop("search", None)
+    if seeds is not None:
+        check_seeds(seeds := list(seeds), f"{path}: seeds")
     with within(beside(path.parent)):
+        check_borrowed(path, plain, trust)
         content = resolve(plain, str(path))
         configuration = parse(content, str(path))
-    base = Path(out) / f"{path.stem}-{digest(content)}"
+    base = Path(out) / f"{slug(path.stem)}-{digest(content)}"
     return [
         Job(content, path.stem, seed, fold, path.parent, base / f"seed{seed}-fold{fold}", trust)
         for seed in (configuration.seeds if seeds is None else seeds)

@@ -6,7 +6,7 @@ A finished run is used again only where all three are what they were; `differenc
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from affect.classes.strangers import strange
 from affect.classes.trust import trust
 from affect.data.contents import kept_digest
 from affect.data.targets import Target
-from affect.errors import ConfigError
+from affect.errors import ConfigError, DataError, few
 from affect.heads import head_for
 from affect.model import ModelSpec
 from affect.objectives import objective_for
@@ -72,6 +72,30 @@ class Origin:
             if one is not None and one != before.get(key)
         ]
         return found
+
+
+def check_one_content(runs: Iterable[FinishedRun]) -> None:
+    """Refuse runs of which some were made when their corpus held something else: no table compares them.
+
+    Args:
+        runs: of any corpora.
+    Raises:
+        DataError: as said; the runs of each content are named.
+    Example:
+        >>> check_one_content([])
+    """
+    contents: dict[str, dict[str, list[str]]] = {}
+    for run in runs:
+        corpus = run.content["corpus"]
+        if (held := kept_digest(run.facts["corpus"], corpus)) is not None:
+            contents.setdefault(corpus, {}).setdefault(held, []).append(str(run.folder))
+    for corpus, found in contents.items():
+        if len(found) > 1:
+            said = "; ".join(f"SHA-256 {held[:8]}: {few(own)}" for held, own in found.items())
+            raise DataError(
+                f"{corpus}: the runs were made from {len(found)} contents of it ({said}); make them again "
+                "from one (affect train and affect bench do where the content has changed), or leave some out"
+            )
 
 
 def changed_values(run: FinishedRun, now: Origin, home: Home) -> list[str]:

@@ -8,9 +8,11 @@ from affect.data.corpus import Corpus
 from affect.errors import ConfigError
 from affect.model import FusionModel
 from affect.runs.finished import FinishedRun
+from affect.runs.recorded import WEIGHTS
 from affect.training import start_from
 from affect.training.matching import check_features
 from affect.training.saving import DONE
+from affect.training.weights import read_weights
 
 
 def start_from_run(model: FusionModel, folder: Path, corpus: Corpus) -> None:
@@ -24,15 +26,13 @@ def start_from_run(model: FusionModel, folder: Path, corpus: Corpus) -> None:
         folder: the run.
         corpus: what the model is to learn from.
     Raises:
-        DataError: the folder is not a finished run.
+        DataError: the folder is not a finished run, or its weights are gone or were changed.
         ConfigError: the run is a baseline's, nothing of it fits, or a modality has as many features and is
             not what the run learned from.
     """
-    from safetensors.torch import load_file
-
     run = FinishedRun.read(folder)
-    weights, shape = run.folder / "model.safetensors", run.facts["shape"]
-    if not weights.is_file():
+    shape = run.facts["shape"]
+    if "scaled" not in shape:
         raise ConfigError(
             f"init: {folder}: a baseline has no weights to begin with; name a run of a torch model"
         )
@@ -42,4 +42,4 @@ def start_from_run(model: FusionModel, folder: Path, corpus: Corpus) -> None:
         message = f"init: {name} of {corpus.name} is not what {folder} learned from"
         check_features(corpus, name, shape, message=message, where=str(folder / DONE))
     without = () if run.target == model.head.target else ("head.",)
-    start_from(model, load_file(weights), str(folder), without)
+    start_from(model, read_weights(run.manifest.check(WEIGHTS)), str(folder), without)

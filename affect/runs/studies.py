@@ -7,26 +7,30 @@ A study is kept by any storage of Optuna's: `sqlite:///study.db`, `postgresql://
 
 from __future__ import annotations
 
-import json
 import re
+import sqlite3
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import optuna
 import pandas as pd
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
-from optuna.storages.journal import JournalFileBackend, JournalRedisBackend
+from optuna.storages.journal import JournalRedisBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from affect import renamed
 from affect.errors import ConfigError, DataError
 from affect.files import writing
+from affect.manifest import FILES, Manifest, read_facts
+from affect.runs.journals import open_journal
+from affect.runs.recorded import check_form
 
 STUDY = "study.db"
 """The file in a search's folder that holds its study, or a copy where another storage has it."""
@@ -67,13 +71,7 @@ def open_storage(url: str, heartbeat: int = 20) -> BaseStorage:
     scheme, _, rest = url.partition("://")
     with quietly():
         if scheme == "journal":
-            if Path(rest).is_dir():
-                raise ConfigError(f"storage: {url} is a folder; name a file in it, as in {url}/study.log")
-            try:
-                backend = JournalFileBackend(rest)
-            except OSError as error:
-                raise ConfigError(f"storage: {url}: {error.strerror}") from None
-            return optuna.storages.JournalStorage(backend)
+            return open_journal(url, rest)
         if scheme in ("redis", "rediss"):
             return _redis(url)
         return _database(url, heartbeat)
@@ -98,17 +96,51 @@ def open_study(folder: Path) -> StoredStudy:
     """The search whose results lie in a folder.
 
     Raises:
-        DataError: it holds no search, or a part of one is gone.
+        DataError: it holds no search, a part of one is gone, or is not what was written.
     """
     for name in (SEARCH, STUDY):
         if not (folder / name).is_file():
             raise DataError(f"{folder}: not a search; expected a folder that holds {SEARCH} and {STUDY}")
-    facts = json.loads((folder / SEARCH).read_text(encoding="utf-8"))
-    study = load(open_storage(sqlite(folder / STUDY)), facts["study"])
-    configurations = {
-        label: (folder / name).read_text(encoding="utf-8") for label, name in facts["files"].items()
-    }
+    path = folder / SEARCH
+    facts = read_facts(path, _REMEDY)
+    form = {"study": str, "chosen": {"*": int}, "configurations?": {"*": str}}
+    check_form(facts, form, str(path), _REMEDY)
+    labels = facts.get("configurations") or facts.get(FILES)  # of a release without a manifest
+    check_form(labels, {"*": str}, str(path), _REMEDY)
+    for name in labels.values():
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise DataError(f"{path}: {name} is not below {folder}; {_REMEDY}")
+    manifest = Manifest.of(path, _REMEDY, facts if "configurations" in facts else {})
+    try:
+        configurations = {label: manifest.read(name).decode() for label, name in labels.items()}
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: a configuration is no text: {error}; {_REMEDY}") from None
+    _check_database(folder / STUDY)
+    try:
+        study = load(open_storage(sqlite(folder / STUDY)), facts["study"])
+        known = {trial.number for trial in study.get_trials(deepcopy=False) if trial.values}
+    except (ConfigError, KeyError, ValueError, StorageInternalError) as error:
+        raise DataError(f"{folder / STUDY}: no study: {' '.join(str(error).split())}; {_REMEDY}") from None
+    for label, number in facts["chosen"].items():
+        if number not in known or label not in labels:
+            raise DataError(f"{folder / STUDY}: {label} is missing, which {SEARCH} names; {_REMEDY}")
     return StoredStudy(study, facts["chosen"], configurations)
+
+
+_REMEDY = "run affect tune again with --resume, or bring the file back"
+
+
+def _check_database(path: Path) -> None:
+    """Refuse an SQLite file that is damaged, before anything is written into it."""
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True)) as held:
+            (found,) = held.execute("PRAGMA quick_check(1)").fetchone()
+            empty = not held.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+    except sqlite3.DatabaseError as error:
+        raise DataError(f"{path}: no study: {error}; {_REMEDY}") from None
+    if found != "ok" or empty:
+        why = "it is empty" if empty else " ".join(str(found).split())
+        raise DataError(f"{path}: no study: {why}; {_REMEDY}")
 
 
 def load(storage: BaseStorage, name: str) -> optuna.Study:

@@ -31,7 +31,7 @@ def wrong_value(value: Any, hint: Any, where: str = "") -> str | None:
         >>> wrong_value(fusion, Callable, "model.fusion")
         'model.fusion: rank: expected int, got 2.5'
     """
-    inner = [entries for one in _options(hint) if (entries := _entries(value, one, where)) is not None]
+    inner = [entries for one in options_of(hint) if (entries := _entries(value, one, where)) is not None]
     if inner:
         found = [next(filter(None, (wrong_value(*entry) for entry in own)), None) for own in inner]
         return (None if None in found else found[0]) or _lacking(value, where)
@@ -56,7 +56,13 @@ def without_names(message: str) -> str:
     return line.replace(". Got value:", "; got value:").removesuffix(".")
 
 
-def _options(hint: Any) -> tuple[Any, ...]:
+def options_of(hint: Any) -> tuple[Any, ...]:
+    """The types of which a value has to have one.
+
+    Example:
+        >>> options_of(int | None)
+        (<class 'int'>, <class 'NoneType'>)
+    """
     return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
 
 
@@ -64,7 +70,7 @@ def _entries(value: Any, hint: Any, where: str) -> list[_Entry] | None:
     """The values within a value, where it has the form that the type asks for; None where it has not."""
     kind, args = get_origin(hint) or hint, get_args(hint)
     if isinstance(value, Mapping) and "class_path" in value:
-        known = _is_class(hint) or dataclasses.is_dataclass(hint)
+        known = names_class(hint) or dataclasses.is_dataclass(hint)
         return [*_arguments(value, where)] if known else None
     if isinstance(value, Mapping) and dataclasses.is_dataclass(hint):
         if not value.keys() <= (fields := {one.name: one for one in dataclasses.fields(hint)}).keys():
@@ -87,7 +93,7 @@ def _entries(value: Any, hint: Any, where: str) -> list[_Entry] | None:
 
 def _arguments(value: Mapping[str, Any], where: str) -> Iterator[_Entry]:
     """Those of a class that differ from their defaults."""
-    known, hints = _signature(value)
+    known, hints = signature_of(value)
     for name, entry in (value.get("init_args") or {}).items():
         if name not in known or entry is not known[name].default:
             yield entry, hints.get(name, Any), f"{where}: {name}"
@@ -97,7 +103,7 @@ def _lacking(value: Any, where: str) -> str | None:
     """The first argument that a class needs and has not been given."""
     if not isinstance(value, Mapping) or "class_path" not in value:
         return None
-    known, hints = _signature(value)
+    known, hints = signature_of(value)
     for name, one in known.items():
         any_number = one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
         if one.default is one.empty and not any_number and name not in (value.get("init_args") or {}):
@@ -107,8 +113,15 @@ def _lacking(value: Any, where: str) -> str | None:
     return None
 
 
-def _signature(value: Mapping[str, Any]) -> tuple[Mapping[str, inspect.Parameter], dict[str, Any]]:
-    """A class's arguments and their types; none where somebody's module fails, which says it itself later."""
+def signature_of(value: Mapping[str, Any]) -> tuple[Mapping[str, inspect.Parameter], dict[str, Any]]:
+    """A class's arguments and their types; none where somebody's module fails, which says it itself later.
+
+    Args:
+        value: with `class_path`.
+    Example:
+        >>> "rank" in signature_of({"class_path": "affect.fusion.LowRankFusion"})[0]
+        True
+    """
     try:
         cls = class_of(str(value["class_path"]))
         plain = inspect.isclass(cls) and not dataclasses.is_dataclass(cls)
@@ -120,12 +133,12 @@ def _signature(value: Mapping[str, Any]) -> tuple[Mapping[str, inspect.Parameter
 def _fits(value: Any, hint: Any) -> bool:
     from jsonargparse import ArgumentError, ArgumentParser
 
-    options = _options(hint)
+    options = options_of(hint)
     if Any in options or type(value) in options:
         return True
     if value is None:  # jsonargparse takes it for nothing
         return False
-    if any(map(_is_class, options)) and isinstance(value, str):
+    if any(map(names_class, options)) and isinstance(value, str):
         return True
     parser = ArgumentParser(exit_on_error=False)
     try:
@@ -139,8 +152,13 @@ def _fits(value: Any, hint: Any) -> bool:
     return True
 
 
-def _is_class(hint: Any) -> bool:
-    """Whether a configuration names a class there."""
+def names_class(hint: Any) -> bool:
+    """Whether a configuration names a class there, or a function.
+
+    Example:
+        >>> names_class(Callable), names_class(int)
+        (True, False)
+    """
     kind = get_origin(hint) or hint
     if kind in (Callable, type):
         return True
@@ -170,9 +188,9 @@ def _called(hint: Any) -> str:
     kind, args = get_origin(hint) or hint, get_args(hint)
     if kind is Literal:
         return "one of " + ", ".join(map(str, args))
-    if len(_options(hint)) > 1:
+    if len(options_of(hint)) > 1:
         return " or ".join(map(_called, args))
-    if _is_class(hint):
+    if names_class(hint):
         return "a class"
     if dataclasses.is_dataclass(kind) or _is_a(kind, Mapping):
         return "keys and values"

@@ -33,6 +33,7 @@ from affect.testing.laws import (
     state_is_complete,
     state_moves,
 )
+from affect.testing.memory import memory_is_bounded
 from affect.testing.parts import (
     LENGTHS,
     NAMES,
@@ -77,6 +78,7 @@ __all__ = [
     "fusion_part",
     "imputer_part",
     "head_part",
+    "memory_is_bounded",
     "holes_are_not_read",
     "objective_part",
     "order_of_names_is_free",

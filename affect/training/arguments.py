@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
+from affect.bounds import SEED
 from affect.classes.factories import check_factory
 from affect.data.checks import check_corpus
 from affect.errors import ConfigError, check_whole, described, path_in
@@ -76,6 +77,7 @@ def check_seed(who: str, seed: Any) -> None:
         affect.errors.ConfigError: fit: seed: expected a whole number of at least 0, got the text '7'
     """
     check_whole(f"{who}: seed", seed, least=0)
+    SEED.check(f"{who}: seed", seed)
 
 
 def check_learner(learner: Any) -> None:

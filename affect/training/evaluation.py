@@ -10,9 +10,10 @@ from affect.data.checks import check_corpus, check_split
 from affect.data.corpus import Corpus, Split
 from affect.data.loading import batches
 from affect.data.targets import Target
-from affect.errors import ConfigError, DataError, did_you_mean
+from affect.errors import ConfigError, DataError, check_whole, did_you_mean
 from affect.metrics import Array
 from affect.model import FusionModel, check_model
+from affect.training.demand import affordable
 
 EVALUATED = 32
 """Samples of a batch in validation, of like length: larger ones are padded more."""
@@ -144,6 +145,8 @@ def _predict(model: FusionModel, split: Split, batch_size: int, labels: str | No
     model.eval()
     device = next(model.parameters()).device
     rows: list[pd.DataFrame] = []
+    check_whole("batches: batch_size", batch_size)
+    batch_size = affordable("predict", model, split, batch_size, device)
     loader = batches(split, labels, batch_size, by_length=True)
     with torch.inference_mode():
         for own, batch in zip(loader.batch_sampler or (), loader, strict=True):

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pandas as pd
-import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import Tensor
 
 from affect import metrics
+from affect.crashes import named
 from affect.data.corpus import Corpus
 from affect.data.loading import batches
 from affect.data.targets import Target
@@ -24,6 +24,8 @@ from affect.model import FusionModel
 from affect.objectives import Objective, class_weights, objective_for
 from affect.seeding import seeded
 from affect.training.arguments import check_around, check_fit, made_learner
+from affect.training.checkpoints import LAST, WholeCheckpoints, naming_disk, newest_whole, read_whole
+from affect.training.demand import affordable, check_demand
 from affect.training.devices import HistoryFile, shared
 from affect.training.evaluation import EVALUATED, evaluate
 from affect.training.facts import facts_of
@@ -36,6 +38,7 @@ from affect.training.quietness import quiet
 from affect.training.resuming import check_resumed
 from affect.training.run import Run
 from affect.training.start import start_from
+from affect.training.watching import CorpusWatch
 
 ObjectiveFactory: TypeAlias = Callable[[Target], Objective]
 """An Objective class, or a partial of one: whatever makes an objective for a target."""
@@ -100,6 +103,7 @@ def fit(
             corruption uses the values of word indices; the teacher is for another target; the class weights
             are for other classes; nothing of `init` fits; the folder holds another training's
             checkpoint; the processes of several devices cannot be started, or cannot be sent what they need.
+        DataError: the files that the corpus was read from changed meanwhile.
     Example:
         >>> corpus = affect.load("synthetic")
         >>> model = affect.FusionModel.for_corpus(corpus, fusion=affect.fusion.TensorFusion)
@@ -129,8 +133,9 @@ def fit(
         for around in (seeded(seed), quiet(), one_line()):
             stack.enter_context(around)
         root = Path(scratch if folder is None else folder)
-        checkpoint = ModelCheckpoint(
-            root / "checkpoints", "best", monitor=MONITOR, mode=learning.mode, save_last=folder is not None,
+        stack.enter_context(naming_disk(root))
+        checkpoint = ModelCheckpoint(  # the best epoch's, from which an interrupted training goes on
+            root / "checkpoints", Path(LAST).stem, monitor=MONITOR, mode=learning.mode,
             save_weights_only=folder is None, enable_version_counter=False,
         )  # fmt: skip
         stopping = EarlyStopping(MONITOR, patience=training.patience, mode=learning.mode)
@@ -142,26 +147,34 @@ def fit(
             tell = stack.enter_context(heard(Path(scratch) / "epochs", tell))
         bar = [EpochProgress(name or type(model.fusion).__name__, tell)] if progress else []
         back = HistoryFile(Path(scratch) / "history.json")
-        trainer = make_trainer(training, [checkpoint, stopping, back, *bar, *callbacks], logs)
+        around_epochs = [checkpoint, stopping, back, CorpusWatch(corpus.files), *bar, *callbacks]
+        trainer = make_trainer(training, around_epochs, logs, WholeCheckpoints(kept=folder is not None))
         devices = trainer.world_size
-        last = root / "checkpoints" / "last.ckpt"
+        room_on = trainer.strategy.root_device
+        shares = devices if room_on.type == "cpu" else 1  # their models and batches lie in one memory
+        check_demand("fit", model, development["train"], training.batch_size, room_on, shares)
+        evaluated = affordable("fit", model, development["valid"], EVALUATED, room_on, shares)
         model.train()
         with float32_after(model, training.precision):
-            trainer.fit(
+            named(f"learning from {corpus.source.get('corpus', corpus.name)}", trainer.fit)(
                 learning,
                 shared(
                     batches(development["train"], target.name, devices * training.batch_size, seed), devices
                 ),
                 shared(
-                    batches(development["valid"], target.name, devices * EVALUATED, by_length=True), devices
+                    batches(development["valid"], target.name, devices * evaluated, by_length=True), devices
                 ),
-                ckpt_path=last if last.exists() else None,
+                ckpt_path=None
+                if folder is None
+                else newest_whole(root / "checkpoints", learning.state_dict()),
                 weights_only=True,
             )
             back.read_into(learning)
-            best = torch.load(checkpoint.best_model_path, weights_only=True, map_location="cpu")
+            best = read_whole(Path(checkpoint.best_model_path))
             learning.load_state_dict(best["state_dict"])
     run = measured(learning, corpus, int(best["epoch"]), name, fold)
+    if corpus.files is not None:
+        corpus.files.check()
     own = {"objective": make, "learner": None if learner is Learner else learner}
     given = [key for key, one in (("teacher", teacher), ("init", init)) if one is not None]
     return replace(

@@ -13,6 +13,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.plugins.io import CheckpointIO
 from lightning.pytorch.plugins.precision import DoublePrecision, HalfPrecision
 
 from affect.errors import ConfigError
@@ -23,7 +24,10 @@ from affect.training.processes import DeviceProcesses
 
 
 def make_trainer(
-    training: Training, callbacks: Iterable[Callback], loggers: Iterable[Logger]
+    training: Training,
+    callbacks: Iterable[Callback],
+    loggers: Iterable[Logger],
+    checkpoints: CheckpointIO | None = None,
 ) -> lightning.Trainer:
     """Lightning's trainer for a training.
 
@@ -31,6 +35,7 @@ def make_trainer(
         training: names the machine.
         callbacks: any of Lightning's.
         loggers: any of Lightning's.
+        checkpoints: what writes them; Lightning's own by default.
     Raises:
         ConfigError: there is no such accelerator, device, strategy or precision here.
     Example:
@@ -40,7 +45,7 @@ def make_trainer(
     precision = PRECISIONS.get(training.precision, training.precision)
     plugin = _plugin(precision)
     strategy = strategy_of(training)
-    plugins: list[Any] = [] if plugin is None else [plugin]
+    plugins: list[Any] = [one for one in (plugin, checkpoints) if one is not None]
     if isinstance(strategy, DeviceProcesses):  # also within a job of SLURM, which Lightning would ask instead
         plugins.append(LightningEnvironment())
     try:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -15,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import Optimizer
 
 from affect import metrics, renamed
+from affect.bounds import COUNT, NATURAL, NOT_NEGATIVE, POSITIVE, Bounds
 from affect.classes.factories import check_factory
 from affect.corruption import Corruption
 from affect.errors import ConfigError, described, did_you_mean
@@ -132,14 +131,8 @@ class Training:
         for one in fields(self):  # numpy's numbers are Python's from here on: Lightning takes no others
             if isinstance(value := getattr(self, one.name), np.generic | np.ndarray | torch.Tensor):
                 object.__setattr__(self, one.name, value.tolist())
-        for name in ("epochs", "batch_size", "accumulate", "patience"):
-            _check_number(name, getattr(self, name), Integral, "at least 1", lambda x: x >= 1)
-        _check_number("learning_rate", self.learning_rate, Real, "positive", lambda x: x > 0)
-        _check_number("warmup_epochs", self.warmup_epochs, Integral, "at least 0", lambda x: x >= 0)
-        for name in ("weight_decay", "gradient_clip", "consistency", "imputation", "distillation"):
-            _check_number(name, getattr(self, name), Real, "at least 0", lambda x: x >= 0)
-        share = "from 0 to 1, a share of all steps"
-        _check_number("learning_rate_warmup", self.learning_rate_warmup, Real, share, lambda x: 0 <= x <= 1)
+        for name, bounds in _NUMBERS.items():
+            bounds.check(f"training: {name}", getattr(self, name))
         for name, known in (("precision", get_args(Precision)), ("schedule_interval", get_args(Interval))):
             if (given := getattr(self, name)) not in known:
                 raise ConfigError(f"training: no {name} '{given}'; {did_you_mean(str(given), known)}")
@@ -186,17 +179,20 @@ class Training:
             raise ConfigError(f"training: compile: expected True or False, got {described(self.compile)}")
         devices = self.devices if isinstance(self.devices, list) else [self.devices]
         lowest = 0 if isinstance(self.devices, list) else 1
-        whole = [isinstance(x, int) and not isinstance(x, bool) and x >= lowest for x in devices]
+        whole = [isinstance(x, int) and not isinstance(x, bool) and lowest <= x < 10**6 for x in devices]
         if self.devices != "auto" and (not devices or not all(whole)):
             raise ConfigError(
                 "training: devices: expected how many, at least 1, a list of their numbers, or 'auto', got "
-                f"{self.devices!r}"
+                f"{self.devices if isinstance(self.devices, list) else described(self.devices)}"
             )
 
 
-def _check_number(name: str, value: Any, kind: type, expected: str, holds: Callable[[Any], bool]) -> None:
-    if isinstance(value, bool) or not isinstance(value, kind):
-        what = "a whole number" if kind is Integral else "a number"
-        raise ConfigError(f"training: {name} must be {what}, {expected}, got {described(value)}")
-    if not (math.isfinite(value) and holds(value)):  # type: ignore[arg-type]  # a number by now
-        raise ConfigError(f"training: {name} must be {expected}, got {value}")
+_NUMBERS = {
+    **dict.fromkeys(("epochs", "batch_size", "accumulate", "patience"), COUNT),
+    "learning_rate": POSITIVE,
+    "warmup_epochs": NATURAL,
+    **dict.fromkeys(
+        ("weight_decay", "gradient_clip", "consistency", "imputation", "distillation"), NOT_NEGATIVE
+    ),
+    "learning_rate_warmup": Bounds("from 0 to 1, a share of all steps", 0, 1),
+}

@@ -12,9 +12,11 @@ from typing import Any, TypeAlias
 import lightning
 from lightning.pytorch.callbacks import Callback
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from affect.errors import escaped
 from affect.training.devices import rank
 from affect.training.learner import Learner
 
@@ -137,7 +139,7 @@ class EpochProgress(Callback):
         self._bar = progress_bar("epochs", "{task.fields[found]}", transient=True)
         self._bar.start()
         self._task = self._bar.add_task(
-            self.name or "train", total=pl_module.options.epochs, found=self.found(pl_module)
+            escape(escaped(self.name)) or "train", total=pl_module.options.epochs, found=self.found(pl_module)
         )
         self._bar.update(self._task, completed=len(pl_module.history))
 

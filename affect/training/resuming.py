@@ -21,9 +21,10 @@ from affect.classes.factories import made_of
 from affect.classes.paths import path_of
 from affect.data.corpus import Corpus
 from affect.data.ragged import Ragged
-from affect.errors import ConfigError, few
-from affect.files import writing
+from affect.errors import ConfigError, DataError, few
+from affect.manifest import DIGEST, FILES, read_facts, write_facts
 from affect.model import FusionModel
+from affect.training.checkpoints import BEFORE, LAST, set_aside
 from affect.training.learner import Learner
 from affect.training.optimisation import depends_on_all_epochs
 from affect.training.options import Training
@@ -85,14 +86,7 @@ def check_resumed(
         "corpus": _content(corpus),
     }
     record, folder = checkpoints / RECORD, checkpoints.parent
-    if (checkpoints / "last.ckpt").is_file():
-        try:
-            known = json.loads(record.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            raise ConfigError(
-                f"fit: {folder} holds a checkpoint without {RECORD}, which says what training it is of; "
-                "choose another folder or delete its checkpoints"
-            ) from None
+    if (known := _known(record)) is not None:
         others = [key for key in {**known, **content} if known.get(key) != content.get(key)]
         if others == ["epochs"] and known["epochs"] < content["epochs"] and _may_go_on(training, learner):
             logger.info(
@@ -103,9 +97,30 @@ def check_resumed(
                 f"fit: {folder} holds a training of {few([_said(key, known.get(key)) for key in others])}; "
                 "choose another folder or delete its checkpoints"
             )
-    checkpoints.mkdir(parents=True, exist_ok=True)
-    with writing(record) as path:
-        path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    write_facts(record, content, [])
+
+
+def _known(record: Path) -> dict[str, Any] | None:
+    """What the checkpoints beside a record are of; None where there are none.
+
+    Where the record is damaged, nobody knows, and they are set aside with it.
+    """
+    beside = [path for name in (LAST, BEFORE) if (path := record.with_name(name)).is_file()]
+    if not beside:
+        return None
+    if not record.is_file():
+        raise ConfigError(
+            f"fit: {record.parent.parent} holds a checkpoint without {RECORD}, which says what training it "
+            "is of; choose another folder or delete its checkpoints"
+        )
+    try:
+        known = read_facts(record, "it says what the checkpoints beside it are of")
+    except DataError as error:
+        for path in (record, *beside):
+            set_aside(path)
+        logger.warning("%s; they are set aside, and training begins anew", error)
+        return None
+    return {key: value for key, value in known.items() if key not in (FILES, DIGEST)}
 
 
 def _may_go_on(training: Training, learner: Any) -> bool:

@@ -17,8 +17,9 @@ from affect.classes.plain import classes_of, named
 from affect.classes.strangers import strange
 from affect.classes.trust import trust
 from affect.data.checks import check_corpus
-from affect.data.contents import corpus_digest, file_digest
+from affect.data.contents import corpus_digest
 from affect.data.corpus import Corpus, Split
+from affect.data.corpus_files import file_digest
 from affect.errors import ConfigError, described, did_you_mean, path_in
 from affect.files import fresh, put_in_place, settle
 from affect.heads import Head, head_for

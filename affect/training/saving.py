@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,8 +15,10 @@ from affect.classes import FOLDER
 from affect.classes.plain import plain
 from affect.errors import ConfigError
 from affect.files import writing
+from affect.manifest import write_facts
 from affect.model import FusionModel
 from affect.seeding import seeded
+from affect.spreadsheets import guarded
 from affect.training.weights import save_weights
 
 DONE = "run.json"
@@ -38,6 +39,8 @@ def write_run(
 ) -> None:
     """Write a run's files, each aside and then renamed, `run.json` last: without it there is no run.
 
+    It says of every other file how large it is, and its SHA-256 (`affect.manifest`).
+
     Args:
         folder: where they go; a run that was there is none from the first file on.
         content: the configuration's plain values.
@@ -46,20 +49,24 @@ def write_run(
         model: whose weights are written; a baseline has none.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for name in (DONE, *_WRITTEN):
+        if name != FOLDER and (folder / name).is_dir() and not (folder / name).is_symlink():
+            shutil.rmtree(folder / name)  # something made a folder where a file of a run belongs
     (folder / DONE).unlink(missing_ok=True)
     with writing(folder / "config.yaml") as path:
         path.write_text(yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True), encoding="utf-8")
     for name, rows in tables.items():
         if len(rows):
             with writing(folder / f"{name}.csv") as path:
-                rows.to_csv(path, index=False)
+                guarded(rows).to_csv(path, index=False)
     frozen: dict[str, Any] = {}
     if model is not None:
         with writing(folder / "model.safetensors") as path:
             frozen = save_weights(model, path)
-    with writing(folder / DONE) as path:
-        record = {**facts, **({"frozen": frozen} if frozen else {})}
-        path.write_text(json.dumps(record, indent=1), encoding="utf-8")
+    written = ["config.yaml", *(f"{name}.csv" for name, rows in tables.items() if len(rows))]
+    written += [] if model is None else ["model.safetensors"]
+    written += [f"{FOLDER}/{place}" for place in (facts.get("modules") or {}).get("files", ())]
+    write_facts(folder / DONE, {**facts, **({"frozen": frozen} if frozen else {})}, written)
 
 
 def check_folder(folder: Path) -> None:

@@ -56,9 +56,7 @@ def load_weights(model: nn.Module, path: Path, facts: Mapping[str, Any]) -> None
     Raises:
         DataError: frozen weights are not those that they were, or the file is for another model.
     """
-    from safetensors.torch import load_file
-
-    state = load_file(path)
+    state = read_weights(path)
     declared = frozen_keys(model)
     for name, was in facts.items():
         keys = [key for key in declared.get(name, ()) if (f"{name}.{key}" if name else key) not in state]
@@ -72,6 +70,23 @@ def load_weights(model: nn.Module, path: Path, facts: Mapping[str, Any]) -> None
         model.load_state_dict(state)
     except RuntimeError as error:
         raise DataError(f"{path}: not the weights of this model: {' '.join(str(error).split())}") from None
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Tensors by name, from a file of safetensors.
+
+    Args:
+        path: of the file.
+    Raises:
+        DataError: it is no such file, or not all of it is there.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise DataError(f"{path}: no file of weights: {' '.join(str(error).split())}") from None
 
 
 def frozen_keys(model: nn.Module) -> dict[str, list[str]]:

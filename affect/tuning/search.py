@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from affect import metrics
+from affect.bounds import NATURAL
 from affect.classes import Home, beside, path_of, within
 from affect.data.corpus import Corpus
 from affect.data.targets import Target
@@ -18,7 +19,8 @@ from affect.heads import head_for
 from affect.model import ModelSpec
 from affect.objectives import objective_for
 from affect.runs import corpus_path, prepare
-from affect.runs.configuration import check_keys, kind_of, metrics_in, parse, read, resolve
+from affect.runs.borrowed import check_borrowed
+from affect.runs.configuration import check_keys, check_seeds, kind_of, metrics_in, parse, read, resolve
 from affect.tuning.aims import Aim, aim_of
 from affect.tuning.collecting import space_of
 from affect.tuning.space import Parameter, Space
@@ -65,6 +67,9 @@ class Search:
 
     def check(self, where: str) -> None:
         """Refuse what contradicts itself."""
+        for name in ("seeds", "fresh"):
+            check_seeds(getattr(self, name), f"{where}: search: {name}")
+        NATURAL.check(f"{where}: search: fold", self.fold)
         if not self.seeds:
             raise ConfigError(f"{where}: search: seeds is empty; give one at least")
         both = sorted({*self.seeds} & {*self.fresh})
@@ -145,6 +150,7 @@ def _task(
     path: Path, corpus: str | None, epochs: int | None, trust: bool, changes: Mapping[str, Any]
 ) -> Task:
     content = read(path)
+    check_borrowed(path, content, trust)
     section = content.pop("search", None) or {}
     check_keys(section, Search, f"{path}: search")
     search = replace(Search(**section), **{key: value for key, value in changes.items() if value is not None})

@@ -16,6 +16,7 @@ from optuna.trial import Trial, TrialState
 from affect import metrics
 from affect.data.corpus import Corpus
 from affect.errors import AffectError, ConfigError, DataError
+from affect.files import of_disk
 from affect.runs import fitted_baseline, teacher_of, trained_run
 from affect.runs.configuration import BaselineModel, Configuration, parse
 from affect.runs.studies import EPOCHS, FAILURE, SECONDS, SEEDS
@@ -41,6 +42,8 @@ def attempt(trial: Trial, task: Task, corpus: Corpus) -> tuple[float, ...]:
     except optuna.TrialPruned:
         raise
     except Exception as error:
+        if of_disk(error):  # not the trial's fault, which is tried again
+            raise
         own = isinstance(error, AffectError)
         trial.set_user_attr(FAILURE, " ".join((str(error) if own else repr(error)).split()))
         raise

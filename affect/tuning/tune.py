@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
@@ -20,8 +19,11 @@ from optuna.trial import FrozenTrial, TrialState
 from affect import metrics
 from affect.benchmark import BenchResult, run_jobs, tables_of
 from affect.classes import FOLDER, modules_in, within
+from affect.classes.strangers import strange
+from affect.classes.trust import trust as own
 from affect.errors import ConfigError, DataError
 from affect.files import writing
+from affect.manifest import write_facts
 from affect.runs import Job, digest, with_absolute_paths
 from affect.runs.configuration import metrics_in
 from affect.runs.studies import (
@@ -34,6 +36,8 @@ from affect.runs.studies import (
     sqlite,
     trials_table,
 )
+from affect.spreadsheets import guarded
+from affect.tuning.patience import failing, hasty, is_away, patient, say_away
 from affect.tuning.search import Task, task_of
 from affect.tuning.working import WorkerTask, begin_or_join, pruner_of, sampler_of, work_at
 
@@ -113,16 +117,18 @@ def tune(
             refused_here(task.search)
     out.mkdir(parents=True, exist_ok=True)
     url = storage or sqlite(out / STUDY)
-    study, alone = begin_or_join(open_storage(url, task.search.heartbeat), task, resume, again)
-    end = None if timeout is None else time.time() + timeout
-    master = os.getpid() if backend == "loky" else None
-    with _watched(study, trials, quiet):
-        worker_task = WorkerTask(task, url, study.study_name, alone, trials, end, master)
-        work_at(worker_task, workers, backend, address)
-    if storage is not None:
-        keep(study, out)
-    chosen = _chosen(study, task)
-    files = _write(study, task, chosen, out)
+    with failing(task.path.stem):
+        kept_in = patient(open_storage(url, task.search.heartbeat))
+        study, alone = begin_or_join(kept_in, task, resume, again)
+        end = None if timeout is None else time.time() + timeout
+        master = os.getpid() if backend == "loky" else None
+        with _watched(study, trials, quiet):
+            worker_task = WorkerTask(task, url, study.study_name, alone, trials, end, master)
+            work_at(worker_task, workers, backend, address)
+        if storage is not None:
+            keep(study, out)
+        chosen = _chosen(study, task)
+        files = _write(study, task, chosen, out)
     with within(task.home), metrics.using(*metrics_in(task.content)):
         made = _tested(task, chosen, out, workers, backend, address, quiet, again)
     return SearchResult(study, chosen, made.summary, files)
@@ -142,7 +148,7 @@ def _chosen(study: optuna.Study, task: Task) -> dict[str, FrozenTrial]:
 def _write(study: optuna.Study, task: Task, chosen: Mapping[str, FrozenTrial], out: Path) -> dict[str, Path]:
     """The table of trials, and the configurations that were found: their files."""
     with writing(out / "trials.csv") as path:
-        trials_table(study).to_csv(path, index=False)
+        guarded(trials_table(study)).to_csv(path, index=False)
     alone = len(task.aims) == 1
     files = {label: "best.yaml" if alone else f"front/trial{t.number}.yaml" for label, t in chosen.items()}
     for label, trial in chosen.items():
@@ -151,7 +157,9 @@ def _write(study: optuna.Study, task: Task, chosen: Mapping[str, FrozenTrial], o
             f"{aim.name} {value:.6g}" for aim, value in zip(task.aims, trial.values, strict=True)
         )
         with within(task.home):
-            modules_in(content).write((out / files[label]).parent / FOLDER)
+            modules = modules_in(content)
+        modules.write((out / files[label]).parent / FOLDER)
+        own(modules, strange(content, modules))
         with writing(out / files[label]) as path:
             path.write_text(
                 f"# Trial {trial.number} of {study.study_name}: {reached} on the validation split.\n"
@@ -160,9 +168,8 @@ def _write(study: optuna.Study, task: Task, chosen: Mapping[str, FrozenTrial], o
                 encoding="utf-8",
             )
     numbers = {label: trial.number for label, trial in chosen.items()}
-    facts = {"study": study.study_name, "chosen": numbers, "files": files}
-    with writing(out / SEARCH) as path:
-        path.write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    facts = {"study": study.study_name, "chosen": numbers, "configurations": files}
+    write_facts(out / SEARCH, facts, files.values())
     return {label: out / name for label, name in files.items()}
 
 
@@ -224,8 +231,11 @@ def _watched(study: optuna.Study, trials: int, quiet: bool) -> Iterator[None]:
 
         def look() -> None:
             try:
-                done = finished_trials(study)
-            except Exception:  # of any storage's; whoever works at it says so
+                with hasty():
+                    done = finished_trials(study)
+            except Exception as error:  # of any storage's; whoever works at it says so
+                if is_away(error):
+                    say_away()
                 return
             stopped = sum(trial.state == TrialState.PRUNED for trial in done)
             failed = sum(trial.state == TrialState.FAIL for trial in done)

@@ -17,7 +17,9 @@ from optuna.trial import TrialState
 
 from affect.classes import class_of, modules_in, within
 from affect.data.contents import corpus_digest
+from affect.dispatch import WorkerDiedError
 from affect.errors import ConfigError, DataError
+from affect.files import of_disk
 from affect.kernels import keep_freed_memory
 from affect.runs import corpus_path, digest
 from affect.runs.parts import part_of
@@ -33,9 +35,10 @@ from affect.runs.studies import (
     quietly,
     retry_of,
 )
+from affect.tuning.patience import patient, storage_error
 from affect.tuning.search import Search, Task
 from affect.tuning.trials import attempt
-from affect.workers import one_thread, processes, work
+from affect.workers import count_workers, one_thread, processes, work
 
 _BEGUN = "begun"  # of a study: its first trials were queued
 _FACTS = "asked"  # of a study: what its trials are made from
@@ -162,32 +165,28 @@ def work_at(worker_task: WorkerTask, workers: int | None, backend: str, address:
         DataError: workers are killed without end, or the storage fails.
     """
     import joblib
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-    study = load(open_storage(worker_task.storage), worker_task.study)
-    done, in_vain = len(finished_trials(study)), 0
-    while in_vain <= RETRIES:
-        with processes(workers, backend, address):
-            count = joblib.effective_n_jobs(None)  # type: ignore[arg-type]  # what the block around says
-            try:
-                calls = (joblib.delayed(_worker)(worker_task, place) for place in range(count))
-                work(calls, first=keep_freed_memory)
-            except TerminatedWorkerError:
-                before, done = done, len(finished_trials(study))
-                in_vain = 0 if done > before else in_vain + 1
-                continue
-            return
-    raise DataError(
-        f"tune: workers are killed again and again, perhaps for want of memory; {done} trials are kept, and "
-        "the same command goes on"
-    )
+    study = load(patient(open_storage(worker_task.storage)), worker_task.study)
+    done = len(finished_trials(study))
+    with processes(workers, backend, address):
+        while True:
+            calls = (joblib.delayed(_worker)(worker_task, place) for place in range(count_workers()))
+            deaths: dict[int, WorkerDiedError] = {}
+            work(calls, first=keep_freed_memory, died=deaths.__setitem__)
+            before, done = done, len(finished_trials(study))
+            if not deaths:
+                return
+            if done <= before:
+                why = next(iter(deaths.values()))
+                raise DataError(f"tune: {why}; {done} trials are kept, and the same command goes on")
 
 
 def _worker(worker_task: WorkerTask, place: int) -> None:
     """Try one configuration after the other."""
     task, search = worker_task.task, worker_task.task.search
     with quietly(), one_thread(), within(task.home):
-        storage = open_storage(worker_task.storage, search.heartbeat)
+        silent = worker_task.master not in (None, os.getpid())  # the bar of the first process says it
+        storage = patient(open_storage(worker_task.storage, search.heartbeat), silent=silent)
         study = load(storage, worker_task.study)
         entropy = [search.seed, place, len(study.get_trials(deepcopy=False))]
         if not worker_task.alone:
@@ -195,7 +194,15 @@ def _worker(worker_task: WorkerTask, place: int) -> None:
         study.sampler = sampler_of(search, int(np.random.SeedSequence(entropy).generate_state(1)[0]))
         study.pruner = pruner_of(search, task.epochs)
         corpus = task.corpus()
-        waited = 0
+        waited, refused = 0, list[Exception]()
+
+        def objective(trial: optuna.Trial) -> tuple[float, ...]:
+            try:
+                return attempt(trial, task, corpus)
+            except Exception as error:
+                refused.extend([error] if of_disk(error) else [])
+                raise
+
         while not worker_task.over:
             try:
                 missing = worker_task.trials - len(finished_trials(study))
@@ -209,15 +216,17 @@ def _worker(worker_task: WorkerTask, place: int) -> None:
                     waited += 1
                     continue
                 waited = 0
-                study.optimize(lambda trial: attempt(trial, task, corpus), n_trials=1, catch=(Exception,))
+                study.optimize(objective, n_trials=1, catch=(Exception,))
             except Exception as error:  # those of the trial are caught
                 if _given_away(error):
                     continue
-                why = " ".join(str(error.__context__ or error).split())
+                raise storage_error(worker_task.study, error) from None
+            if refused:
+                why = os.strerror(of_disk(refused[0])).lower()
                 raise DataError(
-                    f"tune: the storage of '{worker_task.study}' failed: {why}; finished trials are kept, "
-                    "and the same command goes on"
-                ) from None
+                    f"tune: a trial could not be trained: {why}; finished trials are kept, and the same "
+                    "command goes on when the disk takes what is written"
+                )
 
 
 def _retry_waits(study: optuna.Study) -> bool:

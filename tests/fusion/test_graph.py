@@ -208,11 +208,14 @@ def test_dynamic_graph(built, sample):
         (lambda: GraphAttention(6, heads=4), "GraphAttention: width must be divisible by heads, got 6 and 4"),
         *(
             (
-                lambda reach=reach, keep=keep: TemporalGraphFusion(DIMS, 4, reach=reach, keep=keep),
-                "TemporalGraphFusion: reach must be 0 or more and keep within (0, 1], "
-                f"got reach={reach}, keep={keep}",
+                lambda keep=keep: TemporalGraphFusion(DIMS, 4, keep=keep),
+                f"TemporalGraphFusion: keep must be above 0 and at most 1, got {keep}",
             )
-            for reach, keep in ((2, 0), (2, 1.5), (-1, 0.8))
+            for keep in (0, 1.5)
+        ),
+        (
+            lambda: TemporalGraphFusion(DIMS, 4, reach=-1),
+            "TemporalGraphFusion: reach must be at least 0, got -1",
         ),
         (
             lambda: TemporalGraphFusion(DIMS, 4, width=6, heads=4),

@@ -195,12 +195,12 @@ def test_the_last_step_is_the_vector(built, aligned, fusion):
         (
             lambda: MemoryFusion(DIMS, 4, memory=0),
             ConfigError,
-            "MemoryFusion: sizes must be at least 1, got width=32, memory=0, hidden=None",
+            "MemoryFusion: memory must be at least 1, got 0",
         ),
         (
             lambda: MemoryFusion(DIMS, 4, width={"a": 3, "b": 0, "c": 3}),
             ConfigError,
-            "MemoryFusion: sizes must be at least 1, got width={'a': 3, 'b': 0, 'c': 3}, memory=32, hidden=None",
+            "MemoryFusion: width: b must be at least 1, got 0",
         ),
         (
             lambda: MemoryFusion(DIMS, 4, width={"a": 3, "bb": 3, "c": 3}),
@@ -220,7 +220,7 @@ def test_the_last_step_is_the_vector(built, aligned, fusion):
         (
             lambda: GraphMemoryFusion(DIMS, 4, vertex=0),
             ConfigError,
-            "GraphMemoryFusion: sizes must be at least 1, got vertex=0",
+            "GraphMemoryFusion: vertex must be at least 1, got 0",
         ),
         (
             lambda: GraphMemoryFusion({"a": 2}, 4),
@@ -235,7 +235,7 @@ def test_the_last_step_is_the_vector(built, aligned, fusion):
         (
             lambda: HybridMemoryFusion(DIMS, 4, attentions=0),
             ConfigError,
-            "HybridMemoryFusion: sizes must be at least 1, got width=32, code=16, attentions=0",
+            "HybridMemoryFusion: attentions must be at least 1, got 0",
         ),
         (
             lambda: MemoryFusion(DIMS, 4)(

@@ -69,7 +69,7 @@ def test_learned_queries(built, steps):
         ),
         (
             lambda: BottleneckFusion(DIMS, 4, layers=1),
-            "BottleneckFusion: needs 2 layers or more and a bottleneck, got layers=1, bottlenecks=4",
+            "BottleneckFusion: layers must be at least 2, got 1",
         ),
         (
             lambda: LearnedQueryFusion(DIMS, 4, queries=0),

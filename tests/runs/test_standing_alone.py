@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from unsealed import unseal
 
 import affect
 from affect.data.contents import corpus_digest
@@ -236,7 +237,7 @@ def test_a_stranger_s_code_is_not_executed(home, tmp_path, monkeypatch):
     with pytest.raises(ConfigError) as changed:
         load_model(run)
     assert str(changed.value) == refused
-    facts = json.loads((run / "run.json").read_text())
+    facts = json.loads((unseal(run) / "run.json").read_text())
     facts["modules"] = affect.classes.Modules.read(run / "modules").facts()
     (run / "run.json").write_text(json.dumps(facts))
     for use in (
@@ -275,7 +276,7 @@ def test_two_runs_of_one_name_live_in_one_process(home, tmp_path):
 def test_a_run_of_an_older_release_is_read_and_used_again(home, caplog):
     job = job_of(home)
     job.run()
-    folder = job.folder
+    folder = unseal(job.folder)
     facts = json.loads((folder / "run.json").read_text())
     del facts["modules"], facts["learned_from"], facts["corpus"]["content"], facts["ran_on"]["affect_commit"]
     (folder / "run.json").write_text(json.dumps(facts))

@@ -14,10 +14,12 @@ import affect
 from affect.classes import Modules
 from affect.classes.strangers import strange
 from affect.classes.trust import trust
-from affect.errors import ConfigError
+from affect.cli import main
+from affect.errors import AffectError, ConfigError
 from affect.robustness.protocols import protocol
 from affect.robustness.runs import sweep_runs
-from affect.runs import FinishedRun, load_model, predict
+from affect.runs import FinishedRun, jobs_of, load_model, predict
+from affect.tuning import task_of
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,12 @@ def saved(tmp_path_factory):
 @pytest.fixture
 def run(saved, tmp_path, monkeypatch):
     monkeypatch.setenv("AFFECT_TRUST", str(tmp_path / "trust"))
-    return Path(shutil.copytree(saved, tmp_path / "run"))
+    folder = Path(shutil.copytree(saved, tmp_path / "run"))
+    facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    for key in ("files", "digest"):  # a stranger can write them anew; a run of before has none
+        facts.pop(key, None)
+    (folder / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+    return folder
 
 
 def edited(run, **changes):
@@ -149,3 +156,62 @@ def test_a_class_of_a_run_s_own_modules_needs_them_to_be_trusted(run):
     )
     edited(run, training__schedule=None)
     assert load_model(run) is not None
+
+
+def test_what_looks_like_data_makes_nothing(run, tmp_path):
+    trace = tmp_path / "was here"
+    touch = {"class_path": "subprocess.run", "init_args": {"args": ["touch", str(trace)]}}
+    before = (run / "config.yaml").read_text(encoding="utf-8")
+    for place in ("targets", "columns", "prefixes", "corpus", "target", "model__modalities"):
+        edited(run, **{place: {"a": touch}})
+        with pytest.raises(AffectError):
+            load_model(run)
+        (run / "config.yaml").write_text(before, encoding="utf-8")
+    assert not trace.exists()
+
+
+@pytest.fixture
+def search(tmp_path, monkeypatch):
+    """The folder of a search that somebody else made."""
+    monkeypatch.setenv("AFFECT_TRUST", str(tmp_path / "trust"))
+    folder = tmp_path / "search"
+    for path in (folder / "modules", folder / "front" / "modules"):
+        path.mkdir(parents=True)
+        (path / "mine.py").write_text(f"open({str(tmp_path / 'was here')!r}, 'w').close()")
+    (folder / "search.json").write_text("{}")
+    content = {"corpus": "synthetic:additive", "model": {"fusion": "mine.Fusion"}, "reader": "joblib.load"}
+    for name in ("best.yaml", "front/trial1.yaml", "own.yaml"):
+        (folder / name).write_text(yaml.safe_dump(content))
+    return folder
+
+
+@pytest.mark.parametrize("name", ["best.yaml", "front/trial1.yaml"])
+@pytest.mark.parametrize(
+    "use", [task_of, lambda path: jobs_of(path, "out"), lambda path: main(["train", str(path)])]
+)
+def test_what_somebody_else_s_search_found_is_data(search, name, use):
+    path = search / name
+    message = (
+        f"{path}: was written by a search, and names code that is not known to be yours: mine.py, joblib.load; "
+        f"read it in {path.parent}, then allow it with --trust (trust=True)"
+    )
+    with pytest.raises((ConfigError, SystemExit)) as caught:
+        use(path)
+    assert str(caught.value).removeprefix("ConfigError: ") == message
+    assert not (search.parent / "was here").exists()
+
+
+def test_what_one_s_own_search_found_is_one_s_own_until_it_is_edited(search):
+    path, module = search / "best.yaml", search / "modules" / "mine.py"
+    module.write_text("from affect.fusion import ConcatenationFusion as Fusion")
+    trust(Modules.read(search / "modules"), ["joblib.load"])  # as `tune` does where it writes the file
+    assert len(jobs_of(path, "out")) == 1
+    (search / "mine.py").write_text("")  # comes before the one that is known
+    for trusted in (False, True):
+        with pytest.raises(ConfigError, match="names code" if not trusted else "no Fusion 'Fusion' in mine"):
+            jobs_of(path, "out", trust=trusted)
+    (search / "mine.py").unlink()
+    module.write_text("from affect.fusion import TensorFusion as Fusion")
+    with pytest.raises(ConfigError, match="names code that is not known to be yours"):
+        jobs_of(path, "out")
+    assert len(jobs_of(search / "own.yaml", "out")) == len(jobs_of(path, "out", trust=True)) == 1

@@ -269,7 +269,7 @@ def test_a_plain_configuration_can_be_searched_as_it_is(tmp_path, capsys):
     out = capsys.readouterr().out
     assert " on the validation split; affect train " in out
     assert f"affect train {tmp_path / 'out' / 'best.yaml'}" in out
-    assert json.loads((tmp_path / "out" / "search.json").read_text())["files"] in (
+    assert json.loads((tmp_path / "out" / "search.json").read_text())["configurations"] in (
         {"trial 0": "best.yaml"},
         {"trial 1": "best.yaml"},
     )

@@ -138,6 +138,8 @@ def _write(
 ) -> None:
     import h5py
 
+    from affect.data.export.hdf5 import hdf5
+
     metadata = {
         "root name": name,
         "computational sequence description": f"{name} of {corpus.name}, written by affect",
@@ -150,7 +152,7 @@ def _write(
         "featureset bib citation": "",
         "dataset bib citation": corpus.citation,
     }
-    with writing(path) as partial, h5py.File(partial, "w") as file:
+    with writing(path) as partial, hdf5(partial) as file:
         data = file.create_group(f"{name}/data")
         for key, intervals, features in entries:
             entry = data.create_group(file_name(key))

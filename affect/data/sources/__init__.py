@@ -11,8 +11,10 @@ from typing import Any, cast
 
 from affect.data.classes import with_kinds
 from affect.data.corpus import Corpus
+from affect.data.corpus_files import CorpusFiles
 from affect.data.duplicates import unique
 from affect.data.quality import with_notes
+from affect.data.sources.belonging import files_of
 from affect.data.sources.options import Duplicates, Options, Reader
 from affect.data.sources.readers import by_reader, path_of_reader
 from affect.errors import AffectError, ConfigError, DataError, described, did_you_mean
@@ -75,7 +77,12 @@ def load(
         remedy = "affect.Corpus.from_arrays makes a corpus of arrays, and a corpus is of one file or folder"
         raise ConfigError(f"load: expected a path or a name, got {described(source)}; {remedy}")
     options = Options.of(columns, targets, duplicates, prefixes, reader)
-    return read(source, options).read_from(_said(source, options))
+    said = _said(source, options)
+    path = Path(said.get("corpus", ""))
+    files = CorpusFiles.of(
+        files_of(path) if said and path.exists() else []
+    )  # as they are before they are read
+    return read(source, options).read_from(said, files)
 
 
 def read(source: str | Path, options: Options) -> Corpus:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from affect.classes import as_written
-from affect.classes.objects import object_of
+from affect.classes.objects import function_of
 from affect.data.corpus import Corpus
 from affect.data.sources.options import Options
 from affect.errors import AffectError, ConfigError, DataError, described
@@ -65,10 +65,7 @@ def reader_of(given: Any) -> tuple[Any, str]:
         raise ConfigError(
             f"reader: expected the import path of a function, as in my_readers.read_deap, got '{given}'"
         )
-    found = object_of(given, "reader")
-    if not callable(found):
-        raise ConfigError(f"reader: {given}: expected a function, got {described(found)}")
-    return found, given
+    return function_of(given, "reader", "Corpus"), given
 
 
 def path_of_reader(given: Any) -> str | None:

@@ -26,7 +26,7 @@ from affect.data.words.selection import common, lasting
 from affect.data.words.videos import Segments
 from affect.data.writer import CorpusWriter
 from affect.errors import ConfigError
-from affect.workers import processes
+from affect.workers import processes, work_through
 
 File: TypeAlias = str | Path | tuple[str, str | Path]
 _SECONDS = 5.0
@@ -70,6 +70,7 @@ def align(
     Raises:
         DataError: a file is damaged, or no video is in all of them.
         ConfigError: two files stand for the same modality.
+        WorkerDiedError: a worker process died three times.
     """
     task = Task.of([reference, *sequences], labels, aligned, collapse, tolerance, incomplete)
     with CorpusWriter(out, task.digest) as growing:
@@ -197,10 +198,10 @@ class Task:
             yield self.videos[name], piece
 
     def _side_by_side(self, jobs: int, chunks: Iterable[list[str]]) -> Iterator[Iterable[Split]]:
-        from joblib import Parallel, delayed
+        from joblib import delayed
 
         with processes(jobs):
-            yield from Parallel(return_as="generator")(delayed(_make_all)(self, chunk) for chunk in chunks)
+            yield from work_through(delayed(_make_all)(self, chunk) for chunk in chunks)
 
     def make(self, names: list[str]) -> Iterator[Split]:
         """The samples of each of these videos."""

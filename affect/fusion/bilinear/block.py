@@ -9,7 +9,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from torch import Tensor, nn
 
 from affect.errors import ConfigError
-from affect.fusion.bilinear.pairs import _PairwiseFusion, check_sizes, signed_root
+from affect.fusion.bilinear.pairs import _PairwiseFusion, signed_root
 from affect.pooling import Pooling
 
 
@@ -64,7 +64,6 @@ class BlockFusion(_PairwiseFusion):
         dropout: float = 0.1,
         pooling: Pooling | None = None,
     ) -> None:
-        check_sizes(type(self).__name__, width=width, chunks=chunks, rank=rank)
         if width % chunks:
             raise ConfigError(f"BlockFusion: width must be divisible by chunks, got {width} and {chunks}")
         super().__init__(

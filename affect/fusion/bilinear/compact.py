@@ -9,7 +9,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from affect.fusion.bilinear.pairs import _PairwiseFusion, check_sizes, signed_root
+from affect.fusion.bilinear.pairs import _PairwiseFusion, signed_root
 from affect.pooling import Pooling
 
 
@@ -58,7 +58,6 @@ class CompactBilinearFusion(_PairwiseFusion):
         dropout: float = 0.1,
         pooling: Pooling | None = None,
     ) -> None:
-        check_sizes(type(self).__name__, size=size)
         neutral = F.pad(torch.ones(1), (0, size - 1))
         super().__init__(dims, out_dim, size, lambda dim: CountSketch(dim, size), neutral, dropout, pooling)
 
@@ -68,6 +67,9 @@ class CompactBilinearFusion(_PairwiseFusion):
 
     def reduce(self, product: Tensor) -> Tensor:
         return signed_root(product)
+
+    def activations(self, batch: int, steps: dict[str, int]) -> int:
+        return super().activations(batch, steps) + 12 * batch * self.width * len(self.pairs)
 
 
 class CountSketch(nn.Module):

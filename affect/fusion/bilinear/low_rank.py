@@ -8,7 +8,7 @@ import torch
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from torch import Tensor, nn
 
-from affect.fusion.bilinear.pairs import _PairwiseFusion, check_sizes, signed_root
+from affect.fusion.bilinear.pairs import _PairwiseFusion, signed_root
 from affect.pooling import Pooling
 
 
@@ -54,7 +54,6 @@ class LowRankBilinearFusion(_PairwiseFusion):
         dropout: float = 0.1,
         pooling: Pooling | None = None,
     ) -> None:
-        check_sizes(type(self).__name__, width=width)
         super().__init__(
             dims,
             out_dim,
@@ -117,7 +116,6 @@ class FactorizedBilinearFusion(_PairwiseFusion):
         dropout: float = 0.1,
         pooling: Pooling | None = None,
     ) -> None:
-        check_sizes(type(self).__name__, width=width, rank=rank, order=order)
         size = order * width * rank
         super().__init__(
             dims,
@@ -181,7 +179,6 @@ class TuckerFusion(_PairwiseFusion):
         dropout: float = 0.1,
         pooling: Pooling | None = None,
     ) -> None:
-        check_sizes(type(self).__name__, width=width, rank=rank)
         super().__init__(
             dims,
             out_dim,

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from affect.errors import ConfigError
 from affect.fusion.base import VectorFusion
 from affect.layers import Dropout
 from affect.naming import ModuleDict, ParameterDict, apart
@@ -67,10 +66,3 @@ class _PairwiseFusion(VectorFusion):
 def signed_root(x: Tensor) -> Tensor:
     """The signed root, of a bounded slope at zero, lest it magnify rounding, divided by its length."""
     return F.normalize(x * (x.abs() + 1e-4).rsqrt(), dim=-1)
-
-
-def check_sizes(who: str, **sizes: int) -> None:
-    """Refuse a size below one to the fusion `who`."""
-    for name, size in sizes.items():
-        if size < 1:
-            raise ConfigError(f"{who}: {name} must be at least 1, got {size}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -68,6 +70,13 @@ class _Layer(nn.Module):
         found, weights = self.attention(self.norm(nodes), index, kind, mask)
         nodes = nodes + self.dropout(found)
         return nodes + self.dropout(self.feedforward(nodes)), weights.mean(-1)
+
+
+def along_edges(layers: nn.ModuleList, edges: int) -> int:
+    """A bound on the numbers that graph attention holds for edges of all samples together."""
+    attention = cast("_Layer", layers[0]).attention
+    many = 7 * len(layers) if torch.is_grad_enabled() else 7
+    return many * edges * (attention.score.numel() + len(attention.score)) + 8 * edges
 
 
 def graph_layers(who: str, dim: int, heads: int, layers: int, kinds: int, dropout: float) -> nn.ModuleList:

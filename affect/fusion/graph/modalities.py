@@ -9,10 +9,11 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from torch import Tensor, nn
 
 from affect.fusion.base import Extras, VectorFusion
-from affect.fusion.graph.layers import graph_layers
+from affect.fusion.graph.layers import along_edges, graph_layers
 from affect.naming import ModuleDict
 from affect.pooling import Pooling
 from affect.sequences import Sequence
+from affect.sizes import held, of_inputs
 
 
 class ModalityGraphFusion(VectorFusion):
@@ -78,3 +79,8 @@ class ModalityGraphFusion(VectorFusion):
         for layer in self.layers:
             nodes, weights = layer(nodes, index, kind, mask)
         return self.out(Sequence(nodes, there).mean()), {"attention": weights}
+
+    def activations(self, batch: int, steps: dict[str, int]) -> int:
+        nodes = len(self.dims)
+        of_edges = along_edges(self.layers, batch * nodes**2)
+        return held(self, batch * nodes) + of_edges + of_inputs(self.dims, batch, steps, self.pooling.copies)

@@ -9,9 +9,8 @@ import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from torch import Tensor, nn
 
-from affect.errors import ConfigError
 from affect.fusion.base import Extras, Fusion
-from affect.fusion.graph.layers import graph_layers
+from affect.fusion.graph.layers import along_edges, graph_layers
 from affect.naming import ModuleDict
 from affect.sequences import Sequence, join, observed_first, place
 
@@ -75,11 +74,6 @@ class TemporalGraphFusion(Fusion):
         dropout: float = 0.1,
     ) -> None:
         super().__init__(dims, out_dim)
-        if reach < 0 or not 0 < keep <= 1:
-            raise ConfigError(
-                "TemporalGraphFusion: reach must be 0 or more and keep within (0, 1], "
-                f"got reach={reach}, keep={keep}"
-            )
         self.reach, self.keep = reach, keep
         self.project = ModuleDict({m: nn.Linear(d, width) for m, d in self.dims.items()})
         kinds = 3 * len(self.dims) ** 2
@@ -100,6 +94,11 @@ class TemporalGraphFusion(Fusion):
         parts = torch.split(nodes, [x.time for x in inputs.values()], 1)
         means = [x.with_values(part).mean() for x, part in zip(inputs.values(), parts, strict=True)]
         return Sequence.vector(self.out(torch.cat(means, -1))), {"attention": weights}
+
+    def activations(self, batch: int, steps: dict[str, int]) -> int:
+        nodes = batch * sum(steps.values())
+        edges = nodes * len(self.dims) * (2 * self.reach + 1)
+        return super().activations(batch, steps) + along_edges(self.layers, edges)
 
     def edges(self, inputs: dict[str, Sequence]) -> tuple[Tensor, Tensor, Tensor]:
         """Origins, kinds and existence of each step's edges, (batch, step, edge) each.

@@ -1,0 +1,205 @@
+"""A cluster of Ray's or Dask's that was started before, as a place where calls are made."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import threading
+import time
+from asyncio import CancelledError
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from affect.apart import elsewhere
+from affect.dispatch import TRIES, Died, Outcome, made
+from affect.errors import ConfigError, DataError
+
+SILENCE = 25.0
+"""Seconds without an answer, or without a machine that works, after which a cluster counts as gone."""
+
+
+class _Cluster:
+    """What both have: its address, and since when it has been silent."""
+
+    kind = ""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._heard = self._looked = time.monotonic()
+
+    def check(self) -> None:
+        """Look now and then whether it is there.
+
+        Raises:
+            DataError: it was not for `SILENCE` seconds.
+        """
+        now = time.monotonic()
+        if now - self._looked < 3:
+            return
+        if self.is_there():
+            self._heard = time.monotonic()
+        self._looked = time.monotonic()
+        if self._looked - self._heard > SILENCE:
+            raise self.gone()
+
+    def is_there(self) -> bool:
+        """Whether it answers and has a machine that works."""
+        raise NotImplementedError
+
+    def gone(self) -> DataError:
+        """What is to be said of one that is not there any more."""
+        return DataError(
+            f"workers: the {self.kind} cluster at {self.address} is gone, or has no worker left; what is "
+            "finished is kept, and the same command goes on once it is back"
+        )
+
+
+class RayCluster(_Cluster):
+    """A cluster of Ray's.
+
+    Args:
+        address: of its head.
+        count: calls at the same time; by default as many as it has processors.
+    Raises:
+        ConfigError: Ray is not installed, or nothing answers.
+    """
+
+    kind = "Ray"
+
+    def __init__(self, address: str, count: int | None) -> None:
+        super().__init__(address)
+        try:
+            import ray
+        except ImportError:
+            raise not_installed("ray") from None
+        try:
+            with elsewhere():
+                ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
+        except ConnectionError as error:
+            raise ConfigError(f"workers: no Ray cluster answers at {address} ({error})") from None
+        self.count = count or max(1, int(ray.cluster_resources().get("CPU", 1)))
+        host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
+        self._head = host, int(port)
+        self._call = ray.remote(max_retries=0)(made)
+
+    def begin(self, payload: bytes) -> Any:
+        """Have a call made."""
+        return self._call.remote(payload)
+
+    def ended(self, begun: list[Any]) -> list[tuple[Any, Outcome]]:
+        """Those that have ended, after a second of waiting at most."""
+        import ray
+        from ray.exceptions import RayError
+
+        self.check()
+        found: list[tuple[Any, Outcome]] = []
+        for call in ray.wait(begun, num_returns=1, timeout=1)[0]:
+            try:
+                found.append((call, ray.get(call)))
+            except RayError as error:
+                found.append((call, Died(_DEATHS.get(type(error).__name__, type(error).__name__))))
+        return found
+
+    def is_there(self) -> bool:
+        """Whether its head answers, without which Ray itself may never do, and a node has processors."""
+        import ray
+
+        try:
+            socket.create_connection(self._head, 2).close()
+        except OSError:
+            return False
+        return any(node["Alive"] and node["Resources"].get("CPU") for node in ray.nodes())
+
+    def close(self) -> None:
+        """Leave it; it ends what was being made."""
+        import ray
+
+        ray.shutdown()
+
+
+@contextmanager
+def _own_handler() -> Iterator[None]:
+    """Ray puts a handler of SIGTERM in the place of the one that is there."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
+
+
+_DEATHS = {
+    "WorkerCrashedError": "its process crashed",
+    "NodeDiedError": "its machine was lost",
+    "OutOfMemoryError": "Ray ended it, as memory was short",
+}
+
+
+class DaskCluster(_Cluster):
+    """A cluster of Dask's.
+
+    Args:
+        address: of its scheduler.
+        count: calls at the same time; by default as many as its workers have threads.
+    Raises:
+        ConfigError: Dask is not installed, or nothing answers.
+    """
+
+    kind = "Dask"
+
+    def __init__(self, address: str, count: int | None) -> None:
+        super().__init__(address)
+        try:
+            from dask.distributed import Client
+        except ImportError:
+            raise not_installed("dask") from None
+        try:
+            self._client = Client(address, timeout="10s")
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"workers: no Dask cluster answers at {address} ({error})") from None
+        self.count = count or max(1, sum(self._client.nthreads().values()))
+
+    def begin(self, payload: bytes) -> Any:
+        """Have a call made."""
+        return self._client.submit(made, payload, pure=False)
+
+    def ended(self, begun: list[Any]) -> list[tuple[Any, Outcome]]:
+        """Those that have ended, after a second of waiting at most."""
+        from distributed import KilledWorker, wait
+
+        self.check()
+        try:
+            done = wait(begun, timeout=1, return_when="FIRST_COMPLETED").done
+        except TimeoutError:
+            return []
+        except (Exception, CancelledError) as error:
+            raise self.gone() from error
+        found: list[tuple[Any, Outcome]] = []
+        for call in done:
+            try:
+                found.append((call, call.result(timeout=2)))
+            except TimeoutError:  # it was lost with the worker that had it, and is made again
+                continue
+            except KilledWorker:  # Dask has tried on others before it says so
+                found.append((call, Died("its process was killed, or its machine lost,", TRIES)))
+            except (Exception, CancelledError) as error:  # the scheduler is gone
+                raise self.gone() from error
+        return found
+
+    def is_there(self) -> bool:
+        """Whether its scheduler answers and has workers."""
+        try:
+            return self._client.status == "running" and bool(self._client.nthreads())
+        except Exception:  # of any transport
+            return False
+
+    def close(self) -> None:
+        """Leave it; what has not begun is not begun."""
+        self._client.close(timeout=5)
+
+
+def not_installed(backend: str) -> ConfigError:
+    """What brings a backend that is not there."""
+    return ConfigError(f'workers: {backend} is not installed; pip install "affect[distributed]"')

@@ -1,0 +1,71 @@
+"""What is said when the system ends a process: which corpus it was at, and what the signal means."""
+
+from __future__ import annotations
+
+import faulthandler
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from types import FunctionType
+from typing import ParamSpec, TypeVar
+
+Given = ParamSpec("Given")
+Returned = TypeVar("Returned")
+
+
+def named(name: str, function: Callable[Given, Returned]) -> Callable[Given, Returned]:
+    """The same function, called below a frame of that name: a trace says it, also that of a crash.
+
+    Args:
+        name: such as `the corpus /data/mosi.affect`.
+        function: any.
+    Example:
+        >>> import traceback
+        >>> named("the corpus a.csv", lambda: traceback.extract_stack()[-2].name)()
+        'the corpus a.csv'
+    """
+
+    def call(*args: Given.args, **options: Given.kwargs) -> Returned:
+        return function(*args, **options)
+
+    code = call.__code__.replace(co_name=name, co_qualname=name)
+    own: Callable[Given, Returned] = FunctionType(code, call.__globals__, name, None, call.__closure__)
+    return own
+
+
+def trace_crashes() -> None:
+    """Have a signal that ends the process write on standard error where it was, if anything can be written.
+
+    Example:
+        >>> trace_crashes()
+    """
+    if not faulthandler.is_enabled():
+        with suppress(AttributeError, OSError, ValueError):  # what stands in for stderr has no number
+            faulthandler.enable()
+
+
+def meaning(number: int) -> str:
+    """What a signal that has ended a process means to whoever started it, with the remedy.
+
+    Args:
+        number: of the signal; an exit code below 0 is one, too.
+    Example:
+        >>> meaning(-9)
+        'killed by SIGKILL: mostly by the system, out of memory; leave it more, or ask for fewer workers'
+    """
+    number = abs(number)
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        name = f"signal {number}"
+    said = _MEANINGS.get(name)
+    return f"killed by {name}" + (f": {said}" if said else "")
+
+
+_MEANINGS = {
+    "SIGBUS": "a memory-mapped file was cut while it was read; bring the corpus back",
+    "SIGKILL": "mostly by the system, out of memory; leave it more, or ask for fewer workers",
+    "SIGSEGV": "a library has crashed; what it wrote on standard error says where",
+    "SIGABRT": "a library has crashed; what it wrote on standard error says where",
+    "SIGXCPU": "the limit of processor time was reached",
+}

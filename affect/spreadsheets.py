@@ -1,0 +1,72 @@
+"""Texts in CSV files that a spreadsheet would take for formulas."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FORMULA: Final = re.compile(r"'*[=@\t\r+-]")
+_HARMLESS: Final = re.compile(r"'*[+-][\w.$\[\]-]*|[+-]?[\d.]+[eE][+-]?\d+")
+"""Ids of videos begin with a hyphen, and numbers with a sign: without brackets, bars and blanks they call
+nothing."""
+
+
+def guarded(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table whose texts no spreadsheet takes for formulas: an apostrophe stands before those that it would.
+
+    Such begin with `=`, `@`, a tab or a carriage return, or with `+` or `-` and are no mere name. Numbers,
+    and all other texts, stay as they are. `unguarded` takes the apostrophes away.
+
+    Args:
+        frame: of any values.
+    Example:
+        >>> import pandas as pd
+        >>> table = pd.DataFrame({"id": ["=1+1", "-3g5yACwYnA[3]"], "mae": [-1.0, 0.5]})
+        >>> print(guarded(table).to_csv(index=False), end="")
+        id,mae
+        '=1+1,-1.0
+        -3g5yACwYnA[3],0.5
+    """
+    return _each(frame, lambda text: f"'{text}" if _opens(text) else text)
+
+
+def unguarded(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table as it was before it was `guarded`.
+
+    Args:
+        frame: as it was read.
+    Example:
+        >>> import pandas as pd
+        >>> unguarded(guarded(pd.DataFrame({"id": ["=1", "'=1", "'a"]})))["id"].tolist()
+        ['=1', "'=1", "'a"]
+    """
+    return _each(frame, lambda text: text[1:] if text[:1] == "'" and _opens(text) else text)
+
+
+def _opens(text: str) -> bool:
+    return _FORMULA.match(text) is not None and _HARMLESS.fullmatch(text) is None
+
+
+def _each(frame: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    """The table with every text changed; itself where none is."""
+    changed = {}
+    for place in range(frame.shape[1]):
+        column = frame.iloc[:, place]
+        if column.dtype.kind == "O":
+            known = {x: new for x in set(map(_text, column)) if x is not None and (new := change(x)) != x}
+            if known:
+                changed[place] = [known.get(x, x) if isinstance(x, str) else x for x in column]
+    if not changed:
+        return frame
+    frame = frame.copy()
+    for place, values in changed.items():
+        frame.isetitem(place, values)
+    return frame
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

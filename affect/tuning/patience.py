@@ -1,0 +1,132 @@
+"""A study's storage that waits while its database does not answer."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from optuna.exceptions import StorageInternalError
+from optuna.storages import BaseStorage
+
+from affect.errors import DataError
+from affect.files import of_disk
+
+PATIENCE = 600.0
+"""Seconds that one operation waits in all."""
+_LONGEST = 10.0
+_SAID_AGAIN = 60.0
+
+logger = logging.getLogger(__name__)
+
+
+def patient(storage: BaseStorage, seconds: float = PATIENCE, silent: bool = False) -> BaseStorage:
+    """Let every operation of a storage wait while its database is away, and then be done.
+
+    A trial that is being trained meanwhile goes on where it was. What was done though its answer was lost is
+    done again, which leaves at most a trial that nobody works at.
+
+    Args:
+        storage: as `affect.runs.studies.open_storage` gives it.
+        seconds: that an operation waits in all, before its error is raised.
+        silent: somebody else says that it waits.
+    """
+    for name in (*vars(BaseStorage), "_get_stale_trial_ids"):
+        operation = getattr(storage, name, None)
+        if callable(operation) and (not name.startswith("_") or name == "_get_stale_trial_ids"):
+            setattr(storage, name, _waiting(operation, seconds, silent))
+    return storage
+
+
+def _waiting(operation: Callable[..., Any], seconds: float, silent: bool) -> Callable[..., Any]:
+    @functools.wraps(operation)
+    def until_it_answers(*args: Any, **options: Any) -> Any:
+        end, pause = time.monotonic() + seconds, 2.0
+        while True:
+            try:
+                return operation(*args, **options)
+            except Exception as error:
+                if not is_away(error) or getattr(_HERE, "hasty", False) or time.monotonic() + pause > end:
+                    raise
+            if not silent:
+                say_away(pause)
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST)
+
+    return until_it_answers
+
+
+def is_away(error: BaseException | None) -> bool:
+    """Whether an error says that a database does not answer; a disk that is full does answer.
+
+    Example:
+        >>> is_away(ConnectionRefusedError()), is_away(ValueError())
+        (True, False)
+    """
+    if of_disk(error):
+        return False
+    while error is not None:
+        kind = type(error)
+        if kind.__module__.partition(".")[0] == "sqlalchemy" and hasattr(error, "orig"):
+            said = str(error.orig).lower()
+            sqlite = type(error.orig).__module__ == "sqlite3"
+            if "locked" in said if sqlite else kind.__name__ in ("OperationalError", "InterfaceError"):
+                return True
+            if getattr(error, "connection_invalidated", False):
+                return True
+        redis = kind.__module__.startswith("redis.") and kind.__name__ in _REDIS
+        if redis or isinstance(error, ConnectionError | TimeoutError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+_REDIS = ("ConnectionError", "TimeoutError", "BusyLoadingError")
+
+
+def say_away(pause: float = 2.0) -> None:
+    """A log line, once a minute: the database is waited for."""
+    if time.monotonic() >= _SAID["again"]:
+        _SAID["again"] = time.monotonic() + _SAID_AGAIN
+        logger.warning("the database does not answer; waiting, tried again in %g s", pause)
+
+
+_SAID = {"again": 0.0}
+_HERE = threading.local()
+
+
+@contextmanager
+def hasty() -> Iterator[None]:
+    """Within the block this thread waits for no storage."""
+    _HERE.hasty = True
+    try:
+        yield
+    finally:
+        _HERE.hasty = False
+
+
+@contextmanager
+def failing(study: str) -> Iterator[None]:
+    """Within the block, what a storage refuses is one line.
+
+    Raises:
+        DataError: it fails; what is in it is kept.
+    """
+    try:
+        yield
+    except StorageInternalError as error:
+        raise storage_error(study, error) from None
+
+
+def storage_error(study: str, error: Exception) -> DataError:
+    """What is to be said of a storage that failed."""
+    cause = error.__cause__ or error.__context__ or error
+    why = str(getattr(cause, "orig", None) or cause)
+    return DataError(
+        f"tune: the storage of '{study}' failed: {' '.join(why.split())}; finished trials are kept, and the "
+        "same command goes on"
+    )

@@ -1,0 +1,1 @@
+"""Faults injected from outside, and what affect makes of them (`python -m experiments.faults`)."""
