@@ -1,4 +1,4 @@
-"""Numbers that constructors take: of what kind, and between which ends."""
+"""Numbers that constructors and functions take: of what kind, and between which ends."""
 
 from __future__ import annotations
 
@@ -65,6 +65,7 @@ NATURAL: Final = Bounds("at least 0", 0, 10**9, whole=True)
 NOT_NEGATIVE: Final = Bounds("at least 0", 0, 1e30)
 POSITIVE: Final = Bounds("positive", 0, 1e30, above=True)
 SHARE: Final = Bounds("between 0 and 1", 0, 1)
+INSIDE: Final = Bounds("between 0 and 1", 0, 1, above=True, below=True)
 PART: Final = Bounds("above 0 and at most 1", 0, 1, above=True)
 SEED: Final = Bounds("at least 0", 0, 2**32 - 1, whole=True)
 """What numpy, torch and Lightning can all draw from."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection, Iterable
-from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -129,25 +128,6 @@ def check_flag(who: str, value: Any) -> None:
     """
     if not isinstance(value, bool):
         raise ConfigError(f"{who}: expected True or False, got {described(value)}")
-
-
-def check_whole(who: str, value: Any, least: int = 1) -> None:
-    """Refuse what is no whole number of at least `least`.
-
-    Args:
-        who: begins the message.
-        value: what was given; numpy's whole numbers are such too.
-        least: the smallest that is taken.
-    Raises:
-        ConfigError: it is something else.
-    Example:
-        >>> check_whole("batches: batch_size", "8")
-        Traceback (most recent call last):
-        affect.errors.ConfigError: batches: batch_size: expected a whole number of at least 1, got the text
-        '8'
-    """
-    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
-        raise ConfigError(f"{who}: expected a whole number of at least {least}, got {described(value)}")
 
 
 def path_in(who: str, value: Any) -> Path:

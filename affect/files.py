@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import errno
+import functools
+import glob
+import hashlib
 import os
+import platform
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from affect.errors import AffectError
 
@@ -38,7 +43,8 @@ def writing(path: str | Path, flush: bool = True) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.{_here()}-{os.getpid()}.partial")
+    _clear(path)
     try:
         yield partial
         if flush:
@@ -54,6 +60,55 @@ def writing(path: str | Path, flush: bool = True) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # a disk that is gone has no partial file
             partial.unlink(missing_ok=True)
+
+
+def _clear(path: Path) -> None:
+    """Delete what processes of this machine that were killed left half written of a file."""
+    if os.name != "posix":  # elsewhere, to ask for a process may end it
+        return
+    for rest in path.parent.glob(f".{glob.escape(path.name)}.{_here()}-*.partial"):
+        pid = rest.name.removesuffix(".partial").rpartition("-")[2]
+        with suppress(OSError):
+            if pid.isdecimal() and not _lives(int(pid)):
+                rest.unlink()
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
+
+
+@functools.cache
+def _here() -> str:
+    """Where a process's number says which it is: on this machine, and in this container."""
+    inside = Path("/proc/self/ns/pid")
+    said = f"{platform.node()} {os.readlink(inside) if inside.is_symlink() else ''}"
+    return hashlib.sha256(said.encode()).hexdigest()[:8]
+
+
+@contextmanager
+def scratch(beside: Path | None = None) -> Iterator[Path]:
+    """A hidden folder within another, so on its disk; gone when the block ends.
+
+    Args:
+        beside: the other; where the system keeps such by default.
+
+    Example:
+        >>> with scratch(getfixture("tmp_path") / "checkpoints") as folder:
+        ...     folder.parent.name, folder.is_dir()
+        ('checkpoints', True)
+        >>> folder.exists()
+        False
+    """
+    if beside is not None:
+        beside.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".", dir=beside, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def of_disk(error: BaseException | None) -> int:
@@ -85,6 +140,18 @@ def _full(partial: Path) -> int:
         if shutil.disk_usage(partial.parent).free < 1 << 16:
             return errno.ENOSPC
     return 0
+
+
+def real(path: str | Path) -> Path:
+    """Where a path leads, from the root; a link that leads back to itself stays, and nothing is there.
+
+    Example:
+        >>> link = getfixture("tmp_path") / "a"
+        >>> link.symlink_to(link)
+        >>> real(link).name, real(link).exists()
+        ('a', False)
+    """
+    return Path(os.path.realpath(path))
 
 
 def fresh(folder: Path) -> Path:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
 import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from affect.bounds import POSITIVE
 from affect.errors import ConfigError
 
 LIMIT = "AFFECT_MEMORY"
 """Variable of the environment: bytes that this process may have, and each that it starts."""
 SMALL = 2**26
 """Bytes that are always free: nobody is asked."""
+SIDE = 256
+"""Sizes up to this one make no tensor of three axes that is larger than `SMALL`."""
 TENSORS = 50_000
 """Tensors of weights in one part: more are a mistake, and would take minutes to make."""
 
@@ -37,9 +40,7 @@ def limit(gigabytes: float | None) -> None:
     if gigabytes is None:
         os.environ.pop(LIMIT, None)
         return
-    number = isinstance(gigabytes, int | float) and not isinstance(gigabytes, bool)
-    if not (number and 0 < gigabytes < math.inf):
-        raise ConfigError(f"memory: expected gigabytes, a number above 0, got {gigabytes!r}")
+    POSITIVE.check("memory: gigabytes", gigabytes)
     os.environ[LIMIT] = str(int(gigabytes * 1e9))
 
 
@@ -67,15 +68,42 @@ def shared(count: int) -> Iterator[None]:
         True
     """
     room = free() if count > 1 else None
+    with within(None if room is None else room // count):
+        yield
+
+
+@contextmanager
+def within(most: int | None) -> Iterator[None]:
+    """Within the block, this process, and each that it starts, may have so many bytes.
+
+    Args:
+        most: None changes nothing.
+    Example:
+        >>> with within(10**9):
+        ...     os.environ[LIMIT]
+        '1000000000'
+    """
     before = os.environ.get(LIMIT)
-    if room is not None:
-        os.environ[LIMIT] = str(room // count)
+    if most is not None:
+        os.environ[LIMIT] = str(most)
     try:
         yield
     finally:
-        if room is not None:
-            os.environ.pop(LIMIT)
+        if most is not None:
+            os.environ.pop(LIMIT, None)
             os.environ.update({} if before is None else {LIMIT: before})
+
+
+def share(count: int) -> int | None:
+    """Bytes that each of so many processes on other machines may have: of the limit, where one was set.
+
+    Example:
+        >>> with within(10**9):
+        ...     share(4)
+        250000000
+    """
+    limited = os.environ.get(LIMIT, "")
+    return int(limited) // count if limited.isdecimal() else None
 
 
 def in_gigabytes(size: float) -> str:
@@ -100,11 +128,15 @@ def remedy() -> str:
 
 
 @contextmanager
-def weighed(who: str) -> Iterator[None]:
+def weighed(who: str, *given: Any) -> Iterator[None]:
     """Within the block, refuse a tensor that is larger than what is free, and weights that are together.
+
+    Each new tensor is looked at, which makes small modules slower by half, unless what they are made from is
+    seen to be small: then what is registered is.
 
     Args:
         who: begins the message.
+        given: what is called in the block, and its arguments.
     Raises:
         ConfigError: they are, or there are more than `TENSORS` of them.
     Example:
@@ -123,7 +155,7 @@ def weighed(who: str) -> Iterator[None]:
     def refuse(size: float) -> None:
         nonlocal room
         if size > SMALL and room is None and (now := free()) is not None:
-            room = now + held  # of which some was made meanwhile
+            room = now + held  # which is there already
         if size > SMALL and room is not None and size > room:
             raise ConfigError(
                 f"{who} takes {in_gigabytes(size)} for its weights, and {in_gigabytes(room)} are free; "
@@ -132,20 +164,34 @@ def weighed(who: str) -> Iterator[None]:
 
     def registered(module: Any, name: str, parameter: Any) -> None:
         nonlocal count, held
-        if parameter is not None:
-            count, held = count + 1, held + parameter.numel() * parameter.element_size()
+        size = 0 if parameter is None else parameter.numel() * parameter.element_size()
+        count += 1
         if count > TENSORS:
             raise ConfigError(
                 f"{who} has more than {TENSORS:,} tensors of weights; give it fewer layers or modalities"
             )
-        refuse(held)
+        refuse(held + size)
+        held += size
 
     handle = on_parameter(registered)
     try:
-        with _sized(refuse):
+        with nullcontext() if given and all(map(_small, given)) else _sized(refuse):
             yield
     finally:
         handle.remove()
+
+
+def _small(given: Any) -> bool:
+    """Whether a part of affect's, or an argument, holds no size above `SIDE`; of what else, nobody knows."""
+    if isinstance(given, partial):
+        return all(map(_small, (given.func, *given.args, *given.keywords.values())))
+    if isinstance(given, Mapping | list | tuple):
+        each = given.values() if isinstance(given, Mapping) else given
+        return len(given) <= SIDE and all(map(_small, each))
+    if isinstance(given, int | float | str | None):
+        return not isinstance(given, int | float) or given <= SIDE
+    kind = given if isinstance(given, type) else type(given)
+    return kind.__module__.startswith("affect.")
 
 
 def _sized(refuse: Callable[[float], None]) -> AbstractContextManager[Any]:
@@ -235,6 +281,7 @@ def _of_limit() -> Iterator[int]:
 
 def _kept() -> int:
     """Bytes that were freed in this process and that the C library keeps, where it is glibc and says so."""
+    import ctypes
 
     class Info(ctypes.Structure):  # its `struct mallinfo2`
         _fields_ = [(name, ctypes.c_size_t) for name in (*"abcdefgh", "free", "top")]

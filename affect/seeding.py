@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from affect.errors import check_whole
+from affect.bounds import SEED
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def seeded(seed: int | None) -> Iterator[None]:
     if seed is None:
         yield
         return
-    check_whole("seed", seed, least=0)
+    SEED.check("seed", seed)
     with torch.random.fork_rng():
         torch.manual_seed(int(seed))
         yield

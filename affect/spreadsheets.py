@@ -1,7 +1,9 @@
-"""Texts in CSV files that a spreadsheet would take for formulas."""
+"""Tables as CSV files: every text comes back as it was, and no spreadsheet takes one for a formula."""
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
@@ -13,6 +15,55 @@ _FORMULA: Final = re.compile(r"'*[=@\t\r+-]")
 _HARMLESS: Final = re.compile(r"'*[+-][\w.$\[\]-]*|[+-]?[\d.]+[eE][+-]?\d+")
 """Ids of videos begin with a hyphen, and numbers with a sign: without brackets, bars and blanks they call
 nothing."""
+
+_NAMES: Final = {"id", "corpus", "target", "model", "split", "condition", "metric"}
+"""Columns that hold a text in every row; an empty one too, and "NA" is one."""
+_TEXTS: Final = {*_NAMES, "reference", "source", "beside", "differs", "better", "worse", "verdict"}
+
+
+def csv_of(frame: pd.DataFrame) -> str:
+    r"""A table as the text of a CSV file, without its index; `frame_of` reads it.
+
+    Args:
+        frame: of any values.
+    Example:
+        >>> import pandas as pd
+        >>> csv_of(pd.DataFrame({"id": ["a\rb", "=1"], "mae": [0.5, None]}))
+        '"id","mae"\n"a\rb",0.5\n"\'=1",""\n'
+    """
+    frame = guarded(frame)
+    text: str = frame.to_csv(index=False, lineterminator="\n")
+    if "\r" in text:  # which ends a line where it stands without quotes
+        text = frame.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    return text
+
+
+def frame_of(content: bytes) -> pd.DataFrame:
+    r"""The table in a CSV file that `csv_of` has written, or an older release.
+
+    Args:
+        content: of the file.
+    Raises:
+        ValueError: it is no table.
+    Example:
+        >>> frame_of(b"id,mae\nNA,0.5\n007,\n")["id"].tolist()
+        ['NA', '007']
+    """
+    import pandas as pd
+
+    lines = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
+    try:
+        columns = next(csv.reader(lines), [])
+    except csv.Error as error:
+        raise ValueError(str(error)) from None
+    rows = pd.read_csv(
+        io.BytesIO(content),
+        dtype=dict.fromkeys(_TEXTS.intersection(columns), str),
+        keep_default_na=False,
+        na_values={name: [""] for name in columns if name not in _NAMES},
+        low_memory=False,
+    )
+    return unguarded(rows) if b"'" in content else rows
 
 
 def guarded(frame: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from affect.errors import escaped
-from affect.spreadsheets import guarded
+from affect.spreadsheets import csv_of, guarded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,11 +37,11 @@ def say_table(frame: pd.DataFrame) -> None:
         id,prediction
         a,0.5
     """
-    table = guarded(frame)
-    if sys.stdout.isatty():
-        table = table.map(lambda value: escaped(value) if isinstance(value, str) else value)
-        table = table.rename(columns=lambda name: escaped(str(name)))
-    table.to_csv(sys.stdout, index=False)
+    if not sys.stdout.isatty():
+        sys.stdout.write(csv_of(frame))
+        return
+    table = guarded(frame).map(lambda value: escaped(value) if isinstance(value, str) else value)
+    table.rename(columns=lambda name: escaped(str(name))).to_csv(sys.stdout, index=False)
 
 
 class LogLines(logging.Formatter):

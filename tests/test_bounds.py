@@ -6,16 +6,26 @@ import inspect
 import math
 from dataclasses import fields
 
+import numpy as np
 import pytest
+import yaml
 
 import affect
-from affect import Training
+from affect import Training, metrics, robustness, statistics, training
+from affect.benchmark import experiment as experiments
 from affect.bounds import ARGUMENTS, COUNT, NOT_NEGATIVE
 from affect.cli.listing import _BASES
+from affect.cli.parser import parse
+from affect.data.splitting import carve, fold
 from affect.data.targets import Binary
 from affect.errors import ConfigError, ShapeError
 from affect.model import ModelSpec
+from affect.robustness import sweep
 from affect.runs.parts import ROOMS
+from affect.seeding import seeded
+from affect.training.arguments import check_around, check_seed
+from affect.tuning import Search, significantly_worse, tune
+from affect.workers import processes
 
 ABSURD = (-1, 0, math.nan, math.inf, -math.inf, 1e300, True, 10**5000, -(10**30), "1", [], 0.5)
 DIMS = {"one": 4, "two": 4}
@@ -165,8 +175,6 @@ def test_signatures_stay_what_was_written():
 
 
 def test_numbers_of_numpy_are_numbers():
-    import numpy as np
-
     COUNT.check("any", np.int64(3))
     NOT_NEGATIVE.check("any", np.float32(0))
     for bounds in ARGUMENTS.values():
@@ -179,3 +187,127 @@ def test_every_field_of_a_training_that_is_a_number_has_bounds():
         if isinstance(one.default, int | float) and not isinstance(one.default, bool):
             with pytest.raises(ConfigError):
                 Training(**{one.name: math.nan})
+
+
+def split_of(samples):
+    return {
+        "ecg": np.ones((samples, 2, 2), "f4"),
+        "eeg": np.ones((samples, 2, 2), "f4"),
+        "y": np.arange(samples),
+    }
+
+
+WHOLE = affect.Corpus.from_arrays({"all": split_of(6)}, {"y": "regression"}, aligned=True)
+CORPUS = affect.Corpus.from_arrays(
+    dict.fromkeys(("train", "valid", "test"), split_of(6)), {"y": "regression"}, aligned=True
+)
+MODEL = affect.FusionModel.for_corpus(CORPUS)
+SUBSETS = robustness.modality_subsets()
+ANSWERS = {"a": np.ones((1, 6)), "b": np.zeros((1, 6))}
+
+
+def drawn(seed):
+    with seeded(seed):
+        pass
+
+
+def measured(**given):
+    return statistics.measure(metrics.mae, ANSWERS, np.arange(6.0), np.arange(6), **given)
+
+
+def damaged(**given):
+    return robustness.levels("loss", affect.corruption.StepDropout(), **given)(MODEL)
+
+
+def searched(**given):
+    Search(**given).check("doc")
+
+
+FUNCTIONS = {
+    "fold: fold": (lambda v: fold(WHOLE, v, 3), (0, 1)),
+    "fold: folds": (lambda v: fold(WHOLE, 0, v), ()),
+    "fold: valid_share": (lambda v: fold(WHOLE, 0, 3, v), (0.5,)),
+    "carve: valid_share": (lambda v: carve(CORPUS, v), (0.5,)),
+    "seeded": (drawn, (0, 1)),
+    "for_corpus: seed": (lambda v: affect.FusionModel.for_corpus(CORPUS, seed=v), (0, 1)),
+    "fit: seed": (lambda v: check_seed("fit", v), (0, 1)),
+    "fit: fold": (lambda v: check_around("", v, None, [], [], False), (0, 1)),
+    "batches: batch_size": (lambda v: affect.batches(CORPUS["train"], "y", batch_size=v), (1,)),
+    "batches: seed": (lambda v: affect.batches(CORPUS["train"], "y", seed=v), (0, 1)),
+    "predict: batch_size": (lambda v: training.predict(MODEL, CORPUS["test"], batch_size=v), (1,)),
+    "sweep: batch_size": (lambda v: sweep(MODEL, CORPUS["test"], SUBSETS, batch_size=v), (1,)),
+    "sweep: seed": (lambda v: sweep(MODEL, CORPUS["test"], SUBSETS, seed=v), (0, 1)),
+    "sweep: fold": (lambda v: sweep(MODEL, CORPUS["test"], SUBSETS, fold=v), (0, 1)),
+    "levels: rate": (lambda v: damaged(values=[v]), (0, 0.5, 1)),
+    "levels: draws": (lambda v: damaged(draws=v), (1,)),
+    "protocol: draws": (lambda v: robustness.protocols.lnln(draws=v)(MODEL), (1,)),
+    "measure: resamples": (lambda v: measured(resamples=v), (1,)),
+    "measure: seed": (lambda v: measured(resamples=1, seed=v), (0, 1)),
+    "measure: level": (lambda v: measured(resamples=1, level=v), (0.5,)),
+    "corrected_t: test_share": (lambda v: statistics.corrected_t([0.0, 1.0], v), (0.5,)),
+    "significantly_worse: level": (lambda v: significantly_worse([0.7], [[0.6]], v), (0, 0.5)),
+    "search: seeds": (lambda v: searched(seeds=[v]), (0, 1)),
+    "search: fold": (lambda v: searched(fold=v), (0, 1)),
+    "search: racing": (lambda v: searched(racing=v), (0, 0.5)),
+    "search: seed": (lambda v: searched(seed=v), (0, 1)),
+    "search: heartbeat": (lambda v: searched(heartbeat=v), (1,)),
+    "tune: trials": (lambda v: tune("gone.yaml", "out", trials=v), ()),
+    "tune: timeout": (lambda v: tune("gone.yaml", "out", timeout=v), (0.5,)),
+    "workers": (lambda v: processes(v).__enter__(), ()),
+}
+"""Functions that take a number, and which of `ABSURD` are right."""
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_refuse_absurd_numbers(name):
+    ask, fine = FUNCTIONS[name]
+    for value in ABSURD:
+        if any(type(value) is type(one) and value == one for one in fine):
+            continue
+        with pytest.raises(ConfigError) as caught:
+            ask(value)
+        said = str(caught.value)
+        assert name.partition(": ")[2] in said
+        assert "\n" not in said
+        assert len(said) < 200
+
+
+@pytest.mark.parametrize(
+    ("key", "fine"),
+    [("seeds", (0,)), ("folds", (0,)), ("valid_share", (0.5,))],
+)
+def test_experiments_refuse_absurd_numbers(tmp_path, key, fine):
+    path = tmp_path / "experiment.yaml"
+    for value in ABSURD:
+        if value in fine and not isinstance(value, bool) or isinstance(value, int) and abs(value) > 10**40:
+            continue
+        content = {"corpus": "synthetic", "models": {"a": {}}, key: [value] if key == "seeds" else value}
+        path.write_text(yaml.safe_dump(content))
+        with pytest.raises(ConfigError, match=key):
+            experiments.load(path)
+
+
+FLAGS = {
+    "train good.yaml --seeds": (0,),
+    "bench good.yaml --jobs": (),
+    "bench good.yaml --epochs": (),
+    "tune good.yaml --trials": (),
+    "tune good.yaml --timeout": (0.5,),
+    "sweep runs --draws": (),
+    "align a --out b.safetensors --tolerance": (0, 0.5),
+    "train good.yaml --memory": (0.5,),
+}
+
+
+@pytest.mark.parametrize("line", FLAGS)
+def test_flags_refuse_absurd_numbers(line, capsys):
+    for value in (-1, 0, math.nan, math.inf, 1e300, True, "9" * 5000, -(10**30), "", [], 0.5):
+        if value in FLAGS[line] and not isinstance(value, bool):
+            continue
+        with pytest.raises(SystemExit) as ended:
+            parse([*line.split()[:-1], f"{line.split()[-1]}={value}"])
+        assert ended.value.code == 2
+        said = capsys.readouterr().err
+        assert f"{line.split()[-1]}: must be " in said
+        assert said.count("\n") == 1
+        assert len(said) < 200

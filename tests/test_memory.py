@@ -16,7 +16,7 @@ import affect
 from affect import aligners, encoders, fusion, memory, testing
 from affect.data.targets import Regression
 from affect.errors import BrokenLawError, ConfigError
-from affect.training.demand import affordable, demand
+from affect.training.demand import affordable, check_demand, demand
 
 PARTS = {
     testing.encoder_part: (encoders, encoders.Encoder, {"LayeredEncoder", "PretrainedEncoder"}),
@@ -110,11 +110,16 @@ def used(key="RssAnon"):
     return int(found[1]) << 10
 
 
+def allow(monkeypatch, size):
+    """Leave so many bytes to this process, whatever it holds and keeps."""
+    monkeypatch.setenv(memory.LIMIT, str(used() + size))
+    monkeypatch.setenv(memory.LIMIT, str(used() + 2 * size - memory.free()))
+
+
 @pytest.fixture
 def limited(monkeypatch):
     """300 MB for whatever a test does."""
-    monkeypatch.delenv(memory.LIMIT, raising=False)
-    monkeypatch.setenv(memory.LIMIT, str(used() + 300_000_000))
+    allow(monkeypatch, 300_000_000)
 
 
 @pytest.mark.parametrize(
@@ -147,17 +152,34 @@ def test_weights_beyond_what_is_free_are_refused_before_they_are_made(limited, p
     assert used() - before < 400_000_000
 
 
+@pytest.mark.parametrize("given", [(), (fusion.LowRankFusion, {"ecg": 3}, 300), (nn.Linear, 3)])
+def test_what_may_be_large_is_seen_before_it_is_made(limited, given):
+    with pytest.raises(ConfigError, match=r"^any takes 40 GB for its weights"), memory.weighed("any", *given):
+        torch.randn(10**5, 10**5)
+
+
+def test_parts_of_small_sizes_are_weighed_as_they_are_registered(limited):
+    given = (partial(fusion.LowRankFusion, rank=4), {"ecg": 3, "eeg": 200}, 256)
+    with memory.weighed("any", *given):
+        assert torch.overrides._len_torch_function_stack() == 0
+    with memory.weighed("any"):
+        assert torch.overrides._len_torch_function_stack() == 1
+    with pytest.raises(ConfigError, match=r"^any takes 40 GB for its weights"), memory.weighed("any", *given):
+        nn.Module().register_parameter("weight", nn.Parameter(torch.empty(1).expand(10**5, 10**5)))
+
+
 def test_a_part_of_too_many_tensors_is_refused():
     line = "^Many has more than 50,000 tensors of weights; give it fewer layers or modalities$"
     many, weight = nn.Module(), nn.Parameter(torch.ones(1))
+    given = fusion.LowRankFusion  # with which each of them costs less
 
     def register():
-        for i in range(60_000):
+        for i in range(memory.TENSORS + 1):
             many.register_parameter(f"weight{i}", weight)
 
-    with pytest.raises(ConfigError, match=line), memory.weighed("Many"):
+    with pytest.raises(ConfigError, match=line), memory.weighed("Many", given):
         register()
-    register()  # nothing is counted behind the block
+    many.register_parameter("last", weight)  # nothing is counted behind the block
 
 
 def test_a_thousand_modalities_through_a_tensor_end_with_a_short_line():
@@ -208,7 +230,7 @@ def test_the_batch_size_that_would_do_does(monkeypatch):
         fusion=partial(fusion.ContextualAttentionFusion, width=8),
         width=8,
     )
-    monkeypatch.setenv(memory.LIMIT, str(used() + 70_000_000))
+    allow(monkeypatch, 70_000_000)
     with pytest.raises(ConfigError, match=r"give a smaller batch_size \(\d+ would do\), shorter") as refused:
         affect.fit(model, corpus, training=affect.Training(epochs=1, batch_size=10**9))
     fits = int(re.search(r"(\d+) would do", str(refused.value))[1])
@@ -224,11 +246,27 @@ def test_where_memory_is_short_fewer_samples_are_predicted_at_a_time(monkeypatch
         width=8,
     )
     whole = affect.training.predict(model, corpus["test"])
-    monkeypatch.setenv(memory.LIMIT, str(used() + 70_000_000))
+    subsets = affect.robustness.modality_subsets()
+    swept = affect.robustness.sweep(model, corpus["test"], subsets)
+    allow(monkeypatch, 70_000_000)
     assert affordable("predict", model, corpus["test"], 8, torch.device("cpu")) < 8
     few = affect.training.predict(model, corpus["test"])
     assert whole["id"].tolist() == few["id"].tolist()
     np.testing.assert_allclose(few["prediction"], whole["prediction"], rtol=1e-4, atol=1e-5)
+    again = affect.robustness.sweep(model, corpus["test"], subsets)
+    assert again.samples == swept.samples
+    np.testing.assert_allclose(again.predictions, swept.predictions, rtol=1e-4, atol=1e-5)
+
+
+def test_a_sweep_of_which_no_sample_fits_is_refused(limited):
+    corpus = corpus_of(10_000)
+    model = affect.FusionModel.for_corpus(
+        corpus, encoder=encoders.StepEncoder, fusion=fusion.ContextualAttentionFusion, width=8
+    )
+    with pytest.raises(
+        ConfigError, match=r"^sweep: ContextualAttentionFusion takes 2.5 GB of 2.5 GB for 1 sample"
+    ):
+        affect.robustness.sweep(model, corpus["test"], affect.robustness.modality_subsets())
 
 
 def test_a_part_of_somebodys_own_is_warned_of_unless_it_says_what_it_takes(monkeypatch):
@@ -237,13 +275,13 @@ def test_a_part_of_somebodys_own_is_warned_of_unless_it_says_what_it_takes(monke
         part: affect.FusionModel.for_corpus(corpus, encoder=encoders.StepEncoder, fusion=part, width=256)
         for part in (Quadratic, Said)
     }
-    monkeypatch.setenv(memory.LIMIT, str(used() + 70_000_000))
+    allow(monkeypatch, 70_000_000)
     training = affect.Training(epochs=1)
     line = r"^fit: StepEncoder takes 0\.\d+ GB of .* GB are free; give .*; that may be wrong: Quadratic does not say"
     with pytest.raises(ConfigError, match=r"^fit: Said takes 0\.\d+ GB of "):
         affect.fit(made[Said], corpus, training=training)
     with pytest.warns(UserWarning, match=line):
-        affect.fit(made[Quadratic], corpus, training=training)
+        check_demand("fit", made[Quadratic], corpus["train"], 32, torch.device("cpu"))
 
 
 def test_small_batches_of_small_corpora_are_never_refused(monkeypatch):
@@ -273,9 +311,11 @@ def test_demand_adds_up_what_parts_say():
     assert demand(model, 10, steps) == {name: 2 * size for name, size in said.items()}
 
 
-@pytest.mark.parametrize("wrong", [0, -1, float("nan"), float("inf"), "4", True])
+@pytest.mark.parametrize("wrong", [0, -1, float("nan"), float("inf"), "4", True, 1e300])
 def test_a_limit_is_a_number_above_zero(wrong):
-    with pytest.raises(ConfigError, match=r"^memory: expected gigabytes, a number above 0, got "):
+    with pytest.raises(
+        ConfigError, match=r"^memory: gigabytes must be (a number, )?(positive|at most 1e\+30), got "
+    ):
         memory.limit(wrong)
 
 

@@ -50,7 +50,7 @@ def made(folder, in_dim=3, out_dim=8, **options):
     return PretrainedEncoder(in_dim, out_dim, model=folder, **options).eval()
 
 
-@pytest.mark.parametrize("law", testing.LAWS, ids=lambda law: law.__name__)
+@pytest.mark.parametrize("law", [*testing.LAWS, testing.memory_is_bounded], ids=lambda law: law.__name__)
 @pytest.mark.parametrize("options", [{}, {"trained": 1}, {"trained": "none"}], ids=str)
 def test_law(folder, law, options):
     law(testing.encoder_part(functools.partial(PretrainedEncoder, model=folder, **options), in_dim=1))

@@ -683,12 +683,12 @@ REFUSALS = [
     (
         lambda: bootstrap(mean_of(VECTOR), np.arange(3), resamples=0),
         ConfigError,
-        "bootstrap needs at least 1 resample, got 0; 1000 are usual",
+        "bootstrap: resamples must be at least 1, got 0",
     ),
     (
         lambda: bootstrap(mean_of(VECTOR), np.arange(3), level=95),
         ConfigError,
-        "the level of an interval needs to be between 0 and 1, got 95; 0.95 is the usual one",
+        "the level of an interval must be between 0 and 1 (0.95 is the usual one), got 95",
     ),
     (
         lambda: measure(error, {"tensor": TABLE}, VECTOR, np.arange(3), pairs=[("tensor", "tenser")]),
@@ -720,7 +720,7 @@ REFUSALS = [
     (
         lambda: permutation_p(TABLE, TABLE, VECTOR, error, np.arange(3), resamples=0),
         ConfigError,
-        "permutation_p needs at least 1 resample, got 0; 1000 are usual",
+        "permutation_p: resamples must be at least 1, got 0",
     ),
     (
         lambda: wilcoxon_p(VECTOR, VECTOR[:2]),
@@ -742,7 +742,7 @@ REFUSALS = [
     (
         lambda: corrected_t(VECTOR, 5),
         ConfigError,
-        "corrected_t: test_share needs to be between 0 and 1, got 5; it is 1 / k with k folds",
+        "corrected_t: test_share must be between 0 and 1 (1 / k with k folds), got 5",
     ),
     (lambda: holm(np.array([0.1, np.nan, 1.5])), DataError, "holm needs p-values from 0 to 1, got 1.5"),
     (

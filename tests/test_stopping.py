@@ -28,31 +28,39 @@ with one_line():
 """
 
 
-def started(*arguments):
-    """A command that waits for a signal."""
-    command = subprocess.Popen(
+def begin(*arguments):
+    """A command that will wait for a signal."""
+    return subprocess.Popen(
         [sys.executable, "-c", WAITS, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+
+
+def wait_for(command):
+    """Until it waits for a signal."""
     assert command.stdout.readline() == "begun\n"
-    return command
 
 
-@pytest.mark.parametrize(("name", "way"), [("SIGINT", "exit"), ("SIGTERM", "raise"), ("SIGHUP", "raise")])
-def test_a_signal_ends_with_a_line_and_another_one_changes_nothing(name, way):
-    command, number = started(way), getattr(signal, name)
-    command.send_signal(number)
+def test_a_signal_ends_with_a_line_and_another_one_changes_nothing():
+    ways = {signal.SIGINT: "exit", signal.SIGTERM: "raise", signal.SIGHUP: "raise"}
+    commands = {number: begin(way) for number, way in ways.items()}
+    for number, command in commands.items():
+        wait_for(command)
+        command.send_signal(number)
     time.sleep(0.2)
-    command.send_signal(number)
-    _, said = command.communicate(timeout=60)
-    assert (command.returncode, said) == (128 + number, f"{LINE}\n")
+    for number, command in commands.items():
+        command.send_signal(number)
+    for number, command in commands.items():
+        _, said = command.communicate(timeout=60)
+        assert (command.returncode, said) == (128 + number, f"{LINE}\n")
 
 
 def test_a_closed_terminal_does_not_end_what_nohup_has_begun():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        command = started()
+        command = begin()
     finally:
         signal.signal(signal.SIGHUP, before)
+    wait_for(command)
     command.send_signal(signal.SIGHUP)
     with pytest.raises(subprocess.TimeoutExpired):
         command.wait(0.3)
@@ -63,7 +71,8 @@ def test_a_closed_terminal_does_not_end_what_nohup_has_begun():
 
 @pytest.mark.slow
 def test_who_swallows_the_error_is_ended_all_the_same():
-    command = started("swallow")
+    command = begin("swallow")
+    wait_for(command)
     command.send_signal(signal.SIGTERM)
     _, said = command.communicate(timeout=30)
     assert (command.returncode, said) == (143, f"{LINE}\n")

@@ -92,7 +92,7 @@ WRONG = [
         "Objective's forward takes (output, target)",
     ),
     (lambda: fit(name=3), "fit: name: expected a text, got 3"),
-    (lambda: fit(fold="a"), "fit: fold: expected a whole number of at least 0, got the text 'a'"),
+    (lambda: fit(fold="a"), "fit: fold must be a whole number, at least 0, got the text 'a'"),
     (
         lambda: fit(training=Training(epochs=1, optimizer=failing)),
         "training: optimizer: failing cannot be made: 'lost'",
@@ -156,16 +156,16 @@ WRONG = [
     ),
     (
         lambda: affect.batches(FEW, batch_size=1.5),
-        "batches: batch_size: expected a whole number of at least 1, got 1.5",
+        "batches: batch_size must be a whole number, at least 1, got 1.5",
     ),
-    (lambda: affect.batches(FEW, seed=-1), "batches: seed: expected a whole number of at least 0, got -1"),
+    (lambda: affect.batches(FEW, seed=-1), "batches: seed must be at least 0, got -1"),
     (
         lambda: affect.batches(FEW, seed="a"),
-        "batches: seed: expected a whole number of at least 0, got the text 'a'",
+        "batches: seed must be a whole number, at least 0, got the text 'a'",
     ),
     (
         lambda: affect.evaluate(MODEL, CORPUS, "test", batch_size="8"),
-        "batches: batch_size: expected a whole number of at least 1, got the text '8'",
+        "batches: batch_size must be a whole number, at least 1, got the text '8'",
     ),
     (
         lambda: swept("tfr_net"),
@@ -186,7 +186,7 @@ WRONG = [
     ),
     (
         lambda: robustness.Comparison([SWEEP], resamples=0),
-        "Comparison: resamples: expected a whole number of at least 1, got 0",
+        "Comparison: resamples must be at least 1, got 0",
     ),
     (lambda: protocols.protocol(None), "protocol: expected a list of names, got None"),
     (

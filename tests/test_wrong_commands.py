@@ -91,11 +91,11 @@ WRONG = {
     "affect train good.yaml --sedes 1": "affect train: no flag '--sedes'; did you mean '--seeds'? known: --again, "
     "--help, --memory, --out, --seeds, --trust; see affect train --help",
     "affect train good.yaml more.yaml": "affect train: unexpected 'more.yaml'; see affect train --help",
-    "affect train good.yaml --seeds one": "affect train: --seeds: expected a whole number of at least 0, got 'one'; "
+    "affect train good.yaml --seeds one": "affect train: --seeds: must be a whole number, at least 0, got the text 'one'; "
     "see affect train --help",
-    "affect train good.yaml --seeds -1": "affect train: --seeds: expected a whole number of at least 0, got '-1'; "
+    "affect train good.yaml --seeds -1": "affect train: --seeds: must be at least 0, got -1; "
     "see affect train --help",
-    "affect train good.yaml --memory 0": "affect train: --memory: expected gigabytes, a number above 0, got '0'; "
+    "affect train good.yaml --memory 0": "affect train: --memory: must be positive, got 0.0; "
     "see affect train --help",
     "affect train good.yaml --out a_file": "affect train: --out: a_file is a file; name a folder; see affect train --help",
     "affect train good.yaml --out a_file/runs": "affect train: --out: a_file/runs cannot be made: {home}/a_file is a file; "
@@ -148,11 +148,11 @@ WRONG = {
     "affect train unlabelled.yaml": "ConfigError: synthetic:interaction: the corpus has no labels, so there is nothing to learn from it",
     "affect bench good.yaml": "ConfigError: good.yaml: one `model`, for affect train; affect bench compares several `models`",
     "affect bench empty.yaml": "ConfigError: empty.yaml: empty; expected a YAML file with corpus, models and training",
-    "affect bench experiment.yaml --jobs 0": "affect bench: --jobs: expected a whole number of at least 1, got '0'; see "
+    "affect bench experiment.yaml --jobs 0": "affect bench: --jobs: must be at least 1, got 0; see "
     "affect bench --help",
-    "affect bench experiment.yaml --jobs two": "affect bench: --jobs: expected a whole number of at least 1, got 'two'; "
+    "affect bench experiment.yaml --jobs two": "affect bench: --jobs: must be a whole number, at least 1, got the text 'two'; "
     "see affect bench --help",
-    "affect bench experiment.yaml --epochs 0": "affect bench: --epochs: expected a whole number of at least 1, got '0'; "
+    "affect bench experiment.yaml --epochs 0": "affect bench: --epochs: must be at least 1, got 0; "
     "see affect bench --help",
     "affect bench experiment.yaml --backend lokey": "affect bench: --backend: no 'lokey'; did you mean 'loky'? known: "
     "dask, loky, ray; see affect bench --help",
@@ -165,9 +165,9 @@ WRONG = {
     "affect bench protocol.yaml": f"ConfigError: no protocol 'tfr'; did you mean 'tfr_net'? known: {', '.join(sorted(PROTOCOLS))}",
     "affect tune experiment.yaml": "ConfigError: experiment.yaml: several `models`, for affect bench; affect tune takes "
     "one `model`",
-    "affect tune good.yaml --trials 0": "affect tune: --trials: expected a whole number of at least 1, got '0'; see "
+    "affect tune good.yaml --trials 0": "affect tune: --trials: must be at least 1, got 0; see "
     "affect tune --help",
-    "affect tune good.yaml --timeout never": "affect tune: --timeout: expected seconds, a number above 0, got 'never'; "
+    "affect tune good.yaml --timeout never": "affect tune: --timeout: must be a number, positive, got the text 'never'; "
     "see affect tune --help",
     "affect tune good.yaml --metric peason": f"ConfigError: good.yaml: search: no metric 'peason'; did you mean 'pearson'? known: {AIMS}",
     "affect tune good.yaml --sampler TPE": f"ConfigError: search: sampler: no BaseSampler 'TPE' in optuna.samplers; known: {SAMPLERS}",
@@ -176,7 +176,7 @@ WRONG = {
     "affect tune space.yaml": "ConfigError: space.yaml: search: no key 'metrc'; did you mean 'metric'? known: fold, fresh, "
     "heartbeat, metric, pruner, published, racing, sampler, seed, seeds, space, start",
     "affect sweep runs --protocol tfr": f"ConfigError: no protocol 'tfr'; did you mean 'tfr_net'? known: {', '.join(sorted(PROTOCOLS))}",
-    "affect sweep runs --draws 0": "affect sweep: --draws: expected a whole number of at least 1, got '0'; see affect "
+    "affect sweep runs --draws 0": "affect sweep: --draws: must be at least 1, got 0; see affect "
     "sweep --help",
     "affect sweep runs --metric peason": f"ConfigError: --metric: no metric 'peason' among these runs; did you mean "
     f"'pearson'? known: {METRICS}",
@@ -232,8 +232,8 @@ WRONG = {
     "affect convert synthetic a_file/b.safetensors": "ConfigError: a_file/b.safetensors cannot be made: {home}/a_file is "
     "a file",
     "affect align gone.csd --out a.safetensors": "DataError: gone.csd: no such file",
-    "affect align gone.csd --out a.safetensors --tolerance -1": "affect align: --tolerance: expected seconds, a number of "
-    "at least 0, got '-1'; see affect align --help",
+    "affect align gone.csd --out a.safetensors --tolerance -1": "affect align: --tolerance: must be "
+    "at least 0, got -1.0; see affect align --help",
     "affect list fusion": f"ConfigError: list: no kind 'fusion'; did you mean 'fusions'? known: {', '.join(sorted(kinds()))}",
     "affect list heads nothing": "ConfigError: list: no heads with nothing; known: BinaryHead, Head, MultiClassHead, "
     "MultiLabelHead, RegressionHead",

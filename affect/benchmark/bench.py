@@ -15,7 +15,7 @@ from affect.benchmark.experiment import Experiment, jobs, load
 from affect.benchmark.figures import NO_FIGURES, published
 from affect.classes import beside, within
 from affect.errors import DataError
-from affect.files import writing
+from affect.files import real, writing
 from affect.kernels import keep_freed_memory
 from affect.results import Answers, compare, costs, gather, summarise
 from affect.results.tables import Table, frame_table, summary_tables, write_tables
@@ -84,7 +84,7 @@ def bench(
         DataError: every run failed, or every run for one of several targets; the tables of the others are
             written.
     """
-    path, out = Path(path), Path(out).resolve()
+    path, out = Path(path), real(out)
     whole = load(path)
     figures = published(whole, path)
     if corpus is not None and is_generated(corpus):

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from affect import metrics
-from affect.bounds import NATURAL
+from affect.bounds import INSIDE, NATURAL
 from affect.classes import beside, within
 from affect.data.sources.options import DEFAULTS, Options
 from affect.errors import ConfigError, did_you_mean, listed
+from affect.files import real
 from affect.naming import slug
 from affect.robustness.protocols import protocol
 from affect.runs import Job, corpus_path, digest
@@ -136,6 +137,7 @@ def _checked(content: Mapping[str, Any], path: str | Path) -> Experiment:
     experiment = Experiment(**content)
     check_seeds(experiment.seeds, f"{path}: seeds")
     NATURAL.check(f"{path}: folds", experiment.folds)
+    INSIDE.check(f"{path}: valid_share", experiment.valid_share)
     for metric in experiment.metrics:
         metrics.known(metric)  # refuses what is not one
     with metrics.using(*experiment.metrics):  # refuses two of one name
@@ -158,7 +160,7 @@ def jobs(experiment: Experiment, path: Path, out: Path) -> list[Job]:
             called = slug(f"{target}-{name}" if target else name)
             base = out / "runs" / f"{called}-{digest(content)}"
             found += [
-                Job(content, name, seed, fold, path.parent.resolve(), base / f"seed{seed}-fold{fold}")
+                Job(content, name, seed, fold, real(path.parent), base / f"seed{seed}-fold{fold}")
                 for fold in range(experiment.folds or 1)
                 for seed in experiment.seeds
             ]

@@ -66,7 +66,7 @@ def made_by(key: str, factory: Any, base: type[_Part], *given: Any) -> _Part:
     if problem := _unfit(factory, given):
         raise ConfigError(f"FusionModel: {key}: {name} cannot be made: {problem}")
     try:
-        with weighed(f"FusionModel: {key}: {name}"):
+        with weighed(f"FusionModel: {key}: {name}", _plain(factory), *given):
             part = factory(*given)
     except TypeError as error:
         frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
@@ -88,8 +88,18 @@ def made_of(factory: Any) -> Any:
         <class 'dict'>
     """
     while isinstance(factory, functools.partial):
-        factory = factory.func
+        factory = _plain(factory).func
     return factory
+
+
+def _plain(factory: Any) -> Any:
+    """A factory without the functions that jsonargparse puts in front of what it calls."""
+    if not isinstance(factory, functools.partial):
+        return factory
+    called = [factory.func, *factory.args]
+    while len(called) > 1 and getattr(called[0], "__module__", "").partition(".")[0] == "jsonargparse":
+        del called[0]
+    return functools.partial(*called, **{name: _plain(value) for name, value in factory.keywords.items()})
 
 
 def _own(frame: FrameType) -> bool:

@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from affect.classes.sources import Modules
+from affect.files import real
 
 IMPORT_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 """A text that could name something in a module."""
@@ -117,10 +118,10 @@ def is_local(path: str | None) -> bool:
     """Whether a module's file is a user's: not of Python, of an installed distribution or of affect."""
     if not path or not Path(path).is_file():
         return False
-    real = Path(path).resolve()
-    if {"site-packages", "dist-packages"} & {*real.parts}:
+    place = real(path)
+    if {"site-packages", "dist-packages"} & {*place.parts}:
         return False
-    return not any(real.is_relative_to(folder) for folder in _own())
+    return not any(place.is_relative_to(folder) for folder in _own())
 
 
 def is_installed(top: str) -> bool:

@@ -27,6 +27,7 @@ from affect.classes.following import (
 from affect.classes.loading import PREFIX, loaded, modules_at
 from affect.classes.sources import Modules, union
 from affect.errors import ConfigError
+from affect.files import real
 
 logger = logging.getLogger(__name__)
 FOLDER = "modules"
@@ -101,7 +102,7 @@ def beside(folder: str | Path) -> Home:
         >>> callable(module_of("statistics").mean)
         True
     """
-    folder = Path(folder).resolve()
+    folder = real(folder)
     return Home((folder, folder / FOLDER))
 
 
@@ -217,7 +218,7 @@ def _user_modules(name: str) -> Modules:
     if path is None or not is_local(path):
         return Modules()
     inside = name.count(".") + Path(path).name.startswith("__init__.")
-    root = Path(path).resolve().parents[inside]
+    root = real(path).parents[inside]
     return local_modules([name], (*home.roots, root))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from affect.cli.ending import one_line
 from affect.cli.parser import parse
+from affect.cli.streams import open_streams
 from affect.memory import limit
 from affect.terminal import escape_log
 
@@ -17,12 +18,15 @@ def main(arguments: list[str] | None = None) -> None:
     Args:
         arguments: as they stand behind `affect`; those of this process by default.
     """
+    open_streams()
     with one_line():
         escape_log()
         args = parse(arguments)
-        from affect.apart import processes_apart
         from affect.classes import beside, within
+        from affect.workers.apart import processes_apart
+        from affect.workers.crashes import named, trace_crashes
 
+        trace_crashes()
         if args.computes:
             from affect.kernels import keep_freed_memory
 
@@ -31,5 +35,5 @@ def main(arguments: list[str] | None = None) -> None:
                 limit(args.memory)
         here = beside(Path.cwd())  # for what a flag names: a metric, a reader, a protocol of the user's
         with processes_apart(), within(here):
-            args.run(args)
+            named(f"affect {' '.join(arguments or sys.argv[1:])}", args.run)(args)
         sys.stdout.flush()  # what a closed pipe refuses is refused here, not while Python ends

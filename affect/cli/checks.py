@@ -42,7 +42,7 @@ def check_configuration(path: Path, verb: str) -> None:
     Raises:
         ConfigError: it is a folder, no text, empty, or meant for another verb.
     """
-    import yaml
+    from affect.yaml_files import read_yaml
 
     if path.is_dir():
         own = path / "config.yaml"
@@ -58,8 +58,8 @@ def check_configuration(path: Path, verb: str) -> None:
             f"{path}: not YAML but binary; a corpus is named in a YAML file, as `corpus: {path.name}`"
         )
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
+        content = read_yaml(path)
+    except ValueError:  # whoever reads it next says so
         return
     if content is None:
         model = "models" if verb == "bench" else "model"

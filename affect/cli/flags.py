@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from affect.bounds import COUNT, POSITIVE, SEED, Bounds
 from affect.errors import AffectError, ConfigError, did_you_mean
 from affect.workers import BACKENDS
 
@@ -29,46 +29,22 @@ class Parser(argparse.ArgumentParser):
         return [name for name in self._option_string_actions if name.startswith("--")]
 
 
-def whole(least: int) -> Callable[[str], int]:
-    """A whole number of at least so much."""
+def number(bounds: Bounds) -> Callable[[str], Any]:
+    """A number between some bounds."""
+    kind: type = int if bounds.whole else float
 
-    def read(given: str) -> int:
+    def read(given: str) -> Any:
         try:
-            value = int(given)
+            value = kind(given)
         except ValueError:
-            value = least - 1
-        if value < least:
-            raise argparse.ArgumentTypeError(f"expected a whole number of at least {least}, got '{given}'")
+            value = given  # which the bounds refuse
+        try:
+            bounds.check("it", value)
+        except ConfigError as error:
+            raise argparse.ArgumentTypeError(str(error).removeprefix("it ")) from None
         return value
 
     return read
-
-
-def seconds(zero: bool = False) -> Callable[[str], float]:
-    """A number of seconds above 0, or 0 too."""
-
-    def read(given: str) -> float:
-        try:
-            value = float(given)
-        except ValueError:
-            value = math.nan
-        if not (0 < value < math.inf or (zero and value == 0)):
-            least = "of at least 0" if zero else "above 0"
-            raise argparse.ArgumentTypeError(f"expected seconds, a number {least}, got '{given}'")
-        return value
-
-    return read
-
-
-def gigabytes(given: str) -> float:
-    """A number of gigabytes above 0."""
-    try:
-        value = float(given)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"expected gigabytes, a number above 0, got '{given}'")
-    return value
 
 
 def one_of(known: Collection[str]) -> Callable[[str], str]:
@@ -220,7 +196,7 @@ def reading_of(args: argparse.Namespace) -> dict[str, Any]:
 def parallel(verb: argparse.ArgumentParser) -> None:
     """Where runs are done, and how many at the same time."""
     verb.add_argument(
-        "--jobs", type=whole(1), help="at the same time (default: 1, on a cluster as many as it has)"
+        "--jobs", type=number(COUNT), help="at the same time (default: 1, on a cluster as many as it has)"
     )
     verb.add_argument(
         "--backend", choices=BACKENDS, type=one_of(BACKENDS), default="loky",
@@ -232,7 +208,7 @@ def parallel(verb: argparse.ArgumentParser) -> None:
 def memory(verb: argparse.ArgumentParser) -> None:
     """What all of it may take together."""
     verb.add_argument(
-        "--memory", type=gigabytes, metavar="GB",
+        "--memory", type=number(POSITIVE), metavar="GB",
         help="gigabytes that all processes may take together; what needs more is refused before it begins "
         "(default: what is free)",
     )  # fmt: skip
@@ -240,4 +216,4 @@ def memory(verb: argparse.ArgumentParser) -> None:
 
 def seeds(verb: argparse.ArgumentParser, name: str, help: str) -> None:
     """Numbers that draws begin with."""
-    verb.add_argument(name, type=whole(0), nargs="+", help=help)
+    verb.add_argument(name, type=number(SEED), nargs="+", help=help)

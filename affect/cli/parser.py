@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 
 import affect
+from affect.bounds import COUNT, NOT_NEGATIVE, POSITIVE
 from affect.cli import verbs
 from affect.cli.completion import Completion
 from affect.cli.flags import (
@@ -16,14 +17,13 @@ from affect.cli.flags import (
     file,
     folder,
     memory,
+    number,
     one_of,
     parallel,
     reader,
     reading,
-    seconds,
     seeds,
     trust,
-    whole,
 )
 from affect.errors import did_you_mean
 
@@ -123,13 +123,13 @@ def _corpora(add: Callable[..., Parser]) -> None:
         help="what becomes of a step's entries: mean (default), max, last, weighted, or module.function",
     )  # fmt: skip
     verb.add_argument(
-        "--tolerance", type=seconds(zero=True), default=1e-5, metavar="SECONDS",
+        "--tolerance", type=number(NOT_NEGATIVE), default=1e-5, metavar="SECONDS",
         help="overlap that counts: 1e-5 (default) as in the SDK's source, 1e-3 as in its copy on PyPI",
     )  # fmt: skip
     verb.add_argument(
         "--incomplete", action="store_true", help="keep videos that some file lacks; the SDK drops them"
     )
-    verb.add_argument("--jobs", type=whole(1), default=1, help="videos at the same time (default: 1)")
+    verb.add_argument("--jobs", type=number(COUNT), default=1, help="videos at the same time (default: 1)")
 
 
 def _runs(add: Callable[..., Parser]) -> None:
@@ -148,7 +148,7 @@ def _runs(add: Callable[..., Parser]) -> None:
         "--corpus", help="another corpus, such as synthetic:mosi_unaligned for its shapes alone"
     )
     seeds(verb, "--seeds", "instead of the experiment's own")
-    verb.add_argument("--epochs", type=whole(1), help="at most, instead of the experiment's own")
+    verb.add_argument("--epochs", type=number(COUNT), help="at most, instead of the experiment's own")
     verb.add_argument("--models", nargs="+", metavar="NAME", help="these of the experiment's alone")
     parallel(verb)
     again(verb)
@@ -159,9 +159,11 @@ def _runs(add: Callable[..., Parser]) -> None:
         "config", metavar="CONFIG", help="a YAML file as `train` reads it, with a section `search` if need be"
     )
     verb.add_argument(
-        "--trials", type=whole(1), default=50, help="how many the study shall have (default: 50)"
+        "--trials", type=number(COUNT), default=50, help="how many the study shall have (default: 50)"
     )
-    verb.add_argument("--timeout", type=seconds(), metavar="SECONDS", help="no trial begins after that")
+    verb.add_argument(
+        "--timeout", type=number(POSITIVE), metavar="SECONDS", help="no trial begins after that"
+    )
     verb.add_argument(
         "--metric", nargs="+", metavar="NAME",
         help="what is looked for (default: the target's first metric); several make a Pareto front",
@@ -185,7 +187,7 @@ def _runs(add: Callable[..., Parser]) -> None:
     seeds(verb, "--seeds", "that each trial is trained with")
     seeds(verb, "--fresh", "that what was found is trained and tested with")
     verb.add_argument("--corpus", help="another corpus, such as synthetic:mosi_unaligned:200")
-    verb.add_argument("--epochs", type=whole(1), help="at most, instead of the configuration's own")
+    verb.add_argument("--epochs", type=number(COUNT), help="at most, instead of the configuration's own")
     verb.add_argument("--out", type=folder, help="where results go (default: results/tune-CONFIG)")
     parallel(verb)
     again(verb)
@@ -200,7 +202,7 @@ def _runs(add: Callable[..., Parser]) -> None:
         help="fixed_subsets (default), random_modality, tfr_net, lnln, multibench, steps, noise, shifts",
     )  # fmt: skip
     verb.add_argument(
-        "--draws", type=whole(1), help="how often each damage is drawn (default: the protocol's own)"
+        "--draws", type=number(COUNT), help="how often each damage is drawn (default: the protocol's own)"
     )
     verb.add_argument(
         "--metric", nargs="+", metavar="NAME", help="whose scores are made (default: the target's first)"

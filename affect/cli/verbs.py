@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from affect.cli import checks
 from affect.cli.flags import check_folder, reading_of
-from affect.spreadsheets import guarded
+from affect.spreadsheets import csv_of
 from affect.terminal import say, say_table
 
 if TYPE_CHECKING:
@@ -64,9 +64,7 @@ def align(args: argparse.Namespace) -> None:
 
 def train(args: argparse.Namespace) -> None:
     """One model, one or more seeds, each a run folder."""
-    import pandas as pd
-
-    from affect.runs import check_jobs, due, jobs_of
+    from affect.runs import FinishedRun, check_jobs, due, jobs_of
 
     path = Path(args.config)
     checks.check_configuration(path, "train")
@@ -76,7 +74,8 @@ def train(args: argparse.Namespace) -> None:
     for job in jobs:
         if job in todo:
             job.run(args.again, progress=True)
-        rows = pd.read_csv(job.folder / "results.csv").query("split == 'test'").set_index("metric")["value"]
+        rows = FinishedRun.read(job.folder).table("results").query("split == 'test'")
+        rows = rows.set_index("metric")["value"]
         figures = ", ".join(f"{metric} {value:.3f}" for metric, value in rows.items())
         say(f"{job.folder}: test {figures}")
 
@@ -171,7 +170,7 @@ def predict(args: argparse.Namespace) -> None:
         say_table(table)
     else:
         with writing(args.out) as partial:
-            guarded(table).to_csv(partial, index=False)
+            partial.write_text(csv_of(table), encoding="utf-8", newline="")
 
 
 def compare(args: argparse.Namespace) -> None:

@@ -10,10 +10,11 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from affect import renamed
+from affect.bounds import COUNT, SEED
 from affect.data.checks import check_split
 from affect.data.corpus import Split
 from affect.data.ragged import Rows
-from affect.errors import ConfigError, check_whole, did_you_mean
+from affect.errors import ConfigError, did_you_mean
 from affect.sequences import Batch, Sequence
 
 
@@ -102,9 +103,9 @@ def batches(
         >>> sum(len(batch) for batch in batches(split, "sentiment", seed=0)) == len(split)
         True
     """
-    check_whole("batches: batch_size", batch_size)
+    COUNT.check("batches: batch_size", batch_size)
     if seed is not None:
-        check_whole("batches: seed", seed, least=0)
+        SEED.check("batches: seed", seed)
     check_split("batches", split)
     if target is not None and target not in split.targets:
         raise ConfigError(f"batches: no target '{target}'; {did_you_mean(target, split.targets)}")

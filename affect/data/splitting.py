@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from affect.bounds import INSIDE, NATURAL, Bounds
 from affect.data.corpus import Corpus, Split
 from affect.data.ragged import Rows
 from affect.errors import ConfigError
@@ -30,7 +31,9 @@ def fold(corpus: Corpus, index: int, folds: int = 5, valid_share: float = 0.2) -
         >>> sorted(corpus.splits), set(corpus["train"].groups) & set(corpus["test"].groups)
         (['test', 'train', 'valid'], set())
     """
-    if not 0 <= index < folds:
+    _FOLDS.check(f"{corpus.name}: folds", folds)
+    NATURAL.check(f"{corpus.name}: fold", index)
+    if index >= folds:
         raise ConfigError(f"{corpus.name}: no fold {index}; expected 0 to {folds - 1}")
     everything = corpus["all"]
     rest, test = _deal(everything, folds, index, corpus.name)
@@ -53,12 +56,14 @@ def carve(corpus: Corpus, valid_share: float = 0.2, part: int = 0) -> Corpus:
         >>> len(corpus["train"]) + len(corpus["valid"]) == len(whole["train"])
         True
     """
-    if not 0 < valid_share < 1:
-        raise ConfigError(f"{corpus.name}: valid_share must be between 0 and 1, got {valid_share}")
+    INSIDE.check(f"{corpus.name}: valid_share", valid_share)
     parts = max(round(1 / valid_share), 2)
     train, valid = _deal(corpus["train"], parts, part % parts, corpus.name)
     cut = {"train": corpus["train"].take(train), "valid": corpus["train"].take(valid)}
     return replace(corpus, splits={**corpus.splits, **cut}).read_from({}, corpus.files)
+
+
+_FOLDS = Bounds("at least 2", 2, 10**9, whole=True)
 
 
 def _deal(split: Split, folds: int, index: int, name: str) -> tuple[Rows, Rows]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,7 +23,7 @@ from affect.data.provenance import Provenance
 from affect.data.quality import empty_samples, empty_samples_note
 from affect.data.targets import Target
 from affect.errors import DataError
-from affect.files import writing
+from affect.files import of_disk, writing
 
 _STEP = 1 << 23
 
@@ -64,21 +67,21 @@ class CorpusWriter:
                 f"{self.path}: another process is writing it; wait for it, or name another"
             ) from None
         try:
-            state = json.loads((self.folder / "progress.json").read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
-            state = {}
-        if state.get("work") == self._state["work"] and self._is_whole(state):
-            self._state |= state
-        else:
-            shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(exist_ok=True)
+            self._go_on()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object = None, error: BaseException | None = None, _: object = None) -> None:
         for file in self._files.values():
-            file.close()
+            with suppress(OSError):  # what stands behind the last checkpoint is written again
+                file.close()
         self._lock.release()
-        Path(self._lock.lock_file).unlink(missing_ok=True)
+        with suppress(OSError):
+            Path(self._lock.lock_file).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None and (number := of_disk(error)):
+            raise OSError(number, os.strerror(number), str(self.path)) from error
 
     @property
     def done(self) -> int:
@@ -147,11 +150,25 @@ class CorpusWriter:
         shutil.rmtree(self.folder)
         return corpus
 
+    def _go_on(self) -> None:
+        """Take up what the last checkpoint left, where it is this work and whole; else begin anew."""
+        if self.folder.is_symlink():  # what lies elsewhere is neither written nor removed
+            raise DataError(f"{self.folder}: expected a folder, got a link; remove it")
+        try:
+            state = json.loads((self.folder / "progress.json").read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
+            state = None
+        if _is_state(state) and state["work"] == self._state["work"] and self._is_whole(state):
+            self._state = state
+        elif self.folder.is_dir():
+            shutil.rmtree(self.folder)
+        self.folder.mkdir(exist_ok=True)
+
     def _add(self, name: str, tensor: native.Tensor, piece: Split) -> None:
         record = self._state["tensors"].setdefault(
             name,
             {
-                "file": f"{len(self._state['tensors'])}.raw",
+                "file": _raw(len(self._state["tensors"])),
                 "dtype": tensor.dtype.str,
                 "tail": list(tensor.shape[1:]),
                 "rows": 0,
@@ -199,7 +216,8 @@ class CorpusWriter:
         """Whether every piece that was kept is on the disk."""
         pieces = {self.folder / record["file"]: _bytes(record) for record in state["tensors"].values()}
         return all(
-            size == 0 or (path.exists() and path.stat().st_size >= size) for path, size in pieces.items()
+            not path.is_symlink() and (size == 0 or (path.is_file() and path.stat().st_size >= size))
+            for path, size in pieces.items()
         )
 
     def _continued(self, name: str, record: dict[str, Any], block: NDArray[Any]) -> NDArray[Any]:
@@ -238,6 +256,29 @@ class CorpusWriter:
                     left -= min(rows, left)
         if _is_text(name):
             yield np.frombuffer(b"]", dtype=np.uint8)
+
+
+def _raw(place: int) -> str:
+    """What the piece of a tensor is called."""
+    return f"{place}.raw"
+
+
+def _is_state(state: Any) -> bool:
+    """Whether something is what a checkpoint writes: it names no file but the writer's own."""
+    kinds = {"work": str, "done": int, "splits": list, "tensors": dict, "nothing": dict}
+    if not isinstance(state, dict) or state.keys() != kinds.keys():
+        return False
+    if not all(isinstance(state[key], kind) for key, kind in kinds.items()):
+        return False
+    return all(_is_record(record, place) for place, record in enumerate(state["tensors"].values()))
+
+
+def _is_record(record: Any, place: int) -> bool:
+    match record:
+        case {"file": str(file), "dtype": str(dtype), "tail": [*tail], "rows": int(rows), "last": int()}:
+            sizes = all(isinstance(size, int) and size >= 0 for size in (rows, *tail))
+            return sizes and file == _raw(place) and re.fullmatch(r"[<>|=][biuf]\d", dtype) is not None
+    return False
 
 
 def _bytes(record: dict[str, Any]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +13,17 @@ from affect import renamed
 from affect.benchmark.bench import COMPARISONS, NOTES, SUMMARY
 from affect.data.sources import load as load_corpus
 from affect.errors import AffectError
+from affect.files import real
 from affect.report.contents import Contents
 from affect.results import Answers, compare, costs, gather, summarise
-from affect.robustness.runs import stored_sweeps
+from affect.robustness.runs import TABLE, stored_sweeps
 from affect.runs import FinishedRun, find
 from affect.runs.configuration import READING
 from affect.runs.finding import RUNS, notes_of_bench, table_of_bench
 from affect.runs.studies import SEARCH, StoredStudy, open_study
 from affect.training.saving import DONE
+
+logger = logging.getLogger(__name__)
 
 
 def gather_contents(folders: Iterable[str | Path], title: str = "") -> Contents:
@@ -34,7 +38,7 @@ def gather_contents(folders: Iterable[str | Path], title: str = "") -> Contents:
         DataError: there is neither a finished run nor a search, or there are two runs of the same corpus,
             target, model, seed and fold.
     """
-    places = [Path(folder).resolve() for folder in folders]
+    places = [real(folder) for folder in folders]
     title, searches = title or ", ".join(place.name for place in places), _searches(places)
     if searches and not any(any(place.rglob(DONE)) for place in places):
         return Contents(title, pd.DataFrame(), [], searches=searches)
@@ -49,8 +53,8 @@ def _searches(places: Iterable[Path]) -> list[StoredStudy]:
 
 def _of_runs(runs: list[FinishedRun], places: list[Path], title: str) -> Contents:
     answers = gather(runs)
-    benches = [place for place in places if (place / SUMMARY).exists() or (place / RUNS).exists()]
-    alone = [run for run in runs if not any(run.folder.resolve().is_relative_to(b) for b in benches)]
+    benches = [place for place in places if _is_bench(place)]
+    alone = [run for run in runs if not any(real(run.folder).is_relative_to(b) for b in benches)]
     rest = gather(alone) if benches else answers
     summaries, pairs = ([table_of_bench(b, name) for b in benches] for name in (SUMMARY, COMPARISONS))
     return contents_of(
@@ -60,6 +64,16 @@ def _of_runs(runs: list[FinishedRun], places: list[Path], title: str) -> Content
         pd.concat([*pairs, compare(rest)], ignore_index=True),
         [note for b in benches for note in notes_of_bench(b, NOTES)],
     )
+
+
+def _is_bench(place: Path) -> bool:
+    """Whether tables of a bench lie in a folder; one of a sweep adds nothing, and a log line says so."""
+    if (place / RUNS).exists():
+        return True
+    if (place / TABLE).exists():
+        logger.warning("%s: tables of a sweep; shown are the sweeps of the runs that are given", place)
+        return False
+    return (place / SUMMARY).exists()
 
 
 def contents_of(

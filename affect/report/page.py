@@ -20,7 +20,7 @@ from affect.results import Answers
 from affect.results.tables import latex, markdown, summary_tables
 from affect.runs import FinishedRun
 from affect.runs.studies import StoredStudy
-from affect.spreadsheets import guarded
+from affect.spreadsheets import csv_of
 from affect.statistics import friedman
 
 
@@ -132,14 +132,14 @@ def _downloads(contents: Contents) -> Iterator[tuple[str, str]]:
     if not contents.summary.empty:
         tables = summary_tables(contents.summary)
         own = {
-            "summary.csv": guarded(contents.summary).to_csv(index=False),
+            "summary.csv": csv_of(contents.summary),
             "table.md": markdown(tables),
             "table.tex": latex(tables),
         }
         files = {**own, **files}
     for name, frame in (("comparisons.csv", contents.comparisons), ("costs.csv", contents.costs)):
         if not frame.empty:
-            files[name] = guarded(frame).to_csv(index=False)
+            files[name] = csv_of(frame)
     kinds = {"csv": "text/csv", "md": "text/markdown", "tex": "application/x-tex"}
     for name, content in files.items():
         yield name, address(kinds[name.rpartition(".")[2]], content)

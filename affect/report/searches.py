@@ -30,7 +30,7 @@ from affect.runs.studies import (
     objectives,
     trials_table,
 )
-from affect.spreadsheets import guarded
+from affect.spreadsheets import csv_of
 
 _TOGETHER = 4  # slices that stand side by side
 
@@ -64,9 +64,7 @@ def trials_files(searches: Iterable[StoredStudy]) -> dict[str, str]:
     """The tables of trials, by the names of their files."""
     searches = [*searches]
     return {
-        "trials.csv" if len(searches) == 1 else f"trials-{place}.csv": guarded(
-            trials_table(one.study)
-        ).to_csv(index=False)
+        "trials.csv" if len(searches) == 1 else f"trials-{place}.csv": csv_of(trials_table(one.study))
         for place, one in enumerate(searches, 1)
     }
 
@@ -185,6 +183,7 @@ def _pictures(study: optuna.Study, own: list[Drawable]) -> Iterator[Section]:
     yield Section(
         "history",
         "Optimisation history",
+        _some(max(len(one.complete) for one in own)).strip(),
         charts=[embedded({one.name: history(one, number) for one in own}, "objective")],
     )
     yield from _importances(own)
@@ -192,7 +191,7 @@ def _pictures(study: optuna.Study, own: list[Drawable]) -> Iterator[Section]:
         "slices",
         "Slices",
         "A dot for each complete trial, the bluer the later. The parameters of the best trial come first, by "
-        "their importance where it is known.",
+        "their importance where it is known." + _some(max(len(one.complete) for one in own)),
         charts=[embedded(_sliced(one), "parameter") for one in own],
     )
     yield Section(

@@ -33,6 +33,11 @@ def history(own: Drawable, start: int | None) -> go.Figure:
     ):
         trace.update(name=name, legendgroup=name, hovertemplate="%{y:.4g}, trial %{x}<extra></extra>")
         trace.update(marker={"color": colour, "size": 7}, line={"color": colour, "shape": "hv"})
+        x, y = np.asarray(trace.x), np.asarray(trace.y)
+        if len(x) > MOST:
+            best = [*np.flatnonzero(np.diff(y, prepend=np.nan) != 0), len(y) - 1]  # where the line bends
+            places = best if trace.mode == "lines" else thinned([*range(len(x))])
+            trace.update(x=x[places], y=y[places])
     known = {trial.number: float(trial.value or 0.0) for trial in own.complete}
     if start is not None and start in known:
         figure.add_scatter(
@@ -76,8 +81,16 @@ def slices(own: Drawable, params: list[str], title: str) -> go.Figure:
         params: as they are called in the copy.
         title: the figure's.
     """
+    trials = [trial for trial in own.complete if trial.params.keys() & {*params}]
+    study, thin = own.study, len(trials) > MOST
+    if thin:
+        known = {trial.number: trial for trial in [*thinned(trials), own.best]}
+        trials = [known[number] for number in sorted(known)]
+        study = study_of(own, trials)
     with quietly():
-        figure = optuna.visualization.plot_slice(own.study, params=params, target_name=own.title)
+        figure = optuna.visualization.plot_slice(study, params=params, target_name=own.title)
+    for trace in figure.data if thin else ():
+        trace.marker.color = [trials[place].number for place in trace.marker.color]
     figure.update_traces(
         marker={"colorscale": _SCALE, "showscale": False, "size": 8, "line": {"width": 0}},
         hovertemplate="%{x}: %{y:.4g}, trial %{marker.color}<extra></extra>",

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
-
 from affect.report.gathering import gather_contents
 from affect.report.page import write_report
 from affect.report.robustness import write_robustness
 from affect.robustness.tables import SCORES
+from affect.runs.finding import table_of_bench
 
 
 def write_pages(folder: str | Path, title: str = "") -> list[Path]:
@@ -28,5 +27,5 @@ def write_pages(folder: str | Path, title: str = "") -> list[Path]:
     write_report(folder / "report.html", contents)
     written, scores = [folder / "report.html"], folder / "robustness" / SCORES
     if scores.is_file():
-        written += write_robustness(scores.parent, contents.robustness, pd.read_csv(scores))
+        written += write_robustness(scores.parent, contents.robustness, table_of_bench(scores.parent, SCORES))
     return written

@@ -17,7 +17,7 @@ from affect.data.targets import MultiClass, Regression, Target
 from affect.errors import DataError
 from affect.metrics import Array, Measure, Stored
 from affect.runs import FinishedRun
-from affect.runs.sameness import check_one_content
+from affect.runs.sameness import check_one_content, check_one_setting
 
 logger = logging.getLogger(__name__)
 
@@ -151,13 +151,16 @@ def gather(runs: Iterable[FinishedRun], split: str = "test") -> list[Answers]:
         split: of which split.
     Raises:
         DataError: runs of one corpus and target were measured on different samples or against different
-            labels, or made from different contents of one file; a run has no predictions.
+            labels, or made from different contents of one file; those of one model were made in different
+            settings; a run has no predictions.
     """
     kinds: dict[tuple[str, str], list[FinishedRun]] = {}
     check_one_content(runs := list(runs))
     for run in runs:
         _ = run.metrics  # which way its own are better is known from here on
         kinds.setdefault((run.facts["corpus"]["name"], run.target.name), []).append(run)
+    for own in kinds.values():
+        check_one_setting(own)
     return [_together(own, split) for own in kinds.values()]
 
 
@@ -170,7 +173,9 @@ def _together(runs: list[FinishedRun], split: str) -> Answers:
             raise DataError(f"{run.folder}: holds no predictions; train it again")
         seeds.setdefault((run.name, run.seed), []).append(rows[rows["split"] == split])
         places.setdefault((run.name, run.seed), run.folder)
-    whole = {key: pd.concat(parts).set_index(["id", "step"]).sort_index() for key, parts in seeds.items()}
+    whole = _by_label(
+        {key: parts[0] if len(parts) == 1 else pd.concat(parts) for key, parts in seeds.items()}
+    )
     most = max(whole, key=lambda key: len(whole[key]))
     first, folds = whole[most], {*whole[most]["fold"]}
     corpus, target = runs[0].facts["corpus"]["name"], runs[0].target
@@ -212,6 +217,20 @@ def _together(runs: list[FinishedRun], split: str) -> Answers:
         runs=tuple(runs),
         split=split,
     )
+
+
+def _by_label(tables: dict[tuple[str, int], pd.DataFrame]) -> dict[tuple[str, int], pd.DataFrame]:
+    """Tables by id and step; where they list the same labels, as they mostly do, these are sorted once."""
+    found, labels, order = {}, pd.DataFrame(), pd.Series()
+    for key, table in tables.items():
+        own = table[["id", "step"]]
+        if not own.equals(labels):
+            labels = own
+            order = pd.Series(np.arange(len(own)), pd.MultiIndex.from_frame(own)).sort_index()
+        numbers = [name for name in table if name == "fold" or str(name).startswith(("prediction", "truth"))]
+        found[key] = table[numbers].iloc[order.to_numpy()]
+        found[key].index = order.index
+    return found
 
 
 def _matching(frame: pd.DataFrame, kind: str) -> list[str]:

@@ -17,7 +17,7 @@ from affect import metrics
 from affect.console import WIDE, TableConsole
 from affect.errors import ConfigError, escaped
 from affect.files import writing
-from affect.spreadsheets import guarded
+from affect.spreadsheets import csv_of
 
 
 @dataclass(frozen=True)
@@ -286,7 +286,7 @@ def write_tables(path: Path, tables: Iterable[Table], frame: pd.DataFrame) -> No
     forms = {
         ".md": lambda: markdown(tables),
         ".tex": lambda: latex(tables),
-        ".csv": lambda: guarded(frame).to_csv(index=False),
+        ".csv": lambda: csv_of(frame),
     }
     if path.suffix not in forms:
         raise ConfigError(f"{path}: no table of this form; name a file that ends with {', '.join(forms)}")

@@ -18,9 +18,8 @@ from affect.classes import within
 from affect.data.contents import corpus_digest
 from affect.data.corpus_files import file_digest
 from affect.data.targets import Target
-from affect.dispatch import WorkerDiedError
 from affect.errors import DataError
-from affect.files import writing
+from affect.files import real, writing
 from affect.kernels import keep_freed_memory
 from affect.manifest import Manifest, read_facts, write_facts
 from affect.model import ModelSpec
@@ -31,11 +30,16 @@ from affect.runs.configuration import kind_of
 from affect.runs.finished import say_corpus
 from affect.runs.recorded import WEIGHTS, check_form
 from affect.runs.sameness import check_one_content
+from affect.spreadsheets import csv_of
 from affect.workers import processes, work
+from affect.workers.crashes import named
+from affect.workers.dispatch import WorkerDiedError
 
 SWEEPS = "sweeps"
 """The folder in a run's folder that holds its sweeps, one folder for each."""
 
+TABLE = "robustness.csv"
+"""The table of all runs, in the folder of a sweep."""
 MADE, FILES = "made_from.json", ("conditions.csv", "results.csv", "predictions.npz")
 
 logger = logging.getLogger(__name__)
@@ -89,7 +93,7 @@ def sweep_runs(
     deaths: dict[int, WorkerDiedError] = {}
     with processes(workers, backend, address):
         sweeps: list[Sweep] = work(
-            (joblib.delayed(sweep_run)(folder.resolve(), grid, split, trust, again) for folder in found),
+            (joblib.delayed(sweep_run)(real(folder), grid, split, trust, again) for folder in found),
             None if progress is None else lambda done: progress(done, len(found)),
             keep_freed_memory,
             deaths.__setitem__,
@@ -101,8 +105,9 @@ def sweep_runs(
         for run in runs:
             with within(run.home):
                 stack.enter_context(metrics.using(*run.configuration.measured))
-        with writing(Path(out) / "robustness.csv") as path:
-            pd.concat([own.results for own in sweeps], ignore_index=True).to_csv(path, index=False)
+        with writing(Path(out) / TABLE) as path:
+            rows = pd.concat([own.results for own in sweeps], ignore_index=True)
+            path.write_text(csv_of(rows), encoding="utf-8", newline="")
         return side_by_side(sweeps, lacking)
 
 
@@ -203,7 +208,7 @@ def sweep_run(
         configuration = run.configuration
         with within(run.home), metrics.using(*configuration.measured):
             corpus = prepare(configuration, run.fold, Path())
-            found = sweep(
+            found = named(f"reading {run.content['corpus']}", sweep)(
                 model, corpus[split], grid, corpus=corpus.name, name=run.name,
                 seed=run.seed, fold=run.fold, split_name=split,
             )  # fmt: skip

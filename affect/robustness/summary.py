@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from affect import metrics, renamed
+from affect.bounds import COUNT
 from affect.data.targets import Target
-from affect.errors import ConfigError, DataError, check_whole, described, did_you_mean, few, listed
+from affect.errors import ConfigError, DataError, described, did_you_mean, few, listed
 from affect.metrics import Array, Measure
 from affect.robustness.scores import area, effective_robustness, retained_share
 from affect.robustness.sweeps import ONLY, Sweep
@@ -46,7 +47,7 @@ class Comparison:
     def __init__(self, sweeps: Iterable[Sweep], resamples: int = 500, lacking: str | None = None) -> None:
         if isinstance(sweeps, Sweep) or not isinstance(sweeps, Iterable):
             raise ConfigError(f"Comparison: expected a list of Sweep, got {described(sweeps)}; write [sweep]")
-        check_whole("Comparison: resamples", resamples)
+        COUNT.check("Comparison: resamples", resamples)
         self._models = _laid_together(sweeps)
         if lacking is not None:
             self._models = {

@@ -17,19 +17,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affect import metrics, renamed
+from affect.bounds import COUNT, NATURAL, SEED
 from affect.corruption import Corruption, RandomSubset, subsets_of
 from affect.corruption.base import Becomes, Inputs
 from affect.data.checks import check_split
 from affect.data.corpus import Split
 from affect.data.loading import batches
 from affect.data.targets import Target
-from affect.errors import ConfigError, DataError, check_whole, described
+from affect.errors import ConfigError, DataError, described
 from affect.files import writing
 from affect.metrics import Array
 from affect.model import FusionModel, check_model
 from affect.naming import apart, original
 from affect.sequences import Batch
+from affect.spreadsheets import csv_of, frame_of
 from affect.training import COLUMNS
+from affect.training.demand import affordable
 
 _UNREADABLE = (
     OSError, ValueError, LookupError, TypeError, EOFError, MemoryError, RuntimeError, BadZipFile, zlib.error,
@@ -58,6 +61,9 @@ class Condition:
     level: float
     corruption: Corruption
     draws: int = 1
+
+    def __post_init__(self) -> None:
+        COUNT.check(f"{self.name}: draws", self.draws)
 
 
 Grid: TypeAlias = Callable[[FusionModel], list[Condition]]
@@ -122,7 +128,7 @@ class Sweep:
         """Write `results.csv`, `conditions.csv` and `predictions.npz`, from which `load` makes it again."""
         for name, table in (("conditions", self.conditions), ("results", self.results)):
             with writing(folder / f"{name}.csv") as path:
-                table.to_csv(path, index=False)
+                path.write_text(csv_of(table), encoding="utf-8", newline="")
         held: dict[str, NDArray[Any]] = {f"present.{name}": there for name, there in self.present.items()}
         held |= {
             "said": self.predictions.astype(np.float32),
@@ -157,12 +163,10 @@ class Sweep:
 
     @classmethod
     def _read(cls, folder: Path, target: Target) -> Self:
-        first = pd.read_csv(
-            folder / "results.csv", nrows=1, dtype={"corpus": str, "model": str}, keep_default_na=False
-        )
+        first = frame_of((folder / "results.csv").read_bytes())
         with (folder / "predictions.npz").open("rb") as file, np.load(file, allow_pickle=False) as held:
             return cls(
-                conditions=pd.read_csv(folder / "conditions.csv"),
+                conditions=frame_of((folder / "conditions.csv").read_bytes()),
                 predictions=held["said"].astype(np.float64),
                 truth=held["truth"],
                 samples=tuple(map(str, held["samples"])),
@@ -199,7 +203,7 @@ def sweep(
         model: in eval mode afterwards.
         split: has the model's target and modalities.
         grid: makes the conditions.
-        batch_size: samples per batch; does not change the figures beyond rounding.
+        batch_size: samples per batch, fewer where memory is short; figures change by rounding alone.
         corpus: its name in the results.
         name: the model's name in the results; its fusion's class by default.
         seed: of the model, as it stands in the results.
@@ -217,15 +221,19 @@ def sweep(
     """
     check_model("sweep", model)
     check_split("sweep", split)
-    check_whole("sweep: batch_size", batch_size)
+    COUNT.check("sweep: batch_size", batch_size)
+    SEED.check("sweep: seed", seed)
+    NATURAL.check("sweep: fold", fold)
     model.eval()
     target = model.head.target
     conditions = [*_drawn(_conditions(grid, model), model, split)]
+    device = next(model.parameters()).device
+    # what is clean stays, while what is damaged is computed
+    batch_size = affordable("sweep", model, split, batch_size, device, copies=2)
     loader = batches(split, target.name, batch_size, by_length=True)
     predictions: list[list[Tensor]] = [[] for _ in range(len(conditions) + 1)]
     truth, samples, places = [], [], []
     present: dict[str, list[NDArray[np.bool_]]] = {name: [] for name in sorted(split.modalities)}
-    device = next(model.parameters()).device
     with torch.inference_mode():
         for done, (own, batch) in enumerate(zip(loader.batch_sampler or (), loader, strict=True), 1):
             batch = batch.to(device)

@@ -10,6 +10,7 @@ from affect.classes import modules_in
 from affect.classes.strangers import present, strange
 from affect.classes.trust import digest_of, is_trusted
 from affect.errors import ConfigError
+from affect.files import real
 from affect.runs.studies import SEARCH
 
 
@@ -41,6 +42,6 @@ def check_borrowed(path: Path, content: Mapping[str, Any], trust: bool) -> None:
 
 def _of_search(path: Path) -> bool:
     """Whether a search wrote a file: `best.yaml` beside its `search.json`, or a file of its `front`."""
-    folder = path.resolve().parent
+    folder = real(path).parent
     beside = path.name == "best.yaml" and (folder / SEARCH).is_file()
     return beside or (folder.name == "front" and (folder.parent / SEARCH).is_file())

@@ -17,7 +17,6 @@ from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
 from lightning.pytorch.loggers import Logger
 
 from affect import metrics, renamed
@@ -36,6 +35,7 @@ from affect.runs.parts import FACTORIES, factory_of, part_of
 from affect.runs.type_errors import without_names, wrong_value
 from affect.scaling import Nonfinite, Scaling
 from affect.training import LearnerFactory, Training
+from affect.yaml_files import read_yaml
 
 
 @dataclass
@@ -141,14 +141,20 @@ def metrics_in(content: Mapping[str, Any]) -> list[str]:
 
 
 def read(path: str | Path) -> dict[str, Any]:
-    """The content of a YAML file; nothing in it is imported."""
+    """The content of a YAML file; nothing in it is imported.
+
+    Args:
+        path: of the file.
+    Raises:
+        ConfigError: there is no such file, or `affect.yaml_files.parse_yaml` refuses it; it holds no keys.
+    """
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; expected a YAML file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: not YAML: {error}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected keys and values, got {type(content).__name__}")
     return content

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from affect.errors import DataError, described
+from affect.files import real
 from affect.manifest import Manifest, read_facts, write_facts
 from affect.runs.damage import misplaced
 from affect.runs.finished import FinishedRun
@@ -46,7 +47,7 @@ def find(folders: Iterable[str | Path]) -> list[FinishedRun]:
     for folder in (folder for place in places for folder in _listed(place)):
         run = FinishedRun.read(folder)
         key = (run.facts["corpus"]["name"], run.target.name, run.name, run.seed, run.fold)
-        if key in found and found[key].folder.resolve() != run.folder.resolve():
+        if key in found and real(found[key].folder) != real(run.folder):
             raise DataError(
                 f"{run.folder}: another run of {run.name}, seed {run.seed}, fold {run.fold} is in "
                 f"{found[key].folder}; name the one that is meant"
@@ -63,7 +64,7 @@ def find(folders: Iterable[str | Path]) -> list[FinishedRun]:
 
 def leave_list(runs: Iterable[FinishedRun], out: Path) -> None:
     """Write down in a bench's folder which runs its tables are made of, and the digests of the tables."""
-    folders = [Path(os.path.relpath(run.folder.resolve(), out.resolve())).as_posix() for run in runs]
+    folders = [Path(os.path.relpath(real(run.folder), real(out))).as_posix() for run in runs]
     tables = [name for name in TABLES if (out / name).is_file()]
     write_facts(out / RUNS, {"runs": sorted(folders)}, tables)
 
@@ -126,14 +127,14 @@ def _listed(given: Path) -> Iterator[Path]:
     """The folders of runs in or below a folder, but for those that a bench above them no longer counts."""
     left_out, lists, seen = 0, dict[Path, set[Path] | None](), set[Path]()
     for folder in sorted(_folders_of_runs(given), key=lambda folder: folder / DONE):
-        whole = folder.resolve()
+        whole = real(folder)
         seen.add(whole)
         counted = [own for above in whole.parents if (own := _of_bench(above, lists)) is not None]
         if not counted or folder == given or whole in counted[0]:
             yield folder
         else:
             left_out += 1
-    top = given.resolve()
+    top = real(given)
     for bench, runs in lists.items():
         for gone in sorted((runs or set()) - seen):
             if gone == top or top in gone.parents:
@@ -167,5 +168,9 @@ def _of_bench(folder: Path, lists: dict[Path, set[Path] | None]) -> set[Path] | 
     if folder not in lists:
         path = folder / RUNS
         names = None if _no_more(path) else _list_of(path)["runs"]
-        lists[folder] = None if names is None else {(folder / name).resolve() for name in names}
+        if names is None and all((folder / name).is_file() for name in TABLES[:3]):
+            logger.warning(
+                "%s is missing: every run below it counts, those of earlier settings too; %s", path, _REMEDY
+            )
+        lists[folder] = None if names is None else {real(folder / name) for name in names}
     return lists[folder]

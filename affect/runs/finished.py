@@ -23,6 +23,7 @@ from affect.data.sources import read as read_corpus
 from affect.data.sources.options import Options
 from affect.data.targets import MultiLabel, Target
 from affect.errors import ConfigError, DataError, check_flag, path_in
+from affect.files import real
 from affect.manifest import Manifest
 from affect.metrics import Stored
 from affect.model import FusionModel
@@ -129,7 +130,7 @@ class FinishedRun:
     @cached_property
     def home(self) -> Home:
         """Where its classes are looked for first: among the modules that it brings along."""
-        folder = self.folder.resolve() / FOLDER
+        folder = real(self.folder) / FOLDER
         carried = Modules.read(folder)
         return Home((folder,), carried, "" if self.trust else self._refusal(carried))
 
@@ -306,7 +307,7 @@ def prepare(configuration: Configuration, fold: int, root: Path) -> Corpus:
 
 def corpus_path(corpus: str, root: Path) -> str:
     """A generated corpus by its name; a file by its whole path."""
-    return corpus if is_generated(corpus) else str((root / corpus).resolve())
+    return corpus if is_generated(corpus) else str(real(root / corpus))
 
 
 def with_absolute_paths(content: Mapping[str, Any], root: Path) -> dict[str, Any]:
@@ -320,7 +321,7 @@ def with_absolute_paths(content: Mapping[str, Any], root: Path) -> dict[str, Any
     return {
         **content,
         "corpus": corpus_path(content["corpus"], root),
-        **{key: str((root / run).resolve()) for key, run in runs.items()},
+        **{key: str(real(root / run)) for key, run in runs.items()},
     }
 
 

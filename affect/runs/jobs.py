@@ -15,7 +15,6 @@ from filelock import FileLock
 
 from affect import metrics
 from affect.classes import FOLDER, Home, beside, kept, modules_in, within
-from affect.crashes import named, trace_crashes
 from affect.data.contents import corpus_digest, files_in
 from affect.data.corpus import Corpus
 from affect.data.corpus_files import CorpusFiles, file_digest
@@ -31,7 +30,8 @@ from affect.runs.standing import FAILED
 from affect.training import Progress
 from affect.training.environment import environment
 from affect.training.machine import check_alone
-from affect.training.saving import DONE, write_run
+from affect.training.saving import DONE, keep_others, write_run
+from affect.workers.crashes import named
 
 STARTED = "started.json"
 """What an interrupted run was made from: its checkpoint is of nothing else."""
@@ -120,7 +120,7 @@ class Job:
         return teacher_of(self.content.get("init"), self.root, self.seed, self.fold)
 
     def run(self, again: bool = False, progress: Progress = False) -> Path:
-        """Do it, unless it is done; an interrupted run is taken up where its last epoch ended.
+        """Do it, unless it is done; an interrupted run goes on from its best epoch so far, like `affect.fit`.
 
         A finished run that was made from something else is replaced when the new one is finished.
 
@@ -130,7 +130,6 @@ class Job:
         Raises:
             ConfigError: a launcher has started the same command for every device.
         """
-        trace_crashes()
         check_alone((self.content.get("training") or {}).get("devices", 1))
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         lock = self.folder.with_name(f".{self.folder.name}.lock")
@@ -197,6 +196,7 @@ class Job:
             shutil.rmtree(into / "checkpoints", ignore_errors=True)
         (into / STARTED).unlink(missing_ok=True)
         if into != self.folder:
+            keep_others(self.folder, into)
             put_in_place(self.folder)
 
     def _make(self, into: Path, origin: Origin, progress: Progress = False) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from affect.classes import FOLDER, Modules
 from affect.errors import DataError
+from affect.files import real
 from affect.runs.finished import FinishedRun
 from affect.runs.recorded import REMEDY
 from affect.training import Run
@@ -44,5 +45,5 @@ def load_run(folder: str | Path, *, trust: bool = False) -> Run:
         seconds=float(facts["seconds"]),
         asked=stored.content,
         facts=facts,
-        modules=Modules.read(stored.folder.resolve() / FOLDER),
+        modules=Modules.read(real(stored.folder) / FOLDER),
     )

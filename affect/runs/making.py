@@ -14,7 +14,6 @@ import pandas as pd
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 
-from affect.crashes import trace_crashes
 from affect.data.corpus import Corpus
 from affect.errors import ConfigError, did_you_mean
 from affect.model import FusionModel, ModelSpec
@@ -149,7 +148,6 @@ def trained_run(
         trust: whether the teacher's own code may be executed, though it is not known to be one's own.
         progress: as in `affect.fit`.
     """
-    trace_crashes()
     with seeded(seed):
         model = parts.for_corpus(corpus.without("test"), configuration.target)
     if init is not None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from affect.classes import FOLDER
 from affect.errors import DataError, described
 from affect.manifest import Manifest, read_facts
-from affect.spreadsheets import unguarded
+from affect.spreadsheets import frame_of
 from affect.training.saving import DONE
+from affect.yaml_files import parse_yaml
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,9 +22,6 @@ REMEDY = "train it again, or bring the file back"
 
 CONFIG, WEIGHTS = "config.yaml", "model.safetensors"
 
-_QUICK: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""Ten times as fast; lists within lists, tens of thousands of them, end its process."""
-_SHORT, _VALUES, _DEPTH = 10_000, 100_000, 100
 _NUMBER = (int, float)
 _NAMES = {
     str: "a text", int: "a whole number", bool: "True or False", dict: "keys and values", list: "a list",
@@ -103,13 +98,13 @@ def content_of_run(manifest: Manifest) -> dict[str, Any]:
     Raises:
         DataError: the file was edited, is no YAML, or has another form.
     """
-    path, text = str(manifest.folder / CONFIG), manifest.read(CONFIG)
-    loader = _QUICK if len(text) <= _SHORT else yaml.SafeLoader
+    path = str(manifest.folder / CONFIG)
     try:
-        content = yaml.load(text.decode(), loader)
-        _check_nesting(content)
-    except (yaml.YAMLError, ValueError, RecursionError, OverflowError) as error:
-        raise DataError(f"{path}: not YAML: {' '.join(str(error).split())}; {REMEDY}") from None
+        content = parse_yaml(manifest.read(CONFIG))
+    except DataError:
+        raise
+    except ValueError as error:
+        raise DataError(f"{path}: not YAML: {error}; {REMEDY}") from None
     check_form(content, _CONTENT, path)
     return dict(content)
 
@@ -159,7 +154,7 @@ def read_table(manifest: Manifest, name: str, columns: list[str], numbers: str) 
 
     path, content = manifest.folder / name, manifest.read(name)
     try:
-        rows = unguarded(pd.read_csv(io.BytesIO(content), dtype={"id": str}, low_memory=False))
+        rows = frame_of(content)
     except (ValueError, OverflowError, RecursionError) as error:
         raise DataError(f"{path}: no table: {' '.join(str(error).split())}; {manifest.remedy}") from None
     if not isinstance(rows.index, pd.RangeIndex):
@@ -167,8 +162,9 @@ def read_table(manifest: Manifest, name: str, columns: list[str], numbers: str) 
     for column in columns:
         if column not in rows:
             raise DataError(f"{path}: no column '{column}'; {manifest.remedy}")
-    for column in filter(re.compile(numbers).fullmatch, map(str, rows.columns)):
-        if len(rows) and rows[column].dtype.kind not in "iuf":
+    kinds = rows.dtypes.to_dict() if len(rows) else {}
+    for column in [name for name, dtype in kinds.items() if dtype.kind not in "iuf"]:
+        if re.fullmatch(numbers, str(column)):
             wrong = pd.to_numeric(rows[column], errors="coerce").isna() & rows[column].notna()
             got = f", got {str(rows[column][wrong].iloc[0])[:40]!r}" if wrong.any() else ""
             raise DataError(f"{path}: column '{column}': expected numbers{got}; {manifest.remedy}")
@@ -212,19 +208,6 @@ def _wrong(found: Any, form: Any, place: str) -> Iterator[str]:
                     yield from _wrong(found[name], inner, f"{place}.{name}".lstrip("."))
             elif key == name:
                 yield f"{f'{place}.{name}'.lstrip('.')}: is missing"
-
-
-def _check_nesting(content: Any) -> None:
-    """Refuse values within values without end: YAML can name a list in itself, and a short text a billion."""
-    todo, count = [(content, 0)], 0
-    while todo:
-        value, depth = todo.pop()
-        inner = [*value, *value.values()] if isinstance(value, dict) else value
-        if isinstance(inner, list):
-            count += len(inner)
-            todo += [(one, depth + 1) for one in inner if isinstance(one, dict | list)]
-        if count > _VALUES or depth > _DEPTH:
-            raise ValueError("too many values, or too deep in each other")
 
 
 def _check_predictions(rows: pd.DataFrame, path: Path) -> None:

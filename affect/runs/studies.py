@@ -7,6 +7,7 @@ A study is kept by any storage of Optuna's: `sqlite:///study.db`, `postgresql://
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 import time
@@ -27,7 +28,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from affect import renamed
 from affect.errors import ConfigError, DataError
-from affect.files import writing
+from affect.files import of_disk, real, writing
 from affect.manifest import FILES, Manifest, read_facts
 from affect.runs.journals import open_journal
 from affect.runs.recorded import check_form
@@ -133,7 +134,7 @@ _REMEDY = "run affect tune again with --resume, or bring the file back"
 def _check_database(path: Path) -> None:
     """Refuse an SQLite file that is damaged, before anything is written into it."""
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True)) as held:
+        with closing(sqlite3.connect(f"file:{quote(str(real(path)))}?mode=ro", uri=True)) as held:
             (found,) = held.execute("PRAGMA quick_check(1)").fetchone()
             empty = not held.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
     except sqlite3.DatabaseError as error:
@@ -151,7 +152,7 @@ def load(storage: BaseStorage, name: str) -> optuna.Study:
 
 def sqlite(path: Path) -> str:
     """The URL of an SQLite file."""
-    return f"sqlite:///{path.resolve()}"
+    return f"sqlite:///{real(path)}"
 
 
 def keep(study: optuna.Study, folder: Path) -> None:
@@ -257,6 +258,8 @@ def _database(url: str, heartbeat: int) -> BaseStorage:
                 'pip install "affect[studies]" brings that of PostgreSQL'
             ) from None
         except DBAPIError as error:
+            if number := of_disk(error):
+                raise OSError(number, os.strerror(number), shown) from None
             if attempt == _ATTEMPTS - 1:
                 reason = str(error.orig).strip().splitlines()[0]
                 raise ConfigError(f"storage: {shown} does not answer: {reason}") from None

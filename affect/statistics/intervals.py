@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from affect.errors import ConfigError, ShapeError
+from affect.bounds import INSIDE
+from affect.errors import ShapeError
 from affect.metrics import Array
 
 
@@ -132,10 +135,10 @@ def interval(draws: Array, level: float = 0.95) -> tuple[float, float]:
 
 def check_level(level: float) -> None:
     """Refuse what is no level of an interval."""
-    if not 0 < level < 1:
-        raise ConfigError(
-            f"the level of an interval needs to be between 0 and 1, got {level}; 0.95 is the usual one"
-        )
+    _LEVEL.check("the level of an interval", level)
+
+
+_LEVEL = replace(INSIDE, expected="between 0 and 1 (0.95 is the usual one)")
 
 
 def _main_share(seeds: Array, draws: Array) -> float:

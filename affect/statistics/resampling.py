@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affect import renamed
+from affect.bounds import COUNT, SEED
 from affect.errors import ConfigError, ShapeError, did_you_mean
 from affect.metrics import Array, Measure, Summed
 from affect.statistics.intervals import check_level, interval
@@ -321,8 +322,8 @@ def _evaluated(
     seed: int,
 ) -> _Evaluated:
     check_level(level)
-    if resamples < 1:
-        raise ConfigError(f"bootstrap needs at least 1 resample, got {resamples}; 1000 are usual")
+    COUNT.check("bootstrap: resamples", resamples)
+    SEED.check("bootstrap: seed", seed)
     classes = samples.classes(strata)
     value = own.whole()
     if value.ndim != 1:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from affect import renamed
-from affect.errors import ConfigError, DataError, ShapeError
+from affect.bounds import COUNT, INSIDE, SEED
+from affect.errors import DataError, ShapeError
 from affect.metrics import Array, Measure, Summed
 from affect.statistics.intervals import check_level
 from affect.statistics.samples import Samples, at_a_time
@@ -84,8 +86,8 @@ def permutation_p(
             f"permutation_p needs the same labels everywhere, got predictions of {a.shape[1]}, truth of "
             f"{len(truth)} and groups of {len(groups)}"
         )
-    if resamples < 1:
-        raise ConfigError(f"permutation_p needs at least 1 resample, got {resamples}; 1000 are usual")
+    COUNT.check("permutation_p: resamples", resamples)
+    SEED.check("permutation_p: seed", seed)
     found = np.array([[np.mean([metric(one, truth) for one in own])] for own in (a, b)])
     if np.isnan(found).any():
         return np.nan
@@ -227,10 +229,7 @@ def corrected_t(differences: Array, test_share: float, level: float = 0.95) -> C
         raise ShapeError(
             f"corrected_t needs differences of shape (folds * repeats,), at least 2, got {differences.shape}"
         )
-    if not 0 < test_share < 1:
-        raise ConfigError(
-            f"corrected_t: test_share needs to be between 0 and 1, got {test_share}; it is 1 / k with k folds"
-        )
+    _TEST_SHARE.check("corrected_t: test_share", test_share)
     count, mean = len(differences), float(differences.mean())
     scale = float(np.sqrt(differences.var(ddof=1) * (1 / count + test_share / (1 - test_share))))
     half = float(stats.t.ppf((1 + level) / 2, count - 1)) * scale
@@ -239,6 +238,9 @@ def corrected_t(differences: Array, test_share: float, level: float = 0.95) -> C
     else:
         p = np.nan if np.isnan(scale) else float(mean == 0)
     return Corrected(p, mean - half, mean + half)
+
+
+_TEST_SHARE = replace(INSIDE, expected="between 0 and 1 (1 / k with k folds)")
 
 
 def holm(p: Array) -> Array:

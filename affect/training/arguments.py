@@ -11,10 +11,10 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
-from affect.bounds import SEED
+from affect.bounds import NATURAL, SEED
 from affect.classes.factories import check_factory
 from affect.data.checks import check_corpus
-from affect.errors import ConfigError, check_whole, described, path_in
+from affect.errors import ConfigError, described, path_in
 from affect.model import FusionModel, check_model
 from affect.objectives import Objective, objective_for
 from affect.training.learner import MONITOR, Learner
@@ -74,9 +74,8 @@ def check_seed(who: str, seed: Any) -> None:
     Example:
         >>> check_seed("fit", "7")
         Traceback (most recent call last):
-        affect.errors.ConfigError: fit: seed: expected a whole number of at least 0, got the text '7'
+        affect.errors.ConfigError: fit: seed must be a whole number, at least 0, got the text '7'
     """
-    check_whole(f"{who}: seed", seed, least=0)
     SEED.check(f"{who}: seed", seed)
 
 
@@ -154,7 +153,7 @@ def check_around(
     """
     if not isinstance(name, str):
         raise ConfigError(f"fit: name: expected a text, got {described(name)}")
-    check_whole("fit: fold", fold, least=0)
+    NATURAL.check("fit: fold", fold)
     if folder is not None:
         place = path_in("fit: folder", folder)
         for part in (place, *place.parents):

@@ -6,14 +6,16 @@ import pandas as pd
 import torch
 
 from affect import metrics, renamed
+from affect.bounds import COUNT
 from affect.data.checks import check_corpus, check_split
 from affect.data.corpus import Corpus, Split
 from affect.data.loading import batches
 from affect.data.targets import Target
-from affect.errors import ConfigError, DataError, check_whole, did_you_mean
+from affect.errors import ConfigError, DataError, did_you_mean
 from affect.metrics import Array
 from affect.model import FusionModel, check_model
 from affect.training.demand import affordable
+from affect.workers.crashes import named
 
 EVALUATED = 32
 """Samples of a batch in validation, of like length: larger ones are padded more."""
@@ -67,8 +69,9 @@ def evaluate(
             f"{corpus.name}: the split '{split}' has no label of '{target.name}' to measure on; "
             "affect.training.predict needs none"
         )
+    measuring = named(f"reading {corpus.source.get('corpus', corpus.name)}", _predict)
     return tidy(
-        _predict(model, rows, batch_size, target.name), truth, target, corpus=corpus.name,
+        measuring(model, rows, batch_size, target.name), truth, target, corpus=corpus.name,
         model=name or type(model.fusion).__name__, split=split, seed=seed, fold=fold,
     )  # fmt: skip
 
@@ -145,7 +148,7 @@ def _predict(model: FusionModel, split: Split, batch_size: int, labels: str | No
     model.eval()
     device = next(model.parameters()).device
     rows: list[pd.DataFrame] = []
-    check_whole("batches: batch_size", batch_size)
+    COUNT.check("batches: batch_size", batch_size)
     batch_size = affordable("predict", model, split, batch_size, device)
     loader = batches(split, labels, batch_size, by_length=True)
     with torch.inference_mode():

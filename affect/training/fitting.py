@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -15,11 +14,11 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import Tensor
 
 from affect import metrics
-from affect.crashes import named
 from affect.data.corpus import Corpus
 from affect.data.loading import batches
 from affect.data.targets import Target
 from affect.errors import ConfigError
+from affect.files import scratch
 from affect.model import FusionModel
 from affect.objectives import Objective, class_weights, objective_for
 from affect.seeding import seeded
@@ -39,6 +38,7 @@ from affect.training.resuming import check_resumed
 from affect.training.run import Run
 from affect.training.start import start_from
 from affect.training.watching import CorpusWatch
+from affect.workers.crashes import named
 
 ObjectiveFactory: TypeAlias = Callable[[Target], Objective]
 """An Objective class, or a partial of one: whatever makes an objective for a target."""
@@ -85,8 +85,9 @@ def fit(
         objective: an Objective class or a partial of one; the plain one for the kind of target by default.
         name: the model's name in the results; its fusion's class by default.
         fold: as it stands in the results.
-        folder: where checkpoints and logs go; a training that finds its own checkpoint there resumes, also to
-            more epochs where its rate does not depend on how many there are.
+        folder: where checkpoints and logs go; a training that finds its own checkpoint there, of the best
+            epoch so far, goes on from it, also to more epochs where its rate does not depend on how many
+            there are. What it had learned since is learned again, and is the same.
         loggers: any Lightning loggers, beside the CSV and TensorBoard logs that a folder gets.
         callbacks: any Lightning callbacks, beside the checkpoints and early stopping; `history` of the module
             that they are handed has a row per epoch.
@@ -129,10 +130,11 @@ def fit(
             teacher=teacher,
         )  # fmt: skip
     with ExitStack() as stack:
-        scratch = stack.enter_context(tempfile.TemporaryDirectory())
+        kept = None if folder is None else Path(folder)
+        beside = stack.enter_context(scratch(kept and kept / "checkpoints"))
         for around in (seeded(seed), quiet(), one_line()):
             stack.enter_context(around)
-        root = Path(scratch if folder is None else folder)
+        root = kept or beside
         stack.enter_context(naming_disk(root))
         checkpoint = ModelCheckpoint(  # the best epoch's, from which an interrupted training goes on
             root / "checkpoints", Path(LAST).stem, monitor=MONITOR, mode=learning.mode,
@@ -144,9 +146,9 @@ def fit(
             logs += [CSVLogger(root, name="", version="log"), TensorBoardLogger(root, name="", version="log")]
         tell = None if isinstance(progress, bool) else progress
         if tell is not None and isinstance(strategy_of(training), DeviceProcesses):
-            tell = stack.enter_context(heard(Path(scratch) / "epochs", tell))
+            tell = stack.enter_context(heard(beside / "epochs", tell))
         bar = [EpochProgress(name or type(model.fusion).__name__, tell)] if progress else []
-        back = HistoryFile(Path(scratch) / "history.json")
+        back = HistoryFile(beside / "history.json")
         around_epochs = [checkpoint, stopping, back, CorpusWatch(corpus.files), *bar, *callbacks]
         trainer = make_trainer(training, around_epochs, logs, WholeCheckpoints(kept=folder is not None))
         devices = trainer.world_size

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from multiprocessing import current_process
@@ -19,9 +18,11 @@ from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedExc
 
 from affect import errors, kernels, metrics
 from affect.classes.loading import contents, install
-from affect.errors import AffectError, ConfigError
+from affect.errors import AffectError, ConfigError, DataError
+from affect.files import scratch
 from affect.training.quietness import quiet
 from affect.workers import picklers
+from affect.workers.crashes import hint
 
 GUARD = "A script needs `if __name__ == '__main__':` around its calls, as each process reads it anew"
 
@@ -76,8 +77,9 @@ class _Launcher(_MultiProcessingLauncher):
     def launch(self, function: Any, *args: Any, trainer: Any = None, **options: Any) -> Any:
         if getattr(current_process(), "_inheriting", False):
             raise ConfigError(f"training: several devices: {GUARD}")
-        with tempfile.TemporaryDirectory() as folder:
-            self.file = Path(folder) / "sent"
+        checkpoints = getattr(getattr(trainer, "checkpoint_callback", None), "dirpath", None)
+        with scratch(checkpoints and Path(checkpoints)) as folder:
+            self.file = folder / "sent"
             with self.file.open("wb") as file:
                 try:
                     sent = (_Surroundings(), super().__getstate__(), trainer, function, args, options)
@@ -133,9 +135,12 @@ def one_line() -> Iterator[None]:
             raise kind(found[2]) from None
         raise
     except ProcessExitedException as error:
+        who = f"training: the process of device {error.error_index}"
+        if error.signal_name is not None:
+            hinted = f" ({hint(error.signal_name)})" if hint(error.signal_name) else ""
+            raise DataError(f"{who} was killed by {error.signal_name}{hinted}") from error
         raise ConfigError(
-            f"training: the process of device {error.error_index} ended with code {error.exit_code}; what it "
-            f"wrote on standard error says why. {GUARD}"
+            f"{who} ended with code {error.exit_code}; what it wrote on standard error says why. {GUARD}"
         ) from error
 
 

@@ -21,7 +21,7 @@ from affect.data.contents import corpus_digest
 from affect.data.corpus import Corpus, Split
 from affect.data.corpus_files import file_digest
 from affect.errors import ConfigError, described, did_you_mean, path_in
-from affect.files import fresh, put_in_place, settle
+from affect.files import fresh, put_in_place, real, settle
 from affect.heads import Head, head_for
 from affect.model import FusionModel
 from affect.training.environment import environment
@@ -145,7 +145,7 @@ class Run:
             True
         """
         given = path_in("run.save", folder)
-        folder = given.resolve()
+        folder = real(given)
         check_folder(given)
         if not isinstance(self.model.head, Head):
             raise ConfigError(

@@ -18,7 +18,7 @@ from affect.files import writing
 from affect.manifest import write_facts
 from affect.model import FusionModel
 from affect.seeding import seeded
-from affect.spreadsheets import guarded
+from affect.spreadsheets import csv_of
 from affect.training.weights import save_weights
 
 DONE = "run.json"
@@ -58,7 +58,7 @@ def write_run(
     for name, rows in tables.items():
         if len(rows):
             with writing(folder / f"{name}.csv") as path:
-                guarded(rows).to_csv(path, index=False)
+                path.write_text(csv_of(rows), encoding="utf-8", newline="")
     frozen: dict[str, Any] = {}
     if model is not None:
         with writing(folder / "model.safetensors") as path:
@@ -107,10 +107,13 @@ def keep_others(folder: Path, into: Path) -> None:
     for entry in folder.iterdir() if folder.is_dir() else ():
         if entry.name in {*_WRITTEN, *_MADE}:
             continue
-        if entry.is_dir():
-            shutil.copytree(entry, into / entry.name, symlinks=True)
-        else:
-            shutil.copy2(entry, into / entry.name, follow_symlinks=False)
+        copy = into / entry.name  # may be there, from an attempt that was killed
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.copytree(entry, copy, symlinks=True)
+        elif entry.is_file() or entry.is_symlink():
+            copy.unlink(missing_ok=True)
+            shutil.copy2(entry, copy, follow_symlinks=False)
 
 
 def content_of(asked: Mapping[str, Any]) -> dict[str, Any]:

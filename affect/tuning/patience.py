@@ -15,6 +15,7 @@ from optuna.storages import BaseStorage
 
 from affect.errors import DataError
 from affect.files import of_disk
+from affect.runs.studies import open_storage
 
 PATIENCE = 600.0
 """Seconds that one operation waits in all."""
@@ -35,11 +36,34 @@ def patient(storage: BaseStorage, seconds: float = PATIENCE, silent: bool = Fals
         seconds: that an operation waits in all, before its error is raised.
         silent: somebody else says that it waits.
     """
-    for name in (*vars(BaseStorage), "_get_stale_trial_ids"):
+    for name in (*vars(BaseStorage), *_BEHIND):
         operation = getattr(storage, name, None)
-        if callable(operation) and (not name.startswith("_") or name == "_get_stale_trial_ids"):
+        if callable(operation) and (not name.startswith("_") or name in _BEHIND):
             setattr(storage, name, _waiting(operation, seconds, silent))
     return storage
+
+
+_BEHIND = (
+    "_create_new_trial",
+    "_get_best_trial_id",
+    "_get_stale_trial_ids",
+    "_get_trials",
+    "_set_trial_param",
+)
+"""What Optuna's cache before a database asks of it, though it is nobody else's."""
+
+
+def opened_patiently(url: str, heartbeat: int = 20, silent: bool = False) -> BaseStorage:
+    """A storage that did answer before, which may be away now: opened when it answers again.
+
+    Args:
+        url: as `affect.runs.studies.open_storage` takes it.
+        heartbeat: seconds between signs of life.
+        silent: somebody else says that it waits.
+    Raises:
+        ConfigError: it did not answer for `PATIENCE`.
+    """
+    return patient(_waiting(open_storage, PATIENCE, silent)(url, heartbeat), silent=silent)
 
 
 def _waiting(operation: Callable[..., Any], seconds: float, silent: bool) -> Callable[..., Any]:
@@ -78,6 +102,8 @@ def is_away(error: BaseException | None) -> bool:
                 return True
             if getattr(error, "connection_invalidated", False):
                 return True
+        if kind.__name__ == "PendingRollbackError":  # of a connection that broke in a transaction
+            return True
         redis = kind.__module__.startswith("redis.") and kind.__name__ in _REDIS
         if redis or isinstance(error, ConnectionError | TimeoutError):
             return True

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 from scipy import stats
 
+from affect.bounds import RATE
+
 
 def significantly_worse(
     values: Iterable[float], others: Iterable[Iterable[float]], level: float = 0.05
@@ -23,6 +25,8 @@ def significantly_worse(
         level: how often a configuration that is as good as the best may lose, at each look.
     Returns:
         False too where nothing can be said yet: fewer than four degrees of freedom.
+    Raises:
+        ConfigError: the level is not at least 0 and below 1.
     Reference:
         Birattari et al., A Racing Algorithm for Configuring Metaheuristics, GECCO 2002. Differs: Student's t
         on differences to the best alone, with one scatter for all.
@@ -31,6 +35,7 @@ def significantly_worse(
         >>> significantly_worse([0.79], known), significantly_worse([0.60], known)
         (False, True)
     """
+    RATE.check("significantly_worse: level", level)
     own, known = np.array([*values]), np.array([[*seeds] for seeds in others])
     if not len(own) or known.ndim != 2 or not known.size:
         return False

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from affect import metrics
-from affect.bounds import NATURAL
+from affect.bounds import NATURAL, RATE, SEED, Bounds
 from affect.classes import Home, beside, path_of, within
 from affect.data.corpus import Corpus
 from affect.data.targets import Target
 from affect.errors import ConfigError
+from affect.files import real
 from affect.heads import head_for
 from affect.model import ModelSpec
 from affect.objectives import objective_for
@@ -77,10 +78,12 @@ class Search:
             raise ConfigError(
                 f"{where}: search: seed {both[0]} is in seeds and in fresh; what chose may not be tested with"
             )
-        if not 0 <= self.racing < 1:
-            raise ConfigError(f"{where}: search: racing must be at least 0 and below 1, got {self.racing}")
-        if self.heartbeat < 1:
-            raise ConfigError(f"{where}: search: heartbeat must be at least 1 second, got {self.heartbeat}")
+        SEED.check(f"{where}: search: seed", self.seed)
+        RATE.check(f"{where}: search: racing", self.racing)
+        _SECONDS.check(f"{where}: search: heartbeat", self.heartbeat)
+
+
+_SECONDS = Bounds("at least 1 second", 1, 10**6, whole=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +173,7 @@ def _task(
     with metrics.using(*metrics_in(content)):
         aims = tuple(aim_of(metric, target, str(path)) for metric in metric_names)
     first = starts(search.start, search.published, space, path)
-    task = Task(search, content, space, target, aims, first, path.resolve(), trust)
+    task = Task(search, content, space, target, aims, first, real(path), trust)
     _check(task, visible)
     return task
 

@@ -18,11 +18,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from affect import metrics
 from affect.benchmark import BenchResult, run_jobs, tables_of
+from affect.bounds import COUNT, POSITIVE
 from affect.classes import FOLDER, modules_in, within
 from affect.classes.strangers import strange
 from affect.classes.trust import trust as own
 from affect.errors import ConfigError, DataError
-from affect.files import writing
+from affect.files import real, writing
 from affect.manifest import write_facts
 from affect.runs import Job, digest, with_absolute_paths
 from affect.runs.configuration import metrics_in
@@ -36,7 +37,7 @@ from affect.runs.studies import (
     sqlite,
     trials_table,
 )
-from affect.spreadsheets import guarded
+from affect.spreadsheets import csv_of
 from affect.tuning.patience import failing, hasty, is_away, patient, say_away
 from affect.tuning.search import Task, task_of
 from affect.tuning.working import WorkerTask, begin_or_join, pruner_of, sampler_of, work_at
@@ -107,9 +108,10 @@ def tune(
         ConfigError: the configuration cannot be searched as it stands; there is no study to resume.
         DataError: no trial could be done.
     """
-    task, out = task_of(path, trust=trust, **changes), Path(out).resolve()
-    if trials < 1:
-        raise ConfigError(f"tune: trials must be at least 1, got {trials}")
+    COUNT.check("tune: trials", trials)
+    if timeout is not None:
+        POSITIVE.check("tune: timeout", timeout)
+    task, out = task_of(path, trust=trust, **changes), real(out)
     if again and resume:
         raise ConfigError("tune: resume goes on with the study, and again begins it anew; leave one out")
     with within(task.home):
@@ -148,7 +150,7 @@ def _chosen(study: optuna.Study, task: Task) -> dict[str, FrozenTrial]:
 def _write(study: optuna.Study, task: Task, chosen: Mapping[str, FrozenTrial], out: Path) -> dict[str, Path]:
     """The table of trials, and the configurations that were found: their files."""
     with writing(out / "trials.csv") as path:
-        guarded(trials_table(study)).to_csv(path, index=False)
+        path.write_text(csv_of(trials_table(study)), encoding="utf-8", newline="")
     alone = len(task.aims) == 1
     files = {label: "best.yaml" if alone else f"front/trial{t.number}.yaml" for label, t in chosen.items()}
     for label, trial in chosen.items():

@@ -17,7 +17,6 @@ from optuna.trial import TrialState
 
 from affect.classes import class_of, modules_in, within
 from affect.data.contents import corpus_digest
-from affect.dispatch import WorkerDiedError
 from affect.errors import ConfigError, DataError
 from affect.files import of_disk
 from affect.kernels import keep_freed_memory
@@ -31,14 +30,14 @@ from affect.runs.studies import (
     START,
     finished_trials,
     load,
-    open_storage,
     quietly,
     retry_of,
 )
-from affect.tuning.patience import patient, storage_error
+from affect.tuning.patience import opened_patiently, storage_error
 from affect.tuning.search import Search, Task
 from affect.tuning.trials import attempt
 from affect.workers import count_workers, one_thread, processes, work
+from affect.workers.dispatch import WorkerDiedError
 
 _BEGUN = "begun"  # of a study: its first trials were queued
 _FACTS = "asked"  # of a study: what its trials are made from
@@ -166,7 +165,7 @@ def work_at(worker_task: WorkerTask, workers: int | None, backend: str, address:
     """
     import joblib
 
-    study = load(patient(open_storage(worker_task.storage)), worker_task.study)
+    study = load(opened_patiently(worker_task.storage), worker_task.study)
     done = len(finished_trials(study))
     with processes(workers, backend, address):
         while True:
@@ -186,7 +185,7 @@ def _worker(worker_task: WorkerTask, place: int) -> None:
     task, search = worker_task.task, worker_task.task.search
     with quietly(), one_thread(), within(task.home):
         silent = worker_task.master not in (None, os.getpid())  # the bar of the first process says it
-        storage = patient(open_storage(worker_task.storage, search.heartbeat), silent=silent)
+        storage = opened_patiently(worker_task.storage, search.heartbeat, silent)
         study = load(storage, worker_task.study)
         entropy = [search.seed, place, len(study.get_trials(deepcopy=False))]
         if not worker_task.alone:

@@ -29,7 +29,8 @@ KINDS = (
 )
 """What a case can come to. `silent`: a figure differs, and the command ends as if all were well."""
 PROGRESS = re.compile(
-    r"^[\d,]+ runs? finished before, [\d,]+ to do|^redone: |^set aside: |^\S+: .* set aside|^waiting "
+    r"^[\d,]+ runs? finished before, [\d,]+ to do|: done again: |^set aside: |: .* set aside|^waiting |"
+    r"^[\d,]+ of the finished runs were made by |: [\d,]+ finished runs are of settings that "
 )
 """Lines of stderr that may stand before the last one."""
 STOPPED = "stopped; the same command goes on from here"
@@ -89,7 +90,7 @@ def broken(outcome: Outcome, signals: Collection[int] = ()) -> tuple[str, str] |
 
 def lines(outcome: Outcome) -> list[str]:
     """What it said on stderr, progress aside."""
-    return [line for line in outcome.err.splitlines() if line.strip() and not PROGRESS.match(line)]
+    return [line for line in outcome.err.splitlines() if line.strip() and not PROGRESS.search(line)]
 
 
 def refused(outcome: Outcome, names: Collection[str] = (), status: int = 1) -> tuple[str, str] | None:

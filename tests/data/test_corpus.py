@@ -346,9 +346,7 @@ def test_aligned_batches_share_their_steps():
 
 
 def test_a_batch_size_must_be_positive():
-    with pytest.raises(
-        ConfigError, match=r"^batches: batch_size: expected a whole number of at least 1, got 0$"
-    ):
+    with pytest.raises(ConfigError, match=r"^batches: batch_size must be at least 1, got 0$"):
         affect.batches(affect.load("synthetic")["valid"], "sentiment", 0)
 
 
@@ -425,5 +423,5 @@ def test_a_model_refuses_features_of_another_size():
     inputs = next(iter(affect.batches(corpus["test"], batch_size=4))).inputs
     with pytest.raises(affect.ShapeError, match="FusionModel: text needs feature size 8, got 6"):
         model({**inputs, "text": inputs["visual"]})
-    with pytest.raises(ConfigError, match="seed: expected a whole number of at least 0, got -1"):
+    with pytest.raises(ConfigError, match="seed must be at least 0, got -1"):
         affect.FusionModel.for_corpus(corpus, seed=-1)

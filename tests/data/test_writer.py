@@ -99,3 +99,61 @@ def test_the_header_says_what_it_is(tmp_path):
     assert places[0][0] == 0
     assert all(one[1] == other[0] for one, other in zip(places, places[1:], strict=False))
     assert places[-1][1] == path.stat().st_size - 8 - size
+
+
+@pytest.mark.parametrize("file", ["../x", "/x", "1.raw", "0.raw/", 5, None])
+def test_a_checkpoint_names_no_file_but_its_own(file, tmp_path):
+    path, outside = tmp_path / "a.safetensors", tmp_path / "x"
+    outside.write_bytes(b"of somebody else" * 100_000)
+    every = list(pieces())
+    with CorpusWriter(path, "all") as growing:
+        growing.append(*every[0])
+        growing.checkpoint(1)
+    progress = growing.folder / "progress.json"
+    state = json.loads(progress.read_text())
+    next(iter(state["tensors"].values()))["file"] = file
+    progress.write_text(json.dumps(state))
+    with CorpusWriter(path, "all") as growing:
+        assert growing.done == 0
+        for name, piece in every:
+            growing.append(name, piece)
+        corpus = growing.finish("synthetic:interaction", **ABOUT)
+    assert [len(split) for split in corpus.splits.values()] == [
+        len(split) for split in CORPUS.splits.values()
+    ]
+    assert outside.read_bytes() == b"of somebody else" * 100_000
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "null", "{}", '{"work": "all"}', "[" * 100_000, '{"work": "all", "tensors": 5}', ""]
+)
+def test_a_damaged_checkpoint_is_none(text, tmp_path):
+    path = tmp_path / "a.safetensors"
+    with CorpusWriter(path, "all") as growing:
+        growing.append(*next(pieces()))
+        growing.checkpoint(1)
+    (growing.folder / "progress.json").write_text(text)
+    with CorpusWriter(path, "all") as growing:
+        assert growing.done == 0
+        assert list(growing.folder.iterdir()) == []
+
+
+def test_links_to_elsewhere_are_not_written_to(tmp_path):
+    path, outside = tmp_path / "a.safetensors", tmp_path / "outside"
+    with CorpusWriter(path, "all") as growing:
+        growing.append(*next(pieces()))
+        growing.checkpoint(1)
+    piece = growing.folder / "0.raw"
+    piece.rename(outside)
+    piece.symlink_to(outside)
+    before = outside.read_bytes()
+    with CorpusWriter(path, "all") as growing:
+        assert growing.done == 0
+    assert outside.read_bytes() == before
+    growing.folder.rename(tmp_path / "elsewhere")
+    growing.folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DataError) as error, growing:
+        pass
+    assert str(error.value) == f"{growing.folder}: expected a folder, got a link; remove it"
+    assert (tmp_path / "elsewhere").is_dir()
+    assert not (tmp_path / ".a.safetensors.lock").exists()

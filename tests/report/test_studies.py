@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from functools import cache
 
+import numpy as np
 import optuna
 import pandas as pd
 import pytest
@@ -398,3 +399,25 @@ def test_a_hundred_trials_answer_within_two_seconds(look, tmp_path):
 def test_contents_need_no_search(tmp_path):
     write_report(tmp_path / "report.html", Contents("nothing", pd.DataFrame(), []))
     assert "Search ·" not in (tmp_path / "report.html").read_text()
+
+
+def test_of_many_trials_some_are_drawn_and_keep_their_numbers():
+    rng, space = np.random.default_rng(0), {"x": FloatDistribution(0, 1)}
+    values = rng.permutation(1500).astype(float)
+    with quietly():
+        study = optuna.create_study()
+        study.add_trials(
+            [create_trial(value=v, params={"x": v / 1500}, distributions=space) for v in values.tolist()]
+        )
+    own = drawable(study)[0]
+    (dots,) = slices(own, ["x"], "s").data
+    assert len(dots.x) in (1000, 1001)
+    assert np.array_equal(values[list(dots.marker.color)], dots.y)
+    assert np.allclose(np.asarray(dots.x) * 1500, dots.y)
+    assert own.best.number in dots.marker.color
+    points, line, *_ = history(own, None).data
+    assert len(points.x) == 1000
+    assert np.array_equal(values[points.x], points.y)
+    place = np.searchsorted(line.x, np.arange(1500), side="right") - 1
+    assert np.array_equal(np.asarray(line.y)[place], np.minimum.accumulate(values))
+    assert (line.x[-1], len(line.x) < 30) == (1499, True)

@@ -121,8 +121,8 @@ def test_on_a_terminal_there_is_a_bar(tiny, capsys, monkeypatch):
             {"corpus": "mosi.pkl"},
             "fit: expected a Corpus, got the text 'mosi.pkl'; read it first: affect.load('mosi.pkl')",
         ),
-        ({"seed": "7"}, "fit: seed: expected a whole number of at least 0, got the text '7'"),
-        ({"seed": -1}, "fit: seed: expected a whole number of at least 0, got -1"),
+        ({"seed": "7"}, "fit: seed must be a whole number, at least 0, got the text '7'"),
+        ({"seed": -1}, "fit: seed must be at least 0, got -1"),
         ({"training": {}}, "fit: training: expected a Training, got a dict; write affect.Training()"),
         (
             {"training": Training},

@@ -16,7 +16,10 @@ from affect.data.ragged import Ragged, Words, times_of
 from affect.data.targets import MultiLabel
 from affect.errors import DataError
 from affect.files import writing
-from affect.naming import file_name
+from affect.naming import file_name, slug
+
+_OWN = ("labels", "words")
+"""Files beside those of the modalities."""
 
 Entry: TypeAlias = tuple[str, NDArray[np.float64], NDArray[Any]]
 """A key, its intervals (entries, 2) and its features (entries, feature)."""
@@ -29,7 +32,8 @@ def to_csd(corpus: Corpus, folder: str | Path) -> None:
     neither splits nor masks: unobserved steps are left out. Where no times are known, the steps of a sample
     count as seconds, and a modality with fewer steps than another spreads them evenly. A slash in an id or in
     the name of a modality, and what else HDF5 takes for no name, is percent-encoded, as is a name that those
-    two files have. A modality without an observed step has no file, nor have words where nothing is said.
+    two files have; the file of a modality is called as `affect.naming.slug` says. A modality without an
+    observed step has no file, nor have words where nothing is said.
 
     Args:
         corpus: what to write.
@@ -52,13 +56,13 @@ def to_csd(corpus: Corpus, folder: str | Path) -> None:
             f"{corpus.name}: '{piece.partition('[')[0]}' is a sample, and so is '{piece}', which to the SDK "
             "is a piece of it; give them ids without brackets"
         )
-    taken = {"labels", "words"}
-    tracks: dict[str, Ragged | Words] = {file_name(m, taken): x for m, x in split.modalities.items()}
+    tracks: dict[str, Ragged | Words] = {file_name(m, _OWN): x for m, x in split.modalities.items()}
+    files = {file_name(m, _OWN): slug(m) for m in split.modalities if m not in _OWN}
     if split.words is not None:
         tracks["words"] = split.words
     spans = _spans(split.ids, tracks)
     for name, track in tracks.items():
-        path, entries = Path(folder) / f"{name}.csd", _entries(split.ids, track, spans)
+        path, entries = Path(folder) / f"{files.get(name, name)}.csd", _entries(split.ids, track, spans)
         first = next(entries, None)
         if first is None:
             path.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from affect.data.formats.room import check_room
 from affect.data.rules.values import text
 from affect.errors import AffectError, DataError
 
@@ -103,7 +104,7 @@ def numbers(parent: Any, name: str, where: str, memory: Memory | None = None) ->
     found = dataset(parent, name, where)
     if found.dtype.kind not in "biuf":
         raise DataError(f"{where}: '{name}' must hold numbers, got {found.dtype}")
-    return _whole(found, memory or np.empty)
+    return _whole(found, memory or np.empty, f"{where}: '{name}'")
 
 
 def strings(parent: Any, name: str, where: str) -> tuple[str, ...]:
@@ -118,7 +119,7 @@ def strings(parent: Any, name: str, where: str) -> tuple[str, ...]:
     if h5py.check_string_dtype(found.dtype) is None:
         raise DataError(f"{where}: '{name}' must hold strings, got {found.dtype}")
     if found.dtype.kind == "S":
-        return tuple(map(text, _whole(found, np.empty).ravel().tolist()))
+        return tuple(map(text, _whole(found, np.empty, f"{where}: '{name}'").ravel().tolist()))
     found = h5py.Dataset(found)
     limit, said, kept = max(16 * found.file.id.get_filesize(), _SMALL), 0, list[str]()
     for begin in range(0, found.size, 256):  # strings of variable length may all be the same long one
@@ -130,9 +131,10 @@ def strings(parent: Any, name: str, where: str) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def _whole(found: Any, memory: Memory) -> NDArray[Any]:
+def _whole(found: Any, memory: Memory, where: str) -> NDArray[Any]:
     import h5py
 
+    check_room(math.prod(found.shape) * found.dtype.itemsize, where)
     out = memory(found.shape, found.dtype)
     if out.size:
         found.read(h5py.h5s.ALL, h5py.h5s.ALL, out)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from affect.data.ragged import Rows
 from affect.data.rules.arraylike import array, is_frame, is_tensor, truths
+from affect.data.rules.lengths import whole
 from affect.data.rules.values import text
 from affect.errors import DataError
 
@@ -122,9 +123,9 @@ def _padded(content: Mapping[str, Any], where: str, count: int) -> Labels:
         values = np.where(mask[..., None], values, np.nan)
     else:
         given = array(content["lengths"], f"{where}: lengths").reshape(-1)
-        if given.shape != (count,) or not np.isin(given, np.arange(time + 1)).all():
-            raise DataError(f"{where}: lengths must be {count} whole numbers between 0 and {time}")
-        lengths = given.astype(np.int64)
+        if given.shape != (count,):
+            raise DataError(f"{where}: lengths must have shape ({count},), got {given.shape}")
+        lengths = whole(given, lambda i: f"{where}: the length of sample {i}", time)
     return Labels(where, values[np.arange(time) < lengths[:, None]], counts=lengths)
 
 

@@ -13,14 +13,13 @@ from affect.data.making.masks import MaskCounts, count_masked
 from affect.data.making.step_features import StepFeatures, features_of_frame
 from affect.data.ragged import Ragged, Rows
 from affect.data.rules.arraylike import array, is_frame, is_tensor, narrow, seconds, truths
+from affect.data.rules.lengths import LONGEST, whole
 from affect.data.rules.observed import observed
 from affect.data.samples import Steps
 from affect.errors import DataError, did_you_mean
 
 _VALUES, _LENGTHS, _MASK, _TIMES = "values", "lengths", "mask", "times"
 _KEYS = (_VALUES, _LENGTHS, _MASK, _TIMES)
-_LONGEST = 2**31 - 1
-"""Steps of a sample, at most: their sum over all samples stays exact."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -296,10 +295,4 @@ def _lengths(content: Any, where: str, count: int) -> Rows:
     found = found.reshape(count, -1)[:, 0] if found.shape == (count, 1) else found
     if found.shape != (count,):
         raise DataError(f"{where}: lengths must have shape ({count},), got {found.shape}")
-    wrong = found[(found < 0) | ~np.isfinite(found) | (found != np.rint(found))]
-    if wrong.size:
-        raise DataError(f"{where}: lengths must be whole numbers of steps, got {wrong[0]:g}")
-    longest = int(found.max(initial=0))
-    if longest > _LONGEST:
-        raise DataError(f"{where}: lengths must be at most {_LONGEST:,} steps, got {longest:,}")
-    return found.astype(np.int64)
+    return whole(found, lambda i: f"{where}: the length of sample {i}", LONGEST)

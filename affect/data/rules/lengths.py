@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -15,6 +15,9 @@ from affect.errors import DataError
 
 Place: TypeAlias = Literal["given", "mirrored"]
 """Where the steps stand: as the file says, or at the other side of the time axis."""
+
+LONGEST = (1 << 31) - 1
+"""Steps of a sample, at most: their sum over all samples stays exact."""
 
 _ANY = np.logical_or.reduce
 """As `any`, sooner for thousands of small arrays."""
@@ -88,6 +91,30 @@ def holds(steps: NDArray[np.floating[Any]]) -> bool:
         (False, True)
     """
     return bool(_ANY(steps, None)) and bool(holding(steps[None]).any())
+
+
+def whole(said: NDArray[Any], refused: Callable[[int], str], most: int) -> Rows:
+    """Numbers of steps, as lengths are kept.
+
+    Args:
+        said: a number for each sample.
+        refused: what the message begins with, for the place of a sample.
+        most: steps that a sample may have.
+    Raises:
+        DataError: one is below 0, no whole number, or too great.
+    Example:
+        >>> whole(np.array([3.0, 0.0]), "at {}".format, 5).tolist()
+        [3, 0]
+    """
+    lengths = said.astype(np.float64)
+    wrong = np.flatnonzero(~((lengths >= 0) & (lengths <= most) & (lengths == np.rint(lengths))))
+    if wrong.size:
+        got = float(lengths[wrong[0]])
+        raise DataError(
+            f"{refused(int(wrong[0]))} must be a whole number of steps from 0 to {most:,}, got "
+            + (f"{got:,.0f}" if got.is_integer() else f"{got:g}")
+        )
+    return lengths.astype(np.int64)
 
 
 def places(given: Mapping[str, PaddedModality]) -> dict[str, Place]:

@@ -18,6 +18,7 @@ from affect.data.sources.belonging import files_of
 from affect.data.sources.options import Duplicates, Options, Reader
 from affect.data.sources.readers import by_reader, path_of_reader
 from affect.errors import AffectError, ConfigError, DataError, described, did_you_mean
+from affect.files import real
 
 FORMATS = (
     "native (safetensors)",
@@ -113,7 +114,7 @@ def _said(source: str | Path, options: Options) -> dict[str, Any]:
         return {}
     generated = str(source).partition(":")[0] == "synthetic"
     return {
-        "corpus": str(source) if generated else str(Path(source).resolve()),
+        "corpus": str(source) if generated else str(real(source)),
         "columns": [*options.columns],
         "targets": {name: dict(kind) for name, kind in options.targets.items()},
         "duplicates": options.duplicates,

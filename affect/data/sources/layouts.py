@@ -16,6 +16,7 @@ from affect.data.rules import codes
 from affect.data.rules.splits import ORDER, split_of
 from affect.data.targets import Regression
 from affect.errors import DataError
+from affect.files import real
 
 LAYOUTS = ("mmsa", "mult", "mag", "lmf")
 """Each a module that recognises what was read from a pickle."""
@@ -93,7 +94,7 @@ def _of_splits(path: Path, files: dict[str, Path], known: Any = None) -> Corpus 
         return None
     content = {split: known if file == path else read_pickle(file) for split, file in files.items()}
     folder = path if path.is_dir() else path.parent
-    corpus = _of(content, folder if folder.name else folder.resolve())
+    corpus = _of(content, folder if folder.name else real(folder))
     if corpus is None and path.is_dir() and endings.isdisjoint(_ARRAYS):
         raise _unknown(path, content)
     return corpus

@@ -22,6 +22,7 @@ from affect.data.rules.padding import empty_steps_note, extent, holding, unpad
 from affect.data.rules.splits import SPLITS, split_of
 from affect.data.targets import MultiClass, Regression
 from affect.errors import DataError
+from affect.files import real
 
 _ORDER = ("train", "valid", "test")
 _SPLITS = [name for name, split in SPLITS.items() if split in _ORDER]
@@ -99,7 +100,7 @@ def read(path: Path) -> Corpus:
     }
     kinds = _kinds(labels.values(), identify(splits))
     return Corpus(
-        name=folder.resolve().name,
+        name=real(folder).name,
         splits={
             split: replace(part, targets=_labelled(kinds, labels[split])) for split, part in splits.items()
         },

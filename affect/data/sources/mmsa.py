@@ -13,6 +13,7 @@ from affect.data.corpus import Corpus, Split
 from affect.data.making.ids_and_words import generated_ids
 from affect.data.ragged import Ragged, Rows, Words
 from affect.data.rules.labels import finite, lacking
+from affect.data.rules.lengths import LONGEST, whole
 from affect.data.rules.splits import contents, named
 from affect.data.rules.values import count, floats, texts
 from affect.data.sources import fet, mult
@@ -244,8 +245,8 @@ class _Part:
                 f"{self.split}, {name}: {longer:,} samples are longer than the {time} steps that the file "
                 "keeps."
             )
-        lengths: Rows = np.clip(np.nan_to_num(said), 0, time).astype(np.int64)
-        return lengths
+        lengths = whole(said, lambda i: f"{self.where}, sample {self.ids[i]}: {key}_lengths", LONGEST)
+        return np.minimum(lengths, time)
 
 
 def _lacking(splits: dict[str, Split], path: Path) -> list[str]:

@@ -7,6 +7,7 @@ import pickle
 import re
 from pathlib import Path
 
+from affect.data.formats.room import check_room
 from affect.data.sources.pickle_reader import Bounded, Reader, measure
 from affect.data.sources.pickled_tensors import MAGIC, TensorReader, read_old
 from affect.data.sources.safe_pickle import RefusedError
@@ -49,6 +50,7 @@ def read_pickle(path: Path) -> object:
         affect.errors.DataError: .../a.pkl: refused to read 'os.system': a corpus may hold only ...
     """
     size = path.stat().st_size
+    check_room(size, str(path), 1.5)  # arrays are in memory once, and the largest part again as float32
     try:
         with path.open("rb") as file:
             if file.read(len(MAGIC)) == MAGIC:

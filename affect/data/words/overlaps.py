@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from affect.classes import as_written, class_of
+from affect.classes.objects import function_of
 from affect.data.ragged import Rows
 from affect.errors import ConfigError, DataError, did_you_mean
 
@@ -127,13 +127,7 @@ def function(how: str) -> str | Collapse:
         if how not in COLLAPSES:
             raise ConfigError(f"collapse: no way '{how}'; {did_you_mean(how, COLLAPSES)}")
         return how
-    try:
-        found = class_of(how)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"collapse: cannot import '{how}': {as_written(str(error))}") from None
-    if not callable(found):
-        raise ConfigError(f"collapse: '{how}' is not a function")
-    return cast(Collapse, found)
+    return function_of(how, "collapse", "ndarray")
 
 
 def _ascending(values: Seconds) -> bool:

@@ -26,6 +26,7 @@ from affect.data.words.selection import common, lasting
 from affect.data.words.videos import Segments
 from affect.data.writer import CorpusWriter
 from affect.errors import ConfigError
+from affect.files import real
 from affect.workers import processes, work_through
 
 File: TypeAlias = str | Path | tuple[str, str | Path]
@@ -185,7 +186,7 @@ class Task:
     def digest(self) -> str:
         """The same for the same work on the same files."""
         files = [*self.files.values(), *([self.segments] if self.segments else [])]
-        seen = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+        seen = [(str(real(path)), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
         way = _called(self.collapse)
         return json.dumps([seen, list(self.files), self.videos, self.aligned, way, self.tolerance])
 

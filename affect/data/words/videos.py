@@ -107,7 +107,7 @@ def aligned(
         how: what becomes of a step's entries, see `collapse`.
         tolerance: seconds, see `overlaps`.
     Raises:
-        DataError: an interval of the reference ends before it starts.
+        DataError: an interval of the reference ends before it starts, or has no start or no end.
     Example:
         >>> words = Timed(np.array([[0.0, 1.0], [1.0, 2.0]]), np.zeros((2, 0)), ("so", "good"))
         >>> pitch = Timed(np.array([[0.0, 0.5], [0.5, 0.9]]), np.array([[1.0], [3.0]]))
@@ -121,6 +121,12 @@ def aligned(
         raise DataError(
             f"{reference}, {video}[{backwards[0]}]: the interval ends before it starts, so that what belongs "
             "to it is undefined; mend it in the file"
+        )
+    endless = np.flatnonzero(~np.isfinite(steps.intervals).all(1))
+    if endless.size:
+        raise DataError(
+            f"{reference}, {video}[{endless[0]}]: the interval must start and end at a number of seconds, "
+            f"got {steps.intervals[endless[0]]}; mend it in the file"
         )
     kept = np.flatnonzero(~momentary(steps.intervals, tolerance))
     times = steps.intervals[kept]

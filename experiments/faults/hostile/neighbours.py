@@ -20,7 +20,9 @@ def builds() -> Iterator[tuple[str, Build, bool]]:
     def beside(folders: str, asked: str) -> Build:
         def build(work: Path, marker: Path) -> str:
             for pattern in folders.split():
-                for folder in work.glob(pattern):
+                for folder in (
+                    [work] if pattern == "." else [path for path in work.glob(pattern) if path.is_dir()]
+                ):
                     for name in NEIGHBOURS:
                         if not (folder == work and name == "affect"):  # `python -m affect` is asked for there
                             (folder / f"{name}.py").write_text(payloads.code(marker))

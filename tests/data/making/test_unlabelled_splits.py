@@ -61,5 +61,5 @@ def test_lengths_beyond_int64():
     with pytest.raises(DataError) as error:
         Corpus.from_arrays({"all": {"ecg": ecg}}, name="doc")
     assert str(error.value) == (
-        "doc, all: ecg: lengths must be at most 2,147,483,647 steps, got 9,223,372,036,854,775,808"
+        "doc, all: ecg: the length of sample 0 must be a whole number of steps from 0 to 2,147,483,647, got 9,223,372,036,854,775,808"
     )

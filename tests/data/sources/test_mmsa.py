@@ -142,6 +142,30 @@ def test_labels_of_each_modality_and_missing_ones(tmp_path):
     assert corpus["train"].labels("sentiment_class").ravel().tolist() == [0, 1, 2]
 
 
+@pytest.mark.parametrize(
+    ("said", "got"),
+    [([3, -1], "-1"), ([3, np.nan], "nan"), ([3, 1.5], "1.5"), ([3, np.inf], "inf"), ([3, 1e12], "1,000,000,000,000")],
+)  # fmt: skip
+def test_lengths_that_are_none(said, got, tmp_path):
+    path, _, _ = a_file(tmp_path, False, lambda content: content["test"].update(vision_lengths=said))
+    with pytest.raises(DataError) as error:
+        affect.load(path)
+    assert str(error.value) == (
+        f"{path}, test, sample d$_$4: vision_lengths must be a whole number of steps from 0 to 2,147,483,647, got {got}"
+    )
+
+
+def test_lengths_that_are_no_numbers_or_too_few(tmp_path):
+    path, _, _ = a_file(tmp_path, False, lambda content: content["test"].update(audio_lengths=["long", "x"]))
+    with pytest.raises(DataError) as error:
+        affect.load(path)
+    assert str(error.value) == f"{path}, test: audio_lengths must hold numbers, got list"
+    path, _, _ = a_file(tmp_path, False, lambda content: content["test"].update(audio_lengths=[3]))
+    with pytest.raises(DataError) as error:
+        affect.load(path)
+    assert str(error.value) == f"{path}, test: 1 audio_lengths for 2 ids"
+
+
 def test_without_text_bert_lengths_are_found(tmp_path):
     def change(content):
         for split in content.values():

@@ -438,6 +438,11 @@ def test_what_is_refused(write_csd, tmp_path):
     assert refusal(lambda: align(said, [audio], out)) == (
         "words, a[1]: the interval ends before it starts, so that what belongs to it is undefined; mend it in the file"
     )
+    for bound in (np.nan, np.inf):
+        endless = write_csd("words", {"a": ([[0.0, 1.0], [1.0, bound]], words(2))}, file="endless")
+        assert refusal(lambda: align(endless, [audio], out)) == (  # noqa: B023
+            f"words, a[1]: the interval must start and end at a number of seconds, got [ 1. {bound}]; mend it in the file"
+        )
     labels = write_csd("labels", {"a": ([[1.0, 0.0]], [[1.0]])})
     assert refusal(lambda: align(good, [audio], out, labels=labels)) == (
         f"{labels}, a[0]: the segment must end after it starts, got [1. 0.]"
@@ -452,7 +457,14 @@ def test_what_is_refused(write_csd, tmp_path):
         "collapse: no way 'medain'; did you mean 'mean'? known: last, max, mean, weighted"
     )
     assert refusal(lambda: align(good, [audio], out, collapse="nowhere.medain")) == (
-        "collapse: cannot import 'nowhere.medain': No module named 'nowhere'"
+        "no collapse 'nowhere.medain' (No module named 'nowhere')"
+    )
+    assert refusal(lambda: align(good, [audio], out, collapse="antigravity.fly")) == (
+        "no collapse 'antigravity.fly' (Python's own library has none)"
+    )
+    assert refusal(lambda: align(good, [audio], out, collapse="joblib.load")) == (
+        "collapse joblib.load: expected a function of a module of yours, of affect, torch, optuna, lightning or "
+        "numpy, or one that is annotated to return ndarray; write one that calls it"
     )
     other = write_csd("COVAREP", {"b": ([[0.0, 1.0]], [[5.0]])}, file="other")
     assert (

@@ -26,6 +26,7 @@ from affect.data.sources.arrays.single import columns_of, sample_features, steps
 from affect.data.sources.options import DEFAULTS, Options
 from affect.data.targets import MultiLabel
 from affect.errors import DataError
+from affect.files import real
 
 __all__ = ["read", "recognises", "steps"]
 
@@ -78,7 +79,7 @@ def _corpus(path: Path, found: Mapping[str, Keyed], notes: list[str], options: O
     return corpus_of(
         parts,
         where,
-        path.resolve().name if path.is_dir() else path.stem,
+        real(path).name if path.is_dir() else path.stem,
         kinds,
         duplicates="keep",
         notes=notes,

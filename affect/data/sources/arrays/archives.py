@@ -14,6 +14,7 @@ from typing import IO, Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from affect.data.formats.room import check_room
 from affect.errors import AffectError, DataError
 
 Kind: TypeAlias = Literal["npy", "npz", "pt", ""]
@@ -25,6 +26,8 @@ _RATIO = 1100
 
 _SMALL = 1 << 20
 _BLOCK = 1 << 22
+_TIMES = 1.5
+"""What is packed is in memory once, and its largest part again as float32, or as less."""
 
 
 def kind(path: Path) -> Kind:
@@ -115,6 +118,7 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
                 raise DataError(f"{where} claims {info.file_size / 1e6:,.0f} MB that are not in the file")
             if stored > size:
                 raise DataError(f"{where} lies over others: together they claim more than the file holds")
+        check_room(sum(info.file_size for info in archive.infolist()), str(path), _TIMES)
         yield archive
 
 
@@ -124,8 +128,16 @@ def _stored(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> NDAr
     where = f"{path}: '{info.filename.removesuffix(_ENTRY)}'"
     with archive.open(info) as file:
         dtype, shape, fortran = _header(file, info.file_size, where)
-        raw = file.read()
-    flat = np.frombuffer(raw, dtype)
+        raw = np.empty(math.prod(shape) * dtype.itemsize, np.uint8)
+        for at in range(0, len(raw), _BLOCK):  # whole, it would be in memory twice
+            part = raw[at : at + _BLOCK]
+            if len(block := file.read(len(part))) != len(part):
+                raise EOFError("it ends early")
+            part[:] = np.frombuffer(block, np.uint8)
+        if file.read(1):
+            raise EOFError("it goes on")
+    raw.flags.writeable = False
+    flat = raw.view(dtype)
     return _checked(flat.reshape(shape, order="F" if fortran else "C"), where)
 
 

@@ -27,6 +27,7 @@ from affect.data.sources.progress import counted
 from affect.data.sources.tables import column_names, label_tables
 from affect.data.sources.tables.of_samples import samples
 from affect.errors import DataError
+from affect.files import real
 
 
 @dataclass
@@ -74,7 +75,7 @@ def read(path: Path, files: Iterable[tuple[str, str, Path]], options: Options) -
     return corpus_of(
         {split: _part(own, names, labels) for split, own in parts.items()},
         str(folder),
-        folder.resolve().name,
+        real(folder).name,
         {t: options.targets.get(t) for t in labels},
         duplicates="keep",
         notes=notes,
@@ -127,7 +128,7 @@ def _with_table(folder: Path, file: Path, found: list[_One], notes: list[str], o
         table = replace(table, splits=tuple(split_of(one) or "all" for one in splits))
     settled = find_rows({"all": rows}, {"all": ids}, None)
     notes += modality_notes({"all": rows}, settled)
-    corpus = table.corpus(folder.resolve().name, settled.rows["all"], settled.aligned, {}, notes)
+    corpus = table.corpus(real(folder).name, settled.rows["all"], settled.aligned, {}, notes)
     columns = {m: one.columns for m, one in rows.items() if one.columns is not None}
     return replace(corpus, columns=columns)
 

@@ -17,6 +17,7 @@ from affect.data.sources.tables import column_names, label_tables
 from affect.data.sources.tables.of_samples import named, samples
 from affect.data.steps import guess_alignment
 from affect.errors import DataError
+from affect.files import real
 
 _TIMED = (".textgrid", ".srt", ".vtt", ".json")
 
@@ -99,7 +100,7 @@ def read(path: Path, options: Options = DEFAULTS) -> Corpus:
     aligned, apart = guess_alignment({"all": {name: one.lengths for name, one in rows.items()}}, {"all": ids})
     if sum(int(one.lengths.max(initial=0)) > 1 for one in rows.values()) > 1:
         notes += apart
-    return table.corpus(path.resolve().name, rows, aligned, found, notes)
+    return table.corpus(real(path).name, rows, aligned, found, notes)
 
 
 def _content(folder: Path) -> tuple[dict[str, Path], bool]:

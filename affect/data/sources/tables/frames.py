@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from affect.data.formats.room import check_room
 from affect.data.rules.columns import unique
 from affect.data.rules.kinds import texts
 from affect.data.sources.cells import MISSING, are_even, cells, delimiter, encoding, may_be_number
@@ -116,6 +117,7 @@ def _in_utf8(path: Path) -> bytes:
     Raises:
         DataError: it is in neither UTF-8 nor UTF-16.
     """
+    check_room(path.stat().st_size, str(path), 2)  # as bytes, and as cells
     raw = path.read_bytes()
     if encoding(raw) == "utf-16":
         try:
@@ -240,6 +242,7 @@ def _parquet(path: Path) -> pd.DataFrame:
             size = max(8 * rows * len(schema), unpacked)
             if size > max(_SMALL if unpacked < size else _TEXT, _RATIO * held):
                 raise DataError(f"{path}: claims {size / 1e6:,.0f} MB that are not in the file")
+            check_room(size, str(path), 2)  # as arrow's columns, and as those of pandas
             words = [
                 one.name for one in schema if kinds.is_string(one.type) or kinds.is_large_string(one.type)
             ]
@@ -250,6 +253,7 @@ def _parquet(path: Path) -> pd.DataFrame:
         letters = sum(_letters(column) for column in read.columns if kinds.is_dictionary(column.type))
         if letters > max(_TEXT, _RATIO * held):
             raise DataError(f"{path}: claims {letters / 1e6:,.0f} MB of text that are not in the file")
+        check_room(letters, str(path))
         found: pd.DataFrame = read.to_pandas(ignore_metadata=True)
         empty = {one.name: np.nan for one in schema if kinds.is_null(one.type)}
         for name in found.select_dtypes("category"):

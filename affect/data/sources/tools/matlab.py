@@ -15,6 +15,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from affect.data.formats.room import check_room
 from affect.errors import DataError
 
 _BEGINS = b"MATLAB 5.0 MAT-file"
@@ -48,6 +49,7 @@ def variables(file: Path, wanted: Collection[str]) -> dict[str, Value]:
     Raises:
         DataError: the file is of another level, is damaged, or claims more than it holds.
     """
+    check_room(file.stat().st_size, str(file))
     raw = file.read_bytes()
     if raw.startswith(_BEGINS_LATER):
         raise DataError(f"{file}: a MATLAB 7.3 file; save it again with save(..., '-v7')")
@@ -63,7 +65,7 @@ def variables(file: Path, wanted: Collection[str]) -> dict[str, Value]:
             peek = zlib.decompressobj().decompress(content, _PEEK)[8:] if is_packed else content
             name = _begin(_elements(memoryview(peek), order), order)[2]
             if name in wanted and name not in found:
-                value = _value(_unpacked(content, len(raw), order) if is_packed else content, order)
+                value = _value(_unpacked(content, file, len(raw), order) if is_packed else content, order)
                 if value is not None:
                     found[name] = value
     except StopIteration:
@@ -74,9 +76,12 @@ def variables(file: Path, wanted: Collection[str]) -> dict[str, Value]:
     return found
 
 
-def _unpacked(content: memoryview, size: int, order: str) -> memoryview:
+def _unpacked(content: memoryview, file: Path, size: int, order: str) -> memoryview:
     """The variable in a compressed element."""
     room = max(_SMALL, _RATIO * size)
+    said = zlib.decompressobj().decompress(content, 8)
+    claimed = int(np.frombuffer(said, order + "u4", 1, 4)[0]) if len(said) == 8 else 0
+    check_room(min(claimed, room), str(file), 3)  # packed out, as numbers, and as what they are kept in
     unpacker = zlib.decompressobj()
     whole = unpacker.decompress(content, room)
     if unpacker.unconsumed_tail or not unpacker.eof:

@@ -826,7 +826,7 @@ def test_lengths_beyond_all_bounds(tmp_path):
     with pytest.raises(DataError) as error:
         affect.load(tmp_path / "e.npz")
     assert str(error.value).removeprefix(str(tmp_path)) == (
-        "/e.npz, train: text: lengths must be at most 2,147,483,647 steps, got 4,611,686,018,427,387,904"
+        "/e.npz, train: text: the length of sample 0 must be a whole number of steps from 0 to 2,147,483,647, got 4,611,686,018,427,387,904"
     )
 
 

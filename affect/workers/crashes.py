@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import faulthandler
-import signal
 from collections.abc import Callable
 from contextlib import suppress
 from types import FunctionType
@@ -44,28 +43,16 @@ def trace_crashes() -> None:
             faulthandler.enable()
 
 
-def meaning(number: int) -> str:
-    """What a signal that has ended a process means to whoever started it, with the remedy.
+def hint(name: str) -> str:
+    """What a signal that has ended a process mostly comes from; nothing where that is not known.
 
     Args:
-        number: of the signal; an exit code below 0 is one, too.
+        name: of the signal.
     Example:
-        >>> meaning(-9)
-        'killed by SIGKILL: mostly by the system, out of memory; leave it more, or ask for fewer workers'
+        >>> hint("SIGKILL"), hint("SIGTERM")
+        ('out of memory?', '')
     """
-    number = abs(number)
-    try:
-        name = signal.Signals(number).name
-    except ValueError:
-        name = f"signal {number}"
-    said = _MEANINGS.get(name)
-    return f"killed by {name}" + (f": {said}" if said else "")
+    return _HINTS.get(name, "")
 
 
-_MEANINGS = {
-    "SIGBUS": "a memory-mapped file was cut while it was read; bring the corpus back",
-    "SIGKILL": "mostly by the system, out of memory; leave it more, or ask for fewer workers",
-    "SIGSEGV": "a library has crashed; what it wrote on standard error says where",
-    "SIGABRT": "a library has crashed; what it wrote on standard error says where",
-    "SIGXCPU": "the limit of processor time was reached",
-}
+_HINTS = {"SIGKILL": "out of memory?", "SIGBUS": "a file that it read was cut short?"}

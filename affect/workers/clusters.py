@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import signal
 import socket
 import threading
 import time
-from asyncio import CancelledError
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from affect.apart import elsewhere
-from affect.dispatch import TRIES, Died, Outcome, made
+from affect import memory
 from affect.errors import ConfigError, DataError
+from affect.workers.apart import elsewhere
+from affect.workers.dispatch import TRIES, Died, Outcome, made
 
 SILENCE = 25.0
 """Seconds without an answer, or without a machine that works, after which a cluster counts as gone."""
@@ -75,18 +76,18 @@ class RayCluster(_Cluster):
         except ImportError:
             raise not_installed("ray") from None
         try:
-            with elsewhere():
+            with elsewhere(), _own_handler():
                 ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
         except ConnectionError as error:
             raise ConfigError(f"workers: no Ray cluster answers at {address} ({error})") from None
         self.count = count or max(1, int(ray.cluster_resources().get("CPU", 1)))
         host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
         self._head = host, int(port)
-        self._call = ray.remote(max_retries=0)(made)
+        self._call, self._share = ray.remote(max_retries=0)(_made), memory.share(self.count)
 
     def begin(self, payload: bytes) -> Any:
         """Have a call made."""
-        return self._call.remote(payload)
+        return self._call.remote(payload, self._share)
 
     def ended(self, begun: list[Any]) -> list[tuple[Any, Outcome]]:
         """Those that have ended, after a second of waiting at most."""
@@ -126,7 +127,7 @@ def _own_handler() -> Iterator[None]:
     try:
         yield
     finally:
-        if threading.current_thread() is threading.main_thread():
+        if threading.current_thread() is threading.main_thread() and handler is not None:
             signal.signal(signal.SIGTERM, handler)
 
 
@@ -160,13 +161,18 @@ class DaskCluster(_Cluster):
         except (OSError, ValueError) as error:
             raise ConfigError(f"workers: no Dask cluster answers at {address} ({error})") from None
         self.count = count or max(1, sum(self._client.nthreads().values()))
+        self._share, self._begun = memory.share(self.count), set[Any]()
 
     def begin(self, payload: bytes) -> Any:
         """Have a call made."""
-        return self._client.submit(made, payload, pure=False)
+        call = self._client.submit(_made, payload, self._share, pure=False)
+        self._begun.add(call)
+        return call
 
     def ended(self, begun: list[Any]) -> list[tuple[Any, Outcome]]:
         """Those that have ended, after a second of waiting at most."""
+        from asyncio import CancelledError
+
         from distributed import KilledWorker, wait
 
         self.check()
@@ -186,6 +192,7 @@ class DaskCluster(_Cluster):
                 found.append((call, Died("its process was killed, or its machine lost,", TRIES)))
             except (Exception, CancelledError) as error:  # the scheduler is gone
                 raise self.gone() from error
+        self._begun -= {call for call, _ in found}
         return found
 
     def is_there(self) -> bool:
@@ -196,8 +203,40 @@ class DaskCluster(_Cluster):
             return False
 
     def close(self) -> None:
-        """Leave it; what has not begun is not begun."""
+        """Leave it; what has not begun is not begun, and what was being made ends at its next step."""
+        from asyncio import CancelledError
+
+        if self._begun:
+            with suppress(Exception, CancelledError):  # the scheduler is gone
+                self._client.cancel(list(self._begun), force=True)
+                self._client.run(_end, {call.key for call in self._begun}, on_error="ignore")
         self._client.close(timeout=5)
+
+
+class _EndedError(BaseException):
+    """Whoever wanted the result of a call is gone."""
+
+
+def _end(calls: set[Any], dask_worker: Any) -> None:
+    """Have these calls end in a worker of Dask's."""
+    threading.Thread(target=_raise_in, args=(calls, dask_worker), daemon=True).start()
+
+
+def _raise_in(calls: set[Any], worker: Any) -> None:
+    """Raise in the threads that make these calls, as Dask cannot end a thread; again where it is caught."""
+    for _ in range(10):
+        for thread, call in worker.active_threads.copy().items():
+            if call in calls:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                    ctypes.c_ulong(thread), ctypes.py_object(_EndedError)
+                )
+        time.sleep(1)
+
+
+def _made(payload: bytes, share: int | None) -> bytes:
+    """Make a call in a process that was there before, within a share of the limit that `--memory` sets."""
+    with memory.within(share):
+        return made(payload)
 
 
 def not_installed(backend: str) -> ConfigError:

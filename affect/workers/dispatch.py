@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from affect.errors import AffectError
+from affect.terminal import escape_log
+from affect.workers.crashes import hint, trace_crashes
 
 TRIES = 3
 """How often a call is made whose process dies; the last time while no other is made."""
@@ -43,14 +45,11 @@ class WorkerDiedError(AffectError):
         kinds = list(dict.fromkeys(self.deaths))
         times = f"{kinds[0]} three times" if len(kinds) == 1 else ", ".join(self.deaths)
         by = "killed by" if kinds[0].startswith("SIG") else "died:"
-        hints = " ".join(_HINTS[kind] for kind in kinds if kind in _HINTS)
+        hints = " ".join(hint(kind) for kind in kinds if hint(kind))
         super().__init__(f"worker {by} {times}" + (f" ({hints})" if hints else ""))
 
     def __reduce__(self) -> Any:
         return WorkerDiedError, (self.deaths,)
-
-
-_HINTS = {"SIGKILL": "out of memory?", "SIGBUS": "a file that it read was cut short?"}
 
 
 @dataclass(frozen=True)
@@ -163,6 +162,8 @@ def made(payload: bytes) -> bytes:
         >>> pickle.loads(made(packed(pickle, None, (abs, (-2,), {}))))
         (True, 2)
     """
+    trace_crashes()
+    escape_log()
     try:
         first, function, args, options = pickle.loads(payload)
         if first is not None:

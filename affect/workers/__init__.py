@@ -8,11 +8,12 @@ from importlib import import_module
 from typing import Any
 
 from affect import memory
-from affect.apart import processes_apart
+from affect.bounds import COUNT
 from affect.classes.loading import packages
-from affect.clusters import DaskCluster, RayCluster
-from affect.dispatch import Place, Processes, WorkerDiedError, outcomes, packed
 from affect.errors import ConfigError
+from affect.workers.apart import processes_apart
+from affect.workers.clusters import DaskCluster, RayCluster
+from affect.workers.dispatch import Place, Processes, WorkerDiedError, outcomes, packed
 
 BACKENDS = ("loky", "ray", "dask")
 """Processes of this machine, or a cluster of Ray's or Dask's."""
@@ -37,6 +38,8 @@ def processes(count: int | None = None, backend: str = "loky", address: str | No
         ...     Parallel()(delayed(abs)(x) for x in (-1, -2))
         [1, 2]
     """
+    if count is not None:
+        COUNT.check("workers", count)
     if backend not in BACKENDS:
         raise ConfigError(f"workers: no backend '{backend}'; known: {', '.join(BACKENDS)}")
     if backend == "loky" and address is not None:

@@ -1,0 +1,26 @@
+"""Tables come back from CSV as they were."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from affect.spreadsheets import csv_of, frame_of
+
+IDS = [
+    "NA", "null", "nan", "", " a ", "a\rb", "a\nb", "a\r\nb", "\r", "\n", 'q"q', "a,b", "=1+1", "'=1", "''=1", "'x",
+    "@x", "\t", "-3g5y[3]", "1e5", "007", "True", "#a", "\\", "a\u2028b", "a\0b", "\U0001f600",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("ids", [IDS, *([one, "b"] for one in IDS)])
+def test_hostile_ids_come_back(ids):
+    frame = pd.DataFrame({"id": ids, "step": 0, "prediction.a\rb": 0.1, "truth": np.nan, "split": "NA"})
+    frame.loc[0, "truth"] = 1 / 3
+    pd.testing.assert_frame_equal(frame_of(csv_of(frame).encode()), frame, check_dtype=False)
+
+
+def test_numbers_and_texts_that_may_be_missing():
+    back = frame_of(b"model,mean,reference\n1e5,,\nnan,2,NA\n")
+    assert back["model"].tolist() == ["1e5", "nan"]
+    assert back["mean"].isna().tolist() == back["reference"].isna().tolist() == [True, False]
+    assert back["reference"][1] == "NA"
