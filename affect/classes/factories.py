@@ -96,10 +96,10 @@ def _plain(factory: Any) -> Any:
     """A factory without the functions that jsonargparse puts in front of what it calls."""
     if not isinstance(factory, functools.partial):
         return factory
-    called = [factory.func, *factory.args]
-    while len(called) > 1 and getattr(called[0], "__module__", "").partition(".")[0] == "jsonargparse":
-        del called[0]
-    return functools.partial(*called, **{name: _plain(value) for name, value in factory.keywords.items()})
+    function, args = factory.func, [*factory.args]
+    while args and getattr(function, "__module__", "").partition(".")[0] == "jsonargparse":
+        function, *args = args
+    return functools.partial(function, *args, **{name: _plain(x) for name, x in factory.keywords.items()})
 
 
 def _own(frame: FrameType) -> bool:

@@ -75,8 +75,9 @@ def train(args: argparse.Namespace) -> None:
         if job in todo:
             job.run(args.again, progress=True)
         rows = FinishedRun.read(job.folder).table("results").query("split == 'test'")
-        rows = rows.set_index("metric")["value"]
-        figures = ", ".join(f"{metric} {value:.3f}" for metric, value in rows.items())
+        figures = ", ".join(
+            f"{metric} {value:.3f}" for metric, value in zip(rows["metric"], rows["value"], strict=True)
+        )
         say(f"{job.folder}: test {figures}")
 
 

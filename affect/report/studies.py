@@ -28,15 +28,14 @@ def history(own: Drawable, start: int | None) -> go.Figure:
     """
     with quietly():
         figure = optuna.visualization.plot_optimization_history(own.study, target_name=own.title)
-    for trace, name, colour in zip(
-        figure.data, ("trials", "the best so far"), (GREY, COLOURS[0]), strict=False
-    ):
+    drawn: Any = figure.data
+    for trace, name, colour in zip(drawn, ("trials", "the best so far"), (GREY, COLOURS[0]), strict=False):
         trace.update(name=name, legendgroup=name, hovertemplate="%{y:.4g}, trial %{x}<extra></extra>")
         trace.update(marker={"color": colour, "size": 7}, line={"color": colour, "shape": "hv"})
         x, y = np.asarray(trace.x), np.asarray(trace.y)
         if len(x) > MOST:
             best = [*np.flatnonzero(np.diff(y, prepend=np.nan) != 0), len(y) - 1]  # where the line bends
-            places = best if trace.mode == "lines" else thinned([*range(len(x))])
+            places: Any = best if trace.mode == "lines" else thinned([*range(len(x))])
             trace.update(x=x[places], y=y[places])
     known = {trial.number: float(trial.value or 0.0) for trial in own.complete}
     if start is not None and start in known:
@@ -89,7 +88,8 @@ def slices(own: Drawable, params: list[str], title: str) -> go.Figure:
         study = study_of(own, trials)
     with quietly():
         figure = optuna.visualization.plot_slice(study, params=params, target_name=own.title)
-    for trace in figure.data if thin else ():
+    drawn: Any = figure.data if thin else ()
+    for trace in drawn:
         trace.marker.color = [trials[place].number for place in trace.marker.color]
     figure.update_traces(
         marker={"colorscale": _SCALE, "showscale": False, "size": 8, "line": {"width": 0}},

@@ -163,8 +163,8 @@ def read_table(manifest: Manifest, name: str, columns: list[str], numbers: str) 
         if column not in rows:
             raise DataError(f"{path}: no column '{column}'; {manifest.remedy}")
     kinds = rows.dtypes.to_dict() if len(rows) else {}
-    for column in [name for name, dtype in kinds.items() if dtype.kind not in "iuf"]:
-        if re.fullmatch(numbers, str(column)):
+    for column in [str(name) for name, dtype in kinds.items() if dtype.kind not in "iuf"]:
+        if re.fullmatch(numbers, column):
             wrong = pd.to_numeric(rows[column], errors="coerce").isna() & rows[column].notna()
             got = f", got {str(rows[column][wrong].iloc[0])[:40]!r}" if wrong.any() else ""
             raise DataError(f"{path}: column '{column}': expected numbers{got}; {manifest.remedy}")
