@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from safetensors.torch import save_file
 
 import affect
 from affect.data.export import to_csd
-from affect.files import of_disk, writing
+from affect.files import of_disk, real, writing
 
 
 @pytest.fixture
@@ -74,3 +75,35 @@ def test_what_a_reader_is_refused_keeps_its_name(tmp_path):
         (tmp_path / "in").read_bytes()
     assert refused.value.filename == str(tmp_path / "in")
     assert os.listdir(tmp_path) == []
+
+
+def killed_while_writing(path):
+    """A process that ended while it wrote a file, and the name of what it left."""
+    code = (
+        "import os, signal, sys; from affect.files import writing\n"
+        "with writing(sys.argv[1]) as partial:\n"
+        "    partial.write_text('half'); print(partial.name, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    return subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True).stdout.strip()
+
+
+def test_what_a_kill_left_is_gone_when_the_file_is_written_again(tmp_path):
+    path = tmp_path / "a[1].txt"
+    left = killed_while_writing(path)
+    here, pid = re.fullmatch(r"\.a\[1\]\.txt\.(\w+)-(\d+)\.partial", left).groups()
+    foreign, living = left.replace(here, "0" * 8), left.replace(pid, str(os.getppid()))
+    for name in (foreign, living):  # of another machine, and of who is at work
+        (tmp_path / name).touch()
+    assert (tmp_path / left).exists()
+    with writing(path) as partial:
+        partial.write_text("whole")
+    assert {file.name for file in tmp_path.iterdir()} == {path.name, foreign, living}
+
+
+def test_a_link_to_itself_is_no_file(tmp_path):
+    link = tmp_path / "c.pkl"
+    link.symlink_to(link)
+    assert real(link) == link
+    message = f"{link}: no such file; expected a corpus file, or 'synthetic' for a generated corpus"
+    with pytest.raises(affect.errors.DataError, match=f"^{re.escape(message)}$"):
+        affect.load(link)

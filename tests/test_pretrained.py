@@ -263,7 +263,7 @@ def test_a_pass_encoder_may_hold_indices(folder):
     ("options", "message"),
     [
         ({"trained": 3}, "PretrainedEncoder: '{folder}' has 2 layers, got trained=3"),
-        ({"trained": -1}, "PretrainedEncoder: '{folder}' has 2 layers, got trained=-1"),
+        ({"trained": -1}, "PretrainedEncoder: trained must be 'all', 'none' or a number of layers, got -1"),
     ],
 )
 def test_refusals(folder, options, message):

@@ -379,7 +379,7 @@ def test_a_file_that_is_written_line_by_line(home, monkeypatch, capsys):
     (run,) = home.glob("runs/good-*/seed0-fold0")
     monkeypatch.setattr(pd.DataFrame, "to_csv", refuse)
     said = ending(["predict", str(run), "synthetic", "--out", "new.csv"], capsys)
-    assert said == "OSError: No space left on device\n"
+    assert said == "OSError: new.csv: no space left on device\n"
 
 
 def test_a_reader_of_stdout_that_goes():

@@ -80,7 +80,7 @@ def of_system(error: OSError) -> str:
     return str(AffectError(f"{whole}: {what[:1].lower()}{what[1:]}"))
 
 
-_PARTIAL = re.compile(r"^\.(.+)\.\d+\.partial$")
+_PARTIAL = re.compile(r"^\.(.+)\.(?:[0-9a-f]{8}-)?\d+\.partial$")
 """What a file is called before it is whole (`affect.files.writing`)."""
 
 

@@ -20,8 +20,8 @@ def check_room(size: float, where: str, times: float = 1) -> None:
         >>> with memory.within(10**9):
         ...     check_room(10**13, "c.npz")
         Traceback (most recent call last):
-        affect.errors.DataError: c.npz: its 10,000 GB take 10,000 GB of memory to read, and ... are free; read
-        it where there is more, or make it smaller (--memory GB raises the limit)
+        affect.errors.DataError: c.npz: reading takes 10,000 GB of memory, and ... GB are free; read it where
+        there is more, or make it smaller (--memory GB raises the limit)
     """
     need = size * times
     if need <= memory.SMALL:
@@ -29,6 +29,6 @@ def check_room(size: float, where: str, times: float = 1) -> None:
     room, write = memory.free(), memory.in_gigabytes
     if room is not None and need > room:
         raise DataError(
-            f"{where}: its {write(size)} take {write(need)} of memory to read, and {write(room)} are free; "
+            f"{where}: reading takes {write(need)} of memory, and {write(room)} are free; "
             f"read it where there is more, or make it smaller{memory.remedy()}"
         )

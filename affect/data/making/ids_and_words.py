@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from affect.data.formats.room import check_room
 from affect.data.ragged import Words
 from affect.data.rules.arraylike import is_tensor, seconds
 from affect.data.rules.values import text, texts
@@ -14,24 +15,38 @@ from affect.errors import DataError
 
 DIGITS = 3
 """Of the numbers in ids that are made up for arrays; those for pickles have no leading zeros."""
+_OF_ONE = 100
+"""Bytes that an id and what else is known of its sample take, at least."""
 
 
 def ids_of(content: Any, split: str, count: int, where: str) -> tuple[str, ...]:
     """The names of the samples; where none are given, that of the split and a number.
 
     Raises:
-        DataError: one is empty, or of blanks only.
+        DataError: one is empty, or of blanks only; they take more memory than is free.
     Example:
         >>> ids_of(None, "train", 2, "doc"), ids_of(np.array([7, 8]), "train", 2, "doc")
         (('train000', 'train001'), ('7', '8'))
     """
     if content is None:
+        check_count(count, where)
         return generated_ids(split, count, DIGITS)[0]
     ids = texts_of(content, f"{where}: id")
     empty = [i for i, one in enumerate(ids) if not one.strip()]
     if empty:
         raise DataError(f"{where}: the id of sample {empty[0]} is empty")
     return ids
+
+
+def check_count(count: int, where: str) -> None:
+    """Refuse more samples without ids than there is room for.
+
+    Raises:
+        DataError: there are more.
+    Example:
+        >>> check_count(2, "doc")
+    """
+    check_room(count * _OF_ONE, f"{where}: {count:,} samples")
 
 
 def texts_of(content: Any, where: str) -> tuple[str, ...]:

@@ -69,7 +69,7 @@ def verdict_on(outcome: Outcome, folder: Path, before: dict[str, str]) -> tuple[
         return wrong
     if outcome.peak_mb > MOST_MB:
         return "memory", f"{outcome.peak_mb:,.0f} MB"
-    if "\x1b" in outcome.out + outcome.err:
+    if "\x1b" in outcome.err or ("\x1b" in outcome.out and not _is_table(outcome.command)):
         return "ran code", "ESC reaches the terminal"
     if "secret-7731" in outcome.out + outcome.err + _written(folder / "work"):
         return "ran code", "a file from outside was read"
@@ -79,7 +79,7 @@ def verdict_on(outcome: Outcome, folder: Path, before: dict[str, str]) -> tuple[
         return "not one line", " | ".join(lines(outcome))[:300]
     if formula := _formula(folder / "work"):
         return "ran code", f"a formula in a table: {formula[:60]!r}"
-    if "<script>alert(7)" in _written(folder / "work"):
+    if "<script>alert(7)" in _written(folder / "work", ".html"):
         return "ran code", "a name is a script in the page"
     return RIGHT, last(outcome.err)
 
@@ -97,11 +97,18 @@ def seen(folder: Path) -> dict[str, str]:
     return {name: what for name, what in found.items() if not name.endswith(".lock")}
 
 
-def _written(work: Path) -> str:
-    """All text that the command wrote where it may."""
+def _is_table(command: str) -> bool:
+    """Whether it prints a table, which a pipe is given to the letter, as a file is."""
+    return command.split()[1:2] == ["predict"] and "--out" not in command.split()
+
+
+def _written(work: Path, *kinds: str) -> str:
+    """All text of some kinds, or of all, that the command wrote where it may."""
     found = [path for path in work.glob("out*") if path.is_file()] + [*(work / "out").rglob("*.html")]
     return "".join(
-        path.read_text(errors="replace") for path in found if path.suffix in {".csv", ".html", ".md"}
+        path.read_text(errors="replace")
+        for path in found
+        if path.suffix in (kinds or {".csv", ".html", ".md"})
     )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from affect.data.corpora import citation, identify
 from affect.data.corpus import Corpus, Split
 from affect.data.making.arrays import Part, corpus_of
+from affect.data.making.ids_and_words import check_count
 from affect.data.making.labelling import Kind
 from affect.data.making.step_features import StepFeatures
 from affect.data.rules.arraylike import array
@@ -73,6 +74,9 @@ def _corpus(path: Path, found: Mapping[str, Keyed], notes: list[str], options: O
     kinds: dict[str, Kind] = {}
     parts = {split: _part(own, f"{where}, {split}", options) for split, own in found.items()}
     notes += _unused(found)
+    for split, part in parts.items():
+        if part.ids is None:
+            check_count(_size(found[split]), f"{where}, {split}")
     outlines = {split: _outline(part, _size(found[split])) for split, part in parts.items()}
     for name in dict.fromkeys(name for own in found.values() for name in own.labels):
         kinds |= _targets(name, found, parts, identify(outlines), options, where)
@@ -215,7 +219,8 @@ def _known(
 def _outline(part: Part, count: int) -> Split:
     """The samples of a split, by which a public corpus is known."""
     ids = texts(part.ids, "id") if part.ids is not None else ("",) * count
-    return Split(ids, {}, {}, tuple(one.partition("$_$")[0].partition("[")[0] for one in ids))
+    videos = tuple(one.partition("$_$")[0].partition("[")[0] for one in ids) if any(ids) else None
+    return Split(ids, {}, {}, videos)
 
 
 def _listed(items: list[tuple[str, Any]]) -> str:

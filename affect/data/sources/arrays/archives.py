@@ -26,6 +26,7 @@ _RATIO = 1100
 
 _SMALL = 1 << 20
 _BLOCK = 1 << 22
+_ZEROS = bytes(_BLOCK)
 _TIMES = 1.5
 """What is packed is in memory once, and its largest part again as float32, or as less."""
 
@@ -128,12 +129,13 @@ def _stored(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> NDAr
     where = f"{path}: '{info.filename.removesuffix(_ENTRY)}'"
     with archive.open(info) as file:
         dtype, shape, fortran = _header(file, info.file_size, where)
-        raw = np.empty(math.prod(shape) * dtype.itemsize, np.uint8)
+        raw = np.zeros(math.prod(shape) * dtype.itemsize, np.uint8)
         for at in range(0, len(raw), _BLOCK):  # whole, it would be in memory twice
             part = raw[at : at + _BLOCK]
             if len(block := file.read(len(part))) != len(part):
                 raise EOFError("it ends early")
-            part[:] = np.frombuffer(block, np.uint8)
+            if block != _ZEROS[: len(block)]:  # of which none takes memory that nobody writes to
+                part[:] = np.frombuffer(block, np.uint8)
         if file.read(1):
             raise EOFError("it goes on")
     raw.flags.writeable = False

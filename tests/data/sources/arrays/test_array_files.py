@@ -2,6 +2,7 @@ import contextlib
 import io
 import os
 import pickle
+import re
 import struct
 import zipfile
 from collections import OrderedDict
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 import affect
+from affect import memory
 from affect.data.provenance import Provenance
 from affect.data.sources import arrays, folders
 from affect.data.sources.arrays.archives import contents, kind
@@ -625,6 +627,24 @@ def test_what_is_not_there_takes_no_memory(tmp_path):
     letters = npy({"descr": "<U1", "fortran_order": False, "shape": (2,)}, struct.pack("<2I", 65, 0x110000))
     path = zipped(tmp_path / "c.npz", {"text.npy": letters})
     assert refusal(path) == "FILE: 'text' holds text of what is no character"
+
+
+def test_what_is_packed_has_room_or_is_not_read(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, train_text=np.zeros((60, 200, 1000)), train_y=np.arange(60.0))
+    with memory.within(1):
+        said = refusal(path)
+    room = r"reading takes 0\.{} GB of memory, and [\d.]+ GB are free; read it where there is more, or make it smaller"
+    remedy = r" \(--memory GB raises the limit\)"
+    assert re.fullmatch(f"FILE: {room.format('14')}{remedy}", said)
+    assert affect.load(path)["train"].modalities["text"].values.shape[1:] == (1000,)
+    crowd = zipped(tmp_path / "b.npz", {"text.npy": npy({**HEAD, "shape": (10**6,)}, bytes(10**6))})
+    with memory.within(1):
+        said = refusal(crowd)
+    assert re.fullmatch(f"FILE, all: 1,000,000 samples: {room.format('1')}{remedy}", said)
+
+
+HEAD = {"descr": "|i1", "fortran_order": False}
 
 
 def patched(path, old, new, count=-1):

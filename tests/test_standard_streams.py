@@ -10,9 +10,11 @@ import pytest
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="a shell of Unix closes them")
 
 
-@pytest.mark.parametrize("end", [">&-", "<&- >&-", "| true", ">&- <&-"])
-def test_nobody_reads_what_is_printed(end, tmp_path):
-    command = f"{shlex.quote(sys.executable)} -m affect --help"
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("asked", ["--help", "--version", "list fusions"])
+@pytest.mark.parametrize("end", [">&-", "<&- >&-", "| true"])
+def test_nobody_reads_what_is_printed(end, asked, unbuffered, tmp_path):
+    command = f"PYTHONUNBUFFERED={unbuffered} {shlex.quote(sys.executable)} -m affect {asked}"
     done = subprocess.run(
         f"({command}; echo $? > status) {end}", shell=True, cwd=tmp_path, stderr=subprocess.PIPE, text=True,
         check=False,
