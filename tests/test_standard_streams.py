@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="a shell of Unix closes 
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("asked", ["--help", "--version", "list fusions"])
+@pytest.mark.parametrize("asked", ["--help", "--version"])
 @pytest.mark.parametrize("end", [">&-", "<&- >&-", "| true"])
 def test_nobody_reads_what_is_printed(end, asked, unbuffered, tmp_path):
     command = f"PYTHONUNBUFFERED={unbuffered} {shlex.quote(sys.executable)} -m affect {asked}"

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import IO, Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from affect.bounds import COUNT, POSITIVE, SEED, Bounds
 from affect.errors import AffectError, ConfigError, did_you_mean
@@ -24,7 +24,7 @@ class Parser(argparse.ArgumentParser):
         line = AffectError(message.removeprefix("argument "))
         self.exit(2, f"{self.prog}: {line}; see {self.prog} --help\n")
 
-    def _print_message(self, message: str, file: IO[str] | None = None) -> None:
+    def _print_message(self, message: str, file: Any = None) -> None:
         """Print as everything else is printed: argparse keeps silent of a reader that has gone."""
         print(message, end="", file=file or sys.stderr, flush=True)
 
