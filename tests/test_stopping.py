@@ -11,11 +11,16 @@ from affect.cli.ending import one_line
 from affect.cli.stopping import LINE
 
 WAITS = """
-import sys, time
+import sys, time, weakref
 from affect.cli.ending import one_line
 with one_line():
-    print("begun", flush=True)
     try:
+        if "text" in sys.argv:  # as dataclasses are made
+            exec("print('begun', flush=True); time.sleep(60)")
+        if "lost" in sys.argv:  # where no error goes on, as at the end of each import
+            weakref.finalize(held := set(), lambda: print("begun", flush=True) or time.sleep(60))
+            del held
+        print("begun", flush=True)
         time.sleep(60)
     except BaseException as error:
         end = error
@@ -41,18 +46,30 @@ def wait_for(command):
 
 
 def test_a_signal_ends_with_a_line_and_another_one_changes_nothing():
-    ways = {signal.SIGINT: "exit", signal.SIGTERM: "raise", signal.SIGHUP: "raise"}
-    heard = [number for number in ways if signal.getsignal(number) != signal.SIG_IGN]  # under nohup not all
-    commands = {number: begin(ways[number]) for number in heard}
-    for number, command in commands.items():
+    ways = ((signal.SIGINT, "exit"), (signal.SIGINT, "text"), (signal.SIGTERM, "lost"), (signal.SIGHUP, ""))
+    heard = [way for way in ways if signal.getsignal(way[0]) != signal.SIG_IGN]  # under nohup not all
+    commands = [(number, begin(way)) for number, way in heard]
+    for number, command in commands:
         wait_for(command)
         command.send_signal(number)
     time.sleep(0.2)
-    for number, command in commands.items():
+    for number, command in commands:
         command.send_signal(number)
-    for number, command in commands.items():
+    for number, command in commands:
         _, said = command.communicate(timeout=60)
         assert (command.returncode, said) == (128 + number, f"{LINE}\n")
+
+
+def test_ctrl_c_is_quiet_before_the_command_listens(tmp_path):
+    script = tmp_path / "affect"
+    script.write_text("import affect, os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(9)")
+    given = {"capture_output": True, "text": True, "check": False}
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # under nohup it is ignored
+    try:
+        ended = subprocess.run([sys.executable, script], **given)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, "")
 
 
 def test_a_closed_terminal_does_not_end_what_nohup_has_begun():

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import _thread
 import multiprocessing
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 LINE = "stopped; the same command goes on from here"
 
@@ -19,7 +24,11 @@ PATIENCE = 8.0
 
 
 class Stopped(BaseException):
-    """A signal other than Ctrl-C's has come."""
+    """A signal has come.
+
+    Ctrl-C's too: after a KeyboardInterrupt in code that was given as text, as dataclasses are made, Python
+    ends itself by the signal, whoever has caught it.
+    """
 
 
 class Stop:
@@ -32,16 +41,32 @@ class Stop:
     def __init__(self) -> None:
         self.number = 0
         self.watched: list[int] = []
+        self._lost = False
 
     def __call__(self, number: int, _: FrameType | None) -> None:
         """What the system calls; a second signal changes nothing."""
-        if self.number:
+        if self.number and not self._lost:
             return
-        self.number, self.watched = number, _watched()
-        timer = threading.Timer(PATIENCE, self._at_once)
-        timer.daemon = True
-        timer.start()
-        raise KeyboardInterrupt if number == signal.SIGINT else Stopped
+        if not self.number:
+            self.number, self.watched = number, _watched()
+            _thread.start_new_thread(self._at_once, ())  # `threading` has locks
+        self._lost = False
+        raise Stopped
+
+    def unraisable(self, what: UnraisableHookArgs) -> None:
+        """What Python calls where an error cannot go on, in a finaliser or a weak reference's callback.
+
+        Each import ends with such a callback; what a signal raised there is raised again.
+        """
+        if not isinstance(what.exc_value, Stopped):
+            sys.__unraisablehook__(what)
+            return
+        self._lost = True
+        _thread.start_new_thread(self._again, ())
+
+    def _again(self) -> None:
+        time.sleep(0.01)
+        _thread.interrupt_main(signal.Signals(self.number))
 
     def end(self) -> NoReturn:
         """End with a line, as the shell expects of a process that a signal has ended.
@@ -57,6 +82,7 @@ class Stop:
 
     def _at_once(self) -> None:
         """End where the error that a signal raised was caught by somebody, or Python waits for a thread."""
+        time.sleep(PATIENCE)
         _end_children()
         with suppress(OSError):
             os.write(2, f"{LINE}\n".encode())
@@ -69,15 +95,18 @@ def stoppable() -> Iterator[Stop]:
 
     One that is ignored from outside, as under `nohup`, stays so.
     """
-    stop, before = Stop(), {}
+    stop, before, hook = Stop(), {}, sys.unraisablehook
     if threading.current_thread() is threading.main_thread():
         for number in _watched():
             if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
                 before[number] = signal.signal(number, stop)
+        if before and hook is sys.__unraisablehook__:
+            sys.unraisablehook = stop.unraisable
     try:
         yield stop
     finally:
         if not stop.number:  # else another one must not disturb the end
+            sys.unraisablehook = hook
             for number, handler in before.items():
                 signal.signal(number, handler)
 

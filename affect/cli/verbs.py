@@ -139,7 +139,7 @@ def sweep(args: argparse.Namespace) -> None:
     from affect import metrics
     from affect.report import show, summary_tables, write_robustness
     from affect.robustness.protocols import protocol
-    from affect.robustness.runs import runs_to_sweep, scores_of, sweep_runs
+    from affect.robustness.runs import TABLE, runs_to_sweep, scores_of, sweep_runs
 
     grid = protocol(args.protocol, args.draws)
     checks.check_names(
@@ -157,7 +157,7 @@ def sweep(args: argparse.Namespace) -> None:
         summary = scores_of(compared, args.metric or (), args.baseline)
         written = write_robustness(args.out, compared, summary)
     show(summary_tables(summary, turned=True))
-    say(*map(str, [args.out / "robustness.csv", *written]))
+    say(*map(str, [args.out / TABLE, *written]))
 
 
 def predict(args: argparse.Namespace) -> None:

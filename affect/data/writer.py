@@ -235,7 +235,10 @@ class CorpusWriter:
     def _write(self, record: dict[str, Any], block: NDArray[Any]) -> None:
         name = record["file"]
         if name not in self._files:
-            file = (self.folder / name).open("ab")
+            path = self.folder / name
+            if not record["rows"]:  # what is there was not kept, and may lead elsewhere
+                path.unlink(missing_ok=True)
+            file = path.open("ab")
             file.truncate(_bytes(record))  # what was written after the checkpoint is written again
             self._files[name] = file
         self._files[name].write(np.ascontiguousarray(block).data)

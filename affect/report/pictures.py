@@ -254,6 +254,10 @@ def agreement(answers: Answers, model: str) -> go.Figure:
     return styled(figure, f"{model}: prediction, mean over seeds, against the label", height=460)
 
 
+_NAMED = 100
+"""Dots that may have a name beside them; more have no room, and each is held against all others."""
+
+
 def _label_places(names: list[str], x: Array, y: Array, first: NDArray[np.bool_]) -> list[str]:
     """Where each name stands beside its dot, covering no other name or dot; empty where there is no room."""
     width, height, tall = 560.0, 260.0, 15.0  # pixels of a small screen, and of a letter
@@ -262,7 +266,7 @@ def _label_places(names: list[str], x: Array, y: Array, first: NDArray[np.bool_]
     )
     taken = [(a - 5, b - 5, a + 5, b + 5) for a, b in zip(x, y, strict=True)]
     places = [""] * len(names)
-    for i in np.argsort(~first, kind="stable"):
+    for i in np.argsort(~first, kind="stable")[:_NAMED]:
         long = 6.5 * len(names[i])
         for place, left, low in (
             ("top center", -long / 2, 7), ("middle right", 8, -tall / 2),

@@ -14,6 +14,7 @@ import yaml
 from affect import metrics
 from affect.data.targets import MultiClass, MultiLabel, Regression
 from affect.metrics import Array
+from affect.report.chosen import best_first, chosen_models, left_out
 from affect.report.contents import Contents
 from affect.report.figures import embedded
 from affect.report.pictures import agreement, classes_of, confusion, cost_scatter, learning_curves
@@ -72,12 +73,12 @@ def sections(
     found += _comparisons(own(contents.comparisons))
     if answers is not None:
         found += _curves(answers, summary, drawn)
-        found += _errors(answers, drawn)
+        found += _errors(answers, summary, drawn)
     if drawn:
         sweeps = [c for c in contents.robustness if (c.corpus, c.target.name) == (corpus, target)]
         found += _robustness(sweeps, str(summary["metric"].iloc[0]))
     if answers is not None:
-        found += [_samples(answers, contents.transcripts), _configurations(answers)]
+        found += [_samples(answers, summary, contents.transcripts), _configurations(answers)]
     return found
 
 
@@ -217,24 +218,22 @@ def _comparisons(table: pd.DataFrame) -> Iterator[Section]:
 def _curves(answers: Answers, summary: pd.DataFrame, drawn: bool) -> Iterator[Section]:
     if not drawn:
         return
-    known = dict.fromkeys(
-        str(name) for run in answers.runs for name in run.history if name not in _NOT_MEASURED
-    )
+    trained = [run for run in answers.runs if not run.history.empty]
+    chosen = {*chosen_models(answers, summary)}
+    runs = [run for run in trained if run.name in chosen]
+    known = dict.fromkeys(str(name) for run in runs for name in run.history if name not in _NOT_MEASURED)
     if not known:
         return
-    first = str(summary["metric"].iloc[0])
-    best = summary[(summary["metric"] == first) & summary["count"].notna()].sort_values(
-        "mean", ascending=not metrics.higher_is_better(first), kind="stable"
-    )
-    trained = {run.name for run in answers.runs if not run.history.empty}
-    seen = [name for name in best["model"] if name in trained][:_SEEN_FIRST]
-    figures = {name: learning_curves(answers.runs, name, seen) for name in known}
-    more = len(trained) > len(seen)
+    names, every = {run.name for run in runs}, {run.name for run in trained}
+    seen = [name for name in best_first(summary) if name in names][:_SEEN_FIRST]
+    figures = {name: learning_curves(runs, name, seen) for name in known}
+    more = len(names) > len(seen)
     yield Section(
         "curves",
         "Learning curves",
         "A line per seed and fold; the dot is the epoch that was kept."
-        + (f" The best {len(seen)} models are drawn; choose others by their names." if more else ""),
+        + (f" The best {len(seen)} models are drawn; choose others by their names." if more else "")
+        + left_out(len(names), len(every), summary),
         charts=[embedded(figures, "measure")],
     )
 
@@ -242,17 +241,18 @@ def _curves(answers: Answers, summary: pd.DataFrame, drawn: bool) -> Iterator[Se
 _NOT_MEASURED = ("epoch", "seconds", "epoch_seconds")
 
 
-def _errors(answers: Answers, drawn: bool) -> Iterator[Section]:
+def _errors(answers: Answers, summary: pd.DataFrame, drawn: bool) -> Iterator[Section]:
     if not drawn:
         return
     scalar = isinstance(answers.target, Regression)
     draw = agreement if scalar else confusion
-    figures = {model: draw(answers, model) for model in answers.predictions}
+    figures = {model: draw(answers, model) for model in chosen_models(answers, summary)}
     note = (
         "A point per test label; on the dashed line the two are the same."
         if scalar
         else "Rows are labels, columns decisions; all seeds together. Counts are shown under the pointer."
     )
+    note += left_out(len(figures), len(answers.predictions), summary)
     title = "Predictions and labels" if scalar else "Confusion"
     yield Section("errors", title, note, charts=[embedded(figures, "model")])
 
@@ -271,7 +271,7 @@ def _robustness(found: list[Any], metric: str) -> Iterator[Section]:
         )
 
 
-def _samples(answers: Answers, transcripts: Mapping[str, str]) -> Section:
+def _samples(answers: Answers, summary: pd.DataFrame, transcripts: Mapping[str, str]) -> Section:
     """Every label with what each model predicts of it."""
     means = {model: np.mean([*own.values()], 0) for model, own in answers.predictions.items()}
     stacked = np.stack([*means.values()])  # (models, labels, outputs)
@@ -287,13 +287,16 @@ def _samples(answers: Answers, transcripts: Mapping[str, str]) -> Section:
         column("disagreement", np.sqrt(stacked.var(0).mean(-1)), first="descending"),
         column("largest error", _wrong(answers, stacked).max(0), first="descending"),
     ]
-    columns += [column(model, _texts_of(answers, values)) for model, values in means.items()]
+    chosen = chosen_models(answers, summary)
+    columns += [column(model, _texts_of(answers, means[model])) for model in chosen]
+    fewer = left_out(len(chosen), len(means), summary)
     order = [searched[-1] + 2, "descending"]
     return Section(
         "samples",
         "Samples",
         "Predictions are means over seeds; disagreement is their standard deviation over models"
-        + ("." if answers.truth.shape[1] == 1 and stacked.shape[2] == 1 else ", over all classes together."),
+        + ("." if answers.truth.shape[1] == 1 and stacked.shape[2] == 1 else ", over all classes together.")
+        + (fewer and f"{fewer} Disagreement and largest error are over all of them."),
         records=records("samples", columns, searched=searched, order=order),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -36,6 +37,7 @@ def patient(storage: BaseStorage, seconds: float = PATIENCE, silent: bool = Fals
         seconds: that an operation waits in all, before its error is raised.
         silent: somebody else says that it waits.
     """
+    _refuse_soon(storage)
     for name in (*vars(BaseStorage), *_BEHIND):
         operation = getattr(storage, name, None)
         if callable(operation) and (not name.startswith("_") or name in _BEHIND):
@@ -51,6 +53,21 @@ _BEHIND = (
     "_set_trial_param",
 )
 """What Optuna's cache before a database asks of it, though it is nobody else's."""
+
+
+def _refuse_soon(storage: BaseStorage) -> None:
+    """Have SQLite say soon that another process has locked its file: it waits in silence."""
+    from sqlalchemy import event
+
+    engine = getattr(storage, "engine", None)
+    if engine is None or engine.dialect.name != "sqlite":
+        return
+    event.listen(engine, "connect", lambda held, _: held.execute(f"PRAGMA busy_timeout = {_LOCKED}"))
+    engine.dispose()  # what was connected before
+
+
+_LOCKED = 2000
+"""Milliseconds."""
 
 
 def opened_patiently(url: str, heartbeat: int = 20, silent: bool = False) -> BaseStorage:
@@ -87,6 +104,8 @@ def _waiting(operation: Callable[..., Any], seconds: float, silent: bool) -> Cal
 def is_away(error: BaseException | None) -> bool:
     """Whether an error says that a database does not answer; a disk that is full does answer.
 
+    So does a database that refuses the password: waiting brings none that is right.
+
     Example:
         >>> is_away(ConnectionRefusedError()), is_away(ValueError())
         (True, False)
@@ -97,6 +116,8 @@ def is_away(error: BaseException | None) -> bool:
         kind = type(error)
         if kind.__module__.partition(".")[0] == "sqlalchemy" and hasattr(error, "orig"):
             said = str(error.orig).lower()
+            if _REFUSAL.search(said):
+                return False
             sqlite = type(error.orig).__module__ == "sqlite3"
             if "locked" in said if sqlite else kind.__name__ in ("OperationalError", "InterfaceError"):
                 return True
@@ -111,6 +132,11 @@ def is_away(error: BaseException | None) -> bool:
     return False
 
 
+_REFUSAL = re.compile(
+    "authentication failed|no password supplied|does not exist|not permitted to log in|no pg_hba.conf entry|"
+    "access denied|unknown database"
+)
+"""What PostgreSQL and MySQL say of a user, a password or a database that is none."""
 _REDIS = ("ConnectionError", "TimeoutError", "BusyLoadingError")
 
 
@@ -150,8 +176,10 @@ def failing(study: str) -> Iterator[None]:
 
 def storage_error(study: str, error: Exception) -> DataError:
     """What is to be said of a storage that failed."""
-    cause = error.__cause__ or error.__context__ or error
-    why = str(getattr(cause, "orig", None) or cause)
+    cause: BaseException | None = error
+    while cause is not None and not hasattr(cause, "orig"):  # what the database itself has said
+        cause = cause.__cause__ or cause.__context__
+    why = str(getattr(cause, "orig", None) or error.__cause__ or error.__context__ or error)
     return DataError(
         f"tune: the storage of '{study}' failed: {' '.join(why.split())}; finished trials are kept, and the "
         "same command goes on"

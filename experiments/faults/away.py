@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from experiments.faults.clusters import QUIET, free_port
+from experiments.faults.clusters import free_port, quietly
 from experiments.faults.commands import Command
 from experiments.faults.inputs import case, place
 from experiments.faults.lanes import Steps
@@ -43,7 +43,7 @@ class Server:
             owner = pwd.getpwnam("postgres")
             self.options |= {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
             os.chown(folder, owner.pw_uid, -1)
-        given = ["-D", folder / "data", "-U", "judge", "--auth=trust", "--no-sync", "-E", "UTF8"]
+        given = ["-D", str(folder / "data"), "-U", "judge", "--auth=trust", "--no-sync", "-E", "UTF8"]
         subprocess.run([str(program("initdb")), *given], check=True, capture_output=True, **self.options)
 
     @property
@@ -56,7 +56,7 @@ class Server:
         import psycopg
 
         given = ["-D", str(self.folder / "data"), "-p", str(self.port), "-h", "127.0.0.1", "-k", "", "-F"]
-        self.process = subprocess.Popen([str(program("postgres")), *given], **QUIET, **self.options)
+        self.process = quietly([str(program("postgres")), *given], **self.options)
         for _ in range(240):
             try:
                 psycopg.connect(self.url).close()
@@ -113,15 +113,16 @@ def stopped(template: Path, folder: Path, begun: Server, moment: float) -> Steps
     case(template, folder, ())
     asked = ["tune", "small.yaml", "--out", "tune", "--trials", str(TRIALS), "--storage", begun.url]
     command = Command(asked, folder)
-    was: list[float] = []
+    was = list[float]()
 
     def stop() -> None:
         begun.stop()
         was.append(time.monotonic())
 
-    command.when(
-        begun.has_trials, lambda: command.after(time.monotonic() - command.begun + moment, stop) and None
-    )
+    def soon() -> None:
+        command.after(time.monotonic() - command.begun + moment, stop)
+
+    command.when(begun.has_trials, soon)
     command.when(lambda: bool(was) and time.monotonic() > was[0] + AWAY, begun.start)
     outcome = yield command
     text = outcome.command.replace(begun.url, "postgresql://...")

@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-import psutil
+import psutil  # type: ignore[import-untyped]  # it has no stubs
 
 PATIENCE = 120
-QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
 def free_port() -> int:
@@ -24,6 +24,14 @@ def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
+
+
+def quietly(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+    """A program that was begun; what it says is not kept."""
+    begun: subprocess.Popen[bytes] = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options
+    )
+    return begun
 
 
 @contextmanager
@@ -66,7 +74,7 @@ def ray() -> Iterator[tuple[str, Callable[[], list[psutil.Process]]]]:
             ["--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={folder}"],
             [f"--address={address}"],
         ):
-            begun.append(subprocess.Popen([*every, *kind], start_new_session=True, **QUIET))  # type: ignore[call-overload]
+            begun.append(quietly([*every, *kind], start_new_session=True))
             _until(program, address, len(begun))
         yield address, lambda: _children(begun[1:], "raylet")
     finally:
@@ -87,9 +95,7 @@ def _until(program: str, address: str, nodes: int) -> None:
 
 
 def _python(module: str, *given: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", module, *given], start_new_session=True, cwd=Path("/"), **QUIET
-    )  # type: ignore[call-overload]
+    return quietly([sys.executable, "-m", module, *given], start_new_session=True, cwd=Path("/"))
 
 
 def _children(begun: list[subprocess.Popen[bytes]], named: str) -> list[psutil.Process]:

@@ -9,12 +9,13 @@ import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from experiments.faults.commands import run
 
-MODEL = {
+MODEL: dict[str, Any] = {
     "encoder": {"class_path": "PooledEncoder", "init_args": {"layers": 0}},
     "fusion": "TensorFusion",
     "width": 4,

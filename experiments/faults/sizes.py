@@ -66,7 +66,8 @@ def one(template: Path, folder: Path, name: str, limit: str) -> Steps:
     corpus, changes = MODELS[name]
     most, flags = LIMITS[limit]
     case(template, folder, ())
-    content = {**BASE, "corpus": corpus, "seeds": [0], "model": {**MODEL, **changes}}
+    model = {**MODEL, **changes}
+    content = {**BASE, "corpus": corpus, "seeds": [0], "model": model}
     (folder / "big.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(content))))
     command = Command(["train", "big.yaml", "--out", "runs", *flags], folder, limits=most)
     command.patience = 60

@@ -138,6 +138,22 @@ def test_a_damaged_checkpoint_is_none(text, tmp_path):
         assert list(growing.folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("lead", ["symlink_to", "hardlink_to"])
+def test_links_where_a_piece_will_be_are_not_written_to(lead, tmp_path):
+    path, outside = tmp_path / "a.safetensors", tmp_path / "outside"
+    outside.write_bytes(b"of somebody else" * 100_000)
+    with CorpusWriter(path, "all") as growing:
+        growing.checkpoint(0)
+        for place in range(40):
+            getattr(growing.folder / f"{place}.raw", lead)(outside)
+    with CorpusWriter(path, "all") as growing:
+        for name, piece in pieces():
+            growing.append(name, piece)
+        corpus = growing.finish("synthetic:interaction", **ABOUT)
+    assert corpus["test"].ids == CORPUS["test"].ids
+    assert outside.read_bytes() == b"of somebody else" * 100_000
+
+
 def test_links_to_elsewhere_are_not_written_to(tmp_path):
     path, outside = tmp_path / "a.safetensors", tmp_path / "outside"
     with CorpusWriter(path, "all") as growing:

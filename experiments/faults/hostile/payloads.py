@@ -49,7 +49,11 @@ def pickled(by: Callable[..., Any] = os.system, protocol: int = 4, nested: bool 
 
 def raw(content: bytes) -> Payload:
     """Bytes as they are."""
-    return lambda path, marker: path.write_bytes(content) and None
+
+    def write(path: Path, marker: Path) -> None:
+        path.write_bytes(content)
+
+    return write
 
 
 def torch_file(path: Path, marker: Path) -> None:

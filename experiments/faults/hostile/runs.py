@@ -75,6 +75,16 @@ def builds() -> Iterator[tuple[str, Build, bool]]:
 
         return hurt
 
+    def linked(work: Path, marker: Path) -> None:
+        for one in ("runs", "bench"):
+            (work / one / "again").symlink_to("..")
+
+    def written(path: str, content: str) -> Callable[[Path, Path], None]:
+        def hurt(work: Path, marker: Path) -> None:
+            (work / path).write_text(content)
+
+        return hurt
+
     hurts: dict[str, Callable[[Path, Path], None]] = {
         "modules": named("evil.Evil"),
         "names os.system": named("os.system"),
@@ -91,9 +101,7 @@ def builds() -> Iterator[tuple[str, Build, bool]]:
         "tables are pipes": file("results.csv", payloads.fifo),
         "answers are /dev/zero": file("predictions.csv", payloads.link("/dev/zero")),
         "sweeps are pickles": file("predictions.npz", payloads.objects),
-        "a link to itself": lambda work, marker: (
-            [(work / one / "again").symlink_to("..") for one in ("runs", "bench")] and None
-        ),
+        "a link to itself": linked,
         "named above": facts(name="../../escape"),
         "named as a script": facts(name="</script><script>alert(7)</script>"),
         "named with ESC": facts(name="\x1b[2Jred"),
@@ -119,14 +127,7 @@ def builds() -> Iterator[tuple[str, Build, bool]]:
         "study.db is text, tune": ("tune/study.db", "secret", "tune small.yaml --out tune --trials 3"),
     }
     for name, (path, content, asked) in listed.items():
-        yield (
-            name,
-            _hurt(
-                lambda work, marker, path=path, content=content: (work / path).write_text(content) and None,
-                asked,
-            ),
-            False,
-        )
+        yield name, _hurt(written(path, content), asked), False
 
 
 MOST_READ = (
