@@ -62,6 +62,7 @@ def frame_of(content: bytes) -> pd.DataFrame:
         keep_default_na=False,
         na_values={name: [""] for name in columns if name not in _NAMES},
         low_memory=False,
+        float_precision="round_trip",  # the digits' own number, in every release of pandas
     )
     return unguarded(rows) if b"'" in content else rows
 

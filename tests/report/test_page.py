@@ -97,22 +97,19 @@ def test_what_users_wrote_is_text(hostile):
     assert f"they said {HOSTILE}" in records(page, "samples")["columns"][1]["values"]
 
 
-def test_of_many_models_the_best_are_drawn_and_the_page_says_so(runs, contents, tmp_path):
-    run, count = runs[0], 60
-    names = [f"m{place}" for place in range(count)]
-    named = [FinishedRun(run.folder, {**run.facts, "name": name}) for name in names]
-    one = contents.summary[contents.summary["model"] == run.name]
-    rises = {"pearson": 1, "mae": -1}[one["metric"].iloc[0]]
-    rows = pd.concat([one.assign(model=name, mean=rises * place) for place, name in enumerate(names)])
-    many = replace(contents, summary=rows, answers=gather(named), costs=costs(named), comparisons=rows[:0])
-    write_report(tmp_path / "many.html", many)
+def test_of_many_models_the_best_are_drawn_and_the_page_says_so(contents, tmp_path, monkeypatch):
+    monkeypatch.setattr("affect.report.chosen.MOST_MODELS", 2)
+    summary = contents.summary
+    means = summary[(summary["metric"] == "pearson") & summary["count"].notna()].set_index("model")["mean"]
+    write_report(tmp_path / "many.html", contents)
     page = (tmp_path / "many.html").read_text()
-    left_out = f"Of 60 models the best 50 by {one['metric'].iloc[0]} are here."
+    left_out = "Of 3 models the best 2 by pearson are here."
     assert page.count(left_out) == 3
     assert f"{left_out} Disagreement and largest error are over all of them." in page
     heads = [column["label"] for column in records(page, "samples")["columns"]]
-    assert heads[-50:] == names[10:]
-    assert records(page, "costs")["columns"][0]["values"] == names
+    assert {*heads[-2:]} == {*means.nlargest(2).index}
+    assert means.idxmin() not in heads
+    assert records(page, "costs")["columns"][0]["values"] == [*means.index]
 
 
 def test_without_plotly_it_has_all_but_charts_and_says_so(contents, tmp_path, no_plotly):
