@@ -27,7 +27,7 @@ test-oldest: $(OLDEST)/.installed
 	$(OLDEST)/bin/pytest -n 2 -W ignore tests/test_laws.py tests/test_training.py tests/training tests/runs tests/classes \
 		tests/test_cli.py tests/test_wrong_commands.py tests/test_open.py tests/test_evaluation.py tests/test_python_face.py \
 		tests/test_pretrained.py tests/data/test_text.py tests/report/test_studies.py \
-		tests/data/sources/test_computational_sequences.py
+		tests/data/sources/test_computational_sequences.py tests/data/sources/tables tests/test_spreadsheets.py
 
 $(OLDEST)/.installed: pyproject.toml constraints-oldest.txt
 	$(PYTHON) -m venv $(OLDEST)

@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,9 +62,23 @@ def frame_of(content: bytes) -> pd.DataFrame:
         keep_default_na=False,
         na_values={name: [""] for name in columns if name not in _NAMES},
         low_memory=False,
-        float_precision="round_trip",  # the digits' own number, in every release of pandas
+        **exactly(),
     )
     return unguarded(rows) if b"'" in content else rows
+
+
+def exactly() -> dict[str, Any]:
+    r"""What makes `pandas.read_csv` read each number to its last digit: before 3.1 it may miss that.
+
+    Example:
+        >>> import io, pandas as pd
+        >>> float(pd.read_csv(io.StringIO("a\n0.17259860038757324"), **exactly())["a"][0])
+        0.17259860038757324
+    """
+    import pandas as pd
+
+    release = tuple(map(int, pd.__version__.split(".")[:2]))
+    return {"float_precision": "round_trip"} if release < (3, 1) else {}
 
 
 def guarded(frame: pd.DataFrame) -> pd.DataFrame:

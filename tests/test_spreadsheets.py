@@ -8,7 +8,8 @@ from affect.spreadsheets import csv_of, frame_of
 
 IDS = [
     "NA", "null", "nan", "", " a ", "a\rb", "a\nb", "a\r\nb", "\r", "\n", 'q"q', "a,b", "=1+1", "'=1", "''=1", "'x",
-    "@x", "\t", "-3g5y[3]", "1e5", "007", "True", "#a", "\\", "a\u2028b", "a\0b", "\U0001f600",
+    "@x", "\t", "-3g5y[3]", "1e5", "007", "True", "#a", "\\", "a\u2028b", "\U0001f600",
+    *(["a\0b"] if int(pd.__version__.partition(".")[0]) > 2 else []),  # before, C's strings end there
 ]  # fmt: skip
 
 
@@ -24,3 +25,9 @@ def test_numbers_and_texts_that_may_be_missing():
     assert back["model"].tolist() == ["1e5", "nan"]
     assert back["mean"].isna().tolist() == back["reference"].isna().tolist() == [True, False]
     assert back["reference"][1] == "NA"
+
+
+def test_numbers_come_back_to_the_last_digit():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=10_000) * 10.0 ** rng.integers(-9, 9, 10_000)
+    assert (frame_of(csv_of(pd.DataFrame({"mae": values})).encode())["mae"] == values).all()

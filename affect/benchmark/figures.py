@@ -12,6 +12,7 @@ import pandas as pd
 from affect.benchmark.experiment import Experiment
 from affect.errors import ConfigError, did_you_mean
 from affect.runs.configuration import check_keys
+from affect.spreadsheets import exactly
 
 NO_FIGURES = pd.DataFrame(columns=["target", "model", "metric", "mean", "source", "beside", "differs"])
 """None, in the columns that published figures have."""
@@ -56,7 +57,7 @@ def published(experiment: Experiment, path: Path) -> pd.DataFrame:
     """
     entries = [_checked(given, experiment, path) for given in experiment.published]
     figures = path.parent / "published.csv"
-    table = pd.read_csv(figures) if entries else pd.DataFrame()
+    table = pd.read_csv(figures, **exactly()) if entries else pd.DataFrame()
     rows = [row for entry in entries for row in _rows(entry, table, figures, path, experiment)]
     return pd.DataFrame(rows, columns=NO_FIGURES.columns)
 

@@ -20,6 +20,7 @@ from affect.data.rules.kinds import texts
 from affect.data.sources.cells import MISSING, are_even, cells, delimiter, encoding, may_be_number
 from affect.data.sources.tables.decimals import pointed
 from affect.errors import DataError
+from affect.spreadsheets import exactly
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -169,7 +170,8 @@ def _parsed(raw: bytes, mark: str, header: list[str], **more: Any) -> pd.DataFra
     known: dict[str, Any] = {"na_values": list(MISSING), "names": header, **more}
     found: pd.DataFrame = pd.read_csv(
         io.BytesIO(raw), sep=mark, header=0, index_col=False, encoding="utf-8",
-        skipinitialspace=True, low_memory=False, keep_default_na=False, **known,
+        skipinitialspace=True, low_memory=False, keep_default_na=False, **exactly(),
+        **known,
     )  # fmt: skip
     return found
 
