@@ -46,7 +46,7 @@ def cases(template: Path, scratch: Path, count: int, seed: int = 0) -> Iterator[
         given = sum(_taken(template / one) for one in ("", *verb.needs))
         needed = _taken(folder) + sum(_taken(path) for path in folder.rglob("*") if path.is_dir()) - given
         steps = sorted({PAGE * (1 + max(2, needed // PAGE) * step // count) for step in range(count)})
-        for size in steps:
+        for size in (0, *steps):
             yield full(template, place(scratch, name, size), name, right, size)
         yield read_only(template, place(scratch, name, "read-only"), name, right)
         moment = rng.uniform(0.2, 0.9) * ended.seconds
@@ -58,9 +58,13 @@ def full(template: Path, folder: Path, name: str, right: dict[str, str], size: i
     called = f"{name}, {size // 1024:,} KiB"
     asked = _begin(template, folder, name)
     disk = folder / "disk"
-    _mounted(disk, size)
+    _mounted(disk, size or PAGE)  # one of size 0 has no bound
+    filled = disk / "filled"
+    if not size:
+        filled.write_bytes(bytes(PAGE))
     try:
         outcome = yield Command(asked, folder)
+        filled.unlink(missing_ok=True)
         if outcome.status and (case_ := _wrong(called, name, disk, right, outcome)):
             return case_
         _mounted(disk, ENOUGH, again=True)
