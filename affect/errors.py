@@ -72,6 +72,8 @@ def described(value: Any) -> str:
         >>> described("mosi.pkl"), described(dict), described(np.ones(3)), described(None)
         ("the text 'mosi.pkl'", 'the class dict', 'a numpy.ndarray', 'None')
     """
+    if type(value).__module__ == "numpy" and getattr(value, "shape", None) == () and hasattr(value, "item"):
+        value = value.item()  # a number of numpy's is one
     if isinstance(value, int) and abs(value) >= _LARGE:  # Python writes none of more than 4,300 digits
         return f"a whole number of {value.bit_length():,} bits"
     if value is None or isinstance(value, bool | int | float):

@@ -23,7 +23,13 @@ def leave_folder() -> None:
     Example:
         >>> leave_folder()
     """
-    if _is_module() and not sys.flags.safe_path and sys.path[:1] == [os.getcwd()] != [HOME]:
+    if not _is_module() or sys.flags.safe_path:
+        return
+    try:
+        here = os.getcwd()
+    except OSError:  # it was deleted
+        return
+    if sys.path[:1] == [here] != [HOME]:
         del sys.path[0]
 
 

@@ -54,7 +54,7 @@ class LogLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record's lines."""
-        return "\n".join(map(escaped, super().format(record).splitlines()))
+        return "\n".join(map(escaped, super().format(record).split("\n")))
 
 
 def escape_log() -> None:

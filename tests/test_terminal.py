@@ -59,3 +59,8 @@ def test_a_terminal_alone_sees_ids_escaped(terminal, shown, monkeypatch):
     monkeypatch.setattr("sys.stdout", out := Out())
     say_table(pd.DataFrame({"id": ["a\x1b[2J"], "prediction": [0.5]}))
     assert out.getvalue() == f"id,prediction\n{shown},0.5\n"
+
+
+def test_a_name_makes_no_line_of_the_log():
+    assert LogLines().format(logging.makeLogRecord({"msg": "model a\rForged\x85b\u2028c"})).count("\n") == 0
+    assert "\r" not in LogLines().format(logging.makeLogRecord({"msg": "model a\rForged"}))

@@ -1,6 +1,7 @@
 """Calls in other processes, some of which die."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 from joblib import delayed
 
 from affect.workers import count_workers, processes, work, work_through
-from affect.workers.dispatch import Died, outcomes
+from affect.workers.dispatch import Died, made, outcomes, packed
 
 
 def square(number):
@@ -128,3 +129,9 @@ def wait_for(happened):
     while not happened():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def test_a_part_that_ends_the_process_is_an_error_of_its_call():
+    call = packed(pickle, None, (sys.exit, ("no such option",), {}))
+    returned, error = pickle.loads(made(call))
+    assert (returned, str(error)) == (False, "SystemExit: no such option")

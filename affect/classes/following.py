@@ -14,8 +14,8 @@ from pathlib import Path
 from affect.classes.sources import Modules
 from affect.files import real
 
-IMPORT_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
-"""A text that could name something in a module."""
+IMPORT_PATH = re.compile(r"[\w-]+(\.[\w-]+)*\.[^\W\d]\w*")
+"""A text that could name something in a module; nothing else is imported (`homes.module_of`)."""
 
 PACKAGES = ("affect", "torch", "optuna", "lightning")
 """What a part may come from without being asked about."""

@@ -113,6 +113,8 @@ def module_of(name: str) -> ModuleType:
         ImportError: there is neither.
         ConfigError: it is of a run whose code may not be executed.
     """
+    if not IMPORT_PATH.fullmatch(f"{name}.x"):  # what looks for code would not see it
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
     own = None if name.startswith(PREFIX) else _HOME.get().load(name)
     return importlib.import_module(name) if own is None else own
 

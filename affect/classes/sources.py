@@ -9,7 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from affect.errors import DataError
 from affect.files import writing
+
+_LONGEST = 2**24
+"""Bytes of a file of Python that somebody wrote."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +34,15 @@ class Modules:
 
     @classmethod
     def read(cls, folder: Path) -> Modules:
-        """Every Python file below a folder; none where there is no such folder."""
+        """Every Python file below a folder; none where there is no such folder.
+
+        Raises:
+            DataError: one is a pipe, a device or a link to nothing, or longer than anybody writes.
+        """
         places = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*.py"))}
+        for path in places.values():
+            if not path.is_file() or path.stat().st_size > _LONGEST:
+                raise DataError(f"{path}: expected a file of Python of at most {_LONGEST:,} bytes; remove it")
         return cls({name: path.read_bytes() for name, path in places.items()}, places)
 
     @property

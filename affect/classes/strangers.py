@@ -113,6 +113,8 @@ def _is_part(key: str, path: str) -> bool:
     """Whether this is of `PACKAGES`, and of a kind that may be called."""
     module, _, name = renamed.path(path).rpartition(".")
     top = module.partition(".")[0]
+    if any(part.startswith("_") for part in module.split(".")):  # torch has programs among them
+        return False
     if top not in PACKAGES or (top not in sys.modules and is_local(origin(top))):
         return False
     try:

@@ -23,11 +23,11 @@ PATIENCE = 8.0
 """Seconds after which the command is over, wherever it hangs: schedulers send SIGKILL after some."""
 
 
-class Stopped(BaseException):
-    """A signal has come.
+class Stopped(KeyboardInterrupt):
+    """A signal has come; others end what they do as at Ctrl-C.
 
-    Ctrl-C's too: after a KeyboardInterrupt in code that was given as text, as dataclasses are made, Python
-    ends itself by the signal, whoever has caught it.
+    It is not Ctrl-C's own: after that in code that was given as text, as dataclasses are made, Python ends
+    itself by the signal, whoever has caught it.
     """
 
 

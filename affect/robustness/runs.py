@@ -15,8 +15,8 @@ import pandas as pd
 
 from affect import metrics, renamed
 from affect.classes import within
-from affect.data.contents import corpus_digest
-from affect.data.corpus_files import file_digest
+from affect.data.contents import corpus_digest, files_in
+from affect.data.corpus_files import CorpusFiles, file_digest
 from affect.data.targets import Target
 from affect.errors import DataError
 from affect.files import real, writing
@@ -199,6 +199,7 @@ def sweep_run(
 ) -> Sweep:
     """The sweep of one finished run, from its folder where it was done before with the same corpus."""
     run = FinishedRun.read(folder, trust=trust)
+    files = CorpusFiles.of(files_in(run.content["corpus"]))
     model, corpus_now = run.model(), corpus_digest(run.content["corpus"])
     place = hashlib.sha256(repr([split, grid(model)]).encode()).hexdigest()[:8]
     stored = folder / SWEEPS / place
@@ -212,6 +213,7 @@ def sweep_run(
                 model, corpus[split], grid, corpus=corpus.name, name=run.name,
                 seed=run.seed, fold=run.fold, split_name=split,
             )  # fmt: skip
+        files.check()
         fresh = stored.with_name(f".{place}.{os.getpid()}")
         found.save(fresh)
         write_facts(fresh / MADE, made, FILES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,13 @@ def _folders_of_runs(given: Path) -> Iterator[Path]:
     """Every folder that holds a run; one that held a run is refused, as it would be left out."""
     unfinished = 0
     for place, folders, files in os.walk(given, onerror=_refuse):
+        for name in folders:
+            found = _REPLACING.fullmatch(name)
+            if found and found[1] not in folders and (Path(place) / name / DONE).is_file():
+                raise DataError(
+                    f"{Path(place) / found[1]}: is being replaced, or was when it was killed; run the "
+                    "command that made it again"
+                )
         folders[:] = [name for name in folders if name[0] != "."]  # these are being made
         if DONE in files or DONE in folders:
             yield Path(place)
@@ -156,6 +164,10 @@ def _folders_of_runs(given: Path) -> Iterator[Path]:
             raise DataError(f"{Path(place) / DONE}: is missing; {REMEDY}")
     if unfinished:
         logger.warning("%s: %d runs failed or are not finished, and are left out", given, unfinished)
+
+
+_REPLACING = re.compile(r"\.(.+)\.(?:new|old)")
+"""What `affect.files.put_in_place` calls a folder for a moment."""
 
 
 def _refuse(error: OSError) -> None:

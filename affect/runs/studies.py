@@ -151,7 +151,13 @@ def load(storage: BaseStorage, name: str) -> optuna.Study:
 
 
 def sqlite(path: Path) -> str:
-    """The URL of an SQLite file."""
+    """The URL of an SQLite file.
+
+    Raises:
+        ConfigError: its path has a question mark, with which the options of a URL begin.
+    """
+    if "?" in str(real(path)):
+        raise ConfigError(f"{real(path)}: SQLite takes no path with a question mark; name another folder")
     return f"sqlite:///{real(path)}"
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
@@ -82,6 +83,20 @@ class WholeCheckpoints(TorchCheckpointIO):
             self._due = time.monotonic() + 50 * (time.monotonic() - begin)
 
 
+class BestCheckpoint(ModelCheckpoint):
+    """Keeps the best epoch's checkpoint as `LAST`, also where its folder was moved or copied meanwhile.
+
+    Lightning's own forgets in another folder how good the best epoch was, and names the one in the old.
+    """
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from what another process knew."""
+        here = str(Path(str(self.dirpath)) / LAST)
+        known = dict.fromkeys([here], *list(state_dict["best_k_models"].values())[:1])
+        places = {"dirpath": self.dirpath, "best_model_path": here, "kth_best_model_path": here}
+        super().load_state_dict({**state_dict, **places, "best_k_models": known})
+
+
 def read_whole(path: Path) -> dict[str, Any]:
     """A checkpoint, of which every byte is what was written; nothing that it holds is executed.
 
@@ -141,7 +156,7 @@ def newest_whole(folder: Path, weights: Mapping[str, Tensor]) -> Path | None:
                 error, aside.name,
             )  # fmt: skip
         else:
-            return path.replace(folder / LAST)  # which it names as that of its best epoch
+            return path.replace(folder / LAST)
     return None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pandas as pd
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import Tensor
 
@@ -23,7 +23,14 @@ from affect.model import FusionModel
 from affect.objectives import Objective, class_weights, objective_for
 from affect.seeding import seeded
 from affect.training.arguments import check_around, check_fit, made_learner
-from affect.training.checkpoints import LAST, WholeCheckpoints, naming_disk, newest_whole, read_whole
+from affect.training.checkpoints import (
+    LAST,
+    BestCheckpoint,
+    WholeCheckpoints,
+    naming_disk,
+    newest_whole,
+    read_whole,
+)
 from affect.training.demand import affordable, check_demand
 from affect.training.devices import HistoryFile, shared
 from affect.training.evaluation import EVALUATED, evaluate
@@ -136,7 +143,7 @@ def fit(
             stack.enter_context(around)
         root = kept or beside
         stack.enter_context(naming_disk(root))
-        checkpoint = ModelCheckpoint(  # the best epoch's, from which an interrupted training goes on
+        checkpoint = BestCheckpoint(  # the best epoch's, from which an interrupted training goes on
             root / "checkpoints", Path(LAST).stem, monitor=MONITOR, mode=learning.mode,
             save_weights_only=folder is None, enable_version_counter=False,
         )  # fmt: skip
@@ -172,7 +179,7 @@ def fit(
                 weights_only=True,
             )
             back.read_into(learning)
-            best = read_whole(Path(checkpoint.best_model_path))
+            best = read_whole(root / "checkpoints" / LAST)
             learning.load_state_dict(best["state_dict"])
     run = measured(learning, corpus, int(best["epoch"]), name, fold)
     if corpus.files is not None:

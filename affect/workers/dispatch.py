@@ -169,13 +169,14 @@ def made(payload: bytes) -> bytes:
         if first is not None:
             first()
         found = True, function(*args, **options)
-    except Exception as error:
-        found = False, error
+    except (Exception, SystemExit) as error:
+        found = False, error if isinstance(error, Exception) else RuntimeError(f"SystemExit: {error}")
     from affect.workers import picklers
 
     try:
         answer: bytes = picklers()[0].dumps(found)
-        pickle.loads(answer)  # some errors cannot be made again from what they were pickled to
+        if not found[0]:
+            pickle.loads(answer)  # some cannot be made again from what they were pickled to
     except Exception as error:  # of any object's own pickling
         what = found[1] if not found[0] else error
         answer = pickle.dumps((False, RuntimeError(f"{type(what).__name__}: {what}")))

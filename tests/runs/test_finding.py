@@ -37,3 +37,14 @@ def test_runs_of_settings_that_a_bench_no_longer_has_do_not_count(tmp_path, capl
     with pytest.raises(DataError, match="another run of sum, seed 0, fold 0 is in"):
         find([out, before])
     assert [page.name for page in write_pages(out)] == ["report.html"]
+
+
+def test_a_run_that_was_being_replaced_is_not_left_out(tmp_path):
+    (tmp_path / ".seed1-fold0.new").mkdir(parents=True)
+    (tmp_path / ".seed1-fold0.new" / "run.json").write_text("{}")
+    with pytest.raises(DataError) as caught:
+        find([tmp_path])
+    assert str(caught.value) == (
+        f"{tmp_path / 'seed1-fold0'}: is being replaced, or was when it was killed; run the command that made "
+        "it again"
+    )

@@ -215,3 +215,28 @@ def test_what_one_s_own_search_found_is_one_s_own_until_it_is_edited(search):
     with pytest.raises(ConfigError, match="names code that is not known to be yours"):
         jobs_of(path, "out")
     assert len(jobs_of(search / "own.yaml", "out")) == len(jobs_of(path, "out", trust=True)) == 1
+
+
+@pytest.mark.parametrize("module", ["my-mod", "1evil", "my mod", "a\u00b7b"])
+def test_a_module_of_any_name_needs_trust(run, tmp_path, monkeypatch, module):
+    trace = tmp_path / "was here"
+    (tmp_path / f"{module}.py").write_text(f"open({str(trace)!r}, 'w').close()")
+    monkeypatch.syspath_prepend(tmp_path)
+    edited(run, model__fusion={"class_path": f"{module}.Sum"})
+    with pytest.raises(ConfigError):
+        load_model(run)
+    assert not trace.exists()
+
+
+def test_a_program_of_torch_is_not_executed_for_its_name(run, capsys):
+    edited(run, model__fusion={"class_path": "torch.utils.model_dump.__main__.Model"})
+    with pytest.raises(ConfigError, match="names torch"):
+        load_model(run)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_module_that_is_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.py")
+    with pytest.raises(AffectError, match=r"a\.py: expected a file of Python of at most 16,777,216 bytes"):
+        Modules.read(tmp_path)

@@ -190,3 +190,13 @@ def test_what_is_compressed_or_no_dict_is_no_checkpoint(tmp_path):
     assert str(error.value) == (
         f"{tmp_path / 'b.ckpt'}: no whole checkpoint: a/data.pkl is compressed, which torch never does"
     )
+
+
+def test_a_folder_that_was_copied_goes_on_by_itself(corpus, whole, tmp_path):
+    with pytest.raises(StoppedError):
+        train(corpus, tmp_path / "a", stop=2)
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    shutil.rmtree(tmp_path / "a")
+    moved = train(corpus, tmp_path / "b")
+    assert moved.best_epoch == whole.best_epoch
+    pd.testing.assert_frame_equal(moved.predictions, whole.predictions)
