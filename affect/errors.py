@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,23 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     listing = f"known: {', '.join(known)}" if known else "none are known"
     return f"did you mean '{near[0]}'? {listing}" if near else listing
+
+
+def behind(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and what it was raised from.
+
+    Example:
+        >>> try:
+        ...     raise ValueError from KeyError("a")
+        ... except ValueError as error:
+        ...     [type(one).__name__ for one in behind(error)]
+        ['ValueError', 'KeyError']
+    """
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:  # one may be raised from itself, round about
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def described(value: Any) -> str:

@@ -8,13 +8,14 @@ import glob
 import hashlib
 import os
 import platform
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from affect.errors import AffectError
+from affect.errors import AffectError, behind
 
 _REFUSALS = (
     errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENODEV, errno.ENXIO, errno.ESTALE,
@@ -52,6 +53,8 @@ def writing(path: str | Path, flush: bool = True) -> Iterator[Path]:
                 os.fsync(file.fileno())
         partial.replace(path)
     except Exception as error:
+        if isinstance(error, OSError) and str(error.filename) == str(partial):
+            error.filename = str(path)  # the other is nobody's
         known = isinstance(error, AffectError) or (isinstance(error, OSError) and error.filename is not None)
         number = 0 if known else of_disk(error) or _full(partial)
         if number:
@@ -122,15 +125,12 @@ def of_disk(error: BaseException | None) -> int:
         >>> of_disk(ValueError("too many"))
         0
     """
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        if isinstance(error, OSError) and error.errno in _REFUSALS:
-            return int(error.errno)
-        said = str(error).lower()
+    for one in behind(error):
+        if isinstance(one, OSError) and one.errno in _REFUSALS:
+            return int(one.errno)
+        said = str(one).lower()
         if found := next((number for sign, number in _SIGNS.items() if sign in said), 0):
             return found
-        error = error.__cause__ or error.__context__
     return 0
 
 
@@ -189,6 +189,17 @@ def settle(folder: Path, whole: str = "") -> None:
         fresh(folder).rename(folder)
     if folder.exists():
         shutil.rmtree(_former(folder), ignore_errors=True)
+
+
+def place_of(folder: Path) -> Path | None:
+    """The place that a folder is to have, or had, while `put_in_place` is at work; None of any other.
+
+    Example:
+        >>> place_of(fresh(Path("runs/seed0"))).name, place_of(Path("runs/seed0"))
+        ('seed0', None)
+    """
+    found = re.fullmatch(r"\.(.+)\.(?:new|old)", folder.name)
+    return None if found is None else folder.with_name(found[1])
 
 
 def _former(folder: Path) -> Path:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from affect.cli.stopping import stoppable
-from affect.errors import AffectError
+from affect.errors import AffectError, behind
 
 CLOSED = 128 + 13
 """The exit status of a Unix tool whose reader has gone: of SIGPIPE, as the shell counts it."""
@@ -69,19 +69,13 @@ def of_system(error: OSError) -> str:
     """What the system refused: of which file, and why.
 
     Example:
-        >>> of_system(OSError(28, "No space left on device", "/runs/.results.csv.17.partial"))
+        >>> of_system(OSError(28, "No space left on device", "/runs/results.csv"))
         '/runs/results.csv: no space left on device'
     """
     what = error.strerror or " ".join(str(error).split())
     if not isinstance(what, str) or error.filename is None:
         return str(AffectError(str(what)))
-    folder, name = os.path.split(os.fsdecode(error.filename))
-    whole = os.path.join(folder, _PARTIAL.sub(r"\1", name))
-    return str(AffectError(f"{whole}: {what[:1].lower()}{what[1:]}"))
-
-
-_PARTIAL = re.compile(r"^\.(.+)\.(?:[0-9a-f]{8}-)?\d+\.partial$")
-"""What a file is called before it is whole (`affect.files.writing`)."""
+    return str(AffectError(f"{os.fsdecode(error.filename)}: {what[:1].lower()}{what[1:]}"))
 
 
 def missing_package(error: ImportError) -> str | None:
@@ -91,7 +85,7 @@ def missing_package(error: ImportError) -> str | None:
         >>> missing_package(ModuleNotFoundError("No module named 'plotly'", name="plotly"))
         'plotly is not installed; pip install "affect[report]"'
     """
-    first = next((one for one in _behind(error) if isinstance(one, ImportError) and one.name), error)
+    first = next((one for one in behind(error) if isinstance(one, ImportError) and one.name), error)
     package = (first.name or "").partition(".")[0]
     if package == "affect":
         return None
@@ -117,11 +111,3 @@ def extras() -> dict[str, str]:
 
 
 _IMPORTED_AS = {"cmu-multimodal-sdk": "mmsdk"}
-
-
-def _behind(error: BaseException) -> Iterator[BaseException]:
-    """An error, and what it was raised from."""
-    seen: BaseException | None = error
-    while seen is not None:
-        yield seen
-        seen = seen.__cause__ or seen.__context__

@@ -26,7 +26,9 @@ class Parser(argparse.ArgumentParser):
 
     def _print_message(self, message: str, file: Any = None) -> None:
         """Print as everything else is printed: argparse keeps silent of a reader that has gone."""
-        print(message, end="", file=file or sys.stderr, flush=True)
+        file = file or sys.stderr
+        file.write(message)
+        file.flush()
 
     @property
     def flags(self) -> list[str]:

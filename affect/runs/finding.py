@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from affect.errors import DataError, described
-from affect.files import real
+from affect.files import place_of, real
 from affect.manifest import Manifest, read_facts, write_facts
 from affect.runs.damage import misplaced
 from affect.runs.finished import FinishedRun
@@ -149,10 +148,10 @@ def _folders_of_runs(given: Path) -> Iterator[Path]:
     unfinished = 0
     for place, folders, files in os.walk(given, onerror=_refuse):
         for name in folders:
-            found = _REPLACING.fullmatch(name)
-            if found and found[1] not in folders and (Path(place) / name / DONE).is_file():
+            meant = place_of(Path(place, name))
+            if meant is not None and meant.name not in folders and Path(place, name, DONE).is_file():
                 raise DataError(
-                    f"{Path(place) / found[1]}: is being replaced, or was when it was killed; run the "
+                    f"{meant}: is being replaced, or was when it was killed; run the "
                     "command that made it again"
                 )
         folders[:] = [name for name in folders if name[0] != "."]  # these are being made
@@ -164,10 +163,6 @@ def _folders_of_runs(given: Path) -> Iterator[Path]:
             raise DataError(f"{Path(place) / DONE}: is missing; {REMEDY}")
     if unfinished:
         logger.warning("%s: %d runs failed or are not finished, and are left out", given, unfinished)
-
-
-_REPLACING = re.compile(r"\.(.+)\.(?:new|old)")
-"""What `affect.files.put_in_place` calls a folder for a moment."""
 
 
 def _refuse(error: OSError) -> None:

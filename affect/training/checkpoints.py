@@ -92,7 +92,7 @@ class BestCheckpoint(ModelCheckpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from what another process knew."""
         here = str(Path(str(self.dirpath)) / LAST)
-        known = dict.fromkeys([here], *list(state_dict["best_k_models"].values())[:1])
+        known = dict(zip([here], state_dict["best_k_models"].values(), strict=False))
         places = {"dirpath": self.dirpath, "best_model_path": here, "kth_best_model_path": here}
         super().load_state_dict({**state_dict, **places, "best_k_models": known})
 

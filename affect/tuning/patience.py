@@ -14,7 +14,7 @@ from typing import Any
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage
 
-from affect.errors import DataError
+from affect.errors import DataError, behind
 from affect.files import of_disk
 from affect.runs.studies import open_storage
 
@@ -112,23 +112,22 @@ def is_away(error: BaseException | None) -> bool:
     """
     if of_disk(error):
         return False
-    while error is not None:
-        kind = type(error)
-        if kind.__module__.partition(".")[0] == "sqlalchemy" and hasattr(error, "orig"):
-            said = str(error.orig).lower()
+    for one in behind(error):
+        kind = type(one)
+        if kind.__module__.partition(".")[0] == "sqlalchemy" and hasattr(one, "orig"):
+            said = str(one.orig).lower()
             if _REFUSAL.search(said):
                 return False
-            sqlite = type(error.orig).__module__ == "sqlite3"
+            sqlite = type(one.orig).__module__ == "sqlite3"
             if "locked" in said if sqlite else kind.__name__ in ("OperationalError", "InterfaceError"):
                 return True
-            if getattr(error, "connection_invalidated", False):
+            if getattr(one, "connection_invalidated", False):
                 return True
         if kind.__name__ == "PendingRollbackError":  # of a connection that broke in a transaction
             return True
         redis = kind.__module__.startswith("redis.") and kind.__name__ in _REDIS
-        if redis or isinstance(error, ConnectionError | TimeoutError):
+        if redis or isinstance(one, ConnectionError | TimeoutError):
             return True
-        error = error.__cause__ or error.__context__
     return False
 
 
@@ -176,10 +175,8 @@ def failing(study: str) -> Iterator[None]:
 
 def storage_error(study: str, error: Exception) -> DataError:
     """What is to be said of a storage that failed."""
-    cause: BaseException | None = error
-    while cause is not None and not hasattr(cause, "orig"):  # what the database itself has said
-        cause = cause.__cause__ or cause.__context__
-    why = str(getattr(cause, "orig", None) or error.__cause__ or error.__context__ or error)
+    said = filter(None, (getattr(one, "orig", None) for one in behind(error)))  # by the database itself
+    why = str(next(said, None) or error.__cause__ or error.__context__ or error)
     return DataError(
         f"tune: the storage of '{study}' failed: {' '.join(why.split())}; finished trials are kept, and the "
         "same command goes on"
