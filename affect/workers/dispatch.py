@@ -228,6 +228,9 @@ class Processes:
 
     def close(self) -> None:
         """End them at once."""
+        late = time.monotonic() + 1
+        while not all(call.running() or call.done() for call in self._busy) and time.monotonic() < late:
+            time.sleep(0.001)  # loky's thread fails where a call is taken from it before it has looked at it
         executors = [*self._idle, *self._busy.values()]
         for executor in executors:
             executor.shutdown(wait=False, kill_workers=True)
