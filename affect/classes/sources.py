@@ -89,10 +89,27 @@ class Modules:
 
     def changes(self, before: Mapping[str, Any]) -> list[str]:
         """How they differ from what a run says of those that it was made with, each file in a few words."""
-        now, then = _digests(self.files), before.get("files", {})
-        edited = [f"{place} was edited" for place in now if place in then and now[place] != then[place]]
-        added = [f"{place} is used now" for place in now.keys() - then.keys()]
-        return [*edited, *sorted(added), *(f"{place} is not used any more" for place in then.keys() - now)]
+        return changed_files(before, self.facts())
+
+
+def changed_files(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """How the modules of one run differ from those of another, each file in a few words.
+
+    Args:
+        then: what the first says of its modules (`Modules.facts`); nothing where it used none.
+        now: what the second says.
+    Example:
+        >>> changed_files(Modules({"a.py": b"1", "b.py": b""}).facts(), Modules({"a.py": b"2"}).facts())
+        ['a.py was edited', 'b.py is not used any more']
+    """
+    before, after = then.get("files", {}), now.get("files", {})
+    edited = [f"{place} was edited" for place in after if before.get(place, after[place]) != after[place]]
+    added = sorted(f"{place} is used now" for place in after.keys() - before.keys())
+    return [
+        *edited,
+        *added,
+        *sorted(f"{place} is not used any more" for place in before.keys() - after.keys()),
+    ]
 
 
 def union(every: Iterable[Modules]) -> Modules:

@@ -17,7 +17,7 @@ from affect.data.targets import MultiClass, Regression, Target
 from affect.errors import DataError
 from affect.metrics import Array, Measure, Stored
 from affect.runs import FinishedRun
-from affect.runs.sameness import check_one_content, check_one_setting
+from affect.runs.comparable import check_comparable
 
 logger = logging.getLogger(__name__)
 
@@ -155,12 +155,10 @@ def gather(runs: Iterable[FinishedRun], split: str = "test") -> list[Answers]:
             settings; a run has no predictions.
     """
     kinds: dict[tuple[str, str], list[FinishedRun]] = {}
-    check_one_content(runs := list(runs))
+    check_comparable(runs := list(runs))
     for run in runs:
         _ = run.metrics  # which way its own are better is known from here on
         kinds.setdefault((run.facts["corpus"]["name"], run.target.name), []).append(run)
-    for own in kinds.values():
-        check_one_setting(own)
     return [_together(own, split) for own in kinds.values()]
 
 

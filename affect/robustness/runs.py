@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import shutil
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -12,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+from filelock import FileLock
 
 from affect import metrics, renamed
 from affect.classes import within
@@ -19,17 +19,17 @@ from affect.data.contents import corpus_digest, files_in
 from affect.data.corpus_files import CorpusFiles, file_digest
 from affect.data.targets import Target
 from affect.errors import DataError
-from affect.files import real, writing
+from affect.files import fresh, put_in_place, real, settle, writing
 from affect.kernels import keep_freed_memory
 from affect.manifest import Manifest, read_facts, write_facts
 from affect.model import ModelSpec
 from affect.robustness.summary import Comparison, check_baseline, check_metric
 from affect.robustness.sweeps import Grid, Sweep, sweep
 from affect.runs import FinishedRun, find, prepare
+from affect.runs.comparable import check_comparable
 from affect.runs.configuration import kind_of
 from affect.runs.finished import say_corpus
 from affect.runs.recorded import WEIGHTS, check_form
-from affect.runs.sameness import check_one_content
 from affect.spreadsheets import csv_of
 from affect.workers import processes, work
 from affect.workers.crashes import named
@@ -115,8 +115,8 @@ def runs_to_sweep(folders: Iterable[str | Path]) -> list[FinishedRun]:
     """The runs in or below folders that can be swept.
 
     Raises:
-        DataError: there is no finished run of a torch model, or two of the same model, seed and fold; some
-            were made when their corpus held something else.
+        DataError: there is no finished run of a torch model, or two of the same model, seed and fold; they
+            are not comparable (`affect.runs.comparable.check_comparable`).
     """
     folders = list(folders)
     found = [run for run in find(folders) if kind_of(run.content["model"]) is ModelSpec]
@@ -124,7 +124,7 @@ def runs_to_sweep(folders: Iterable[str | Path]) -> list[FinishedRun]:
         raise DataError(
             f"{', '.join(map(str, folders))}: runs of baselines alone; only torch models are swept"
         )
-    check_one_content(found)
+    check_comparable(found)
     return found
 
 
@@ -202,39 +202,45 @@ def sweep_run(
     files = CorpusFiles.of(files_in(run.content["corpus"]))
     model, corpus_now = run.model(), corpus_digest(run.content["corpus"])
     place = hashlib.sha256(repr([split, grid(model)]).encode()).hexdigest()[:8]
-    stored = folder / SWEEPS / place
+    stored, target = folder / SWEEPS / place, model.head.target
     made = {"corpus": corpus_now, "run": file_digest(folder / WEIGHTS)}
     say_corpus(run, run.content["corpus"])
-    if again or not _usable(stored, made, model.head.target):
-        configuration = run.configuration
-        with within(run.home), metrics.using(*configuration.measured):
-            corpus = prepare(configuration, run.fold, Path())
-            found = named(f"reading {run.content['corpus']}", sweep)(
-                model, corpus[split], grid, corpus=corpus.name, name=run.name,
-                seed=run.seed, fold=run.fold, split_name=split,
-            )  # fmt: skip
-        files.check()
-        fresh = stored.with_name(f".{place}.{os.getpid()}")
-        found.save(fresh)
-        write_facts(fresh / MADE, made, FILES)
-        shutil.rmtree(stored, ignore_errors=True)
-        stored.unlink(missing_ok=True)  # a file in the folder's place
-        fresh.rename(stored)
-    return Sweep.load(stored, model.head.target)
+    if not again and _unusable(stored, made, target) is None:  # where nothing can be written, too
+        return Sweep.load(stored, target)
+    stored.parent.mkdir(exist_ok=True)
+    with FileLock(stored.with_name(f".{place}.lock")):  # two commands may sweep one run
+        settle(stored, MADE)
+        if again or (found := _unusable(stored, made, target)) is not None:
+            if not again and found:
+                logger.warning("swept again: %s", found)
+            configuration = run.configuration
+            with within(run.home), metrics.using(*configuration.measured):
+                corpus = prepare(configuration, run.fold, Path())
+                result = named(f"reading {run.content['corpus']}", sweep)(
+                    model, corpus[split], grid, corpus=corpus.name, name=run.name,
+                    seed=run.seed, fold=run.fold, split_name=split,
+                )  # fmt: skip
+            files.check()
+            shutil.rmtree(fresh(stored), ignore_errors=True)
+            result.save(fresh(stored))
+            write_facts(fresh(stored) / MADE, made, FILES)
+            if stored.is_file():
+                stored.unlink()
+            put_in_place(stored)
+        return Sweep.load(stored, target)
 
 
-def _usable(stored: Path, made: dict[str, str | None], target: Target) -> bool:
-    """Whether a sweep is there, was made from this, and is what was written; a log line says if it is not."""
+def _unusable(stored: Path, made: dict[str, str | None], target: Target) -> str | None:
+    """Why a stored sweep does not serve, empty where there is none; None where it does."""
     if not stored.is_dir():
-        return False
+        return ""
     try:
         if _made_from(stored) != made:
-            return False
+            return f"{stored}: made from other weights, or another content of the corpus"
         _stored(stored, target)
     except DataError as error:
-        logger.warning("swept again: %s", str(error).removesuffix(f"; {_REMEDY}"))
-        return False
-    return True
+        return str(error).removesuffix(f"; {_REMEDY}")
+    return None
 
 
 def _stored(stored: Path, target: Target) -> Sweep:

@@ -175,13 +175,20 @@ def teacher_of(named: str | None, root: Path, seed: int, fold: int) -> Path | No
     Raises:
         ConfigError: there is something else than `{seed}` and `{fold}` in it to be filled.
     """
-    if named is None:
-        return None
+    return None if named is None else root / filled(named, seed, fold)
+
+
+def filled(named: str, seed: int, fold: int) -> str:
+    """The path of a run that is learned from, with a seed and a fold in their places.
+
+    Raises:
+        ConfigError: there is something else than `{seed}` and `{fold}` in it to be filled.
+    """
     values = {"{seed}": seed, "{fold}": fold}
 
-    def filled(found: re.Match[str]) -> str:
+    def value_of(found: re.Match[str]) -> str:
         if found[0] not in values:
             raise ConfigError(f"teacher: {named}: {did_you_mean(found[0], values)}")
         return str(values[found[0]])
 
-    return root / re.sub(r"\{[^{}]*\}", filled, named)
+    return re.sub(r"\{[^{}]*\}", value_of, named)

@@ -6,8 +6,7 @@ A finished run is used again only where all three are what they were; `differenc
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,14 +15,13 @@ from affect.classes.strangers import strange
 from affect.classes.trust import trust
 from affect.data.contents import kept_digest
 from affect.data.targets import Target
-from affect.errors import ConfigError, DataError, few
+from affect.errors import ConfigError
 from affect.heads import head_for
 from affect.model import ModelSpec
 from affect.objectives import objective_for
 from affect.runs.configuration import complete, kind_of
 from affect.runs.finished import FinishedRun
 from affect.runs.parts import part_of
-from affect.runs.recorded import CONFIG
 
 
 @dataclass(frozen=True)
@@ -74,87 +72,6 @@ class Origin:
             if one is not None and one != before.get(key)
         ]
         return found
-
-
-def check_one_content(runs: Iterable[FinishedRun]) -> None:
-    """Refuse runs of which some were made when their corpus held something else: no table compares them.
-
-    Args:
-        runs: of any corpora.
-    Raises:
-        DataError: as said; the runs of each content are named.
-    Example:
-        >>> check_one_content([])
-    """
-    runs = list(runs)
-    if len({run.facts["corpus"].get("content") for run in runs} - {None}) == 1 and all(
-        "content" in run.facts["corpus"] for run in runs
-    ):
-        return  # whatever their paths
-    contents: dict[str, dict[str, list[str]]] = {}
-    for run in runs:
-        corpus = run.content["corpus"]
-        if (held := kept_digest(run.facts["corpus"], corpus)) is not None:
-            contents.setdefault(corpus, {}).setdefault(held, []).append(str(run.folder))
-    for corpus, found in contents.items():
-        if len(found) > 1:
-            said = "; ".join(f"SHA-256 {held[:8]}: {few(own)}" for held, own in found.items())
-            raise DataError(
-                f"{corpus}: the runs were made from {len(found)} contents of it ({said}); make them again "
-                "from one (affect train and affect bench do where the content has changed), or leave some out"
-            )
-
-
-def check_one_setting(runs: Iterable[FinishedRun]) -> None:
-    """Refuse runs of which two have one name and were made otherwise: a mean over them is of no model.
-
-    Seeds, paths, and what changes no figure are not compared, nor what an older release did not write.
-
-    Args:
-        runs: of one corpus and target.
-    Raises:
-        DataError: as said; the two runs are named.
-    Example:
-        >>> check_one_setting([])
-    """
-    first: dict[str, tuple[FinishedRun, bytes]] = {}
-    for run in runs:
-        if "modules" not in run.facts:  # of a release that stated what the user wrote
-            continue
-        text = _SEEDS.sub(b"", run.manifest.read(CONFIG))
-        other, known = first.setdefault(run.name, (run, text))
-        if text == known:
-            continue
-        found = differences(*_shared(*(_settings(one.content) for one in (other, run))))
-        if found:
-            raise DataError(
-                f"{run.folder}: made in another setting than {other.folder}, and both are called "
-                f"'{run.name}' ({few(found)}); compare them under names of their own, or leave one out"
-            )
-
-
-_SEEDS = re.compile(rb"^seeds:\n(- \d+\n)+", re.MULTILINE)
-_SETTINGS = ("model", "training", "objective", "learner", "folds", "valid_share")
-_MACHINE = ("accelerator", "devices", "strategy")
-
-
-def _settings(content: Mapping[str, Any]) -> dict[str, Any]:
-    """What a model is and learned with, wherever that was."""
-    kept = {key: content[key] for key in _SETTINGS if key in content}
-    training = {key: x for key, x in (kept.get("training") or {}).items() if key not in _MACHINE}
-    return {**kept, "training": training}
-
-
-def _shared(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Two settings, as far as both state them."""
-    keys = [key for key in one if key in other]
-    inner = {
-        key: _shared(one[key], other[key])
-        if isinstance(one[key], Mapping) and isinstance(other[key], Mapping)
-        else (one[key], other[key])
-        for key in keys
-    }
-    return {key: inner[key][0] for key in keys}, {key: inner[key][1] for key in keys}
 
 
 def changed_values(run: FinishedRun, now: Origin, home: Home) -> list[str]:

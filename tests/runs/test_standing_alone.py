@@ -178,10 +178,33 @@ def test_an_edit_makes_the_run_anew_and_a_kill_leaves_one_of_both(home, monkeypa
     assert {path.name for path in job.folder.parent.iterdir()} == {"seed0-fold0", ".seed0-fold0.lock"}
 
 
+def test_two_commands_may_sweep_one_run_at_once(home):
+    run = mine(home).folder
+    command = [
+        sys.executable,
+        "-m",
+        "affect",
+        "sweep",
+        str(run),
+        "--protocol",
+        "fixed_subsets",
+        "--trust",
+        "--again",
+    ]
+    both = [
+        subprocess.Popen([*command, "--out", str(home / name)], stderr=subprocess.PIPE, text=True)
+        for name in ("a", "b")
+    ]
+    assert [(process.communicate()[1], process.returncode)[1] for process in both] == [0, 0]
+    assert (home / "a/robustness.csv").read_bytes() == (home / "b/robustness.csv").read_bytes()
+    (kept,) = (path for path in (run / "sweeps").iterdir() if path.suffix != ".lock")
+    assert len(stored_sweeps([FinishedRun.read(run)])) == 1
+
+
 def test_other_content_of_the_corpus_is_said_where_the_run_meets_it(home, caplog):
     run, grid = mine(home).folder, protocol(["fixed_subsets"])
     first = sweep_run(run, grid)
-    (kept,) = (run / "sweeps").iterdir()
+    (kept,) = (run / "sweeps").glob("[!.]*")
     stamp = (kept / "predictions.npz").stat().st_mtime_ns
     sweep_run(run, grid)
     assert (kept / "predictions.npz").stat().st_mtime_ns == stamp
@@ -198,7 +221,8 @@ def test_other_content_of_the_corpus_is_said_where_the_run_meets_it(home, caplog
             f"{run}: the corpus {path} has other content than when the run was made: "
             f"SHA-256 {then} then, {now} now"
         )
-        assert caplog.messages == [said]
+        again = f"swept again: {kept}: made from other weights, or another content of the corpus"
+        assert caplog.messages == [said, again]
         assert len(stored_sweeps([FinishedRun.read(run)])) == 1
         caplog.clear()
         predict(run, path)
