@@ -28,9 +28,10 @@ from affect.robustness.sweeps import Grid, Sweep, sweep
 from affect.runs import FinishedRun, find, prepare
 from affect.runs.configuration import kind_of
 from affect.runs.finished import say_corpus
-from affect.runs.recorded import WEIGHTS, check_form
+from affect.runs.recorded import check_form
 from affect.runs.sameness import check_one_content
 from affect.spreadsheets import csv_of
+from affect.training.saving import WEIGHTS
 from affect.workers import processes, work
 from affect.workers.crashes import named
 from affect.workers.dispatch import WorkerDiedError

@@ -23,7 +23,7 @@ from affect.objectives import objective_for
 from affect.runs.configuration import complete, kind_of
 from affect.runs.finished import FinishedRun
 from affect.runs.parts import part_of
-from affect.runs.recorded import CONFIG
+from affect.training.saving import CONFIG
 
 
 @dataclass(frozen=True)
