@@ -44,7 +44,7 @@ def writing(path: str | Path, flush: bool = True) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{_here()}-{os.getpid()}.partial")
+    partial = path.with_name(_partial(path.name, os.getpid()))
     _clear(path)
     try:
         yield partial
@@ -69,7 +69,7 @@ def _clear(path: Path) -> None:
     """Delete what processes of this machine that were killed left half written of a file."""
     if os.name != "posix":  # elsewhere, to ask for a process may end it
         return
-    for rest in path.parent.glob(f".{glob.escape(path.name)}.{_here()}-*.partial"):
+    for rest in path.parent.glob(_partial(glob.escape(path.name), "*")):
         pid = rest.name.removesuffix(".partial").rpartition("-")[2]
         with suppress(OSError):
             if pid.isdecimal() and not _lives(int(pid)):
@@ -92,6 +92,15 @@ def _here() -> str:
     inside = Path("/proc/self/ns/pid")
     said = f"{platform.node()} {os.readlink(inside) if inside.is_symlink() else ''}"
     return hashlib.sha256(said.encode()).hexdigest()[:8]
+
+
+def _partial(name: str, process: int | str) -> str:
+    """What a file is called while a process writes it."""
+    return f".{name}.{_here()}-{process}.partial"
+
+
+LONGEST = 255 - len(_partial("", 1 << 22))
+"""Bytes in the name of a file that `writing` can write, whatever the process's number."""
 
 
 @contextmanager

@@ -84,8 +84,9 @@ def exactly() -> dict[str, Any]:
 def guarded(frame: pd.DataFrame) -> pd.DataFrame:
     """A table whose texts no spreadsheet takes for formulas: an apostrophe stands before those that it would.
 
-    Such begin with `=`, `@`, a tab or a carriage return, or with `+` or `-` and are no mere name. Numbers,
-    and all other texts, stay as they are. `unguarded` takes the apostrophes away.
+    Such begin with `=`, `@`, a tab or a carriage return, or with `+` or `-` and are no mere name. Names of
+    columns are texts too. Numbers, and all other texts, stay as they are. `unguarded` takes the apostrophes
+    away.
 
     Args:
         frame: of any values.
@@ -118,7 +119,8 @@ def _opens(text: str) -> bool:
 
 
 def _each(frame: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
-    """The table with every text changed; itself where none is."""
+    """The table with every text changed, in the names of its columns too; itself where none is."""
+    names = frame.columns.map(lambda name: change(name) if isinstance(name, str) else name)
     changed = {}
     for place in range(frame.shape[1]):
         column = frame.iloc[:, place]
@@ -126,9 +128,10 @@ def _each(frame: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
             known = {x: new for x in set(map(_text, column)) if x is not None and (new := change(x)) != x}
             if known:
                 changed[place] = [known.get(x, x) if isinstance(x, str) else x for x in column]
-    if not changed:
+    if not changed and names.equals(frame.columns):
         return frame
     frame = frame.copy()
+    frame.columns = names
     for place, values in changed.items():
         frame.isetitem(place, values)
     return frame

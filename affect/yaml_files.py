@@ -73,13 +73,13 @@ def _values(text: str, kind: Any) -> Any:
         node = loader.get_single_node()
         if node is None:
             return None
-        _check_nodes(node)
+        _check_nodes(node, loader)
         return loader.construct_document(node)
     finally:
         loader.dispose()
 
 
-def _check_nodes(top: yaml.Node) -> None:
+def _check_nodes(top: yaml.Node, loader: Any) -> None:
     """Refuse what is more than it looks: an alias names a list in itself; a short text, a billion values."""
     _check_scalar(top)
     heights, sizes, within = dict[int, int](), dict[int, int](), set[int]()
@@ -98,13 +98,13 @@ def _check_nodes(top: yaml.Node) -> None:
         elif own in within:
             raise ValueError(f"{_line(node)}: holds itself")
         elif own not in sizes:
-            _check_keys(node)
             within.add(own)
             todo.append((node, True))
             for one in inner:
                 _check_scalar(one)
                 if not isinstance(one, yaml.ScalarNode):
                     todo.append((one, False))
+            _check_keys(node, loader)
 
 
 def _check_scalar(node: yaml.Node) -> None:
@@ -119,14 +119,21 @@ def _check_scalar(node: yaml.Node) -> None:
         raise ValueError(f"{_line(node)}: a number of {len(node.value):,} characters; at most {_DIGITS} are")
 
 
-def _check_keys(node: yaml.Node) -> None:
-    seen = set()
+def _check_keys(node: yaml.Node, loader: Any) -> None:
+    """Refuse a key that stands twice, however it is spelled: the last one would hide the others."""
+    seen = dict[Any, yaml.Node]()
     for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
         if not isinstance(key, yaml.ScalarNode):
             continue
-        if (key.tag, key.value) in seen:
-            raise ValueError(f"{_line(key)}: '{key.value[:40]}' stands here and above; keep one of them")
-        seen.add((key.tag, key.value))
+        value = (key.tag, key.value) if key.tag == f"{_TAG}merge" else loader.construct_object(key)
+        if (other := seen.setdefault(value, key)) is key:
+            continue
+        said = f"{_line(key)}: '{key.value[:40]}' stands here"
+        if other.value == key.value:
+            raise ValueError(f"{said} and above; keep one of them")
+        raise ValueError(
+            f"{said}, and in {_line(other)} '{other.value[:40]}', the same key; keep one of them"
+        )
 
 
 def _inner(node: yaml.Node) -> list[yaml.Node]:

@@ -4,14 +4,18 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
 import affect
+from affect.cli.flags import check_file
 from affect.data.export import to_csd
-from affect.files import of_disk, real, writing
+from affect.errors import ConfigError
+from affect.files import LONGEST, of_disk, real, writing
 
 
 @pytest.fixture
@@ -107,3 +111,60 @@ def test_a_link_to_itself_is_no_file(tmp_path):
     message = f"{link}: no such file; expected a corpus file, or 'synthetic' for a generated corpus"
     with pytest.raises(affect.errors.DataError, match=f"^{re.escape(message)}$"):
         affect.load(link)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the longest names are those of Linux")
+def test_every_name_that_a_flag_takes_can_be_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "getpid", lambda: 1 << 22)  # the largest number of a process
+    path = check_file(tmp_path / ("a" * LONGEST))
+    with writing(path) as partial:
+        partial.write_text("whole")
+    assert path.read_text() == "whole"
+    with pytest.raises(ConfigError, match=f"a name of more than {LONGEST} bytes; choose a shorter one$"):
+        check_file(tmp_path / ("a" * (LONGEST + 1)))
+    with (
+        pytest.raises(OSError, match="File name too long"),
+        writing(tmp_path / ("a" * (LONGEST + 1))) as path,
+    ):
+        path.touch()
+
+
+AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from affect.cli.flags import check_file
+from affect.files import writing
+if os.getuid() == 0:
+    os.setgroups([])
+    os.setuid(65534)
+try:
+    with writing(check_file(Path(sys.argv[1]))) as partial:
+        partial.write_text("after")
+except Exception as error:
+    print(f"{type(error).__name__}: {error}")
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has other permissions")
+@pytest.mark.parametrize(
+    ("of_folder", "of_file", "said"),
+    [
+        (0o777, 0o444, ""),
+        (0o555, 0o666, "ConfigError: {0}/a.csv cannot be written: no permission to write to {0}\n"),
+    ],
+)
+def test_the_permission_that_matters_is_the_folders(of_folder, of_file, said):
+    with TemporaryDirectory() as place:  # pytest's own are for one user alone
+        folder = Path(place, "folder")
+        folder.mkdir()
+        (folder / "a.csv").write_text("before")
+        (folder / "a.csv").chmod(of_file)
+        Path(place).chmod(0o755)
+        folder.chmod(of_folder)
+        trial = [sys.executable, "-c", AS_NOBODY, str(folder / "a.csv")]
+        found = subprocess.run(trial, capture_output=True, text=True)
+        folder.chmod(0o755)
+        if "setgroups" in found.stderr or "setuid" in found.stderr:
+            pytest.skip("root may not become another user here")
+        assert (found.stdout, found.stderr) == (said.format(folder), "")
+        assert (folder / "a.csv").read_text() == ("before" if said else "after")

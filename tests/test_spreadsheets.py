@@ -31,3 +31,17 @@ def test_numbers_come_back_to_the_last_digit():
     rng = np.random.default_rng(0)
     values = rng.normal(size=10_000) * 10.0 ** rng.integers(-9, 9, 10_000)
     assert (frame_of(csv_of(pd.DataFrame({"mae": values})).encode())["mae"] == values).all()
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_names_of_columns_are_no_formulas_and_come_back(guarded):
+    names = ["=1+1", "'=1", "@x", "+A1(", "\t"] if guarded else ["-3g5y[3]", "'a", "mae", "a=1"]
+    frame = pd.DataFrame([range(len(names))], columns=names)
+    text = csv_of(frame)
+    assert text.splitlines()[0] == ",".join(f"'{name}" if guarded else name for name in names)
+    pd.testing.assert_frame_equal(frame_of(text.encode()), frame)
+
+
+def test_a_table_without_names_that_are_texts_stays_as_it_is():
+    frame = pd.DataFrame([[1, 2]])
+    assert csv_of(frame) == "0,1\n1,2\n"

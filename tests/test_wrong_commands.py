@@ -201,7 +201,7 @@ WRONG = {
     "affect predict {run} synthetic --out corpora": "affect predict: --out: corpora is a folder; name a file; see affect "
     "predict --help",
     "affect predict {run} synthetic --out {long}.csv": "affect predict: --out: xxxxxxxxxxxxxxxxxxxx...xxxxxxxxxxxxxxxx.csv: a name of more "
-    "than 238 bytes; choose a shorter one; see affect predict --help",
+    "than 229 bytes; choose a shorter one; see affect predict --help",
     "affect predict {run} unlabelled.safetensors --target emotion": "affect predict: --target: expected NAME:KIND such as "
     "emotion:multiclass, got 'emotion'; see affect predict --help",
     "affect predict {run} unlabelled.safetensors --duplicates drop": "affect predict: --duplicates: no 'drop'; known: "

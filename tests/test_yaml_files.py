@@ -9,6 +9,7 @@ PLAIN = {
     "\ufeffa: [yes, null, 'NA']": {"a": [True, None, "NA"]},
     "": None,
     "a: '2020-01-01'": {"a": "2020-01-01"},
+    "1: a\n'1': b\n'<<': c\n<<: {d: e}": {1: "a", "1": "b", "<<": "c", "d": "e"},
 }
 NINE = ["[" + ",".join([f"*{name}"] * 9) + "]" for name in "abcdefgh"]
 OTHER = (
@@ -18,6 +19,10 @@ OTHER += "else stands in quotes"
 REFUSED = {
     "seeds: [0]\nepochs: 1\nseeds: [1]": "line 3: 'seeds' stands here and above; keep one of them",
     "a: {b: 1, c: {d: 1, d: 2}}": "line 1: 'd' stands here and above; keep one of them",
+    "1: a\n0x1: b": "line 2: '0x1' stands here, and in line 1 '1', the same key; keep one of them",
+    "yes: a\nb: 1\ntrue: c": "line 3: 'true' stands here, and in line 1 'yes', the same key; keep one of them",
+    "a: {true: b,\n 1.0: c}": "line 2: '1.0' stands here, and in line 1 'true', the same key; keep one of them",
+    "<<: {a: 1}\n<<: {b: 1}": "line 2: '<<' stands here and above; keep one of them",
     "a: !!python/object/apply:os.system [id]": f"line 1: {OTHER.format('!!python/object/apply:os.system')}",
     "\n\na: 2020-01-01": f"line 3: {OTHER.format('!!timestamp')}",
     "a: " + "9" * 5000: "line 1: a number of 5,000 characters; at most 100 are",

@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TypeVar
 
 from affect.bounds import COUNT, POSITIVE, SEED, Bounds
 from affect.errors import AffectError, ConfigError, did_you_mean
+from affect.files import LONGEST
 from affect.workers import BACKENDS
 
 _Value = TypeVar("_Value")
@@ -90,7 +91,7 @@ def check_file(path: Path, suffixes: Collection[str] = ()) -> Path:
         raise ConfigError(f"{path} is a folder; name a file")
     if suffixes and path.suffix.lower() not in suffixes:
         raise ConfigError(f"{path}: expected a file that ends with {' or '.join(suffixes)}")
-    return _writable(path)
+    return _writable(path, path.absolute().parent)
 
 
 def check_folder(path: Path) -> Path:
@@ -102,13 +103,16 @@ def check_folder(path: Path) -> Path:
     _short(path)
     if path.exists() and not path.is_dir():
         raise ConfigError(f"{path} is a file; name a folder")
-    return _writable(path)
+    return _writable(path, path)
 
 
-def _writable(path: Path) -> Path:
-    """Refuse a path that cannot be written for what stands above it."""
-    there = next(above for above in (path, *path.absolute().parents) if above.exists())
-    if there != path and not there.is_dir():
+def _writable(path: Path, folder: Path) -> Path:
+    """Refuse a path where nothing can be made in a folder, or in the next above it that is there.
+
+    A file's own permission does not matter: another is renamed to it (`affect.files.writing`).
+    """
+    there = next(above for above in (folder, *folder.absolute().parents) if above.exists())
+    if not there.is_dir():
         raise ConfigError(f"{path} cannot be made: {there} is a file")
     if not os.access(there, os.W_OK):
         raise ConfigError(f"{path} cannot be written: no permission to write to {there}")
@@ -118,14 +122,10 @@ def _writable(path: Path) -> Path:
 def _short(path: Path) -> None:
     """Refuse a name that is too long for a file."""
     for part in path.parts:
-        if len(os.fsencode(part)) > _LONGEST:
+        if len(os.fsencode(part)) > LONGEST:
             raise ConfigError(
-                f"{part[:20]}...{part[-20:]}: a name of more than {_LONGEST} bytes; choose a shorter one"
+                f"{part[:20]}...{part[-20:]}: a name of more than {LONGEST} bytes; choose a shorter one"
             )
-
-
-_LONGEST = 255 - len("..4194304.partial")
-"""Bytes in a name, so that a file that is not whole yet has one too (`affect.files.writing`)."""
 
 
 def _asked(check: Callable[[], _Value]) -> _Value:

@@ -42,7 +42,8 @@ _DTYPES = {
     "U8": np.uint8,
     "BOOL": np.bool_,
 }
-_NAMES = {np.dtype(kind).newbyteorder("<"): name for name, kind in _DTYPES.items()}
+NAMES = {np.dtype(kind).newbyteorder("<"): name for name, kind in _DTYPES.items()}
+"""What the types of tensors that are written are called in the file."""
 
 
 def save(corpus: Corpus, path: str | Path) -> None:
@@ -266,7 +267,7 @@ def tensors_of(split_name: str, split: Split) -> dict[str, Tensor]:
 
 def _laid_out(array: NDArray[Any], rows: Ragged) -> Tensor:
     """The steps of `rows` end to end, a block at a time: a mapped or padded array is never copied whole."""
-    dtype = array.dtype if array.dtype in _NAMES else np.dtype(np.float64)
+    dtype = array.dtype if array.dtype in NAMES else np.dtype(np.float64)
     blocks = (array[block].astype(dtype, copy=False) for block in rows.blocks())
     return Tensor(dtype, (rows.total, *array.shape[1:]), blocks)
 
@@ -288,7 +289,7 @@ def write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> Non
         tensor = tensors[name]
         begin, end = end, end + tensor.bytes
         entries[name] = {
-            "dtype": _NAMES[tensor.dtype],
+            "dtype": NAMES[tensor.dtype],
             "shape": tensor.shape,
             "data_offsets": [begin, end],
         }

@@ -1,11 +1,10 @@
-"""A native corpus file that grows on disk piece by piece: larger than memory, and never begun anew."""
+"""A native corpus file that grows on disk piece by piece: larger than memory, and it goes on after a kill."""
 
 from __future__ import annotations
 
-import json
+import logging
 import math
 import os
-import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -24,15 +23,20 @@ from affect.data.quality import empty_samples, empty_samples_note
 from affect.data.targets import Target
 from affect.errors import DataError
 from affect.files import of_disk, writing
+from affect.manifest import DIGEST, FILES, read_facts, write_facts
+
+logger = logging.getLogger(__name__)
 
 _STEP = 1 << 23
+_PROGRESS, _ANEW = "progress.json", "the work begins anew"
 
 
 class CorpusWriter:
     """A corpus on its way to `path`.
 
-    Pieces stand in a folder beside it until `finish`. After a kill, the same work goes on from the last
-    `checkpoint`; other work under the same path begins anew.
+    Pieces stand in a folder beside it until `finish`; a hidden lock file stays. After a kill, the same work
+    goes on from the last `checkpoint`. It begins anew where that is damaged, which a log line says, and where
+    other work was begun under the same path.
 
     Args:
         path: the native file to be.
@@ -77,9 +81,7 @@ class CorpusWriter:
         for file in self._files.values():
             with suppress(OSError):  # what stands behind the last checkpoint is written again
                 file.close()
-        self._lock.release()
-        with suppress(OSError):
-            Path(self._lock.lock_file).unlink(missing_ok=True)
+        self._lock.release()  # the file stays: two processes could lock a deleted one and its successor
         if isinstance(error, OSError) and error.filename is None and (number := of_disk(error)):
             raise OSError(number, os.strerror(number), str(self.path)) from error
 
@@ -111,9 +113,9 @@ class CorpusWriter:
         """Keep what there is: work that is cut goes on behind the first `done` pieces."""
         for file in self._files.values():
             file.flush()
+            os.fsync(file.fileno())
         self._state["done"] = done
-        with writing(self.folder / "progress.json") as partial:
-            partial.write_text(json.dumps(self._state), encoding="utf-8")
+        write_facts(self.folder / _PROGRESS, self._state, [])
 
     def finish(
         self,
@@ -154,15 +156,27 @@ class CorpusWriter:
         """Take up what the last checkpoint left, where it is this work and whole; else begin anew."""
         if self.folder.is_symlink():  # what lies elsewhere is neither written nor removed
             raise DataError(f"{self.folder}: expected a folder, got a link; remove it")
-        try:
-            state = json.loads((self.folder / "progress.json").read_text(encoding="utf-8"))
-        except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
-            state = None
-        if _is_state(state) and state["work"] == self._state["work"] and self._is_whole(state):
+        if (state := self._kept()) is not None and state["work"] == self._state["work"]:
             self._state = state
         elif self.folder.is_dir():
             shutil.rmtree(self.folder)
         self.folder.mkdir(exist_ok=True)
+
+    def _kept(self) -> dict[str, Any] | None:
+        """What the last checkpoint wrote; None where there is none, or not all of it is there as it was."""
+        path = self.folder / _PROGRESS
+        if not os.path.lexists(path):
+            return None
+        try:
+            state: dict[str, Any] = read_facts(path, _ANEW)
+            if not _is_state(state):
+                raise DataError(f"{path}: not what a checkpoint writes; {_ANEW}")
+            if not self._is_whole(state):
+                raise DataError(f"{self.folder}: has not all pieces that {_PROGRESS} names; {_ANEW}")
+        except DataError as error:
+            logger.warning("%s", error)
+            return None
+        return state
 
     def _add(self, name: str, tensor: native.Tensor, piece: Split) -> None:
         record = self._state["tensors"].setdefault(
@@ -266,10 +280,10 @@ def _raw(place: int) -> str:
     return f"{place}.raw"
 
 
-def _is_state(state: Any) -> bool:
+def _is_state(state: dict[str, Any]) -> bool:
     """Whether something is what a checkpoint writes: it names no file but the writer's own."""
     kinds = {"work": str, "done": int, "splits": list, "tensors": dict, "nothing": dict}
-    if not isinstance(state, dict) or state.keys() != kinds.keys():
+    if state.keys() != {*kinds, FILES, DIGEST}:
         return False
     if not all(isinstance(state[key], kind) for key, kind in kinds.items()):
         return False
@@ -280,7 +294,7 @@ def _is_record(record: Any, place: int) -> bool:
     match record:
         case {"file": str(file), "dtype": str(dtype), "tail": [*tail], "rows": int(rows), "last": int()}:
             sizes = all(isinstance(size, int) and size >= 0 for size in (rows, *tail))
-            return sizes and file == _raw(place) and re.fullmatch(r"[<>|=][biuf]\d", dtype) is not None
+            return sizes and file == _raw(place) and dtype in {kind.str for kind in native.NAMES}
     return False
 
 

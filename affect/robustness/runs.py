@@ -29,8 +29,9 @@ from affect.runs import FinishedRun, find, prepare
 from affect.runs.comparable import check_comparable
 from affect.runs.configuration import kind_of
 from affect.runs.finished import say_corpus
-from affect.runs.recorded import WEIGHTS, check_form
+from affect.runs.recorded import check_form
 from affect.spreadsheets import csv_of
+from affect.training.saving import WEIGHTS
 from affect.workers import processes, work
 from affect.workers.crashes import named
 from affect.workers.dispatch import WorkerDiedError

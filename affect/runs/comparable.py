@@ -15,8 +15,8 @@ from affect.errors import DataError, few
 from affect.runs.configuration import READING
 from affect.runs.finished import FinishedRun
 from affect.runs.making import filled
-from affect.runs.recorded import CONFIG
 from affect.runs.sameness import differences
+from affect.training.saving import CONFIG
 
 logger = logging.getLogger(__name__)
 

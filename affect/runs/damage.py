@@ -9,8 +9,8 @@ from affect.errors import AffectError
 from affect.manifest import QUICK
 from affect.runs.configuration import BaselineModel, kind_of
 from affect.runs.finished import FinishedRun
-from affect.runs.recorded import REMEDY, WEIGHTS
-from affect.training.saving import TABLES
+from affect.runs.recorded import REMEDY
+from affect.training.saving import TABLES, WEIGHTS
 from affect.training.weights import read_weights
 
 _PLACE = re.compile(r"\.?seed(\d+)-fold(\d+)(\.new)?")

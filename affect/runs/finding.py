@@ -18,7 +18,7 @@ from affect.runs.finished import FinishedRun
 from affect.runs.jobs import STARTED
 from affect.runs.recorded import REMEDY, check_form, read_table
 from affect.runs.standing import FAILED
-from affect.training.saving import DONE
+from affect.training.saving import CONFIG, DONE
 
 logger = logging.getLogger(__name__)
 RUNS = "runs.json"
@@ -28,7 +28,7 @@ TABLES = ("results.csv", "summary.csv", "comparisons.csv", "costs.csv", "table.m
 """The files of a bench beside it, which it says the digests of."""
 
 _REMEDY = "run the bench again, or bring the file back"
-_WHOLE = {"config.yaml", "results.csv", "predictions.csv"}
+_WHOLE = {CONFIG, "results.csv", "predictions.csv"}
 """What a folder holds that was a finished run, or was to be one within the second."""
 
 

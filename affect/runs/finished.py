@@ -28,11 +28,11 @@ from affect.manifest import Manifest
 from affect.metrics import Stored
 from affect.model import FusionModel
 from affect.runs.configuration import BaselineModel, Configuration, parse
-from affect.runs.recorded import REMEDY, WEIGHTS, content_of_run, facts_of_run, manifest_of, table_of_run
+from affect.runs.recorded import REMEDY, content_of_run, facts_of_run, manifest_of, table_of_run
 from affect.scaling import Scaler
 from affect.training import predict as predict_split
 from affect.training.matching import matched
-from affect.training.saving import DONE
+from affect.training.saving import CONFIG, DONE, WEIGHTS
 from affect.training.weights import load_weights
 
 logger = logging.getLogger(__name__)
@@ -125,7 +125,7 @@ class FinishedRun:
         """
         if self.home.refusal:
             raise ConfigError(self.home.refusal)
-        return parse(self.content, str(self.folder / "config.yaml"), self.home)
+        return parse(self.content, str(self.folder / CONFIG), self.home)
 
     @cached_property
     def home(self) -> Home:
@@ -145,13 +145,9 @@ class FinishedRun:
             reason = f"the run brings code that is not {why}: {named}; read it in {self.folder / FOLDER}"
         elif not own and (named := ", ".join(present(others))):
             packages = f"{', '.join(PACKAGES[:-1])} or {PACKAGES[-1]}"
-            reason = (
-                f"config.yaml names {named}, no part of {packages}, nor known to be yours; see what it does"
-            )
+            reason = f"{CONFIG} names {named}, no part of {packages}, nor known to be yours; see what it does"
         elif (found := not_brought(self.content, carried)) is not None:
-            reason = (
-                f"config.yaml names {found[0]}, which the run does not bring along; see what {found[1]} is"
-            )
+            reason = f"{CONFIG} names {found[0]}, which the run does not bring along; see what {found[1]} is"
         else:
             return ""
         return f"{self.folder}: {reason}, then allow it with --trust (trust=True)"

@@ -30,7 +30,7 @@ from affect.runs.standing import FAILED
 from affect.training import Progress
 from affect.training.environment import environment
 from affect.training.machine import check_alone
-from affect.training.saving import DONE, keep_others, write_run
+from affect.training.saving import CONFIG, DONE, WEIGHTS, keep_others, write_run
 from affect.workers.crashes import named
 
 STARTED = "started.json"
@@ -93,7 +93,7 @@ class Job:
             {**full, "seeds": [self.seed]},
             modules,
             corpus_digest(content["corpus"]),
-            {key: file_digest(run / "model.safetensors") for key, run in runs.items() if run is not None},
+            {key: file_digest(run / WEIGHTS) for key, run in runs.items() if run is not None},
         )
 
     @property
@@ -201,7 +201,7 @@ class Job:
 
     def _make(self, into: Path, origin: Origin, progress: Progress = False) -> None:
         forget_peak_memory()
-        configuration = parse(self.content, str(self.folder / "config.yaml"))
+        configuration = parse(self.content, str(self.folder / CONFIG))
         corpus = self._corpus(configuration, origin)
         target = corpus.target(configuration.target)
         with metrics.using(*configuration.measured):

@@ -11,7 +11,7 @@ from affect.classes import FOLDER
 from affect.errors import DataError, described
 from affect.manifest import Manifest, read_facts
 from affect.spreadsheets import frame_of
-from affect.training.saving import DONE
+from affect.training.saving import CONFIG, DONE
 from affect.yaml_files import parse_yaml
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 REMEDY = "train it again, or bring the file back"
 """What to do about a run that is not what was written."""
-
-CONFIG, WEIGHTS = "config.yaml", "model.safetensors"
 
 _NUMBER = (int, float)
 _NAMES = {

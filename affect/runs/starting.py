@@ -8,10 +8,9 @@ from affect.data.corpus import Corpus
 from affect.errors import ConfigError
 from affect.model import FusionModel
 from affect.runs.finished import FinishedRun
-from affect.runs.recorded import WEIGHTS
 from affect.training import start_from
 from affect.training.matching import check_features
-from affect.training.saving import DONE
+from affect.training.saving import DONE, WEIGHTS
 from affect.training.weights import read_weights
 
 

@@ -29,6 +29,7 @@ from affect.training.evaluation import predict
 from affect.training.facts import learning_facts
 from affect.training.matching import matched
 from affect.training.saving import (
+    CONFIG,
     DONE,
     TABLES,
     check_folder,
@@ -168,9 +169,10 @@ class Run:
             trust(modules, strange(content, modules))
         if objects := self.facts.get("given"):
             logger.warning(
-                "%s: %s was given as an object, which config.yaml cannot name; trained again, it is left out",
+                "%s: %s was given as an object, which %s cannot name; trained again, it is left out",
                 folder,
                 " and ".join(objects),
+                CONFIG,
             )
         return Path(given)
 

@@ -24,8 +24,11 @@ from affect.training.weights import save_weights
 DONE = "run.json"
 """The file that a run's folder holds when it is done."""
 
+CONFIG, WEIGHTS = "config.yaml", "model.safetensors"
+"""The files of what was asked for, and of what was learned."""
+
 TABLES = ("results", "predictions", "history")
-_WRITTEN = (*(f"{name}.csv" for name in TABLES), "config.yaml", "model.safetensors", FOLDER)
+_WRITTEN = (*(f"{name}.csv" for name in TABLES), CONFIG, WEIGHTS, FOLDER)
 _MADE = (DONE, "sweeps", "log", "checkpoints", "failed.txt", "started.json")
 """What else a run's folder may hold that is of this run alone."""
 
@@ -53,7 +56,7 @@ def write_run(
         if name != FOLDER and (folder / name).is_dir() and not (folder / name).is_symlink():
             shutil.rmtree(folder / name)  # something made a folder where a file of a run belongs
     (folder / DONE).unlink(missing_ok=True)
-    with writing(folder / "config.yaml") as path:
+    with writing(folder / CONFIG) as path:
         path.write_text(yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True), encoding="utf-8")
     for name, rows in tables.items():
         if len(rows):
@@ -61,10 +64,10 @@ def write_run(
                 path.write_text(csv_of(rows), encoding="utf-8", newline="")
     frozen: dict[str, Any] = {}
     if model is not None:
-        with writing(folder / "model.safetensors") as path:
+        with writing(folder / WEIGHTS) as path:
             frozen = save_weights(model, path)
-    written = ["config.yaml", *(f"{name}.csv" for name, rows in tables.items() if len(rows))]
-    written += [] if model is None else ["model.safetensors"]
+    written = [CONFIG, *(f"{name}.csv" for name, rows in tables.items() if len(rows))]
+    written += [] if model is None else [WEIGHTS]
     written += [f"{FOLDER}/{place}" for place in (facts.get("modules") or {}).get("files", ())]
     write_facts(folder / DONE, {**facts, **({"frozen": frozen} if frozen else {})}, written)
 

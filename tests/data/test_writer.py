@@ -1,12 +1,15 @@
 import json
+import os
 
 import numpy as np
 import pytest
 
 import affect
 from affect.data import native
+from affect.data.sources.belonging import files_of
 from affect.data.writer import CorpusWriter
 from affect.errors import DataError
+from affect.manifest import write_facts
 
 CORPUS = affect.load("synthetic:interaction")
 ABOUT = {"targets": CORPUS.targets, "notes": ("n",), "citation": "c", "main": "sentiment"}
@@ -39,7 +42,7 @@ def test_pieces_make_the_same_file_as_the_whole(tmp_path):
                 kept = getattr(corpus[name], kind)[part]
                 assert np.array_equal(kept.values, rows.flat().values)
                 assert np.array_equal(kept.offsets, rows.offsets)
-    assert [file.name for file in tmp_path.iterdir() if file.name.startswith(".")] == []
+    assert [path.name for path in tmp_path.iterdir() if path.name[0] == "."] == [".grown.safetensors.lock"]
 
 
 @pytest.mark.parametrize("cut", [0, 1, 5, 40])
@@ -112,7 +115,7 @@ def test_a_checkpoint_names_no_file_but_its_own(file, tmp_path):
     progress = growing.folder / "progress.json"
     state = json.loads(progress.read_text())
     next(iter(state["tensors"].values()))["file"] = file
-    progress.write_text(json.dumps(state))
+    write_facts(progress, state, [])
     with CorpusWriter(path, "all") as growing:
         assert growing.done == 0
         for name, piece in every:
@@ -127,15 +130,91 @@ def test_a_checkpoint_names_no_file_but_its_own(file, tmp_path):
 @pytest.mark.parametrize(
     "text", ["[]", "null", "{}", '{"work": "all"}', "[" * 100_000, '{"work": "all", "tensors": 5}', ""]
 )
-def test_a_damaged_checkpoint_is_none(text, tmp_path):
-    path = tmp_path / "a.safetensors"
-    with CorpusWriter(path, "all") as growing:
+def test_a_damaged_checkpoint_is_none(text, checkpointed, caplog):
+    progress = checkpointed.folder / "progress.json"
+    progress.write_text(text)
+    assert_anew(checkpointed, caplog, f"{progress}: ")
+
+
+@pytest.fixture
+def checkpointed(tmp_path):
+    with CorpusWriter(tmp_path / "a.safetensors", "all") as growing:
         growing.append(*next(pieces()))
         growing.checkpoint(1)
-    (growing.folder / "progress.json").write_text(text)
-    with CorpusWriter(path, "all") as growing:
+    return growing
+
+
+def assert_anew(writer, caplog, why):
+    with CorpusWriter(writer.path, "all") as growing:
         assert growing.done == 0
         assert list(growing.folder.iterdir()) == []
+    (line,) = caplog.messages
+    assert line.startswith(why)
+    assert line.endswith("; the work begins anew")
+
+
+@pytest.mark.parametrize(
+    ("then", "now"), [('"done": 1', '"done": 2'), ('"<f4"', '"<f3"'), ('"<i8"', '"<f8"')]
+)
+def test_a_checkpoint_that_was_garbled_is_none(then, now, checkpointed, caplog):
+    progress = checkpointed.folder / "progress.json"
+    text = progress.read_text()
+    assert then in text
+    progress.write_text(text.replace(then, now, 1))
+    assert_anew(checkpointed, caplog, f"{progress}: was changed after it was written: SHA-256 ")
+
+
+@pytest.mark.parametrize("dtype", ["<f3", "<u8", ">f4", "float32", "O"])
+def test_a_checkpoint_names_no_type_but_those_that_are_written(dtype, checkpointed, caplog):
+    progress = checkpointed.folder / "progress.json"
+    state = json.loads(progress.read_text())
+    next(iter(state["tensors"].values()))["dtype"] = dtype
+    write_facts(progress, state, [])
+    assert_anew(checkpointed, caplog, f"{progress}: not what a checkpoint writes")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names on Windows")
+def test_a_pipe_where_the_checkpoint_was_is_not_waited_for(checkpointed, caplog):
+    progress = checkpointed.folder / "progress.json"
+    progress.unlink()
+    os.mkfifo(progress)
+    assert_anew(checkpointed, caplog, f"{progress}: is no file")
+
+
+def test_pieces_are_on_the_disk_before_the_checkpoint_that_names_them(tmp_path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr(os, "fsync", lambda number: flushed.append(os.fstat(number).st_ino))
+    with CorpusWriter(tmp_path / "a.safetensors", "all") as growing:
+        growing.append(*next(pieces()))
+        growing.checkpoint(1)
+    *before, last = flushed
+    assert last == (growing.folder / "progress.json").stat().st_ino
+    assert {*before} == {path.stat().st_ino for path in growing.folder.glob("*.raw")}
+
+
+def test_two_never_write_though_one_came_while_another_ended(tmp_path):
+    locking = pytest.importorskip("fcntl", reason="locks of Windows hold files that cannot be deleted")
+    path = tmp_path / "a.safetensors"
+    with CorpusWriter(path, "all") as first:
+        second = os.open(first._lock.lock_file, os.O_RDWR)  # opened, and not locked yet
+    with os.fdopen(second):
+        locking.flock(second, locking.LOCK_EX | locking.LOCK_NB)
+        with pytest.raises(DataError) as error, CorpusWriter(path, "all"):
+            pass
+    assert str(error.value) == f"{path}: another process is writing it; wait for it, or name another"
+
+
+def test_the_lock_is_no_part_of_a_corpus(tmp_path):
+    for name in ("text_train", "text_valid", "text_test", "y_train", "y_valid", "y_test"):
+        np.save(tmp_path / f"{name}.npy", np.ones((2, 3) if name[0] == "t" else 2))
+    before, known = affect.load(tmp_path), files_of(tmp_path)
+    with CorpusWriter(tmp_path / "labels.csv", "all"):
+        pass
+    (tmp_path / ".labels.csv.growing").rmdir()
+    assert [path.name for path in tmp_path.iterdir() if path not in known] == [".labels.csv.lock"]
+    after = affect.load(tmp_path)
+    assert (after.notes, after["train"].ids) == (before.notes, before["train"].ids)
+    assert files_of(tmp_path) == known
 
 
 @pytest.mark.parametrize("lead", ["symlink_to", "hardlink_to"])
@@ -172,4 +251,3 @@ def test_links_to_elsewhere_are_not_written_to(tmp_path):
         pass
     assert str(error.value) == f"{growing.folder}: expected a folder, got a link; remove it"
     assert (tmp_path / "elsewhere").is_dir()
-    assert not (tmp_path / ".a.safetensors.lock").exists()

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import h5py
 
-_BUFFER = 1 << 20
-
 
 class _Forgiving(io.RawIOBase):
     """A file that takes whatever is written, and remembers that the disk did not.
