@@ -32,7 +32,7 @@ from affect.runs.recorded import WEIGHTS, check_form
 from affect.runs.sameness import check_one_content
 from affect.spreadsheets import csv_of
 from affect.workers import processes, work
-from affect.workers.crashes import named
+from affect.workers.crashes import traced_as
 from affect.workers.dispatch import WorkerDiedError
 
 SWEEPS = "sweeps"
@@ -81,7 +81,7 @@ def sweep_runs(
         the models side by side, as `side_by_side` lays them.
     Raises:
         DataError: there is no finished run of a torch model, or two of the same model, seed and fold.
-            The worker of a run died three times; the others are swept.
+            The worker of a run died, each time; the others are swept.
         ConfigError: a run brings code along that is not trusted.
     """
     import joblib
@@ -209,7 +209,7 @@ def sweep_run(
         configuration = run.configuration
         with within(run.home), metrics.using(*configuration.measured):
             corpus = prepare(configuration, run.fold, Path())
-            found = named(f"reading {run.content['corpus']}", sweep)(
+            found = traced_as(f"reading {run.content['corpus']}", sweep)(
                 model, corpus[split], grid, corpus=corpus.name, name=run.name,
                 seed=run.seed, fold=run.fold, split_name=split,
             )  # fmt: skip
