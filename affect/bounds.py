@@ -24,6 +24,7 @@ class Bounds:
         whole: whether it is a count.
         above: whether `least` itself is too small.
         below: whether `most` itself is too large.
+        limit: the largest that is computed with, where `expected` has no upper end.
     """
 
     expected: str
@@ -32,6 +33,7 @@ class Bounds:
     whole: bool = False
     above: bool = False
     below: bool = False
+    limit: float = math.inf
 
     def check(self, who: str, value: Any) -> None:
         """Refuse another kind, NaN, and what lies outside.
@@ -50,36 +52,34 @@ class Bounds:
             what = "a whole number" if self.whole else "a number"
             raise ConfigError(f"{who} must be {what}, {self.expected}, got {described(value)}")
         number: Any = value
-        if (
-            self.most < number < math.inf and f"{self.most:g}" not in self.expected
-        ):  # an end that nobody meets
-            raise ConfigError(f"{who} must be at most {self.most:,}, got {described(value)}")
+        if self.limit < number < math.inf:
+            raise ConfigError(f"{who} must be at most {self.limit:,}, got {described(value)}")
         large_enough = number > self.least if self.above else number >= self.least
         small_enough = number < self.most if self.below or self.most == math.inf else number <= self.most
         if not (large_enough and small_enough and number > -math.inf):
             raise ConfigError(f"{who} must be {self.expected}, got {described(value)}")
 
 
-COUNT: Final = Bounds("at least 1", 1, 10**9, whole=True)
-NATURAL: Final = Bounds("at least 0", 0, 10**9, whole=True)
-NOT_NEGATIVE: Final = Bounds("at least 0", 0, 1e30)
-POSITIVE: Final = Bounds("positive", 0, 1e30, above=True)
+COUNT: Final = Bounds("at least 1", 1, limit=10**9, whole=True)
+NATURAL: Final = Bounds("at least 0", 0, limit=10**9, whole=True)
+NOT_NEGATIVE: Final = Bounds("at least 0", 0, limit=1e30)
+POSITIVE: Final = Bounds("positive", 0, limit=1e30, above=True)
 SHARE: Final = Bounds("between 0 and 1", 0, 1)
 INSIDE: Final = Bounds("between 0 and 1", 0, 1, above=True, below=True)
 PART: Final = Bounds("above 0 and at most 1", 0, 1, above=True)
-SEED: Final = Bounds("at least 0", 0, 2**32 - 1, whole=True)
+SEED: Final = Bounds("at least 0", 0, limit=2**32 - 1, whole=True)
 """What numpy, torch and Lightning can all draw from."""
 
 RATE: Final = Bounds("at least 0 and below 1", 0, 1, below=True)
 """Of dropout: at 1 nothing is left."""
 
-_MODULES: Final = Bounds("at least 0", 0, 1000, whole=True)
+_MODULES: Final = Bounds("at least 0", 0, limit=1000, whole=True)
 
 ARGUMENTS: Final[Mapping[str, Bounds]] = {
     **dict.fromkeys(("dropout", "key_dropout", "residual_dropout"), RATE),
     **dict.fromkeys(("momentum", "keep"), PART),
     **dict.fromkeys(("layers", "own_layers"), _MODULES),
-    **dict.fromkeys(("attentions", "blocks", "order"), Bounds("at least 1", 1, 1000, whole=True)),
+    **dict.fromkeys(("attentions", "blocks", "order"), Bounds("at least 1", 1, limit=1000, whole=True)),
     **dict.fromkeys(("lora", "layer", "reach"), NATURAL),
     **dict.fromkeys(
         (

@@ -66,7 +66,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def behind(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, and what it was raised from.
+    """An error, and what it was raised from, as far as a traceback shows it: not beyond `from None`.
 
     Example:
         >>> try:
@@ -79,7 +79,7 @@ def behind(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None and id(error) not in seen:  # one may be raised from itself, round about
         seen.add(id(error))
         yield error
-        error = error.__cause__ or error.__context__
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def described(value: Any) -> str:

@@ -6,10 +6,12 @@ import errno
 import functools
 import glob
 import hashlib
+import logging
 import os
 import platform
 import re
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,13 +19,23 @@ from tempfile import TemporaryDirectory
 
 from affect.errors import AffectError, behind
 
+logger = logging.getLogger(__name__)
+
 _REFUSALS = (
     errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENODEV, errno.ENXIO, errno.ESTALE,
     errno.ENOTCONN, errno.EFBIG,
 )  # fmt: skip
-_SIGNS = {
-    os.strerror(number).lower(): number for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
-} | {"disk is full": errno.ENOSPC, "readonly database": errno.EROFS, "disk i/o error": errno.EIO}
+_SQLITE = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_READONLY: errno.EROFS,
+    sqlite3.SQLITE_IOERR: errno.EIO,
+}
+_POSTGRESQL = {"53100": errno.ENOSPC, "58030": errno.EIO}
+_QUOTED = {
+    "safetensors": re.compile(r"\(os error (\d+)\)"),
+    "torch": re.compile(r"^OSError: \[Errno (\d+)\]", re.MULTILINE),  # the traceback of a device's process
+}
+"""How libraries whose errors have no number quote that of the system."""
 
 
 @contextmanager
@@ -44,8 +56,10 @@ def writing(path: str | Path, flush: bool = True) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(_partial(path.name, os.getpid()))
-    _clear(path)
+    partial = path.with_name(_during(path.name, os.getpid(), "partial"))
+    for rest in _left(path.parent, glob.escape(path.name), "partial"):
+        with suppress(OSError):
+            rest.unlink()
     try:
         yield partial
         if flush:
@@ -65,15 +79,14 @@ def writing(path: str | Path, flush: bool = True) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
-def _clear(path: Path) -> None:
-    """Delete what processes of this machine that were killed left half written of a file."""
+def _left(folder: Path, name: str, end: str) -> Iterator[Path]:
+    """What processes of this machine that were killed left in a folder, under a pattern of names."""
     if os.name != "posix":  # elsewhere, to ask for a process may end it
         return
-    for rest in path.parent.glob(_partial(glob.escape(path.name), "*")):
-        pid = rest.name.removesuffix(".partial").rpartition("-")[2]
-        with suppress(OSError):
-            if pid.isdecimal() and not _lives(int(pid)):
-                rest.unlink()
+    for rest in folder.glob(_during(name, "*", end)):
+        pid = rest.name.removesuffix(f".{end}").rpartition("-")[2]
+        if pid.isdecimal() and not _lives(int(pid)):
+            yield rest
 
 
 def _lives(pid: int) -> bool:
@@ -94,18 +107,20 @@ def _here() -> str:
     return hashlib.sha256(said.encode()).hexdigest()[:8]
 
 
-def _partial(name: str, process: int | str) -> str:
-    """What a file is called while a process writes it."""
-    return f".{name}.{_here()}-{process}.partial"
+def _during(name: str, process: int | str, end: str) -> str:
+    """What is called so while a process of this machine writes it."""
+    return f".{name}.{_here()}-{process}.{end}"
 
 
-LONGEST = 255 - len(_partial("", 1 << 22))
+LONGEST = 255 - len(_during("", 1 << 22, "partial"))
 """Bytes in the name of a file that `writing` can write, whatever the process's number."""
 
 
 @contextmanager
 def scratch(beside: Path | None = None) -> Iterator[Path]:
     """A hidden folder within another, so on its disk; gone when the block ends.
+
+    Those that processes which were killed left there are deleted first, and a log line says so.
 
     Args:
         beside: the other; where the system keeps such by default.
@@ -119,28 +134,40 @@ def scratch(beside: Path | None = None) -> Iterator[Path]:
     """
     if beside is not None:
         beside.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".", dir=beside, ignore_cleanup_errors=True) as folder:
+        for rest in _left(beside, "*", "scratch"):
+            logger.info("%s is deleted: a process that was killed left it", rest)
+            shutil.rmtree(rest, ignore_errors=True)
+    named = {"prefix": ".", "suffix": _during("", os.getpid(), "scratch")[1:]}
+    with TemporaryDirectory(**named, dir=beside, ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 
 
 def of_disk(error: BaseException | None) -> int:
     """The system's number of what a disk refused, wherever in an error it stands; 0 where it did not.
 
-    Libraries that write by themselves say it in words of their own, or in an error that they hide.
+    Libraries that write by themselves have numbers of their own, or quote the system's.
 
     Example:
-        >>> of_disk(RuntimeError("I/O error: No space left on device (os error 28)"))
+        >>> of_disk(OSError(28, "No space left on device"))
         28
-        >>> of_disk(ValueError("too many"))
+        >>> of_disk(ValueError("no space left on device"))
         0
     """
-    for one in behind(error):
-        if isinstance(one, OSError) and one.errno in _REFUSALS:
-            return int(one.errno)
-        said = str(one).lower()
-        if found := next((number for sign, number in _SIGNS.items() if sign in said), 0):
-            return found
-    return 0
+    return next(filter(None, map(_refused, behind(error))), 0)
+
+
+def _refused(error: BaseException) -> int:
+    """The system's number of what a disk refused, as one error says it; 0 where it does not."""
+    if isinstance(error, OSError):
+        of_socket = error.errno == errno.ENOTCONN and error.filename is None
+        return error.errno if error.errno in _REFUSALS and not of_socket else 0
+    if isinstance(error, sqlite3.Error):
+        return _SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, 0)  # the rest says more of it
+    if isinstance(state := getattr(error, "sqlstate", None), str):
+        return _POSTGRESQL.get(state, 0)
+    quoted = _QUOTED.get(type(error).__module__.partition(".")[0])
+    found = quoted and quoted.search(str(error))
+    return int(found[1]) if found and int(found[1]) in _REFUSALS else 0
 
 
 def _full(partial: Path) -> int:

@@ -160,7 +160,8 @@ def slug(name: str) -> str:
     """`name` as a folder can be called on every system: as it is, percent-encoded, or shortened by a digest.
 
     It is one folder, whatever the name: no separator, no `..`, no device of Windows, no control character, at
-    most 100 letters. Two names never become the same one.
+    most 100 letters. Two names never become the same one; those that differ in capital letters alone are one
+    folder on some systems.
 
     Args:
         name: any text.
@@ -170,7 +171,7 @@ def slug(name: str) -> str:
         >>> len(slug("a" * 300)), slug("a" * 300) == slug("a" * 301)
         (100, False)
     """
-    spelled = _UNSAFE.sub(lambda found: _in_bytes(found[0]), name) or "%"
+    spelled = _UNSAFE.sub(lambda found: _encoded(found[0]), name) or "%"
     if len(spelled) <= _LONGEST and len(spelled.encode()) <= _BYTES:
         return spelled
     tail = f"%~{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:16]}"
@@ -259,10 +260,6 @@ def _spelled(name: str, risky: re.Pattern[str], taken: Callable[[str], bool]) ->
 
 
 def _encoded(letter: str) -> str:
-    return f"%{ord(letter):02X}"
-
-
-def _in_bytes(letter: str) -> str:
     return "".join(f"%{byte:02X}" for byte in letter.encode(errors="surrogatepass"))
 
 

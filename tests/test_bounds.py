@@ -143,6 +143,10 @@ def test_the_walk_meets_all_of_them():
             lambda: affect.corruption.StepDropout(rate={"one": True}),
             "StepDropout: rate must be a number, between 0 and 1, got True",
         ),
+        (
+            lambda: affect.corruption.TimeShift(steps=2e9),
+            "TimeShift: steps must be between -1e9 and 1e9, got 2000000000.0",
+        ),
     ],
 )
 def test_refusals(ask, message):

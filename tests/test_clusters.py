@@ -7,7 +7,9 @@ import pytest
 from joblib import delayed
 
 from affect import memory
-from affect.workers import processes, work
+from affect.workers import clusters, processes, work
+from affect.workers.clusters import RayCluster
+from affect.workers.dispatch import Died
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +39,48 @@ def endless(path):
 
 class StoppedError(BaseException):
     pass
+
+
+def lacks_affect(payload, share):
+    raise ModuleNotFoundError("No module named 'affect'")
+
+
+def test_what_a_call_raises_is_no_cluster_that_is_gone(address, monkeypatch):
+    monkeypatch.setattr(clusters, "_made", lacks_affect)
+    with pytest.raises(ModuleNotFoundError, match="'affect'"), processes(1, "dask", address):
+        work([delayed(abs)(-1)])
+
+
+class NoCluster(RayCluster):
+    """One that has not to be there."""
+
+    def __init__(self):
+        pass
+
+    def check(self):
+        pass
+
+
+def test_what_a_call_raises_on_ray_is_no_machine_that_was_lost(monkeypatch):
+    ray = pytest.importorskip("ray", reason="needs affect[distributed]")
+    from ray import exceptions
+
+    def ended(error):
+        def get(call):
+            raise error
+
+        monkeypatch.setattr(ray, "get", get)
+        return NoCluster().ended(["call"])
+
+    monkeypatch.setattr(ray, "wait", lambda begun, **_: (begun, []))
+    own = ModuleNotFoundError("No module named 'affect'")
+    with pytest.raises(ModuleNotFoundError) as refused:
+        ended(exceptions.RayTaskError("_made", "Traceback", own).as_instanceof_cause())
+    assert refused.value is own
+    with pytest.raises(exceptions.RuntimeEnvSetupError, match="no such package"):
+        ended(exceptions.RuntimeEnvSetupError("no such package"))
+    assert ended(exceptions.WorkerCrashedError()) == [("call", Died("its process crashed"))]
+    assert ended(exceptions.NodeDiedError("gone")) == [("call", Died("its machine was lost"))]
 
 
 def test_what_is_being_made_ends_when_the_command_is_stopped(address, tmp_path):

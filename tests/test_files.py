@@ -1,21 +1,26 @@
 """Files that are whole or not there, on disks that are full, read-only or gone."""
 
+import errno
 import os
 import re
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
+from torch.multiprocessing.spawn import ProcessRaisedException
 
 import affect
 from affect.cli.flags import check_file
 from affect.data.export import to_csd
 from affect.errors import ConfigError
-from affect.files import LONGEST, of_disk, real, writing
+from affect.files import LONGEST, of_disk, real, scratch, writing
 
 
 @pytest.fixture
@@ -61,6 +66,70 @@ def test_hdf5_on_a_full_disk_does_not_end_the_process(full):
     assert list(full.iterdir()) == []
 
 
+def raised(how):
+    try:
+        how()
+    except Exception as error:
+        return error
+    raise AssertionError
+
+
+def in_sqlite(*commands):
+    with closing(sqlite3.connect(":memory:")) as database:
+        for command in commands:
+            database.execute(command)
+
+
+def hide():
+    try:
+        raise OSError(errno.ENOSPC, "No space left on device")
+    except OSError:
+        raise ValueError("not a number") from None
+
+
+def lose_twice():
+    try:
+        raise OSError(errno.EIO, "Input/output error")
+    finally:
+        raise ValueError("not closed")
+
+
+IN_A_DEVICE_S_PROCESS = """
+
+-- Process 1 terminated with the following error:
+Traceback (most recent call last):
+  File "a.py", line 1, in <module>
+OSError: [Errno 28] No space left on device
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "number"),
+    [
+        (OSError(errno.ENOTCONN, "Transport endpoint is not connected", "/mnt/a.csv"), errno.ENOTCONN),
+        (OSError(errno.ENOTCONN, "Socket not connected"), 0),
+        (OSError(errno.ENOENT, "No such file or directory", "a.csv"), 0),
+        (ValueError("sample 3: input/output error"), 0),
+        (RuntimeError("no space left on device"), 0),
+        (SafetensorError("I/O error: No space left on device (os error 28)"), errno.ENOSPC),
+        (SafetensorError("no tensor of this name (os error 2)"), 0),
+        (ProcessRaisedException(IN_A_DEVICE_S_PROCESS, 1, 17), errno.ENOSPC),
+        (raised(lambda: in_sqlite("PRAGMA max_page_count = 1", "CREATE TABLE many (one)")), errno.ENOSPC),
+        (raised(lambda: in_sqlite("SELECT * FROM 'disk is full'")), 0),
+        (raised(hide), 0),
+        (raised(lose_twice), errno.EIO),
+    ],
+)
+def test_what_is_of_a_disk_and_what_is_not(error, number):
+    assert of_disk(error) == number
+
+
+def test_a_disk_that_a_database_has_filled():
+    errors = pytest.importorskip("psycopg", reason="needs affect[studies]").errors
+    assert of_disk(errors.DiskFull("could not extend file")) == errno.ENOSPC
+    assert of_disk(errors.UniqueViolation("Key (name)=(no space left on device) is there")) == 0
+
+
 def write_and_lose(path):
     with writing(path) as partial:
         partial.write_text("half")
@@ -81,27 +150,46 @@ def test_what_a_reader_is_refused_keeps_its_name(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def killed_while_writing(path):
-    """A process that ended while it wrote a file, and the name of what it left."""
+def killed_within(block, path):
+    """A process that ended within a block of `affect.files`, and the name of what it left."""
     code = (
-        "import os, signal, sys; from affect.files import writing\n"
-        "with writing(sys.argv[1]) as partial:\n"
-        "    partial.write_text('half'); print(partial.name, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+        "import os, pathlib, signal, sys; from affect import files\n"
+        "with getattr(files, sys.argv[1])(pathlib.Path(sys.argv[2])) as left:\n"
+        "    (left / 'in' if left.is_dir() else left).touch(); print(left.name, flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)"
     )
-    return subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True).stdout.strip()
+    command = [sys.executable, "-c", code, block, path]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+
+
+def of_others(left):
+    """What it would be called of another machine's process, and of one that is at work."""
+    here, pid = re.fullmatch(r"\..+\.(\w+)-(\d+)\.\w+", left).groups()
+    return {left.replace(here, "0" * 8), left.replace(pid, str(os.getppid()))}
 
 
 def test_what_a_kill_left_is_gone_when_the_file_is_written_again(tmp_path):
     path = tmp_path / "a[1].txt"
-    left = killed_while_writing(path)
-    here, pid = re.fullmatch(r"\.a\[1\]\.txt\.(\w+)-(\d+)\.partial", left).groups()
-    foreign, living = left.replace(here, "0" * 8), left.replace(pid, str(os.getppid()))
-    for name in (foreign, living):  # of another machine, and of who is at work
+    left = killed_within("writing", path)
+    others = of_others(left)
+    for name in others:
         (tmp_path / name).touch()
     assert (tmp_path / left).exists()
     with writing(path) as partial:
         partial.write_text("whole")
-    assert {file.name for file in tmp_path.iterdir()} == {path.name, foreign, living}
+    assert {file.name for file in tmp_path.iterdir()} == {path.name, *others}
+
+
+def test_a_scratch_folder_that_a_kill_left_is_gone_at_the_next_one(tmp_path, caplog):
+    caplog.set_level("INFO")
+    left = killed_within("scratch", tmp_path)
+    others = of_others(left)
+    for name in others:
+        (tmp_path / name).mkdir()
+    assert (tmp_path / left / "in").exists()
+    with scratch(tmp_path) as folder:
+        assert {path.name for path in tmp_path.iterdir()} == {folder.name, *others}
+    assert caplog.messages == [f"{tmp_path / left} is deleted: a process that was killed left it"]
 
 
 def test_a_link_to_itself_is_no_file(tmp_path):

@@ -52,7 +52,7 @@ def test_a_call_whose_process_dies_is_made_again_and_given_up_at_last(tmp_path):
         assert found == [1, None, 0]
         assert progress == [1, 2, 3]
         assert [(number, str(error)) for number, error in given_up.items()] == [
-            (1, "worker killed by SIGKILL three times (out of memory?)")
+            (1, "worker killed by SIGKILL 3 times (out of memory?)")
         ]
         assert len(list(always.iterdir())) == 3
         assert list(work_through(delayed(square)(number) for number in range(5))) == [0, 1, 4, 9, 16]
@@ -81,7 +81,7 @@ def test_who_died_twice_is_tried_again_when_nobody_else_is_at_work():
     place = Deadly()
     found = list(outcomes(place, [b"a", b"b", b"c"]))
     assert [str(error) for error in found] == [
-        "worker killed by SIGBUS three times (a file that it read was cut short?)"
+        "worker killed by SIGBUS 3 times (a file that it read was cut short?)"
     ] * 3
     assert b"".join(place.begun) == b"ababccabc"
 

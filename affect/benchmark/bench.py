@@ -200,7 +200,8 @@ def run_jobs(
 ) -> None:
     """Do what is not done, with a progress bar and the time that is left; arguments as in `bench`.
 
-    A run whose worker dies is done again by another one; after three deaths its folder says that it failed.
+    A run whose worker dies is done again by another one; the folder of one that is given up says that it
+    failed.
     """
     import joblib
 

@@ -59,7 +59,7 @@ def is_trusted(digest: str) -> bool:
     return bool(digest) and any(line.split(" ")[0] == digest for line in lines)
 
 
-def trust(modules: Modules, others: Collection[str] = ()) -> None:
+def mark_trusted(modules: Modules, others: Collection[str] = ()) -> None:
     """Write down that the user's own runs are made with this; a log line says where that failed.
 
     Args:

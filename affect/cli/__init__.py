@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> None:
         args = parse(arguments)
         from affect.classes import beside, within
         from affect.workers.apart import processes_apart
-        from affect.workers.crashes import named, trace_crashes
+        from affect.workers.crashes import trace_crashes, traced_as
 
         trace_crashes()
         if args.computes:
@@ -35,5 +35,5 @@ def main(arguments: list[str] | None = None) -> None:
                 limit(args.memory)
         here = beside(Path.cwd())  # for what a flag names: a metric, a reader, a protocol of the user's
         with processes_apart(), within(here):
-            named(f"affect {' '.join(arguments or sys.argv[1:])}", args.run)(args)
+            traced_as(f"affect {' '.join(arguments or sys.argv[1:])}", args.run)(args)
         sys.stdout.flush()  # what a closed pipe refuses is refused here, not while Python ends

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LINE = "stopped; the same command goes on from here"
 
-PATIENCE = 8.0
+ENDS_AFTER = 8.0
 """Seconds after which the command is over, wherever it hangs: schedulers send SIGKILL after some."""
 
 
@@ -82,7 +82,7 @@ class Stop:
 
     def _at_once(self) -> None:
         """End where the error that a signal raised was caught by somebody, or Python waits for a thread."""
-        time.sleep(PATIENCE)
+        time.sleep(ENDS_AFTER)
         _end_children()
         with suppress(OSError):
             os.write(2, f"{LINE}\n".encode())

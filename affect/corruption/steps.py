@@ -206,7 +206,7 @@ class WordErasure(Corruption):
         return False
 
 
-_LENGTH = Bounds("at least 1", 1, 10**9)
+_LENGTH = Bounds("at least 1", 1, limit=10**9)
 
 
 def _shares(mask: Tensor, rate: float) -> tuple[Tensor, Tensor, Tensor]:

@@ -63,7 +63,7 @@ def carve(corpus: Corpus, valid_share: float = 0.2, part: int = 0) -> Corpus:
     return replace(corpus, splits={**corpus.splits, **cut}).read_from({}, corpus.files)
 
 
-_FOLDS = Bounds("at least 2", 2, 10**9, whole=True)
+_FOLDS = Bounds("at least 2", 2, limit=10**9, whole=True)
 
 
 def _deal(split: Split, folds: int, index: int, name: str) -> tuple[Rows, Rows]:

@@ -33,7 +33,7 @@ from affect.runs.recorded import check_form
 from affect.spreadsheets import csv_of
 from affect.training.saving import WEIGHTS
 from affect.workers import processes, work
-from affect.workers.crashes import named
+from affect.workers.crashes import traced_as
 from affect.workers.dispatch import WorkerDiedError
 
 SWEEPS = "sweeps"
@@ -82,7 +82,7 @@ def sweep_runs(
         the models side by side, as `side_by_side` lays them.
     Raises:
         DataError: there is no finished run of a torch model, or two of the same model, seed and fold.
-            The worker of a run died three times; the others are swept.
+            The worker of a run died, each time; the others are swept.
         ConfigError: a run brings code along that is not trusted.
     """
     import joblib
@@ -217,7 +217,7 @@ def sweep_run(
             configuration = run.configuration
             with within(run.home), metrics.using(*configuration.measured):
                 corpus = prepare(configuration, run.fold, Path())
-                result = named(f"reading {run.content['corpus']}", sweep)(
+                result = traced_as(f"reading {run.content['corpus']}", sweep)(
                     model, corpus[split], grid, corpus=corpus.name, name=run.name,
                     seed=run.seed, fold=run.fold, split_name=split,
                 )  # fmt: skip

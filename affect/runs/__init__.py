@@ -14,22 +14,22 @@ failed.txt          why there is no run, where an attempt failed
 A baseline has neither a history nor weights: it is fitted again from its corpus when it is asked to predict.
 
 A run is used again as it is only if it would be made from the same: the configuration in full, the user's
-modules and the content of the corpus (`affect.runs.sameness`). Another version of affect is told, and changes
-nothing.
+modules, the content of the corpus and the weights of the runs that it learns from (`affect.runs.sameness`).
+Another version of affect is told, and changes nothing.
 
-Trust boundary. Nothing that a run's folder holds is executed but the files in `modules/`, and those only
+Trust boundary. A run's configuration may name code that is no part of affect, torch, optuna or lightning
+(`affect.classes.strangers`): the files in `modules/`, or what is installed. It is executed only
 
-- where the run is one's own: the digest of the modules is the one that `run.json` says, and stands in the
-  list of this user (`affect.classes.trust`), which training a run appends to; or
+- where the run is one's own: the digest of both stands in the list of this user (`affect.classes.trust`),
+  which training a run appends to, and that of the modules is the one that `run.json` says; or
 - where `--trust`, `trust=True`, says so.
 
-Otherwise a run with modules is refused before any of them is executed. `affect compare` and `affect report`
-read tables alone, and never execute a run's modules, trusted or not. A configuration names classes of what is
-installed too: these are the user's own, whoever wrote the configuration. Training, tuning or a bench from a
-YAML file executes the modules beside it, and those in `modules/` beside it: whoever names the file wants
-that. A run that is learned from (`teacher`) is under the same rule as any run; of one whose weights are the
-start (`init`) nothing is executed. Modules are loaded by file under names of their own
-(`affect.classes.loading`): they change no import of anything else.
+Otherwise the run is refused before any of it is executed. `affect compare` and `affect report` read tables
+alone, and never execute it, trusted or not. Training, tuning or a bench from a YAML file executes the modules
+beside it, those in `modules/` beside it, and whatever it names: whoever names the file wants that. A file
+that a search wrote is under the same rule as a run (`affect.runs.borrowed`), and so is a run that is learned
+from (`teacher`); of one whose weights are the start (`init`) nothing is executed. Modules are loaded by file
+under names of their own (`affect.classes.loading`): they change no import of anything else.
 """
 
 from affect import renamed

@@ -31,7 +31,7 @@ from affect.training import Progress
 from affect.training.environment import environment
 from affect.training.machine import check_alone
 from affect.training.saving import CONFIG, DONE, WEIGHTS, keep_others, write_run
-from affect.workers.crashes import named
+from affect.workers.crashes import traced_as
 
 STARTED = "started.json"
 """What an interrupted run was made from: its checkpoint is of nothing else."""
@@ -190,7 +190,7 @@ class Job:
                 with writing(kept_from) as path:
                     path.write_bytes(started)
             corpus = origin.configuration["corpus"]
-            named(f"the run {self.name}, {self.seed} of the corpus {corpus}", self._make)(
+            traced_as(f"the run {self.name}, {self.seed} of the corpus {corpus}", self._make)(
                 into, origin, progress
             )
             shutil.rmtree(into / "checkpoints", ignore_errors=True)

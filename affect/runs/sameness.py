@@ -12,7 +12,7 @@ from typing import Any
 
 from affect.classes import Home, Modules, path_of, within
 from affect.classes.strangers import strange
-from affect.classes.trust import trust
+from affect.classes.trust import mark_trusted
 from affect.data.contents import kept_digest
 from affect.data.targets import Target
 from affect.errors import ConfigError
@@ -42,7 +42,7 @@ class Origin:
 
     def trust(self) -> None:
         """Write down that what is executed of it is the user's own."""
-        trust(self.modules, strange(self.configuration, self.modules))
+        mark_trusted(self.modules, strange(self.configuration, self.modules))
 
     def facts(self) -> dict[str, Any]:
         """All of it as plain values."""

@@ -268,7 +268,7 @@ def _database(url: str, heartbeat: int) -> BaseStorage:
                 raise OSError(number, os.strerror(number), shown) from None
             if attempt == _ATTEMPTS - 1:
                 reason = str(error.orig).strip().splitlines()[0]
-                raise ConfigError(f"storage: {shown} does not answer: {reason}") from None
+                raise ConfigError(f"storage: {shown} does not answer: {reason}") from error
             time.sleep(0.3 * (attempt + 1))
     raise AssertionError
 
@@ -302,7 +302,7 @@ def _redis(url: str) -> BaseStorage:
     except ValueError as error:
         raise ConfigError(f"storage: {_hidden(url)}: {error}") from None
     except redis.exceptions.RedisError as error:
-        raise ConfigError(f"storage: Redis does not answer: {error}") from None
+        raise ConfigError(f"storage: Redis does not answer: {error}") from error
     return optuna.storages.JournalStorage(JournalRedisBackend(url))
 
 

@@ -15,7 +15,7 @@ from affect.errors import ConfigError, DataError, did_you_mean
 from affect.metrics import Array
 from affect.model import FusionModel, check_model
 from affect.training.demand import affordable
-from affect.workers.crashes import named
+from affect.workers.crashes import traced_as
 
 EVALUATED = 32
 """Samples of a batch in validation, of like length: larger ones are padded more."""
@@ -69,7 +69,7 @@ def evaluate(
             f"{corpus.name}: the split '{split}' has no label of '{target.name}' to measure on; "
             "affect.training.predict needs none"
         )
-    measuring = named(f"reading {corpus.source.get('corpus', corpus.name)}", _predict)
+    measuring = traced_as(f"reading {corpus.source.get('corpus', corpus.name)}", _predict)
     return tidy(
         measuring(model, rows, batch_size, target.name), truth, target, corpus=corpus.name,
         model=name or type(model.fusion).__name__, split=split, seed=seed, fold=fold,

@@ -45,7 +45,7 @@ from affect.training.resuming import check_resumed
 from affect.training.run import Run
 from affect.training.start import start_from
 from affect.training.watching import CorpusWatch
-from affect.workers.crashes import named
+from affect.workers.crashes import traced_as
 
 ObjectiveFactory: TypeAlias = Callable[[Target], Objective]
 """An Objective class, or a partial of one: whatever makes an objective for a target."""
@@ -165,7 +165,7 @@ def fit(
         evaluated = affordable("fit", model, development["valid"], EVALUATED, room_on, shares)
         model.train()
         with float32_after(model, training.precision):
-            named(f"learning from {corpus.source.get('corpus', corpus.name)}", trainer.fit)(
+            traced_as(f"learning from {corpus.source.get('corpus', corpus.name)}", trainer.fit)(
                 learning,
                 shared(
                     batches(development["train"], target.name, devices * training.batch_size, seed), devices

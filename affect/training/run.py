@@ -15,7 +15,7 @@ import pandas as pd
 from affect.classes import Modules, kept, modules_in, modules_of
 from affect.classes.plain import classes_of, named
 from affect.classes.strangers import strange
-from affect.classes.trust import trust
+from affect.classes.trust import mark_trusted
 from affect.data.checks import check_corpus
 from affect.data.contents import corpus_digest
 from affect.data.corpus import Corpus, Split
@@ -166,7 +166,7 @@ class Run:
         keep_others(folder, fresh(folder))
         put_in_place(folder)
         if self.modules is None:
-            trust(modules, strange(content, modules))
+            mark_trusted(modules, strange(content, modules))
         if objects := self.facts.get("given"):
             logger.warning(
                 "%s: %s was given as an object, which %s cannot name; trained again, it is left out",

@@ -18,7 +18,7 @@ from affect.errors import DataError, behind
 from affect.files import of_disk
 from affect.runs.studies import open_storage
 
-PATIENCE = 600.0
+GIVES_UP_AFTER = 600.0
 """Seconds that one operation waits in all."""
 _LONGEST = 10.0
 _SAID_AGAIN = 60.0
@@ -26,7 +26,7 @@ _SAID_AGAIN = 60.0
 logger = logging.getLogger(__name__)
 
 
-def patient(storage: BaseStorage, seconds: float = PATIENCE, silent: bool = False) -> BaseStorage:
+def patient(storage: BaseStorage, seconds: float = GIVES_UP_AFTER, silent: bool = False) -> BaseStorage:
     """Let every operation of a storage wait while its database is away, and then be done.
 
     A trial that is being trained meanwhile goes on where it was. What was done though its answer was lost is
@@ -78,9 +78,9 @@ def opened_patiently(url: str, heartbeat: int = 20, silent: bool = False) -> Bas
         heartbeat: seconds between signs of life.
         silent: somebody else says that it waits.
     Raises:
-        ConfigError: it did not answer for `PATIENCE`.
+        ConfigError: it did not answer for `GIVES_UP_AFTER`.
     """
-    return patient(_waiting(open_storage, PATIENCE, silent)(url, heartbeat), silent=silent)
+    return patient(_waiting(open_storage, GIVES_UP_AFTER, silent)(url, heartbeat), silent=silent)
 
 
 def _waiting(operation: Callable[..., Any], seconds: float, silent: bool) -> Callable[..., Any]:

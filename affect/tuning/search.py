@@ -83,7 +83,7 @@ class Search:
         _SECONDS.check(f"{where}: search: heartbeat", self.heartbeat)
 
 
-_SECONDS = Bounds("at least 1 second", 1, 10**6, whole=True)
+_SECONDS = Bounds("at least 1 second", 1, limit=10**6, whole=True)
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,7 @@ from affect.benchmark import BenchResult, run_jobs, tables_of
 from affect.bounds import COUNT, POSITIVE
 from affect.classes import FOLDER, modules_in, within
 from affect.classes.strangers import strange
-from affect.classes.trust import trust as own
+from affect.classes.trust import mark_trusted
 from affect.errors import ConfigError, DataError
 from affect.files import real, writing
 from affect.manifest import write_facts
@@ -161,7 +161,7 @@ def _write(study: optuna.Study, task: Task, chosen: Mapping[str, FrozenTrial], o
         with within(task.home):
             modules = modules_in(content)
         modules.write((out / files[label]).parent / FOLDER)
-        own(modules, strange(content, modules))
+        mark_trusted(modules, strange(content, modules))
         with writing(out / files[label]) as path:
             path.write_text(
                 f"# Trial {trial.number} of {study.study_name}: {reached} on the validation split.\n"

@@ -70,7 +70,8 @@ def work(
 ) -> list[Any]:
     """What joblib's delayed calls return, one at a time to each process of the block around.
 
-    A call whose process dies is made again by a new one, up to twice, and the last time while no other is.
+    A call whose process dies is made again by a new one, up to `affect.workers.dispatch.TRIES` times in all,
+    and the last time while no other is.
 
     Args:
         calls: made by `joblib.delayed`.
@@ -90,12 +91,16 @@ def work(
         2
         [1, 2]
     """
-    found = []
+    found, given_up = [], list[WorkerDiedError]()
     for number, value in enumerate(_values(calls, progress, first)):
-        given_up = isinstance(value, WorkerDiedError) and died is not None
-        found.append(died(number, value) if given_up and died is not None else value)
-    if died is None and (lost := [value for value in found if isinstance(value, WorkerDiedError)]):
-        raise lost[0]
+        if isinstance(value, WorkerDiedError):
+            if died is None:
+                given_up.append(value)
+            else:
+                value = died(number, value)
+        found.append(value)
+    if given_up:
+        raise given_up[0]
     return found
 
 

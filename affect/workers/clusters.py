@@ -92,15 +92,20 @@ class RayCluster(_Cluster):
     def ended(self, begun: list[Any]) -> list[tuple[Any, Outcome]]:
         """Those that have ended, after a second of waiting at most."""
         import ray
-        from ray.exceptions import RayError
+        from ray.exceptions import RayError, RayTaskError
 
         self.check()
         found: list[tuple[Any, Outcome]] = []
         for call in ray.wait(begun, num_returns=1, timeout=1)[0]:
             try:
                 found.append((call, ray.get(call)))
+            except RayTaskError as error:  # what the call itself raised, or a worker that cannot make it
+                raise error.cause from error
             except RayError as error:
-                found.append((call, Died(_DEATHS.get(type(error).__name__, type(error).__name__))))
+                how = next(filter(None, (_DEATHS.get(kind.__name__) for kind in type(error).__mro__)), None)
+                if how is None:
+                    raise
+                found.append((call, Died(how)))
         return found
 
     def is_there(self) -> bool:
@@ -134,8 +139,11 @@ def _own_handler() -> Iterator[None]:
 _DEATHS = {
     "WorkerCrashedError": "its process crashed",
     "NodeDiedError": "its machine was lost",
+    "LocalRayletDiedError": "Ray's process on its machine ended",
+    "ObjectLostError": "its result was lost",
     "OutOfMemoryError": "Ray ended it, as memory was short",
 }
+"""How a call ended with its process or machine, by the class of Ray's error."""
 
 
 class DaskCluster(_Cluster):
@@ -186,12 +194,13 @@ class DaskCluster(_Cluster):
         for call in done:
             try:
                 found.append((call, call.result(timeout=2)))
-            except TimeoutError:  # it was lost with the worker that had it, and is made again
-                continue
             except KilledWorker:  # Dask has tried on others before it says so
                 found.append((call, Died("its process was killed, or its machine lost,", TRIES)))
-            except (Exception, CancelledError) as error:  # the scheduler is gone
-                raise self.gone() from error
+            except (Exception, CancelledError) as error:
+                if call.status == "error":  # what the call itself raised, or a worker that cannot make it
+                    raise
+                if not isinstance(error, TimeoutError):  # which is lost with its worker, and is made again
+                    raise self.gone() from error
         self._begun -= {call for call, _ in found}
         return found
 

@@ -12,7 +12,7 @@ Given = ParamSpec("Given")
 Returned = TypeVar("Returned")
 
 
-def named(name: str, function: Callable[Given, Returned]) -> Callable[Given, Returned]:
+def traced_as(name: str, function: Callable[Given, Returned]) -> Callable[Given, Returned]:
     """The same function, called below a frame of that name: a trace says it, also that of a crash.
 
     Args:
@@ -20,7 +20,7 @@ def named(name: str, function: Callable[Given, Returned]) -> Callable[Given, Ret
         function: any.
     Example:
         >>> import traceback
-        >>> named("the corpus a.csv", lambda: traceback.extract_stack()[-2].name)()
+        >>> traced_as("the corpus a.csv", lambda: traceback.extract_stack()[-2].name)()
         'the corpus a.csv'
     """
 

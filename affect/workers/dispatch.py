@@ -35,7 +35,7 @@ class WorkerDiedError(AffectError):
         deaths: how, each time: a signal's name, or what else is known.
     Example:
         >>> print(WorkerDiedError(["SIGKILL"] * 3))
-        worker killed by SIGKILL three times (out of memory?)
+        worker killed by SIGKILL 3 times (out of memory?)
         >>> print(WorkerDiedError(["SIGKILL", "SIGKILL", "SIGBUS"]))
         worker killed by SIGKILL, SIGKILL, SIGBUS (out of memory? a file that it read was cut short?)
     """
@@ -43,7 +43,7 @@ class WorkerDiedError(AffectError):
     def __init__(self, deaths: Iterable[str]) -> None:
         self.deaths = list(deaths)
         kinds = list(dict.fromkeys(self.deaths))
-        times = f"{kinds[0]} three times" if len(kinds) == 1 else ", ".join(self.deaths)
+        times = f"{kinds[0]} {len(self.deaths)} times" if len(kinds) == 1 else ", ".join(self.deaths)
         by = "killed by" if kinds[0].startswith("SIG") else "died:"
         hints = " ".join(hint(kind) for kind in kinds if hint(kind))
         super().__init__(f"worker {by} {times}" + (f" ({hints})" if hints else ""))
@@ -262,7 +262,8 @@ def _enter(home: int) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end)
-    threading.Thread(target=_watch, args=(home,), daemon=True).start()
+    if sys.platform != "win32":  # where a process keeps the number of a parent that has ended
+        threading.Thread(target=_watch, args=(home,), daemon=True).start()
 
 
 def _end(number: int, _: object) -> None:
@@ -271,6 +272,6 @@ def _end(number: int, _: object) -> None:
 
 
 def _watch(home: int) -> None:
-    while sys.platform == "win32" or os.getppid() == home:
+    while os.getppid() == home:
         time.sleep(1)
     os._exit(1)

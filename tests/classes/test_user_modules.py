@@ -18,7 +18,7 @@ from affect.classes import (
     within,
 )
 from affect.classes.following import local_modules
-from affect.classes.trust import is_trusted, trust
+from affect.classes.trust import is_trusted, mark_trusted
 from affect.errors import ConfigError
 
 
@@ -155,17 +155,17 @@ def test_the_list_of_trust(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("AFFECT_TRUST", str(tmp_path / "deep" / "list"))
     one, two = Modules({"a.py": b"1"}), Modules({"a.py": b"2"})
     for modules in (one, two, one, Modules()):
-        trust(modules)
+        mark_trusted(modules)
     assert is_trusted(one.digest)
     assert not is_trusted("")
     lines = (tmp_path / "deep" / "list").read_text().splitlines()
     assert lines == [f"{one.digest} a", f"{two.digest} a"]
     monkeypatch.delenv("AFFECT_TRUST")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    trust(one)
+    mark_trusted(one)
     assert (tmp_path / "data" / "affect" / "trusted").is_file()
     monkeypatch.setenv("AFFECT_TRUST", str(tmp_path / "data" / "affect" / "trusted" / "no folder"))
-    trust(two)
+    mark_trusted(two)
     assert not is_trusted(two.digest)
     assert (
         caplog.messages[0].endswith(

@@ -13,7 +13,7 @@ import yaml
 import affect
 from affect.classes import Modules
 from affect.classes.strangers import strange
-from affect.classes.trust import trust
+from affect.classes.trust import mark_trusted
 from affect.cli import main
 from affect.errors import AffectError, ConfigError
 from affect.robustness.protocols import protocol
@@ -93,7 +93,7 @@ def test_a_reader_of_anything_is_not_called(run, tmp_path):
             use()
         assert str(caught.value) == refusal(run, "runpy.run_path")
     assert not (tmp_path / "was here").exists()
-    trust(Modules(), strange(content, Modules()))  # as it is where one's own run is made
+    mark_trusted(Modules(), strange(content, Modules()))  # as it is where one's own run is made
     assert FinishedRun.read(run).configuration.reader == "runpy.run_path"
     edited(run, learner="runpy.run_module")
     with pytest.raises(ConfigError):
@@ -136,7 +136,7 @@ def test_a_file_in_the_folder_that_python_was_started_in_is_not_executed(run, tm
 
     assert "payload2" in refused()
     if command[0] == "-c":
-        trust(Modules(), strange(content, Modules()))  # one of this name was installed once
+        mark_trusted(Modules(), strange(content, Modules()))  # one of this name was installed once
         assert f"the run does not bring along; see what {run / 'payload2.py'} is" in refused()
 
 
@@ -147,7 +147,7 @@ def test_a_class_of_a_run_s_own_modules_needs_them_to_be_trusted(run):
     carried = Modules.read(run / "modules")
     (run / "run.json").write_text(json.dumps({**facts, "modules": carried.facts()}))
     edited(run, training__schedule="os.system")
-    trust(carried)
+    mark_trusted(carried)
     with pytest.raises(ConfigError) as caught:
         load_model(run)
     assert str(caught.value) == (
@@ -204,7 +204,7 @@ def test_what_somebody_else_s_search_found_is_data(search, name, use):
 def test_what_one_s_own_search_found_is_one_s_own_until_it_is_edited(search):
     path, module = search / "best.yaml", search / "modules" / "mine.py"
     module.write_text("from affect.fusion import ConcatenationFusion as Fusion")
-    trust(Modules.read(search / "modules"), ["joblib.load"])  # as `tune` does where it writes the file
+    mark_trusted(Modules.read(search / "modules"), ["joblib.load"])  # as `tune` does where it writes the file
     assert len(jobs_of(path, "out")) == 1
     (search / "mine.py").write_text("")  # comes before the one that is known
     for trusted in (False, True):

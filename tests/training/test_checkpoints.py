@@ -16,6 +16,7 @@ from small import corpus_of, model_of
 import affect
 from affect import Regression, Training
 from affect.errors import DataError
+from affect.files import scratch
 from affect.training.checkpoints import WholeCheckpoints, newest_whole, read_whole
 
 EPOCHS = 6
@@ -144,6 +145,17 @@ def test_what_a_kill_left_half_written_goes(tmp_path):
     (tmp_path / ".last.ckpt.17.partial").write_bytes(b"PK")
     assert newest_whole(tmp_path, {}) is None
     assert [*tmp_path.iterdir()] == []
+
+
+def test_the_scratch_folder_of_a_training_that_was_killed_goes(corpus, tmp_path):
+    with scratch(tmp_path / "checkpoints") as own:
+        of_this_process = own
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left = of_this_process.with_name(of_this_process.name.replace(f"-{os.getpid()}.", f"-{ended.pid}."))
+    left.mkdir()
+    train(corpus, tmp_path)
+    assert not left.exists()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import inspect
 import re
 
 import pytest
+import servers
 from optuna.storages import _cached_storage
 from sqlalchemy.exc import OperationalError, PendingRollbackError
 
@@ -50,8 +51,15 @@ def test_a_database_that_refuses_is_not_away(said, away):
     failed = OperationalError(None, None, RuntimeError(f"connection to server failed: {said}"))
     assert is_away(failed) is away
     refused = ConfigError("storage: does not answer")
-    refused.__context__ = failed  # as `open_storage` raises it
+    refused.__cause__ = failed  # as `open_storage` raises it
     assert is_away(refused) is away
+
+
+def test_a_redis_that_is_not_there_when_it_is_opened_is_away():
+    pytest.importorskip("redis", reason="needs affect[studies]")
+    with pytest.raises(ConfigError, match="does not answer") as refused:
+        open_storage(f"redis://127.0.0.1:{servers.free_port()}")
+    assert is_away(refused.value)
 
 
 def test_a_locked_file_is_spoken_of_within_seconds(tmp_path):

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
-_PATIENCE = 2.0
+_SHOWN_AFTER = 2.0
 """Seconds before anything is shown."""
 
 
@@ -29,7 +29,7 @@ def counted(items: Collection[_Item], what: str) -> Iterator[_Item]:
     begin = time.monotonic()
     for _, item in rest:
         yield item
-        if time.monotonic() - begin > _PATIENCE:
+        if time.monotonic() - begin > _SHOWN_AFTER:
             break
     else:
         return

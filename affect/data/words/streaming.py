@@ -71,7 +71,7 @@ def align(
     Raises:
         DataError: a file is damaged, or no video is in all of them.
         ConfigError: two files stand for the same modality.
-        WorkerDiedError: a worker process died three times.
+        WorkerDiedError: the process that made a sample died, each time.
     """
     task = Task.of([reference, *sequences], labels, aligned, collapse, tolerance, incomplete)
     with CorpusWriter(out, task.digest) as growing:

@@ -20,7 +20,7 @@ class Terminal(io.StringIO):
     ("seconds", "is_one", "shown"), [(0, True, True), (0, False, False), (9, True, False)]
 )
 def test_a_bar_is_shown_on_a_terminal_when_it_takes_long(monkeypatch, seconds, is_one, shown):
-    monkeypatch.setattr(progress, "_PATIENCE", seconds - 0.5)
+    monkeypatch.setattr(progress, "_SHOWN_AFTER", seconds - 0.5)
     monkeypatch.setattr("sys.stderr", Terminal(is_one))
     assert list(progress.counted(list("abc"), "files of face")) == list("abc")
     import sys
@@ -30,6 +30,6 @@ def test_a_bar_is_shown_on_a_terminal_when_it_takes_long(monkeypatch, seconds, i
 
 def test_nothing_is_read_ahead(monkeypatch):
     for patience in (-1, 9):
-        monkeypatch.setattr(progress, "_PATIENCE", patience)
+        monkeypatch.setattr(progress, "_SHOWN_AFTER", patience)
         counted = progress.counted([], "files")
         assert next(counted, None) is None
