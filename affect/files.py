@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from affect.errors import AffectError, behind
+from affect.errors import AffectError, ConfigError, behind
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ def writing(path: str | Path, flush: bool = True) -> Iterator[Path]:
         path: of the file.
         flush: whether to wait until the disk has it, which it keeps then also where the machine goes down.
     Raises:
+        ConfigError: `path` is a device or a pipe, which a file is not to replace.
         OSError: the disk refuses; the error names `path`, whatever wrote there.
     Example:
         >>> folder = getfixture("tmp_path")
@@ -54,7 +55,7 @@ def writing(path: str | Path, flush: bool = True) -> Iterator[Path]:
         >>> [file.name for file in folder.iterdir()]
         ['a.txt']
     """
-    path = Path(path)
+    path = check_replaceable(Path(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(_during(path.name, os.getpid(), "partial"))
     for rest in _left(path.parent, glob.escape(path.name), "partial"):
@@ -77,6 +78,21 @@ def writing(path: str | Path, flush: bool = True) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # a disk that is gone has no partial file
             partial.unlink(missing_ok=True)
+
+
+def check_replaceable(path: Path) -> Path:
+    """The path, if a file can be renamed to it: not where a device or a pipe is, which would be gone.
+
+    Raises:
+        ConfigError: as said.
+    Example:
+        >>> check_replaceable(Path(os.devnull))
+        Traceback (most recent call last):
+        affect.errors.ConfigError: /dev/null is a device or a pipe; name a file
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ConfigError(f"{path} is a device or a pipe; name a file")
+    return path
 
 
 def _left(folder: Path, name: str, end: str) -> Iterator[Path]:

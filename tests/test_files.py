@@ -256,3 +256,12 @@ def test_the_permission_that_matters_is_the_folders(of_folder, of_file, said):
             pytest.skip("root may not become another user here")
         assert (found.stdout, found.stderr) == (said.format(folder), "")
         assert (folder / "a.csv").read_text() == ("before" if said else "after")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a named pipe")
+def test_no_file_takes_the_place_of_a_pipe_or_a_device(tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    for use in (check_file, lambda path: writing(path).__enter__()):
+        with pytest.raises(ConfigError, match=r"/pipe\.csv is a device or a pipe; name a file$"):
+            use(tmp_path / "pipe.csv")
+    assert (tmp_path / "pipe.csv").is_fifo()

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeVar
 
 from affect.bounds import COUNT, POSITIVE, SEED, Bounds
 from affect.errors import AffectError, ConfigError, did_you_mean
-from affect.files import LONGEST
+from affect.files import LONGEST, check_replaceable
 from affect.workers import BACKENDS
 
 _Value = TypeVar("_Value")
@@ -84,11 +84,12 @@ def check_file(path: Path, suffixes: Collection[str] = ()) -> Path:
     """The path, if a file can be written there.
 
     Raises:
-        ConfigError: it is a folder, ends otherwise, or cannot be written.
+        ConfigError: it is a folder or a device, ends otherwise, or cannot be written.
     """
     _short(path)
     if path.is_dir():
         raise ConfigError(f"{path} is a folder; name a file")
+    check_replaceable(path)
     if suffixes and path.suffix.lower() not in suffixes:
         raise ConfigError(f"{path}: expected a file that ends with {' or '.join(suffixes)}")
     return _writable(path, path.absolute().parent)
