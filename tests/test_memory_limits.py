@@ -16,7 +16,7 @@ import affect
 from affect import aligners, encoders, fusion, memory, testing
 from affect.data.targets import Regression
 from affect.errors import BrokenLawError, ConfigError
-from affect.training.demand import affordable, check_demand, demand
+from affect.training.demand import affordable, askable, check_demand, demand, free_on
 
 PARTS = {
     testing.encoder_part: (encoders, encoders.Encoder, {"LayeredEncoder", "PretrainedEncoder"}),
@@ -282,6 +282,27 @@ def test_a_part_of_somebodys_own_is_warned_of_unless_it_says_what_it_takes(monke
         affect.fit(made[Said], corpus, training=training)
     with pytest.warns(UserWarning, match=line):
         check_demand("fit", made[Quadratic], corpus["train"], 32, torch.device("cpu"))
+
+
+GPU = torch.device("cuda", 0)
+
+
+def test_what_torch_keeps_on_a_gpu_and_does_not_use_is_free(monkeypatch):
+    said = {"mem_get_info": (100, 1000), "memory_reserved": 50, "memory_allocated": 20}
+    for name, found in said.items():
+        monkeypatch.setattr(torch.cuda, name, lambda device, found=found: found)
+    assert free_on(GPU) == 130
+
+
+@pytest.mark.parametrize(
+    ("trains_here", "has_started", "asked"),
+    [(True, False, GPU), (False, True, GPU), (False, False, None)],
+)
+def test_a_process_that_only_starts_others_does_not_start_cuda(monkeypatch, trains_here, has_started, asked):
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: has_started)
+    assert askable(GPU, trains_here) == asked
+    assert askable(torch.device("cpu"), trains_here) == torch.device("cpu")
+    assert free_on(None) is None
 
 
 def test_small_batches_of_small_corpora_are_never_refused(monkeypatch):

@@ -64,7 +64,7 @@ def demand(model: FusionModel, batch: int, steps: Mapping[str, int]) -> dict[str
 
 
 def check_demand(
-    who: str, model: FusionModel, split: Split, batch_size: int, device: torch.device, copies: int = 1
+    who: str, model: FusionModel, split: Split, batch_size: int, device: torch.device | None, copies: int = 1
 ) -> None:
     """Refuse batches that take more memory than is free, before the first one is made.
 
@@ -76,7 +76,7 @@ def check_demand(
         model: that computes.
         split: whose samples are read.
         batch_size: samples of a batch.
-        device: where.
+        device: where; nothing is refused where it is None, or does not say what is free.
         copies: of the model, each with a batch of its own, that share this device's memory.
     Raises:
         ConfigError: they do.
@@ -119,7 +119,7 @@ def check_demand(
 
 
 def affordable(
-    who: str, model: FusionModel, split: Split, batch_size: int, device: torch.device, copies: int = 1
+    who: str, model: FusionModel, split: Split, batch_size: int, device: torch.device | None, copies: int = 1
 ) -> int:
     """The samples of a batch that are computed without gradients: fewer where memory is short of so many.
 
@@ -130,7 +130,7 @@ def affordable(
         model: that computes.
         split: whose samples are read.
         batch_size: samples of a batch, at most.
-        device: where.
+        device: where; nothing is refused where it is None, or does not say what is free.
         copies: as in `check_demand`.
     Raises:
         ConfigError: not even one fits.
@@ -155,16 +155,35 @@ def _longest(model: FusionModel, split: Split) -> dict[str, int]:
     return {name: longest if split.aligned else steps.get(name, longest) for name in model.encoders}
 
 
-def free_on(device: torch.device) -> int | None:
+def free_on(device: torch.device | None) -> int | None:
     """Bytes that are free on a device; None where nobody says.
 
     Example:
         >>> free_on(torch.device("cpu")) == 0
         False
     """
+    if device is None or device.type not in ("cpu", "cuda"):
+        return None
     if device.type == "cpu":
         return memory.free()
-    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by torch, for later
+    return torch.cuda.mem_get_info(device)[0] + kept
+
+
+def askable(device: torch.device, trains_here: bool) -> torch.device | None:
+    """The device, if this process may ask it what is free; None where that would start CUDA in vain.
+
+    A process in which CUDA has started can fork none that uses it.
+
+    Args:
+        device: that will train.
+        trains_here: whether this process does, and none that it starts.
+    Example:
+        >>> askable(torch.device("cpu"), trains_here=False)
+        device(type='cpu')
+    """
+    has_started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # torch has no types of it
+    return device if device.type != "cuda" or trains_here or has_started else None
 
 
 def _silent(model: FusionModel) -> list[str]:

@@ -31,7 +31,7 @@ from affect.training.checkpoints import (
     newest_whole,
     read_whole,
 )
-from affect.training.demand import affordable, check_demand
+from affect.training.demand import affordable, askable, check_demand
 from affect.training.devices import HistoryFile, shared
 from affect.training.evaluation import EVALUATED, evaluate
 from affect.training.facts import facts_of
@@ -161,8 +161,9 @@ def fit(
         devices = trainer.world_size
         room_on = trainer.strategy.root_device
         shares = devices if room_on.type == "cpu" else 1  # their models and batches lie in one memory
-        check_demand("fit", model, development["train"], training.batch_size, room_on, shares)
-        evaluated = affordable("fit", model, development["valid"], EVALUATED, room_on, shares)
+        asked_for_room = askable(room_on, trains_here=trainer.strategy.launcher is None)
+        check_demand("fit", model, development["train"], training.batch_size, asked_for_room, shares)
+        evaluated = affordable("fit", model, development["valid"], EVALUATED, asked_for_room, shares)
         model.train()
         with float32_after(model, training.precision):
             traced_as(f"learning from {corpus.source.get('corpus', corpus.name)}", trainer.fit)(
