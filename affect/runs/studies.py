@@ -48,9 +48,6 @@ START, DIFFERS = "start", "differs"
 CONFIGURATION = "the configuration"
 """What the first trial is called."""
 
-RETRIES = 3
-"""So often a trial is begun again whose worker died."""
-
 
 def open_storage(url: str, heartbeat: int = 20) -> BaseStorage:
     """The storage that a URL names.
@@ -181,6 +178,13 @@ def retry_of(trial: FrozenTrial) -> int | None:
     return number
 
 
+def retry_interrupted(study: optuna.Study, trial: FrozenTrial) -> None:
+    """Have a trial that was interrupted begin again, three times at most."""
+    with quietly():
+        again = RetryHeartbeatStaleTrialCallback(max_retry=3)
+    again(study, trial)
+
+
 def objectives(study: optuna.Study) -> list[str]:
     """What a study's objectives are called."""
     several = [f"value {place}" for place in range(len(study.directions))]
@@ -254,7 +258,7 @@ def _database(url: str, heartbeat: int) -> BaseStorage:
                 engine_kwargs=options,
                 heartbeat_interval=heartbeat,
                 grace_period=3 * heartbeat,
-                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=RETRIES),
+                heartbeat_stale_trial_callback=retry_interrupted,
             )
         except ArgumentError as error:
             raise ConfigError(f"storage: {shown}: {' '.join(str(error).split())}") from None

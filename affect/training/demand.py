@@ -13,7 +13,6 @@ from affect import memory
 from affect.aligners import Aligner
 from affect.data.corpus import Split
 from affect.encoders import Encoder
-from affect.errors import ConfigError
 from affect.fusion import Fusion
 from affect.model import FusionModel
 from affect.sizes import held, of_inputs
@@ -79,7 +78,7 @@ def check_demand(
         device: where.
         copies: of the model, each with a batch of its own, that share this device's memory.
     Raises:
-        ConfigError: they do.
+        ConfigError: they do; `MemoryTakenError` where other processes have taken what they lack.
     Example:
         >>> corpus = affect.load("synthetic")
         >>> model = FusionModel.for_corpus(corpus)
@@ -115,7 +114,7 @@ def check_demand(
             stacklevel=3,
         )
     else:
-        raise ConfigError(message)
+        raise memory.refusal(message, taken, free_on(device, alone=True))
 
 
 def affordable(
@@ -155,16 +154,22 @@ def _longest(model: FusionModel, split: Split) -> dict[str, int]:
     return {name: longest if split.aligned else steps.get(name, longest) for name in model.encoders}
 
 
-def free_on(device: torch.device) -> int | None:
+def free_on(device: torch.device, alone: bool = False) -> int | None:
     """Bytes that are free on a device; None where nobody says.
 
+    Args:
+        device: a processor or a GPU.
+        alone: as if no other process had taken any.
     Example:
         >>> free_on(torch.device("cpu")) == 0
         False
     """
     if device.type == "cpu":
-        return memory.free()
-    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
+        return memory.free(alone)
+    if device.type != "cuda":
+        return None
+    now, whole = torch.cuda.mem_get_info(device)
+    return whole - torch.cuda.memory_reserved(device) if alone else now
 
 
 def _silent(model: FusionModel) -> list[str]:
