@@ -38,6 +38,10 @@ class ConfigError(AffectError, ValueError):
     """A configuration names something that does not exist or does not fit."""
 
 
+class MemoryTakenError(ConfigError):
+    """What a configuration takes is not free, and would be if other processes had not taken it."""
+
+
 class BrokenLawError(AssertionError):
     """A part does not keep a law (`affect.testing`)."""
 

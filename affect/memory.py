@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from affect.bounds import POSITIVE
-from affect.errors import ConfigError
+from affect.errors import ConfigError, MemoryTakenError
 
 LIMIT = "AFFECT_MEMORY"
 """Variable of the environment: bytes that this process may have, and each that it starts."""
@@ -44,17 +44,19 @@ def limit(gigabytes: float | None) -> None:
     os.environ[LIMIT] = str(int(gigabytes * 1e9))
 
 
-def free() -> int | None:
+def free(alone: bool = False) -> int | None:
     """Bytes that this process can still take, as far as the system says: None where it does not.
 
     The least of what the machine has, what its control groups and its limit of addresses leave, and what
     `limit` or a worker's share leaves.
 
+    Args:
+        alone: as if no other process had taken any.
     Example:
         >>> free() is None or free() >= 0
         True
     """
-    known = [*_of_machine(), *_of_groups(), *_of_addresses(), *_of_limit()]
+    known = [*_of_machine(alone), *_of_groups(alone), *_of_addresses(), *_of_limit()]
     return max(0, min(known) + _kept()) if known else None
 
 
@@ -117,6 +119,20 @@ def in_gigabytes(size: float) -> str:
     return f"{billions:,.0f} GB" if billions >= 10 else f"{billions:.2g} GB"
 
 
+def refusal(message: str, size: float, room: int | None) -> ConfigError:
+    """What refuses a size: `MemoryTakenError` where other processes have taken what it lacks.
+
+    Args:
+        message: of the error.
+        size: bytes that are asked for.
+        room: bytes that would be free if no other process had taken any (`free`).
+    Example:
+        >>> type(refusal("too large", 10, room=20)).__name__, type(refusal("too large", 30, room=20)).__name__
+        ('MemoryTakenError', 'ConfigError')
+    """
+    return (MemoryTakenError if room is not None and size <= room else ConfigError)(message)
+
+
 def remedy() -> str:
     """What raises the limit, where one was set.
 
@@ -157,9 +173,11 @@ def weighed(who: str, *given: Any) -> Iterator[None]:
         if size > SMALL and room is None and (now := free()) is not None:
             room = now + held  # which is there already
         if size > SMALL and room is not None and size > room:
-            raise ConfigError(
+            raise refusal(
                 f"{who} takes {in_gigabytes(size)} for its weights, and {in_gigabytes(room)} are free; "
-                f"give it smaller sizes, or fewer layers or modalities{remedy()}"
+                f"give it smaller sizes, or fewer layers or modalities{remedy()}",
+                size - held,
+                free(alone=True),
             )
 
     def registered(module: Any, name: str, parameter: Any) -> None:
@@ -217,20 +235,23 @@ def _sized(refuse: Callable[[float], None]) -> AbstractContextManager[Any]:
     return Sized()
 
 
-def _of_machine() -> Iterator[int]:
+def _of_machine(alone: bool) -> Iterator[int]:
     """What Linux says that can be had without swapping, or psutil on other systems, if it is installed."""
     with suppress(OSError):
-        found = re.search(r"MemAvailable:\s+(\d+) kB", _text(Path("/proc/meminfo")))
+        found = re.search(
+            rf"Mem{'Total' if alone else 'Available'}:\s+(\d+) kB", _text(Path("/proc/meminfo"))
+        )
         if found:
-            yield int(found[1]) << 10
+            yield (int(found[1]) << 10) - (_status("RssAnon") if alone else 0)
             return
     with suppress(ImportError):
         import psutil  # type: ignore[import-untyped]  # it has no stubs
 
-        yield int(psutil.virtual_memory().available)
+        machine = psutil.virtual_memory()
+        yield int(machine.total - psutil.Process().memory_info().rss if alone else machine.available)
 
 
-def _of_groups() -> Iterator[int]:
+def _of_groups(alone: bool) -> Iterator[int]:
     """What the control groups of this process leave, those around them too, of version 1 and 2.
 
     Files that were read and can be forgotten again count as free.
@@ -243,9 +264,12 @@ def _of_groups() -> Iterator[int]:
                     own = Path(path.lstrip("/"))
                     for group in (Path(folders) / part for part in (own, *own.parents)):
                         with suppress(OSError, ValueError):  # "max" where there is no limit
+                            room = int(_text(group / most))
+                            if alone:
+                                yield room - _status("RssAnon")
+                                continue
                             kept = re.search(rf"^{files} (\d+)$", _text(group / "memory.stat"), re.MULTILINE)
-                            left = int(_text(group / most)) - int(_text(group / used))
-                            yield left + (int(kept[1]) if kept else 0)
+                            yield room - int(_text(group / used)) + (int(kept[1]) if kept else 0)
 
 
 _NEW = ("memory.max", "memory.current", "inactive_file")

@@ -86,6 +86,39 @@ def test_who_died_twice_is_tried_again_when_nobody_else_is_at_work():
     assert b"".join(place.begun) == b"ababccabc"
 
 
+def test_deaths_are_forgotten_as_long_as_something_is_achieved_between_them():
+    place = Deadly()
+    (error,) = outcomes(place, [b"a"], achieved=lambda: min(len(place.begun), 5))
+    assert len(error.deaths) == 3
+    assert len(place.begun) == 7
+
+
+class Steady(Deadly):
+    """A place where call `a` dies twice, and call `b` goes on until `a` has been made again."""
+
+    looks = 0
+
+    def ended(self, begun):
+        self.looks += 1
+        found = []
+        for known_by in begun:
+            if self.begun[known_by - 1] == b"a":
+                died = self.begun.count(b"a") < 3
+                found.append((known_by, Died("SIGKILL") if died else pickle.dumps((True, "a"))))
+            elif self.begun.count(b"a") == 3:
+                found.append((known_by, pickle.dumps((True, "b"))))
+        assert self.looks < 9, "a was not made again beside b"
+        return found
+
+
+def test_who_died_twice_is_tried_again_beside_others_once_these_achieve_something():
+    place = Steady()
+    assert list(outcomes(place, [b"a", b"b"], achieved=lambda: place.looks // 4)) == ["a", "b"]
+    assert place.looks >= 4
+    with pytest.raises(AssertionError, match="not made again"):
+        list(outcomes(Steady(), [b"a", b"b"]))
+
+
 ORPHANS = """
 import os, time
 from pathlib import Path

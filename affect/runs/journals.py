@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
 from affect.errors import ConfigError
 
@@ -39,8 +39,9 @@ def open_journal(url: str, path: str) -> BaseStorage:
         raise ConfigError(f"storage: {url} is a folder; name a file in it, as in {url}/study.log")
     try:
         _check(url, Path(path))
-        backend = JournalFileBackend(path)
-        _cut_partial_record(url, Path(path), backend)
+        lock = JournalFileSymlinkLock(path)
+        backend = JournalFileBackend(path, lock)
+        _cut_partial_record(url, Path(path), lock)
     except OSError as error:
         raise ConfigError(f"storage: {url}: {error.strerror}") from None
     try:
@@ -64,18 +65,18 @@ def _check(url: str, path: Path) -> None:
                 raise ConfigError(f"storage: {url}: line {number} is no record of a study; {_REMEDY}")
 
 
-def _cut_partial_record(url: str, path: Path, backend: JournalFileBackend) -> None:
+def _cut_partial_record(url: str, path: Path, lock: JournalFileSymlinkLock) -> None:
     """Optuna reads over a last line without an end, and would write the next record behind it."""
     if not _partial(path):
         return
-    backend._lock.acquire()  # whoever is writing it is done then
+    lock.acquire()  # whoever is writing it is done then
     try:
         if lost := _partial(path):
             with path.open("r+b") as file:
                 file.truncate(path.stat().st_size - lost)
             logger.warning("%s: the last record is cut off; its %d bytes are left out", url, lost)
     finally:
-        backend._lock.release()
+        lock.release()
 
 
 def _partial(path: Path) -> int:

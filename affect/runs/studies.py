@@ -48,9 +48,6 @@ START, DIFFERS = "start", "differs"
 CONFIGURATION = "the configuration"
 """What the first trial is called."""
 
-RETRIES = 3
-"""So often a trial is begun again whose worker died."""
-
 
 def open_storage(url: str, heartbeat: int = 20) -> BaseStorage:
     """The storage that a URL names.
@@ -176,9 +173,16 @@ def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
 
 
 def retry_of(trial: FrozenTrial) -> int | None:
-    """The number of the trial that this one tries again, as its worker was killed; None for others."""
+    """The number of the trial that this one tries again, as that was interrupted; None for others."""
     number: int | None = trial.system_attrs.get("failed_trial")
     return number
+
+
+def retry_interrupted(study: optuna.Study, trial: FrozenTrial) -> None:
+    """Have a trial that was interrupted begin again, three times at most."""
+    with quietly():
+        again = RetryHeartbeatStaleTrialCallback(max_retry=3)
+    again(study, trial)
 
 
 def objectives(study: optuna.Study) -> list[str]:
@@ -236,17 +240,15 @@ def _database(url: str, heartbeat: int) -> BaseStorage:
     from sqlalchemy.exc import ArgumentError, DBAPIError
 
     try:
-        shown = sqlalchemy.engine.make_url(url).render_as_string(hide_password=True)
+        database = sqlalchemy.engine.make_url(url).database
     except (ArgumentError, ValueError):  # the latter for a port that is none
-        raise ConfigError(
-            f"storage: '{_hidden(url)}' is no storage; expected one such as sqlite:///study.db, "
-            "postgresql://user@host/name, journal:///folder/study.log or redis://host:6379"
-        ) from None
+        raise _no_storage(url) from None
+    shown = _hidden(url)
     options: dict[str, Any] = {"pool_pre_ping": True}
     if url.startswith("sqlite"):
-        if sqlalchemy.engine.make_url(url).database in (None, "", ":memory:"):
+        if database in (None, "", ":memory:"):
             raise ConfigError(f"storage: {url} names no file; workers share one, as in sqlite:///study.db")
-        options["connect_args"] = {"timeout": 100}  # seconds that a writer waits for another
+        options["connect_args"] = {"timeout": 2}  # seconds that it waits in silence for another process
     for attempt in range(_ATTEMPTS):
         try:
             return _Database(
@@ -254,9 +256,9 @@ def _database(url: str, heartbeat: int) -> BaseStorage:
                 engine_kwargs=options,
                 heartbeat_interval=heartbeat,
                 grace_period=3 * heartbeat,
-                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=RETRIES),
+                heartbeat_stale_trial_callback=retry_interrupted,
             )
-        except ArgumentError as error:
+        except (ArgumentError, RuntimeError) as error:  # the latter where another release made the tables
             raise ConfigError(f"storage: {shown}: {' '.join(str(error).split())}") from None
         except ImportError as error:
             raise ConfigError(
@@ -287,9 +289,17 @@ class _Database(RDBStorage):
             super().record_heartbeat(trial_id)
 
 
+def _no_storage(url: str) -> ConfigError:
+    """What is to be said of a URL that cannot be read."""
+    return ConfigError(
+        f"storage: '{_hidden(url)}' is no storage; expected one such as sqlite:///study.db, "
+        "postgresql://user@host/name, journal:///folder/study.log or redis://host:6379"
+    )
+
+
 def _hidden(url: str) -> str:
-    """A URL that could not be read, without what may be its password."""
-    return re.sub(r":[^:/@]*@", ":***@", url)
+    """A URL without what may be its password, whatever is in that."""
+    return re.sub(r"^((?:[^:/@]*://)?[^:/]*:)(?!//).*@", r"\1***@", url, flags=re.DOTALL)
 
 
 def _redis(url: str) -> BaseStorage:
@@ -299,8 +309,8 @@ def _redis(url: str) -> BaseStorage:
         raise ConfigError('storage: redis is not installed; pip install "affect[studies]"') from None
     try:
         redis.Redis.from_url(url).ping()
-    except ValueError as error:
-        raise ConfigError(f"storage: {_hidden(url)}: {error}") from None
+    except ValueError:  # which may say a part of the password
+        raise _no_storage(url) from None
     except redis.exceptions.RedisError as error:
         raise ConfigError(f"storage: Redis does not answer: {error}") from error
     return optuna.storages.JournalStorage(JournalRedisBackend(url))

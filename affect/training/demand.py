@@ -13,7 +13,6 @@ from affect import memory
 from affect.aligners import Aligner
 from affect.data.corpus import Split
 from affect.encoders import Encoder
-from affect.errors import ConfigError
 from affect.fusion import Fusion
 from affect.model import FusionModel
 from affect.sizes import held, of_inputs
@@ -79,7 +78,7 @@ def check_demand(
         device: where; nothing is refused where it is None, or does not say what is free.
         copies: of the model, each with a batch of its own, that share this device's memory.
     Raises:
-        ConfigError: they do.
+        ConfigError: they do; `MemoryTakenError` where other processes have taken what they lack.
     Example:
         >>> corpus = affect.load("synthetic")
         >>> model = FusionModel.for_corpus(corpus)
@@ -115,7 +114,7 @@ def check_demand(
             stacklevel=3,
         )
     else:
-        raise ConfigError(message)
+        raise memory.refusal(message, taken, free_on(device, alone=True))
 
 
 def affordable(
@@ -155,9 +154,12 @@ def _longest(model: FusionModel, split: Split) -> dict[str, int]:
     return {name: longest if split.aligned else steps.get(name, longest) for name in model.encoders}
 
 
-def free_on(device: torch.device | None) -> int | None:
+def free_on(device: torch.device | None, alone: bool = False) -> int | None:
     """Bytes that are free on a device; None where nobody says.
 
+    Args:
+        device: a processor or a GPU.
+        alone: as if no other process had taken any.
     Example:
         >>> free_on(torch.device("cpu")) == 0
         False
@@ -165,9 +167,12 @@ def free_on(device: torch.device | None) -> int | None:
     if device is None or device.type not in ("cpu", "cuda"):
         return None
     if device.type == "cpu":
-        return memory.free()
-    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by torch, for later
-    return torch.cuda.mem_get_info(device)[0] + kept
+        return memory.free(alone)
+    free, whole = torch.cuda.mem_get_info(device)
+    taken = torch.cuda.memory_allocated(device)
+    return (
+        whole - taken if alone else free + torch.cuda.memory_reserved(device) - taken
+    )  # it keeps some for later
 
 
 def askable(device: torch.device, trains_here: bool) -> torch.device | None:

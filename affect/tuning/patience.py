@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import optuna
 from optuna.exceptions import StorageInternalError
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, RDBStorage
 
 from affect.errors import DataError, behind
 from affect.files import of_disk
@@ -37,11 +38,13 @@ def patient(storage: BaseStorage, seconds: float = GIVES_UP_AFTER, silent: bool 
         seconds: that an operation waits in all, before its error is raised.
         silent: somebody else says that it waits.
     """
-    _refuse_soon(storage)
+    for name in _BEHIND if isinstance(storage, RDBStorage) else ():
+        if not hasattr(storage, name):
+            logger.warning(_UNKNOWN, optuna.__version__, name)
     for name in (*vars(BaseStorage), *_BEHIND):
         operation = getattr(storage, name, None)
         if callable(operation) and (not name.startswith("_") or name in _BEHIND):
-            setattr(storage, name, _waiting(operation, seconds, silent))
+            setattr(storage, name, _waiting(operation, seconds, silent, is_away))
     return storage
 
 
@@ -53,37 +56,33 @@ _BEHIND = (
     "_set_trial_param",
 )
 """What Optuna's cache before a database asks of it, though it is nobody else's."""
+_UNKNOWN = (
+    "Optuna %s has no %s: what it asks of a database in its place does not wait while that does not answer; "
+    "another release of Optuna, or of affect, does"
+)
 
 
-def _refuse_soon(storage: BaseStorage) -> None:
-    """Have SQLite say soon that another process has locked its file: it waits in silence."""
-    from sqlalchemy import event
-
-    engine = getattr(storage, "engine", None)
-    if engine is None or engine.dialect.name != "sqlite":
-        return
-    event.listen(engine, "connect", lambda held, _: held.execute(f"PRAGMA busy_timeout = {_LOCKED}"))
-    engine.dispose()  # what was connected before
-
-
-_LOCKED = 2000
-"""Milliseconds."""
-
-
-def opened_patiently(url: str, heartbeat: int = 20, silent: bool = False) -> BaseStorage:
+def opened_patiently(url: str, heartbeat: int = 20, silent: bool = False, new: bool = False) -> BaseStorage:
     """A storage that did answer before, which may be away now: opened when it answers again.
 
     Args:
         url: as `affect.runs.studies.open_storage` takes it.
         heartbeat: seconds between signs of life.
         silent: somebody else says that it waits.
+        new: whether it may never have answered: it is waited for only where another process has locked it.
     Raises:
-        ConfigError: it did not answer for `GIVES_UP_AFTER`.
+        ConfigError: it did not answer for `GIVES_UP_AFTER`, or is new and does not answer.
     """
-    return patient(_waiting(open_storage, GIVES_UP_AFTER, silent)(url, heartbeat), silent=silent)
+    opened = _waiting(open_storage, GIVES_UP_AFTER, silent, _is_locked if new else is_away)
+    return patient(opened(url, heartbeat), silent=silent)
 
 
-def _waiting(operation: Callable[..., Any], seconds: float, silent: bool) -> Callable[..., Any]:
+def _waiting(
+    operation: Callable[..., Any],
+    seconds: float,
+    silent: bool,
+    passes: Callable[[BaseException], bool],
+) -> Callable[..., Any]:
     @functools.wraps(operation)
     def until_it_answers(*args: Any, **options: Any) -> Any:
         end, pause = time.monotonic() + seconds, 2.0
@@ -91,7 +90,7 @@ def _waiting(operation: Callable[..., Any], seconds: float, silent: bool) -> Cal
             try:
                 return operation(*args, **options)
             except Exception as error:
-                if not is_away(error) or getattr(_HERE, "hasty", False) or time.monotonic() + pause > end:
+                if not passes(error) or getattr(_HERE, "hasty", False) or time.monotonic() + pause > end:
                     raise
             if not silent:
                 say_away(pause)
@@ -112,6 +111,8 @@ def is_away(error: BaseException | None) -> bool:
     """
     if of_disk(error):
         return False
+    if _is_locked(error):
+        return True
     for one in behind(error):
         kind = type(one)
         if kind.__module__.partition(".")[0] == "sqlalchemy" and hasattr(one, "orig"):
@@ -119,7 +120,7 @@ def is_away(error: BaseException | None) -> bool:
             if _REFUSAL.search(said):
                 return False
             sqlite = type(one.orig).__module__ == "sqlite3"
-            if "locked" in said if sqlite else kind.__name__ in ("OperationalError", "InterfaceError"):
+            if not sqlite and kind.__name__ in ("OperationalError", "InterfaceError"):
                 return True
             if getattr(one, "connection_invalidated", False):
                 return True
@@ -129,6 +130,12 @@ def is_away(error: BaseException | None) -> bool:
         if redis or isinstance(one, ConnectionError | TimeoutError):
             return True
     return False
+
+
+def _is_locked(error: BaseException | None) -> bool:
+    """Whether another process has locked a file of SQLite's."""
+    said = (one.orig for one in behind(error) if hasattr(one, "orig"))
+    return any(type(one).__module__ == "sqlite3" and "locked" in str(one) for one in said)
 
 
 _REFUSAL = re.compile(

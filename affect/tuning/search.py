@@ -12,9 +12,10 @@ from typing import Any
 from affect import metrics
 from affect.bounds import NATURAL, RATE, SEED, Bounds
 from affect.classes import Home, beside, path_of, within
+from affect.data.contents import corpus_digest
 from affect.data.corpus import Corpus
 from affect.data.targets import Target
-from affect.errors import ConfigError
+from affect.errors import ConfigError, DataError
 from affect.files import real
 from affect.heads import head_for
 from affect.model import ModelSpec
@@ -98,6 +99,7 @@ class Task:
         aims: what is looked for.
         starts: the trials that come first, by what they are called.
         path: the configuration's file, from the root of the disk; users' modules lie beside it.
+        digest: of what its corpus held when the search was read (`affect.data.contents.corpus_digest`).
         trust: whether runs that it learns from may execute code that is not known to be one's own.
     """
 
@@ -108,6 +110,7 @@ class Task:
     aims: tuple[Aim, ...]
     starts: dict[str, Start]
     path: Path
+    digest: str | None
     trust: bool = False
 
     @property
@@ -121,8 +124,20 @@ class Task:
         return parse(self.content, str(self.path), self.home).training.epochs
 
     def corpus(self) -> Corpus:
-        """What a search may see: training and validation."""
-        return development(self.content, self.search.fold, self.path)
+        """What a search may see: training and validation.
+
+        Raises:
+            DataError: the corpus is not what it was when the search was read.
+        """
+        corpus = development(self.content, self.search.fold, self.path)
+        path = corpus_path(self.content["corpus"], self.path.parent)
+        if (now := corpus_digest(path)) != self.digest:
+            then, now = (self.digest or "none")[:8], (now or "none")[:8]
+            raise DataError(
+                f"{path}: a worker reads another corpus than the search began with: expected SHA-256 {then}, "
+                f"got {now}; bring that one back, or run the command again"
+            )
+        return corpus
 
 
 def task_of(
@@ -173,7 +188,8 @@ def _task(
     with metrics.using(*metrics_in(content)):
         aims = tuple(aim_of(metric, target, str(path)) for metric in metric_names)
     first = starts(search.start, search.published, space, path)
-    task = Task(search, content, space, target, aims, first, real(path), trust)
+    digest = corpus_digest(corpus_path(content["corpus"], real(path).parent))
+    task = Task(search, content, space, target, aims, first, real(path), digest, trust)
     _check(task, visible)
     return task
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from optuna.trial import Trial, TrialState
 
 from affect import metrics
 from affect.data.corpus import Corpus
-from affect.errors import AffectError, ConfigError, DataError
+from affect.errors import AffectError, ConfigError, DataError, MemoryTakenError
 from affect.files import of_disk
 from affect.runs import fitted_baseline, teacher_of, trained_run
 from affect.runs.configuration import BaselineModel, Configuration, parse
@@ -24,6 +25,10 @@ from affect.training import Learner
 from affect.tuning.aims import Aim
 from affect.tuning.racing import significantly_worse
 from affect.tuning.search import Task
+
+
+class InterruptedTrialError(AffectError):
+    """A trial ended for a reason that is not its own, which would end the next one too: it is tried again."""
 
 
 def attempt(trial: Trial, task: Task, corpus: Corpus) -> tuple[float, ...]:
@@ -35,6 +40,7 @@ def attempt(trial: Trial, task: Task, corpus: Corpus) -> tuple[float, ...]:
         corpus: as `task.corpus` gives it: there is no test split to look at.
     Raises:
         TrialPruned: it was stopped.
+        InterruptedTrialError: a disk refuses, others have taken the memory, or the corpus changed.
         Exception: it could not be done; an attribute of the trial says why.
     """
     try:
@@ -42,11 +48,26 @@ def attempt(trial: Trial, task: Task, corpus: Corpus) -> tuple[float, ...]:
     except optuna.TrialPruned:
         raise
     except Exception as error:
-        if of_disk(error):  # not the trial's fault, which is tried again
-            raise
+        if why := _not_its_own(error, corpus):
+            raise InterruptedTrialError(f"tune: a trial could not be trained: {why}") from error
         own = isinstance(error, AffectError)
         trial.set_user_attr(FAILURE, " ".join((str(error) if own else repr(error)).split()))
         raise
+
+
+def _not_its_own(error: Exception, corpus: Corpus) -> str:
+    """Why a trial failed that another time would not, and what to do; nothing where the fault is its own."""
+    kept = "finished trials are kept, and the same command goes on when"
+    if number := of_disk(error):
+        return f"{os.strerror(number).lower()}; {kept} the disk takes what is written"
+    if isinstance(error, MemoryTakenError):
+        return f"{error}; {kept} other processes leave more (--memory GB lets such trials fail instead)"
+    try:
+        if corpus.files is not None:
+            corpus.files.check()
+    except DataError as changed:
+        return str(changed)
+    return ""
 
 
 def _attempted(trial: Trial, task: Task, corpus: Corpus) -> tuple[float, ...]:

@@ -33,12 +33,11 @@ from affect.runs.studies import (
     STUDY,
     finished_trials,
     keep,
-    open_storage,
     sqlite,
     trials_table,
 )
 from affect.spreadsheets import csv_of
-from affect.tuning.patience import failing, hasty, is_away, patient, say_away
+from affect.tuning.patience import failing, hasty, is_away, opened_patiently, say_away
 from affect.tuning.search import Task, task_of
 from affect.tuning.working import WorkerTask, begin_or_join, pruner_of, sampler_of, work_at
 
@@ -120,7 +119,7 @@ def tune(
     out.mkdir(parents=True, exist_ok=True)
     url = storage or sqlite(out / STUDY)
     with failing(task.path.stem):
-        kept_in = patient(open_storage(url, task.search.heartbeat))
+        kept_in = opened_patiently(url, task.search.heartbeat, new=True)
         study, alone = begin_or_join(kept_in, task, resume, again)
         end = None if timeout is None else time.time() + timeout
         master = os.getpid() if backend == "loky" else None

@@ -12,30 +12,28 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import TrialState
 
 from affect.classes import class_of, modules_in, within
-from affect.data.contents import corpus_digest
 from affect.errors import ConfigError, DataError
-from affect.files import of_disk
 from affect.kernels import keep_freed_memory
-from affect.runs import corpus_path, digest
+from affect.runs import digest
 from affect.runs.parts import part_of
 from affect.runs.sameness import differences
 from affect.runs.studies import (
     DIFFERS,
-    RETRIES,
     SECONDS,
     START,
     finished_trials,
     load,
     quietly,
+    retry_interrupted,
     retry_of,
 )
 from affect.tuning.patience import opened_patiently, storage_error
 from affect.tuning.search import Search, Task
-from affect.tuning.trials import attempt
+from affect.tuning.trials import InterruptedTrialError, attempt
 from affect.workers import count_workers, one_thread, processes, work
 from affect.workers.dispatch import WorkerDiedError
 
@@ -144,16 +142,15 @@ def _say_other(storage: BaseStorage, study: optuna.Study, facts: dict[str, Any])
 
 def _take_up(study: optuna.Study) -> None:
     """Trials that were running begin again."""
-    again = RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
-        again(study, trial)
+        retry_interrupted(study, trial)
 
 
 def work_at(worker_task: WorkerTask, workers: int | None, backend: str, address: str | None) -> None:
     """Work until there are enough trials and none that was interrupted waits.
 
-    Workers that were killed are replaced while there is progress.
+    Workers that were killed are replaced as long as trials are finished between their deaths.
 
     Args:
         worker_task: what every worker must know.
@@ -161,23 +158,22 @@ def work_at(worker_task: WorkerTask, workers: int | None, backend: str, address:
         backend: where they work (`affect.workers.processes`).
         address: of the cluster, where the backend is one.
     Raises:
-        DataError: workers are killed without end, or the storage fails.
+        DataError: all workers are killed without end, or the storage fails.
     """
     import joblib
 
     study = load(opened_patiently(worker_task.storage), worker_task.study)
-    done = len(finished_trials(study))
+    deaths: dict[int, WorkerDiedError] = {}
+
+    def done() -> int:
+        return len(finished_trials(study))
+
     with processes(workers, backend, address):
-        while True:
-            calls = (joblib.delayed(_worker)(worker_task, place) for place in range(count_workers()))
-            deaths: dict[int, WorkerDiedError] = {}
-            work(calls, first=keep_freed_memory, died=deaths.__setitem__)
-            before, done = done, len(finished_trials(study))
-            if not deaths:
-                return
-            if done <= before:
-                why = next(iter(deaths.values()))
-                raise DataError(f"tune: {why}; {done} trials are kept, and the same command goes on")
+        count = count_workers()
+        calls = (joblib.delayed(_worker)(worker_task, place) for place in range(count))
+        work(calls, first=keep_freed_memory, died=deaths.__setitem__, achieved=done)
+    if len(deaths) == count:  # any other worker ended when there were enough trials
+        raise DataError(f"tune: {deaths[0]}; {done()} trials are kept, and the same command goes on")
 
 
 def _worker(worker_task: WorkerTask, place: int) -> None:
@@ -193,13 +189,13 @@ def _worker(worker_task: WorkerTask, place: int) -> None:
         study.sampler = sampler_of(search, int(np.random.SeedSequence(entropy).generate_state(1)[0]))
         study.pruner = pruner_of(search, task.epochs)
         corpus = task.corpus()
-        waited, refused = 0, list[Exception]()
+        waited, interrupted = 0, dict[int, InterruptedTrialError]()
 
         def objective(trial: optuna.Trial) -> tuple[float, ...]:
             try:
                 return attempt(trial, task, corpus)
-            except Exception as error:
-                refused.extend([error] if of_disk(error) else [])
+            except InterruptedTrialError as error:
+                interrupted[trial.number] = error
                 raise
 
         while not worker_task.over:
@@ -215,21 +211,20 @@ def _worker(worker_task: WorkerTask, place: int) -> None:
                     waited += 1
                     continue
                 waited = 0
+                interrupted.clear()  # of a trial that was given away
                 study.optimize(objective, n_trials=1, catch=(Exception,))
+                for number in interrupted:
+                    retry_interrupted(study, study.get_trials(deepcopy=False)[number])
             except Exception as error:  # those of the trial are caught
                 if _given_away(error):
                     continue
                 raise storage_error(worker_task.study, error) from None
-            if refused:
-                why = os.strerror(of_disk(refused[0])).lower()
-                raise DataError(
-                    f"tune: a trial could not be trained: {why}; finished trials are kept, and the same "
-                    "command goes on when the disk takes what is written"
-                )
+            if interrupted:
+                raise DataError(str(*interrupted.values()))
 
 
 def _retry_waits(study: optuna.Study) -> bool:
-    """Whether the next trial to begin is one whose worker was killed."""
+    """Whether the next trial to begin is one that was interrupted."""
     waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
     return bool(waiting) and retry_of(waiting[0]) is not None
 
@@ -303,7 +298,7 @@ def _facts_of(task: Task) -> dict[str, Any]:
     return {
         "content": task.content,
         "code": code.facts(),
-        "corpus": corpus_digest(corpus_path(task.content["corpus"], task.path.parent)),
+        "corpus": task.digest,
         "space": space,
         "aims": [aim.name for aim in task.aims],
         "seeds": search.seeds,

@@ -67,6 +67,7 @@ def work(
     progress: Callable[[int], None] | None = None,
     first: Callable[[], object] | None = None,
     died: Callable[[int, WorkerDiedError], Any] | None = None,
+    achieved: Callable[[], int] = lambda: 0,
 ) -> list[Any]:
     """What joblib's delayed calls return, one at a time to each process of the block around.
 
@@ -80,6 +81,8 @@ def work(
             that is made in this process goes without.
         died: is called with the number of a call that was given up, and why; what it returns stands in the
             place of the result.
+        achieved: what long calls have come to by now: where it has grown since a call's process died, that
+            death is forgotten.
     Raises:
         WorkerDiedError: a call was given up, and there is no `died`; all others are made.
         Exception: what a call raised; those behind it are not made.
@@ -92,7 +95,7 @@ def work(
         [1, 2]
     """
     found, given_up = [], list[WorkerDiedError]()
-    for number, value in enumerate(_values(calls, progress, first)):
+    for number, value in enumerate(_values(calls, progress, first, achieved=achieved)):
         if isinstance(value, WorkerDiedError):
             if died is None:
                 given_up.append(value)
@@ -140,6 +143,7 @@ def _values(
     progress: Callable[[int], None] | None = None,
     first: Callable[[], object] | None = None,
     ahead: int | None = None,
+    achieved: Callable[[], int] = lambda: 0,
 ) -> Iterator[Any]:
     place = _PLACES[-1] if _PLACES else None
     if place is None:
@@ -149,7 +153,8 @@ def _values(
                 progress(done)
             yield value
     else:
-        yield from outcomes(place, (packed(picklers()[0], first, call) for call in calls), ahead, progress)
+        payloads = (packed(picklers()[0], first, call) for call in calls)
+        yield from outcomes(place, payloads, ahead, progress, achieved)
 
 
 _PLACES: list[Place | None] = []

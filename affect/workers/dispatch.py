@@ -84,6 +84,7 @@ class Place(Protocol):
 class _Call:
     number: int
     payload: bytes
+    achieved: int
     deaths: list[str] = field(default_factory=list)
 
 
@@ -92,6 +93,7 @@ def outcomes(
     payloads: Iterable[bytes],
     ahead: int | None = None,
     ended: Callable[[int], None] | None = None,
+    achieved: Callable[[], int] = lambda: 0,
 ) -> Iterator[Any]:
     """What the calls return, in order, or `WorkerDiedError` in the place of one that was given up.
 
@@ -100,15 +102,19 @@ def outcomes(
         payloads: `packed` calls.
         ahead: how many are begun beyond the one whose result is awaited; None for as many as there are.
         ended: is called with how many are done.
+        achieved: what long calls have come to by now: where it grows, their earlier deaths are forgotten.
     Raises:
         Exception: what a call raised; those behind it are not made.
     """
-    given = (_Call(number, payload) for number, payload in enumerate(payloads))
+    given = (_Call(number, payload, achieved()) for number, payload in enumerate(payloads))
     again, last = deque[_Call](), deque[_Call]()
     running: dict[Any, _Call] = {}
     found: dict[int, Any] = {}
     done, begun, awaited, alone = 0, 0, 0, False
     while True:
+        if last and achieved() > last[0].achieved:
+            again.append(last.popleft())
+            alone = False
         while len(running) < place.count and not alone:
             call = again.popleft() if again else None
             if call is None and (ahead is None or begun <= awaited + ahead):
@@ -125,7 +131,10 @@ def outcomes(
         for known_by, outcome in place.ended(list(running)):
             call, alone = running.pop(known_by), False
             if isinstance(outcome, Died):
-                call.deaths += [outcome.how] * outcome.times
+                if (now := achieved()) > call.achieved:
+                    call.achieved, call.deaths = now, [outcome.how]
+                else:
+                    call.deaths += [outcome.how] * outcome.times
                 if len(call.deaths) < TRIES:
                     (last if len(call.deaths) == TRIES - 1 else again).append(call)
                     continue
