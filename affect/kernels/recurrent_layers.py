@@ -128,7 +128,12 @@ def _over_observed(
 
 
 def _states(weights: list[Tensor], training: bool, x: Tensor) -> Tensor:
-    """The states of one LSTM, by PyTorch's own."""
+    """The states of one LSTM, by PyTorch's own; in float32 where the processor has none in half precision."""
+    if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        half = torch.bfloat16 if torch.backends.cpu.get_cpu_capability() == "AVX512" else None
+        if torch.get_autocast_dtype("cpu") != half:
+            with torch.autocast("cpu", enabled=False):
+                return _states([weight.float() for weight in weights], training, x.float())
     zeros = x.new_zeros(1, len(x), weights[1].shape[1])
     return torch.lstm(x, [zeros, zeros], weights, True, 1, 0.0, training, False, True)[0]
 

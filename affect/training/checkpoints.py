@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -164,6 +165,8 @@ def newest_whole(folder: Path, weights: Mapping[str, Tensor]) -> Path | None:
 def naming_disk(folder: Path) -> Iterator[None]:
     """Within the block, what a disk refuses to those who do not say where, Lightning's logs, names a folder.
 
+    A thread that writes a log prints no traceback of it: its error is raised again where it is waited for.
+
     Args:
         folder: that is written to.
     Example:
@@ -172,12 +175,16 @@ def naming_disk(folder: Path) -> Iterator[None]:
         Traceback (most recent call last):
         OSError: [Errno 28] No space left on device: 'runs'
     """
+    printing = threading.excepthook
+    threading.excepthook = lambda args: None if of_disk(args.exc_value) else printing(args)
     try:
         yield
     except OSError as error:
         if error.filename is None and (number := of_disk(error)):
             raise OSError(number, os.strerror(number), str(folder)) from error
         raise
+    finally:
+        threading.excepthook = printing
 
 
 def set_aside(path: Path) -> Path:

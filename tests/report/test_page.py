@@ -415,7 +415,7 @@ def test_fifty_runs_answer_within_two_seconds(look, runs, tmp_path):
     many = [
         FinishedRun(run.folder, {**run.facts, "name": f"model {place}", "seed": seed})
         for place in range(10)
-        for seed, run in enumerate([*runs, *runs][:5])
+        for seed, run in enumerate([run for run in runs if run.name == "late"] * 5)
     ]
     (answers,) = gather(many)
     base = {"corpus": answers.corpus, "target": answers.target.name, "std": 0.1, "low": 0.1, "high": 0.9}

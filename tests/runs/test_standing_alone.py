@@ -80,7 +80,7 @@ def home(made, tmp_path):
     """A copy of it that may be changed."""
     shutil.copytree(made, tmp_path / "home")
     job = job_of(tmp_path / "home", fusion="my_fusions.MyFusion")
-    affect.classes.trust.trust(job.origin.modules)
+    affect.classes.trust.mark_trusted(job.origin.modules)
     return tmp_path / "home"
 
 

@@ -5,19 +5,20 @@ import os
 import shutil
 import subprocess
 import zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from small import corpus_of, model_of
+from torch.utils.tensorboard import SummaryWriter
 
 import affect
 from affect import Regression, Training
 from affect.errors import DataError
 from affect.files import scratch
-from affect.training.checkpoints import WholeCheckpoints, newest_whole, read_whole
+from affect.training.checkpoints import WholeCheckpoints, naming_disk, newest_whole, read_whole
 
 EPOCHS = 6
 
@@ -188,6 +189,17 @@ def test_a_full_disk_keeps_the_checkpoint_that_is_there(tmp_path):
         subprocess.run(["mount", "-o", "remount,size=2m", last.parent], check=True)
         WholeCheckpoints().save_checkpoint(checkpoints[1], last)
         assert read_whole(last)["epoch"] == 1
+
+
+def test_the_thread_of_a_log_prints_no_traceback_of_a_full_disk(tmp_path, capsys):
+    refused = pytest.raises(OSError, match=r"No space left on device: '.*disk'$")
+    with disk(tmp_path / "disk", "16k"), refused, naming_disk(tmp_path / "disk"):
+        (tmp_path / "disk" / "log").mkdir()
+        with suppress(OSError), (tmp_path / "disk" / "rest").open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        SummaryWriter(tmp_path / "disk" / "log").close()
+    assert capsys.readouterr().err == ""
 
 
 def test_what_is_compressed_or_no_dict_is_no_checkpoint(tmp_path):
