@@ -191,7 +191,7 @@ def test_without_its_code_there_are_the_means_of_the_runs(done, fresh, caplog):
     answers = gather(find([done[1]]))
     pairs = compare(answers, ["near", "beyond_2"])
     assert pairs["verdict"].unique().tolist() == ["not tested: the metric's code is not here"]
-    assert pairs[["low", "high", "p", "p_holm", "p_seeds"]].isna().all(axis=None)
+    assert pairs[["low", "high", "p", "p_all"]].isna().all(axis=None)
     means = done[0].set_index(["metric", "model"])["mean"]
     for row in pairs.itertuples():
         apart = means[row.metric, row.better] - means[row.metric, row.worse]

@@ -157,7 +157,7 @@ class Baseline(Bounded):
         predictions = self._say(own, _places(own.targets[self.target.name]))
         return tidy(
             predictions, truth, self.target, corpus=corpus.name, model=name or type(self).__name__,
-            split=split, seed=seed, fold=fold,
+            split=split, seed=seed, fold=fold, group_of=corpus[split].group_of,
         )  # fmt: skip
 
     def _metric(self, monitor: str) -> str:

@@ -57,12 +57,19 @@ def _of_runs(runs: list[FinishedRun], places: list[Path], title: str) -> Content
     alone = [run for run in runs if not any(real(run.folder).is_relative_to(b) for b in benches)]
     rest = gather(alone) if benches else answers
     summaries, pairs = ([table_of_bench(b, name) for b in benches] for name in (SUMMARY, COMPARISONS))
+    notes = [note for b in benches for note in notes_of_bench(b, NOTES)]
+    notes += [
+        f"{bench}: its tables are of an older release, whose verdicts are for the seeds that were run "
+        "alone; affect bench makes them anew from the same runs"
+        for bench, summary in zip(benches, summaries, strict=True)
+        if "one_seed" not in summary
+    ]
     return contents_of(
         title,
         answers,
         pd.concat([*summaries, summarise(rest)], ignore_index=True),
         pd.concat([*pairs, compare(rest)], ignore_index=True),
-        [note for b in benches for note in notes_of_bench(b, NOTES)],
+        notes,
     )
 
 

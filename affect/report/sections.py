@@ -21,7 +21,7 @@ from affect.report.pictures import agreement, classes_of, confusion, cost_scatte
 from affect.report.records import column, number, numbers, records
 from affect.report.robustness import charts_of
 from affect.results import Answers
-from affect.results.tables import Cell, Table, cells, elsewhere
+from affect.results.tables import Cell, Table, cells, elsewhere, notes_of
 from affect.runs.costs import COSTS
 
 _SEEN_FIRST = 8  # as many models' curves can be told apart
@@ -114,6 +114,7 @@ def _results(summary: pd.DataFrame) -> Section:
         ],
         "marks": marks,
         "ties": table.ties,
+        "notes": notes_of(summary),
         "picture": _picture(summary),
     }
     return Section("results", "Results", template="results.html", content=content)
@@ -195,7 +196,7 @@ def _comparisons(table: pd.DataFrame) -> Iterator[Section]:
     if table.empty:
         return
     sizes = {"difference": "difference", "effect": "effect", "superiority": "superiority"}
-    tests = {"p": "p", "p_holm": "p, Holm", "p_seeds": "p, seeds"}
+    tests = {"p": "p", "p_all": "p, all pairs"}
     columns = [column(name, table[name]) for name in ("metric", "better", "worse", "verdict")]
     for name, label in (sizes | tests).items():
         if name in table:
@@ -208,9 +209,9 @@ def _comparisons(table: pd.DataFrame) -> Iterator[Section]:
     yield Section(
         "comparisons",
         "Who is better than whom",
-        "Differences between means over seeds, with their 95% intervals. p: permutation test over test "
-        "samples; Holm: corrected for all pairs of the metric; seeds: over seeds, or over folds; "
-        "effect: Cohen's d; superiority: how often a seed of the one beats a seed of the other.",
+        "Differences between means over seeds, with their 95% intervals, and p: for new seeds on new "
+        "samples, or for new folds; all pairs: corrected for all pairs of the metric; effect: Cohen's d; "
+        "superiority: how often a seed of the one beats a seed of the other.",
         records=records("pairs", columns, searched=[1, 2], choose=0),
     )
 

@@ -37,6 +37,8 @@ class Answers:
         predictions: decisions by model and seed, on the target's scale or probabilities.
         runs: the runs that they come from.
         split: of which split they are.
+        grouped: the group that each label's sample belongs to, a video or a speaker; empty where the runs
+            say none.
     Shapes:
         steps, folds: (labels,), truth: (labels, target.size),
         predictions[model][seed]: (labels, target.outputs)
@@ -51,6 +53,7 @@ class Answers:
     predictions: dict[str, dict[int, Array]]
     runs: tuple[FinishedRun, ...]
     split: str = "test"
+    grouped: tuple[str, ...] = ()
 
     @property
     def metrics(self) -> dict[str, Measure]:
@@ -89,38 +92,31 @@ class Answers:
         return {seed: float(np.mean(values[seed])) for seed in seeds if values.get(seed)}
 
     @cached_property
-    def groups(self) -> NDArray[np.int64]:
-        """(labels,): the number of the sample that each label belongs to."""
-        groups: NDArray[np.int64] = pd.factorize(np.array(self.samples))[0].astype(np.int64)
-        return groups
+    def units(self) -> NDArray[np.int64]:
+        """(labels,): the number of what is independent of all others, and is drawn whole where samples are.
 
-    @cached_property
-    def shared(self) -> tuple[int, ...]:
-        """The seeds that every model has: pairs of models are compared with them alone."""
-        first, *rest = self.predictions.values()
-        return tuple(seed for seed in first if all(seed in own for own in rest))
-
-    def every(self, seeds: Iterable[int] | None = None) -> dict[str, Array]:
-        """(seeds, labels, outputs) of every model.
-
-        Args:
-            seeds: these alone; all that a model has by default.
+        The group of a label's sample where groups are known and there are at least two; the sample otherwise.
         """
-        chosen = None if seeds is None else tuple(seeds)
-        return {
-            name: np.stack([*own.values()] if chosen is None else [own[seed] for seed in chosen])
-            for name, own in self.predictions.items()
-        }
+        return _numbered(self.grouped if self.by_group else self.samples)
+
+    @property
+    def by_group(self) -> bool:
+        """Whether whole groups are drawn."""
+        return len({*self.grouped}) > 1
+
+    def every(self) -> dict[str, Array]:
+        """(seeds, labels, outputs) of every model."""
+        return {name: np.stack([*own.values()]) for name, own in self.predictions.items()}
 
     def errors(self, model: str) -> Array:
-        """(samples,): how far off a model is on each, a mean over labels and the seeds that all models share.
+        """(samples,): how far off a model is on each, a mean over labels and seeds.
 
         The distance for a number; the share of wrong decisions for classes.
 
         Args:
             model: its name.
         """
-        predictions = np.stack([self.predictions[model][seed] for seed in self.shared])
+        predictions = np.stack([*self.predictions[model].values()])
         if isinstance(self.target, Regression):
             wrong = np.abs(predictions - self.truth)
         elif isinstance(self.target, MultiClass):
@@ -128,7 +124,8 @@ class Answers:
         else:
             wrong = ((predictions > 0.5) != (self.truth > 0.5)).astype(np.float64)
         labels = wrong.mean((0, 2))
-        errors: Array = np.bincount(self.groups, labels) / np.bincount(self.groups)
+        samples = _numbered(self.samples)
+        errors: Array = np.bincount(samples, labels) / np.bincount(samples)
         return errors
 
     def run_of(self, model: str) -> FinishedRun:
@@ -138,6 +135,11 @@ class Answers:
             model: its name.
         """
         return next(run for run in self.runs if run.name == model)
+
+
+def _numbered(names: Iterable[str]) -> NDArray[np.int64]:
+    numbers: NDArray[np.int64] = pd.factorize(np.array([*names]))[0].astype(np.int64)
+    return numbers
 
 
 def gather(runs: Iterable[FinishedRun], split: str = "test") -> list[Answers]:
@@ -204,6 +206,7 @@ def _together(runs: list[FinishedRun], split: str) -> Answers:
             )
         else:
             predictions.setdefault(name, {})[seed] = frame[outputs].to_numpy(np.float64)
+    same_labels = [frame for frame in whole.values() if frame.index.equals(first.index)]
     return Answers(
         target=target,
         corpus=corpus,
@@ -214,6 +217,7 @@ def _together(runs: list[FinishedRun], split: str) -> Answers:
         predictions=predictions,
         runs=tuple(runs),
         split=split,
+        grouped=next((tuple(own["group"].astype(str)) for own in same_labels if "group" in own), ()),
     )
 
 
@@ -225,8 +229,11 @@ def _by_label(tables: dict[tuple[str, int], pd.DataFrame]) -> dict[tuple[str, in
         if not own.equals(labels):
             labels = own
             order = pd.Series(np.arange(len(own)), pd.MultiIndex.from_frame(own)).sort_index()
-        numbers = [name for name in table if name == "fold" or str(name).startswith(("prediction", "truth"))]
-        found[key] = table[numbers].iloc[order.to_numpy()]
+        kept = [
+            name for name in table
+            if name in ("fold", "group") or str(name).startswith(("prediction", "truth"))
+        ]  # fmt: skip
+        found[key] = table[kept].iloc[order.to_numpy()]
         found[key].index = order.index
     return found
 

@@ -10,15 +10,19 @@ import pandas as pd
 
 from affect import metrics, renamed
 from affect.errors import ConfigError, did_you_mean, listed
-from affect.metrics import Array, Measure, Stored
+from affect.metrics import Stored
 from affect.results.answers import Answers, say_stored
-from affect.statistics import holm, measure, permutation_p, spread
+from affect.statistics import Difference, fold_tests, measure, pairwise_tests, spread
 
 LEVEL = 0.05
 """How often a test may find a difference where there is none."""
 
+ONE_SEED = "one seed: for these weights only"
+"""What is said of a model of which nothing is known for another seed."""
+
 Spread: TypeAlias = dict[str, float]
 """What `affect.statistics.spread` says."""
+Pair: TypeAlias = tuple[str, str]
 
 
 @renamed.arguments(wanted="names")
@@ -34,7 +38,10 @@ def summarise(
     `floor`, the best constant prediction's value; `ceiling`, the best possible value where it is known;
     `reference`, the best model of a single modality, and `gain_low` and `gain_high`, the interval of the
     difference to it, positive where the model is better; `tie`, whether the best model is not significantly
-    better (paired permutation tests, Holm's correction); `failed`, how many runs were lost.
+    better, for new seeds on new samples, corrected for all pairs (`affect.statistics.pairwise_tests`, and
+    `fold_tests` where there are folds); `one_seed`, whether all that is said is of these weights, as nothing
+    is known of another seed: then nothing is best and nothing ties; `by_group`, whether whole groups of
+    samples were drawn; `failed`, how many runs were lost.
 
     Args:
         answers: of one or more corpora and targets.
@@ -86,9 +93,9 @@ def _rows(own: Answers, metric: str) -> list[dict[str, Any]]:
     }
     single = [name for name in own.predictions if len(own.run_of(name).facts["shape"]["dims"]) == 1]
     reference = max(single, key=lambda name: means[name], default="")
-    pairs = [(name, reference) for name in own.predictions if reference not in ("", name)]
-    found, gains = values_and_gains(own, metric, pairs)
-    ties = _ties(own, function, max(means, key=lambda name: means[name]))
+    found, tests = values_and_tests(own, metric)
+    best = max(means, key=lambda name: means[name])
+    folds = len({*own.folds.tolist()}) > 1
     same = {
         "count": metrics.count(metric, own.truth),
         "floor": metrics.constant_baselines(own.target, own.truth)[metric],
@@ -98,9 +105,19 @@ def _rows(own: Answers, metric: str) -> list[dict[str, Any]]:
     rows = []
     for name in own.predictions:
         row = {"corpus": own.corpus, "target": own.target.name, "model": name, "metric": metric}
-        gain = gains.get((name, reference), {"low": np.nan, "high": np.nan})
-        gain = {"gain_low": gain["low"], "gain_high": gain["high"]}
-        rows.append({**row, **found[name], **same, **gain, "tie": ties[name]})
+        gain, apart = difference(tests, name, reference), difference(tests, best, name)
+        rows.append(
+            {
+                **row,
+                **found[name],
+                **same,
+                "gain_low": np.nan if gain is None else gain.low,
+                "gain_high": np.nan if gain is None else gain.high,
+                "tie": apart is not None and bool(apart.p_all >= LEVEL),
+                "one_seed": len(own.predictions[name]) == 1 and not folds,
+                "by_group": own.by_group,
+            }
+        )
     return rows
 
 
@@ -115,66 +132,56 @@ def _stored(own: Answers, metric: str) -> Iterator[dict[str, Any]]:
                 "mean": values.mean(), "std": values.std(ddof=1) if len(values) > 1 else np.nan,
                 "low": np.nan, "high": np.nan, "seeds": len(values), "count": len(own.truth),
                 "floor": np.nan, "ceiling": np.nan, "reference": None, "gain_low": np.nan,
-                "gain_high": np.nan, "tie": False,
+                "gain_high": np.nan, "tie": False, "one_seed": len(values) == 1, "by_group": False,
             }  # fmt: skip
 
 
-def values_and_gains(
-    own: Answers, metric: str, pairs: Iterable[tuple[str, str]]
-) -> tuple[dict[str, Spread], dict[tuple[str, str], Spread]]:
-    """What `spread` says of each model, and of how much better the first of each pair is than the second.
+def values_and_tests(
+    own: Answers, metric: str, pairs: Iterable[Pair] | None = None
+) -> tuple[dict[str, Spread], dict[Pair, Difference]]:
+    """What `spread` says of each model; and of pairs, how much better the first is than the second.
 
-    Nothing of pairs where the models share no seed.
+    Where the corpus was cut into folds, pairs are tested by the folds (`affect.statistics.fold_tests`);
+    otherwise by seeds and samples (`affect.statistics.pairwise_tests`).
 
     Args:
         own: of one target.
         metric: one of its metrics.
-        pairs: names of models.
+        pairs: the family that the tests are corrected for; all pairs by default.
     """
-    rises, function = metrics.higher_is_better(metric), own.metrics[metric]
-    turned = {pair: pair if rises else pair[::-1] for pair in pairs if own.shared}
-    whole = own.every()
-    same = all(len(own_seeds) == len(own.shared) for own_seeds in whole.values())
-    found = measure(function, whole, own.truth, own.groups, pairs=turned.values() if same else ())
-    if turned and not same:
-        found |= {
-            asked: value
-            for asked, value in measure(
-                function, own.every(own.shared), own.truth, own.groups, pairs=turned.values()
-            ).items()
-            if not isinstance(asked, str)
-        }
-    return {name: spread(*found[name], bounds=metrics.bounds(metric)) for name in whole}, {
-        pair: spread(*found[asked]) for pair, asked in turned.items()
+    function, every = own.metrics[metric], own.every()
+    samples, sign = len(np.unique(own.units)), 1 if metrics.higher_is_better(metric) else -1
+    measured = measure(function, every, own.truth, own.units)
+    found = {name: measured[name] for name in every}
+    spreads = {
+        name: spread(*one, bounds=metrics.bounds(metric), samples=samples) for name, one in found.items()
     }
+    if len(folds := np.unique(own.folds)) > 1:
+        rows = [np.flatnonzero(own.folds == fold) for fold in folds]
+        scores = {
+            name: np.array(
+                [np.mean([function(seed[part], own.truth[part]) for seed in seeds]) for part in rows]
+            )
+            for name, seeds in every.items()
+        }
+        tests = fold_tests(scores, 1 / len(folds), pairs)
+    elif samples > 1:
+        tests = pairwise_tests(found, samples, pairs)
+    else:
+        tests = {}
+    return spreads, tests if sign > 0 else {pair: turned(one) for pair, one in tests.items()}
 
 
-def differing(own: Answers, metric: Measure, pairs: Iterable[tuple[str, str]]) -> tuple[Array, Array]:
-    """How likely so great a difference is between equal models; and corrected for the number of pairs.
-
-    Args:
-        own: of one target.
-        metric: the function.
-        pairs: names of models.
-    Shapes:
-        -> (pairs,) and (pairs,)
-    """
-    pairs, predictions = list(pairs), own.every(own.shared)
-    swaps = max(1000, round(2 * len(pairs) / LEVEL))  # few enough could never be sure after Holm's correction
-    p = [
-        permutation_p(predictions[a], predictions[b], own.truth, metric, own.groups, resamples=swaps)
-        for a, b in pairs
-    ]
-    return np.array(p), holm(np.array(p))
+def difference(tests: Mapping[Pair, Difference], one: str, other: str) -> Difference | None:
+    """How much better one model is than another, whichever way they were tested; None where they were not."""
+    if (one, other) in tests:
+        return tests[one, other]
+    return turned(tests[other, one]) if (other, one) in tests else None
 
 
-def _ties(own: Answers, metric: Measure, best: str) -> dict[str, bool]:
-    """Whether the best model is not significantly better than each."""
-    others = [name for name in own.predictions if name != best]
-    if not own.shared or not others:
-        return dict.fromkeys(own.predictions, False)
-    _, p = differing(own, metric, [(best, name) for name in others])
-    return {best: False, **{name: bool(value >= LEVEL) for name, value in zip(others, p, strict=True)}}
+def turned(found: Difference) -> Difference:
+    """The same of the second model and the first."""
+    return Difference(-found.value, -found.high, -found.low, found.p, found.p_all)
 
 
 def _lost(
@@ -187,7 +194,7 @@ def _lost(
         key: found[0][key] for key in ("corpus", "target", "metric", "count", "floor", "ceiling", "reference")
     }
     return [
-        {**same, "model": model, "seeds": 0, "tie": False}
+        {**same, "model": model, "seeds": 0, "tie": False, "one_seed": False, "by_group": own.by_group}
         for target, model in failed
         if target == own.target.name and model not in own.predictions
     ]

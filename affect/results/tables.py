@@ -17,6 +17,7 @@ from affect import metrics
 from affect.console import WIDE, TableConsole
 from affect.errors import ConfigError, escaped
 from affect.files import writing
+from affect.results.summary import ONE_SEED
 from affect.spreadsheets import csv_of
 
 
@@ -46,17 +47,24 @@ class Table:
         corner: what the first column holds.
         heads: of the other columns.
         rows: each with its label.
+        notes: what stands below, beside the remarks of cells.
     """
 
     title: str
     corner: str
     heads: list[str]
     rows: list[tuple[str, list[Cell]]] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
 
     @property
     def ties(self) -> bool:
         """Whether any cell ties with the best."""
         return any(cell.tie for _, row in self.rows for cell in row)
+
+    @property
+    def legend(self) -> list[str]:
+        """What stands below: what the underlines mean, where there are any, and the notes."""
+        return [*([LEGEND] if self.ties else []), *self.notes]
 
     def __post_init__(self) -> None:
         for name, value in (("title", escaped(self.title)), ("corner", escaped(self.corner))):
@@ -82,8 +90,11 @@ def _plain(cell: Cell) -> Cell:
 NO_BETTER = "not clearly better than a constant"
 """The best constant prediction lies within the interval, or beyond it."""
 
-LEGEND = "bold: the best mean; underlined: the best is not significantly better"
+LEGEND = "bold: the best mean; underlined: the best is not significantly better, for new seeds on new samples"
 """What stands below a table with ties."""
+
+BY_GROUP = "intervals and tests are for new groups of samples (videos, speakers), which were drawn whole"
+"""What stands below a table of samples that come in groups."""
 
 
 def cells(summary: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
@@ -102,7 +113,8 @@ def cells(summary: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
             sign = 1 if metrics.higher_is_better(str(metric)) else -1
             best = (sign * column.loc[column["count"].notna(), "mean"]).max()
             for row in column.to_dict("records"):
-                found[str(metric)][row["model"]] = _cell(row, sign, sign * row["mean"] == best)
+                best_one = sign * row["mean"] == best and not _is_so(row, "one_seed")
+                found[str(metric)][row["model"]] = _cell(row, sign, best_one)
         tables[str(corpus), str(target)] = pd.DataFrame(found, index=_order(rows), dtype=object)
     return tables
 
@@ -117,19 +129,29 @@ def summary_tables(summary: pd.DataFrame, turned: bool = False) -> list[Table]:
     tables = []
     for (corpus, target), frame in cells(summary).items():
         counted = {metric: f"{metric} {_arrow(metric)}" for metric in frame.columns}
+        mine = summary[(summary["corpus"] == corpus) & (summary["target"] == target)]
         if not turned:
-            mine = summary[(summary["corpus"] == corpus) & (summary["target"] == target)]
             counts = mine.groupby("metric")["count"].max()
             counted = {metric: f"{head} (n={counts[metric]:.0f})" for metric, head in counted.items()}
         frame = frame.rename(columns=counted)
         frame = frame.T if turned else frame
         rows = [(str(label), _cells_of(row)) for label, row in frame.iterrows()]
         corner = "score" if turned else "model"
-        tables.append(Table(f"{corpus} · {target}", corner, [str(head) for head in frame.columns], rows))
-        others = elsewhere(summary[(summary["corpus"] == corpus) & (summary["target"] == target)])
+        heads = [str(head) for head in frame.columns]
+        tables.append(Table(f"{corpus} · {target}", corner, heads, rows, notes_of(mine)))
+        others = elsewhere(mine)
         if not others.empty:
             tables.append(frame_table(others, "published, of other measures"))
     return tables
+
+
+def notes_of(summary: pd.DataFrame) -> tuple[str, ...]:
+    """What stands below the tables of a summary, whatever their cells say.
+
+    Args:
+        summary: of one corpus and target.
+    """
+    return (BY_GROUP,) if "by_group" in summary and summary["by_group"].eq(True).any() else ()
 
 
 def elsewhere(rows: pd.DataFrame) -> pd.DataFrame:
@@ -184,8 +206,7 @@ def markdown(tables: Iterable[Table]) -> str:
             texts = [f"{_decorated(cell, '**', '**', '<ins>', '</ins>')} {signs}" for cell, signs in known]
             lines.append(_line([_marked_up(label), *texts]))
         notes = [f"{mark}: {_marked_up(remark)}.  " for remark, mark in marks.items()]
-        if table.ties:
-            notes.append(f"{LEGEND[0].upper()}{LEGEND[1:]}.  ")
+        notes += [f"{_marked_up(line[0].upper() + line[1:])}.  " for line in table.legend]
         parts.append("\n".join([*lines, *([""] if notes else []), *notes]).rstrip())
     return "\n\n".join(parts) + "\n"
 
@@ -228,8 +249,7 @@ def latex(tables: Iterable[Table]) -> str:
             parts.append(" & ".join([_escaped(label), *texts]) + r" \\")
         parts += [r"\bottomrule", r"\end{tabular}"]
         notes = [rf"\textsuperscript{{{mark}}}{_escaped(remark)}" for remark, mark in marks.items()]
-        if table.ties:
-            notes.append(LEGEND)
+        notes += map(_escaped, table.legend)
         if notes:
             parts.append(r"\par\footnotesize " + "; ".join(notes) + ".")
     return "\n".join(parts) + "\n"
@@ -268,8 +288,8 @@ def show(tables: Iterable[Table], console: Console | None = None) -> None:
         console.print(shown, markup=False)
         for remark, mark in marks.items():
             console.print(f"{mark} {remark}", style="dim", highlight=False, markup=False, soft_wrap=True)
-        if table.ties:
-            console.print(LEGEND, style="dim", highlight=False, soft_wrap=True)
+        for line in table.legend:
+            console.print(line, style="dim", highlight=False, markup=False, soft_wrap=True)
         console.print()
 
 
@@ -313,9 +333,16 @@ def _cell(row: Mapping[Any, Any], sign: int, best: bool) -> Cell:
     if sign * worst <= sign * value["floor"]:
         remarks.append(f"{NO_BETTER} ({value['floor']:.3f})")
     gains = value.get("gain_low", float("nan")), value.get("gain_high", float("nan"))
-    if gains[0] <= 0 <= gains[1]:
+    if _is_so(row, "one_seed"):
+        remarks.append(ONE_SEED)
+    elif gains[0] <= 0 <= gains[1]:
         remarks.append(f"not distinguishable from {row['reference']}")
-    return Cell(text, tuple(remarks), best, tie=bool(row.get("tie", False)) and not best)
+    return Cell(text, tuple(remarks), best, tie=_is_so(row, "tie") and not best)
+
+
+def _is_so(row: Mapping[Any, Any], key: str) -> bool:
+    """Whether a row says yes; one of a release that did not ask says nothing."""
+    return pd.notna(row.get(key)) and bool(row[key])
 
 
 def _order(rows: pd.DataFrame) -> list[str]:

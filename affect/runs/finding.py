@@ -96,7 +96,9 @@ def notes_of_bench(folder: Path, name: str) -> list[str]:
         raise DataError(f"{folder / name}: no text: {error}; {_REMEDY}") from None
 
 
-_NUMBERS = "mean|std|low|high|seeds|count|floor|ceiling|gain_low|gain_high|failed|difference|p|p_holm|effect"
+_NUMBERS = (
+    "mean|std|low|high|seeds|count|floor|ceiling|gain_low|gain_high|failed|difference|p|p_all|p_holm|effect"
+)
 
 
 def _manifest(folder: Path) -> Manifest:

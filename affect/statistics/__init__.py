@@ -3,6 +3,7 @@
 from affect import renamed
 from affect.metrics import Measure
 from affect.statistics.intervals import combined, interval, over_seeds, spread
+from affect.statistics.pairwise import Difference, fold_tests, pairwise_tests
 from affect.statistics.ranks import Ranks, friedman
 from affect.statistics.resampling import Bootstrap, Measured, bootstrap, measure, resampled, resampled_rows
 from affect.statistics.significance import (
@@ -19,6 +20,7 @@ from affect.statistics.significance import (
 __all__ = [
     "Bootstrap",
     "Corrected",
+    "Difference",
     "Measure",
     "Measured",
     "Ranks",
@@ -26,12 +28,14 @@ __all__ = [
     "cohens_d",
     "combined",
     "corrected_t",
+    "fold_tests",
     "friedman",
     "holm",
     "interval",
     "least_p",
     "measure",
     "over_seeds",
+    "pairwise_tests",
     "permutation_p",
     "resampled",
     "resampled_rows",

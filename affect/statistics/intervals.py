@@ -18,6 +18,7 @@ def spread(
     *,
     level: float = 0.95,
     bounds: tuple[float, float] = (-np.inf, np.inf),
+    samples: int | None = None,
 ) -> dict[str, float]:
     """What a table says of a model: mean and deviation over seeds, and an interval for what to expect of it.
 
@@ -39,6 +40,8 @@ def spread(
             interval of the draws.
         level: of the interval.
         bounds: what the value can be at all: the interval ends there.
+        samples: independent ones that were drawn whole: the sample part is as much longer as Student's
+            interval of so many values is than the normal one, as a bootstrap of few samples is too short.
     Shapes:
         seeds: (seeds,), draws: (resamples, seeds) or (resamples,)
     Raises:
@@ -60,6 +63,9 @@ def spread(
     means = draws if draws.ndim == 1 else draws.mean(1)
     value = float(seeds.mean())
     low, high = interval(means, level) if sampled is None else sampled
+    if samples is not None:
+        longer = _few(samples, level)
+        low, high = value - longer * (value - low), value + longer * (high - value)
     if len(seeds) > 1:
         left = np.sqrt(_main_share(seeds, draws))
         main = value - left * (value - low), value + left * (high - value)
@@ -67,6 +73,16 @@ def spread(
     std = float(seeds.std(ddof=1)) if len(seeds) > 1 else np.nan
     low, high = max(low, bounds[0]), min(high, bounds[1])
     return {"mean": value, "std": std, "low": low, "high": high, "seeds": len(seeds)}
+
+
+def _few(samples: int, level: float) -> float:
+    """How much longer Student's interval is than the normal one with the bootstrap's variance."""
+    from scipy import special
+
+    if samples < 2:
+        return np.nan
+    longer = special.stdtrit(samples - 1.0, (1 + level) / 2) / special.ndtri((1 + level) / 2)
+    return float(longer * np.sqrt(samples / (samples - 1)))
 
 
 def over_seeds(values: Array, level: float = 0.95) -> tuple[float, float]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 import torch
 
@@ -73,6 +76,7 @@ def evaluate(
     return tidy(
         measuring(model, rows, batch_size, target.name), truth, target, corpus=corpus.name,
         model=name or type(model.fusion).__name__, split=split, seed=seed, fold=fold,
+        group_of=rows.group_of,
     )  # fmt: skip
 
 
@@ -86,6 +90,7 @@ def tidy(
     split: str,
     seed: int,
     fold: int = 0,
+    group_of: Mapping[str, str] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The tidy rows of predictions for one split, and the predictions with the truth beside them.
 
@@ -98,6 +103,7 @@ def tidy(
         split: the name of the split.
         seed: as it stands in the results.
         fold: the same.
+        group_of: the group of each sample (`affect.data.corpus.Split`), which the predictions say too.
     Example:
         >>> import pandas as pd
         >>> from affect.data.targets import Regression
@@ -114,7 +120,9 @@ def tidy(
         {**row, **where, "metric": metric, "value": score.value, "count": score.count}
         for metric, score in scores.items()
     ]
-    beside = dict(zip(columns("truth", target, target.size), truth.T, strict=True))
+    beside: dict[str, Any] = dict(zip(columns("truth", target, target.size), truth.T, strict=True))
+    if group_of:
+        beside["group"] = predictions["id"].map(group_of)
     predictions = predictions.assign(**beside, split=split, seed=seed, fold=fold)
     return pd.DataFrame(results, columns=list(COLUMNS)), predictions
 

@@ -11,8 +11,9 @@ from affect import metrics
 from affect.errors import ConfigError, DataError
 from affect.results import compare, costs, gather, summarise
 from affect.results.comparison import BETTER, EQUAL, MOST
+from affect.results.tables import markdown, summary_tables
 from affect.runs import find
-from affect.statistics import corrected_t, holm, permutation_p, wilcoxon_p
+from affect.statistics import corrected_t, measure, pairwise_tests
 
 TRUTH = np.random.default_rng(0).uniform(-3, 3, 80).round(1)
 
@@ -35,9 +36,11 @@ def make_run(tmp_path):
         ids=None,
         modalities=("text", "visual"),
         kind="Regression",
+        groups=None,
+        place=tmp_path,
         **facts,
     ):
-        folder = tmp_path / "runs" / name / f"seed{seed}-fold{fold}"
+        folder = place / "runs" / name / f"seed{seed}-fold{fold}"
         folder.mkdir(parents=True)
         said, truth = np.asarray(said, float), np.asarray(truth, float)
         rows = pd.DataFrame(
@@ -48,6 +51,8 @@ def make_run(tmp_path):
                 "truth": truth,
             }
         )
+        if groups is not None:
+            rows["group"] = groups
         rows.assign(split="test", seed=seed, fold=fold).to_csv(folder / "predictions.csv", index=False)
         own = {"low": -3.0, "high": 3.0} if kind == "Regression" else {}
         target = {"kind": kind, "name": "sentiment", "per_step": False, **own}
@@ -79,7 +84,7 @@ def runs(make_run, tmp_path):
 
 def test_every_seed_of_every_model_is_there_in_one_order(runs):
     (own,) = gather(runs)
-    assert (own.corpus, own.target.name, own.shared) == ("toy", "sentiment", (0, 1, 2, 3, 4))
+    assert (own.corpus, own.target.name) == ("toy", "sentiment")
     assert {name: list(seeds) for name, seeds in own.predictions.items()} == dict.fromkeys(
         ("alone", "good", "poor"), [0, 1, 2, 3, 4]
     )
@@ -155,16 +160,17 @@ def test_a_comparison_is_made_of_the_tests_it_names(runs):
     (own,) = answers
     pairs = compare(answers, ["mae"]).set_index(["better", "worse"])
     assert len(pairs) == 3
-    said = own.every(own.shared)
+    said = own.every()
     mae = metrics.metrics_for(own.target)["mae"]
-    p = [permutation_p(said[a], said[b], own.truth, mae, own.groups, resamples=1000) for a, b in pairs.index]
-    assert pairs["p"].tolist() == pytest.approx(p)
-    assert pairs["p_holm"].tolist() == pytest.approx(holm(np.array(p)).tolist())
+    tests = pairwise_tests(measure(mae, said, own.truth, np.arange(80)), 80)
+    for (better, worse), row in pairs.iterrows():
+        found = tests.get((better, worse)) or tests[worse, better]
+        assert (row["p"], row["p_all"]) == (found.p, found.p_all)
+        assert row["low"] < row["difference"] < row["high"]
     values = {name: np.array([mae(one, own.truth) for one in seeds]) for name, seeds in said.items()}
     for (better, worse), row in pairs.iterrows():
         assert row["difference"] == pytest.approx(values[worse].mean() - values[better].mean())
         assert row["difference"] >= 0
-        assert row["p_seeds"] == pytest.approx(wilcoxon_p(values[better], values[worse]))
     verdicts = pairs["verdict"].to_dict()
     assert verdicts[("good", "poor")] == verdicts[("good", "alone")] == BETTER
     assert pairs.loc[("good", "poor"), "superiority"] == 1
@@ -178,7 +184,7 @@ def test_a_model_is_not_better_than_itself(make_run, tmp_path):
         for name in ("one", "same"):
             make_run(name, seed, noisy(1, seed), TRUTH)
     (row,) = compare(gather(find([tmp_path]))).to_dict("records")
-    assert (row["difference"], row["p"], row["p_seeds"], row["verdict"]) == (0, 1, 1, EQUAL)
+    assert (row["difference"], row["p"], row["p_all"], row["verdict"]) == (0, 1, 1, EQUAL)
     assert (row["effect"], row["superiority"]) == (0, 0.5)
 
 
@@ -201,7 +207,41 @@ def test_folds_are_compared_by_the_corrected_test(make_run, tmp_path):
         )
         for f in range(4)
     ]
-    assert row["p_seeds"] == pytest.approx(corrected_t(np.array(apart), 0.25).p)
+    expected = corrected_t(np.array(apart), 0.25)
+    assert (row["p"], row["p_all"]) == (pytest.approx(expected.p), pytest.approx(expected.p))
+    assert (-row["high"], -row["low"]) == pytest.approx((expected.low, expected.high))
+
+
+def test_one_seed_speaks_for_its_weights_alone(make_run, tmp_path):
+    make_run("one", 0, noisy(0.2, 0), TRUTH)
+    make_run("other", 0, noisy(1.5, 1), TRUTH)
+    answers = gather(find([tmp_path]))
+    (row,) = compare(answers, ["mae"]).to_dict("records")
+    assert (row["better"], row["verdict"]) == ("one", "one seed: for these weights only")
+    assert np.isnan(row["p"])
+    assert np.isnan(row["p_all"])
+    assert 0 < row["low"] < row["difference"] < row["high"]
+    table = markdown(summary_tables(summarise(answers, ["mae"])))
+    assert "**" not in table.partition("---")[2]
+    assert "<ins>" not in table
+    assert "a: one seed: for these weights only." in table
+
+
+def test_whole_videos_are_drawn_where_runs_say_them(make_run, tmp_path):
+    groups = [f"v{i // 8}" for i in range(80)]
+    shared = np.repeat(np.random.default_rng(3).normal(size=10), 8)
+    for seed in range(3):
+        for name, by in (("with", {"groups": groups}), ("without", {})):
+            make_run(name, seed, TRUTH + shared + 0.1 * noisy(1, seed), TRUTH, place=tmp_path / name, **by)
+    widths = {}
+    for name in ("with", "without"):
+        (own,) = gather(find([tmp_path / name]))
+        table = summarise([own], ["mae"])
+        assert own.by_group is (name == "with")
+        assert len(np.unique(own.units)) == (10 if own.by_group else 80)
+        widths[name] = (table["high"] - table["low"]).item()
+        assert ("whole" in markdown(summary_tables(table))) is own.by_group
+    assert widths["with"] > 1.5 * widths["without"]
 
 
 def test_a_baseline_and_many_models(make_run, tmp_path):

@@ -45,7 +45,7 @@ def test_markdown():
         "c: published: A 2019 (differs: other split).  \n"
         "d: 5 runs failed.  \n"
         "e: published: B 2020.  \n"
-        "Bold: the best mean; underlined: the best is not significantly better.\n\n"
+        "Bold: the best mean; underlined: the best is not significantly better, for new seeds on new samples.\n\n"
         "**published, of other measures**\n\n"
         "| model | metric | value | source |\n| --- | ---: | ---: | ---: |\n"
         "| OLD, published | acc2 | 0.800 | A 2019 |\n"
