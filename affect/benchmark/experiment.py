@@ -18,8 +18,10 @@ from affect.robustness.protocols import protocol
 from affect.runs import Job, corpus_path, digest
 from affect.runs.configuration import (
     READING,
+    check_fold,
     check_keys,
     check_seeds,
+    folds_to_run,
     merged,
     metrics_in,
     parse,
@@ -35,8 +37,8 @@ class Experiment:
     Args:
         corpus: a file, relative to the experiment's own folder, or a generated corpus.
         models: what is compared: a name, and what its model has that `model` has not; under `training` there,
-            how its training differs, under `teacher` the run that it learns from too, and under `init` the
-            run whose weights it begins with.
+            how its training differs, under `teacher` the run that it learns from too, under `init` the run
+            whose weights it begins with, and under `searched` what a search wrote there (`Configuration`).
         target: what is predicted, or several, one after the other; the corpus's only one by default.
         metrics: which stand in the table; all by default. One's own are named by their import path, and
             measured in every run.
@@ -47,6 +49,7 @@ class Experiment:
         loggers: any Lightning loggers, beside the CSV and TensorBoard logs in the run folders.
         seeds: one run each.
         folds: for a corpus without official splits, into how many to cut it.
+        fold: the only one of them that is run; each by default.
         valid_share: share of the training samples that validate, where the corpus has no validation split.
         protocols: what else the trained models meet, by the names of `affect.robustness.PROTOCOLS`, or the
             import paths of one's own.
@@ -71,6 +74,7 @@ class Experiment:
     loggers: list[Any] = field(default_factory=list)
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2, 3, 4])
     folds: int = 0
+    fold: int | None = None
     valid_share: float = 0.2
     protocols: list[str] = field(default_factory=list)
     published: list[dict[str, Any]] = field(default_factory=list)
@@ -137,6 +141,7 @@ def _checked(content: Mapping[str, Any], path: str | Path) -> Experiment:
     experiment = Experiment(**content)
     check_seeds(experiment.seeds, f"{path}: seeds")
     NATURAL.check(f"{path}: folds", experiment.folds)
+    check_fold(experiment.fold, experiment.folds, f"{path}: fold")
     INSIDE.check(f"{path}: valid_share", experiment.valid_share)
     for metric in experiment.metrics:
         metrics.known(metric)  # refuses what is not one
@@ -161,7 +166,7 @@ def jobs(experiment: Experiment, path: Path, out: Path) -> list[Job]:
             base = out / "runs" / f"{called}-{digest(content)}"
             found += [
                 Job(content, name, seed, fold, real(path.parent), base / f"seed{seed}-fold{fold}")
-                for fold in range(experiment.folds or 1)
+                for fold in folds_to_run(experiment.fold, experiment.folds)
                 for seed in experiment.seeds
             ]
     _check_apart(found, path)
@@ -187,7 +192,7 @@ def _content(experiment: Experiment, own: Mapping[str, Any], target: str | None)
         objective = objective.get(target)
     own = dict(own)
     training = {**experiment.training, **(own.pop("training", None) or {})}
-    runs = {key: run for key in ("teacher", "init") if (run := own.pop(key, None))}
+    beside = {key: value for key in ("teacher", "init", "searched") if (value := own.pop(key, None))}
     measured = metrics_in({"metrics": experiment.metrics})
     return {
         "corpus": experiment.corpus,
@@ -196,10 +201,11 @@ def _content(experiment: Experiment, own: Mapping[str, Any], target: str | None)
         "training": training,
         "objective": objective,
         "loggers": experiment.loggers,
-        **runs,
+        **beside,
         **({"learner": experiment.learner} if experiment.learner else {}),
         **({"metrics": measured} if measured else {}),
         "folds": experiment.folds,
+        **({} if experiment.fold is None else {"fold": experiment.fold}),
         "valid_share": experiment.valid_share,
         **{
             name: value

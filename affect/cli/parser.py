@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 
 import affect
-from affect.bounds import COUNT, NOT_NEGATIVE, POSITIVE
+from affect.bounds import COUNT, NATURAL, NOT_NEGATIVE, POSITIVE
 from affect.cli import verbs
 from affect.cli.completion import Completion
 from affect.cli.flags import (
@@ -186,6 +186,10 @@ def _runs(add: Callable[..., Parser]) -> None:
     verb.add_argument("--pruner", metavar="NAME", help="any of Optuna's (default: MedianPruner)")
     seeds(verb, "--seeds", "that each trial is trained with")
     seeds(verb, "--fresh", "that what was found is trained and tested with")
+    verb.add_argument(
+        "--fold", type=number(NATURAL), metavar="NUMBER",
+        help="the fold, from 0, whose test split the search does not see (default: the configuration's)",
+    )  # fmt: skip
     verb.add_argument("--corpus", help="another corpus, such as synthetic:mosi_unaligned:200")
     verb.add_argument("--epochs", type=number(COUNT), help="at most, instead of the configuration's own")
     verb.add_argument("--out", type=folder, help="where results go (default: results/tune-CONFIG)")

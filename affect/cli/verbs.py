@@ -113,7 +113,7 @@ def tune(args: argparse.Namespace) -> None:
     checks.check_configuration(Path(args.config), "tune")
     changes = {
         "corpus": args.corpus, "epochs": args.epochs, "metric": args.metric, "seeds": args.seeds,
-        "fresh": args.fresh, "sampler": args.sampler, "pruner": args.pruner,
+        "fresh": args.fresh, "fold": args.fold, "sampler": args.sampler, "pruner": args.pruner,
     }  # fmt: skip
     if args.show_space:
         sys.stdout.write(task_of(args.config, trust=args.trust, **changes).space.written())

@@ -32,6 +32,7 @@ from affect.model import ModelSpec
 from affect.objectives import Objective
 from affect.runs.named import check_named
 from affect.runs.parts import FACTORIES, factory_of, part_of
+from affect.runs.searched import Searched
 from affect.runs.type_errors import without_names, wrong_value
 from affect.scaling import Nonfinite, Scaling
 from affect.training import LearnerFactory, Training
@@ -78,6 +79,7 @@ class Configuration:
         loggers: any Lightning loggers, beside the CSV and TensorBoard logs in the run folder.
         seeds: one run each.
         folds: for a corpus without official splits, into how many to cut it; 0 uses the splits it has.
+        fold: the only one of them that is run; each by default.
         valid_share: share of the training samples that validate, where the corpus has no validation split.
         columns: columns of the corpus's files that are features though they look like none; this, and what
             follows, as in `affect.load`.
@@ -87,6 +89,8 @@ class Configuration:
         reader: what reads the corpus's file, by its import path; by default what recognises it.
         metrics: metrics of one's own that are measured beside those of the target, by their import path
             (`affect.metrics.Metric`); what `monitor` names is measured too.
+        searched: what the search that chose this configuration was done on, as it wrote it; a run that would
+            test on samples of that is refused.
     """
 
     corpus: str
@@ -100,6 +104,7 @@ class Configuration:
     loggers: list[Callable[[], Logger]] = field(default_factory=list)
     seeds: list[int] = field(default_factory=lambda: [0])
     folds: int = 0
+    fold: int | None = None
     valid_share: float = 0.2
     columns: list[str] = field(default_factory=list)
     targets: dict[str, Any] = field(default_factory=dict)
@@ -107,10 +112,12 @@ class Configuration:
     prefixes: list[str] = field(default_factory=list)
     reader: str | None = None
     metrics: list[str] = field(default_factory=list)
+    searched: Searched | None = None
 
     def __post_init__(self) -> None:
         check_seeds(self.seeds, "seeds")
         NATURAL.check("folds", self.folds)
+        check_fold(self.fold, self.folds, "fold")
 
     @property
     def measured(self) -> list[str]:
@@ -291,6 +298,38 @@ def check_seeds(seeds: Any, where: str) -> None:
         raise ConfigError(f"{where}: expected a list of whole numbers, got {seeds!r}")
     for seed in seeds:
         SEED.check(where, seed)
+
+
+def check_fold(fold: int | None, folds: int, where: str) -> None:
+    """Refuse a fold that there is not.
+
+    Args:
+        fold: its number; None for all of them.
+        folds: how many there are.
+        where: begins the message.
+    Raises:
+        ConfigError: there is no such one.
+    Example:
+        >>> check_fold(5, 5, "doc: fold")
+        Traceback (most recent call last):
+        affect.errors.ConfigError: doc: fold must be at least 0 and below `folds: 5`, got 5
+    """
+    if fold is not None:
+        expected = f"at least 0 and below `folds: {folds}`"
+        replace(NATURAL, expected=expected, most=folds, below=True).check(where, fold)
+
+
+def folds_to_run(fold: int | None, folds: int) -> list[int]:
+    """The folds that are run, each with its test split; 0 alone where the corpus has official splits.
+
+    Args:
+        fold: the only one; None for all of them.
+        folds: how many there are.
+    Example:
+        >>> folds_to_run(None, 3), folds_to_run(1, 3), folds_to_run(None, 0)
+        ([0, 1, 2], [1], [0])
+    """
+    return [*range(folds or 1)] if fold is None else [fold]
 
 
 def check_keys(content: Any, kind: type, where: str) -> None:

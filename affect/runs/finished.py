@@ -290,7 +290,12 @@ def _fitted_again(run: FinishedRun, parts: BaselineModel) -> Baseline:
 
 
 def prepare(configuration: Configuration, fold: int, root: Path) -> Corpus:
-    """The corpus of a configuration, cut into the splits that training needs."""
+    """The corpus of a configuration, cut into the splits that training needs.
+
+    Raises:
+        ConfigError: it has no split to train on, or its test split was in the search of the configuration.
+    """
+    check_unseen(configuration, fold, root)
     corpus = load_corpus(corpus_path(configuration.corpus, root), **configuration.reading)
     if configuration.folds:
         return splitting.fold(corpus, fold, configuration.folds, configuration.valid_share)
@@ -299,6 +304,12 @@ def prepare(configuration: Configuration, fold: int, root: Path) -> Corpus:
             f"{corpus.name}: no split 'train', only {', '.join(corpus.splits)}; give `folds` to cut it"
         )
     return corpus if "valid" in corpus.splits else splitting.carve(corpus, configuration.valid_share)
+
+
+def check_unseen(configuration: Configuration, fold: int, root: Path) -> None:
+    """Refuse a run whose test split was in the search that chose its configuration (`Searched.check`)."""
+    if configuration.searched is not None:
+        configuration.searched.check(corpus_path(configuration.corpus, root), configuration.folds, fold)
 
 
 def corpus_path(corpus: str, root: Path) -> str:

@@ -10,8 +10,8 @@ from affect.classes import beside, within
 from affect.model import FusionModel
 from affect.naming import slug
 from affect.runs.borrowed import check_borrowed
-from affect.runs.configuration import check_seeds, parse, read, resolve
-from affect.runs.finished import FinishedRun, prepare
+from affect.runs.configuration import check_seeds, folds_to_run, parse, read, resolve
+from affect.runs.finished import FinishedRun, check_unseen, prepare
 from affect.runs.jobs import Job, digest
 from affect.training import Learner
 from affect.training.arguments import check_optimisation
@@ -49,7 +49,7 @@ def jobs_of(
     return [
         Job(content, path.stem, seed, fold, path.parent, base / f"seed{seed}-fold{fold}", trust)
         for seed in (configuration.seeds if seeds is None else seeds)
-        for fold in range(configuration.folds or 1)
+        for fold in folds_to_run(configuration.fold, configuration.folds)
     ]
 
 
@@ -60,15 +60,19 @@ def check_jobs(todo: list[Job], path: Path) -> None:
         todo: runs of one corpus; where there are none, nothing is looked at.
         path: the file that they come from.
     Raises:
-        ConfigError: one of them cannot be built, or its optimiser or schedule cannot, or it learns from what
-            is no run.
+        ConfigError: one of them cannot be built, or its optimiser or schedule cannot; it learns from what is
+            no run, or would test on samples of the search that chose its configuration.
     """
     if not todo:
         return
-    one_each = {job.folder.parent: job for job in todo}.values()
-    each = [(job, parse(job.content, str(path), job.home)) for job in one_each]
-    corpus = prepare(each[0][1], todo[0].fold, todo[0].root).without("test")  # all models have one corpus
-    for job, configuration in each:
+    one_each = {job.folder.parent: job for job in todo}
+    parsed = {place: parse(job.content, str(path), job.home) for place, job in one_each.items()}
+    for job in todo:
+        check_unseen(parsed[job.folder.parent], job.fold, job.root)
+    first = parsed[todo[0].folder.parent]
+    corpus = prepare(first, todo[0].fold, todo[0].root).without("test")  # all models have one corpus
+    for place, job in one_each.items():
+        configuration = parsed[place]
         made = configuration.model.for_corpus(corpus, configuration.target)
         if isinstance(made, FusionModel):
             with within(job.home), metrics.using(*configuration.measured):

@@ -106,7 +106,8 @@ def _in_full(run: FinishedRun, home: Home) -> dict[str, Any]:
 
 def _comparable(content: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration without what is compared by content, or makes no other run."""
-    apart = {key: value for key, value in content.items() if key not in ("seeds", "teacher", "init")}
+    left_out = ("seeds", "fold", "searched", "teacher", "init")
+    apart = {key: value for key, value in content.items() if key not in left_out}
     return {**apart, "corpus": content["corpus"].replace("\\", "/").rpartition("/")[2]}
 
 

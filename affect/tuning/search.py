@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from optuna.trial import FrozenTrial
 
 from affect import metrics
 from affect.bounds import NATURAL, RATE, SEED, Bounds
@@ -23,6 +25,7 @@ from affect.objectives import objective_for
 from affect.runs import corpus_path, prepare
 from affect.runs.borrowed import check_borrowed
 from affect.runs.configuration import check_keys, check_seeds, kind_of, metrics_in, parse, read, resolve
+from affect.runs.searched import Searched
 from affect.tuning.aims import Aim, aim_of
 from affect.tuning.collecting import space_of
 from affect.tuning.space import Parameter, Space
@@ -41,7 +44,8 @@ class Search:
         space: what varies, where it differs from what the classes declare (`affect.tuning.collecting`).
         seeds: each configuration is trained with all of them, unless it is stopped before.
         fresh: seeds that what was found is trained with again, and tested; they chose nothing.
-        fold: for a corpus without official splits, the fold that is the test split.
+        fold: for a corpus without official splits, the fold whose test split is kept from the search; by
+            default the configuration's own `fold`, or the first.
         sampler: any sampler of Optuna's; multivariate TPE, which learns each branch by itself, by default.
         pruner: any pruner of Optuna's, which sees the metric after each epoch of the first seed, and the mean
             after each seed; by default a configuration stops that is worse, after a quarter of the epochs,
@@ -123,6 +127,22 @@ class Task:
         """How many its configuration trains at most."""
         return parse(self.content, str(self.path), self.home).training.epochs
 
+    @property
+    def looked_at(self) -> str:
+        """What trials are measured on, in words."""
+        return "the validation split" + (f" of fold {self.search.fold}" if self.content.get("folds") else "")
+
+    def found(self, trial: FrozenTrial) -> dict[str, Any]:
+        """The configuration of a trial, for runs: it says what was searched, and tests on nothing of that.
+
+        Args:
+            trial: one that was chosen.
+        """
+        content, fold = self.space.suggest(trial), self.search.fold
+        folds = content.get("folds", 0)
+        searched = asdict(Searched(self.digest, folds, fold))
+        return {**content, **({"fold": fold} if folds else {}), "searched": searched}
+
     def corpus(self) -> Corpus:
         """What a search may see: training and validation.
 
@@ -171,8 +191,11 @@ def _task(
     check_borrowed(path, content, trust)
     section = content.pop("search", None) or {}
     check_keys(section, Search, f"{path}: search")
+    section = {"fold": content.pop("fold", None) or 0, **section}
     search = replace(Search(**section), **{key: value for key, value in changes.items() if value is not None})
     search.check(str(path))
+    if search.fold and not content.get("folds"):
+        raise ConfigError(f"{path}: search: fold {search.fold} of no folds; give `folds`, or leave it out")
     if corpus is not None:
         content["corpus"] = corpus_path(corpus, Path.cwd())
     if epochs is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -41,6 +42,7 @@ from affect.tuning.patience import failing, hasty, is_away, opened_patiently, sa
 from affect.tuning.search import Task, task_of
 from affect.tuning.working import WorkerTask, begin_or_join, pruner_of, sampler_of, work_at
 
+logger = logging.getLogger(__name__)
 DEFAULT = "default"
 """What the configuration is called in tables; what was found is called by its trial."""
 
@@ -83,6 +85,9 @@ def tune(
     The same command, started again or on other machines with the same storage, joins the study, until it has
     as many trials as were asked for. A trial whose worker died is given to the next one. A configuration that
     was changed begins a study of its own; so do edited modules of the user's, or other content of the corpus.
+
+    Of a corpus that is cut into folds, a search sees all but the test split of one, and what was found is
+    tested on that one alone. A nested search is one for each fold.
 
     In the folder: `study.db`, the trials; `trials.csv`, the same as a table; `best.yaml`, for `affect train`
     (`front/` for several aims), with `modules`, the user's modules that it names; `runs`, `results.csv`,
@@ -130,6 +135,12 @@ def tune(
             keep(study, out)
         chosen = _chosen(study, task)
         files = _write(study, task, chosen, out)
+    if folds := task.content.get("folds"):
+        logger.warning(
+            "%s: searched on fold %d of %d; what was found is trained and tested on that fold alone, as the "
+            "search saw the test samples of the others",
+            study.study_name, task.search.fold, folds,
+        )  # fmt: skip
     with within(task.home), metrics.using(*metrics_in(task.content)):
         made = _tested(task, chosen, out, workers, backend, address, quiet, again)
     return SearchResult(study, chosen, made.summary, files)
@@ -153,7 +164,7 @@ def _write(study: optuna.Study, task: Task, chosen: Mapping[str, FrozenTrial], o
     alone = len(task.aims) == 1
     files = {label: "best.yaml" if alone else f"front/trial{t.number}.yaml" for label, t in chosen.items()}
     for label, trial in chosen.items():
-        content = with_absolute_paths(task.space.suggest(trial), task.path.parent)
+        content = with_absolute_paths(task.found(trial), task.path.parent)
         reached = ", ".join(
             f"{aim.name} {value:.6g}" for aim, value in zip(task.aims, trial.values, strict=True)
         )
@@ -163,7 +174,7 @@ def _write(study: optuna.Study, task: Task, chosen: Mapping[str, FrozenTrial], o
         mark_trusted(modules, strange(content, modules))
         with writing(out / files[label]) as path:
             path.write_text(
-                f"# Trial {trial.number} of {study.study_name}: {reached} on the validation split.\n"
+                f"# Trial {trial.number} of {study.study_name}: {reached} on {task.looked_at}.\n"
                 f"# affect train {out / files[label]}\n"
                 + yaml.safe_dump({**content, "seeds": task.search.fresh or [0]}, sort_keys=False),
                 encoding="utf-8",
@@ -186,7 +197,7 @@ def _tested(
 ) -> BenchResult:
     """What was found, beside the configuration itself: trained with fresh seeds, and tested once."""
     search = task.search
-    contents = {DEFAULT: task.content} | {label: task.space.suggest(trial) for label, trial in chosen.items()}
+    contents = {DEFAULT: task.content} | {label: task.found(trial) for label, trial in chosen.items()}
     todo = [
         Job(
             content,
@@ -213,9 +224,8 @@ def _note(task: Task) -> str:
     """What must stand beside the figures."""
     search = task.search
     aims = " and ".join(aim.name for aim in task.aims)
-    fold = f" of fold {search.fold}" if task.content.get("folds") else ""
     return (
-        f"The search looked at {aims} on the validation split{fold}, with the seeds "
+        f"The search looked at {aims} on {task.looked_at}, with the seeds "
         f"{', '.join(map(str, search.seeds))}. Here are other seeds, and the test split, which was read "
         "once for each run, after the search."
     )
