@@ -124,7 +124,9 @@ def _standardised(predictions: Array) -> Array:
     if predictions.ndim != 2:
         return predictions
     deviation = predictions.std(1, keepdims=True)
-    return (predictions - predictions.mean(1, keepdims=True)) / np.where(deviation > 0, deviation, 1)
+    return np.asarray(
+        (predictions - predictions.mean(1, keepdims=True)) / np.where(deviation > 0, deviation, 1)
+    )
 
 
 def _swaps(count: int, resamples: int, exact: bool, seed: int) -> Iterator[Swaps]:
