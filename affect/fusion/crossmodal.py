@@ -52,10 +52,13 @@ class CrossModalTransformer(ProjectedFusion):
         MulT.
     Reference:
         Tsai et al., Multimodal Transformer for Unaligned Multimodal Language Sequences, ACL 2019, section 3.
-        Differs: the residual path is not normed; by default linear maps in place of convolutions, the mean
-        over steps, a linear layer before the head, and heads that lean to a moment (`kernel=3`,
-        `LastPooling`, `bare=True` and `local=False` are the paper's); key masks; dropout of keys, not
-        weights.
+        Differs: by default linear maps in place of convolutions, the mean over steps, a linear layer before
+        the head, and heads that lean to a moment; `kernel=3`, `LastPooling`, `bare=True` and `local=False`
+        undo these. With any options: the residual path is not normed; convolutions are padded at both ends,
+        where the authors' code pads none; places are relative and as loud as is learned, from nothing at the
+        start, and are not added again before self-attention; no causal mask, which the authors' code has by
+        default; GELU, not ReLU; the context has a norm of its own; key masks; dropout of keys, not weights,
+        and none of what the stacks read.
     Example:
         >>> fusion = CrossModalTransformer({"text": 3, "visual": 2}, out_dim=4, width=8)
         >>> fusion({m: Sequence.full(torch.ones(5, 7 * d, d)) for m, d in fusion.dims.items()}).values.shape

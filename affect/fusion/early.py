@@ -19,7 +19,7 @@ from affect.sizes import of_inputs
 class EarlyFusion(Fusion):
     """The steps of all modalities side by side, then one encoder over them.
 
-    With a unidirectional `LSTMEncoder` and `LastPooling` it is the EF-LSTM of the field's tables.
+    With a unidirectional `LSTMEncoder` and `LastPooling` it is nearest to EF-LSTM.
 
     Args:
         dims: feature size of each modality.
@@ -41,7 +41,8 @@ class EarlyFusion(Fusion):
     Reference:
         Early fusion as in Baltrusaitis et al., Multimodal Machine Learning, TPAMI 2019, section 7.1; EF-LSTM
         as in Zadeh et al., Memory Fusion Network for Multi-view Sequential Learning, AAAI 2018, section 4.3.
-        Differs: the learned vectors.
+        Differs: the learned vectors. The EF-LSTM of MMSA also has a batch norm of the joined steps, and a
+        hidden layer with ReLU between the last state and the prediction.
     Example:
         >>> fusion = EarlyFusion({"text": 3, "visual": 2}, out_dim=4)
         >>> fusion({m: Sequence.full(torch.ones(5, 7, d)) for m, d in fusion.dims.items()}).values.shape

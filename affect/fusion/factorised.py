@@ -42,7 +42,9 @@ class SharedPrivateFusion(VectorFusion):
         MISA.
     Reference:
         Hazarika et al., MISA: Modality-Invariant and -Specific Representations for Multimodal Sentiment
-        Analysis, ACM Multimedia 2020, section 3. Differs: norms before attention.
+        Analysis, ACM Multimedia 2020, section 3.
+        Differs: norms before attention and before its feed-forward part, which has GELU, not ReLU; a linear
+        layer reads the parts, with no hidden one before it.
     Example:
         >>> fusion = SharedPrivateFusion({"text": 3, "visual": 2}, out_dim=4)
         >>> inputs = {m: Sequence.full(torch.ones(5, 7, d)) for m, d in fusion.dims.items()}

@@ -41,7 +41,8 @@ class TensorFusion(VectorFusion):
         TFN.
     Reference:
         Zadeh et al., Tensor Fusion Network for Multimodal Sentiment Analysis, EMNLP 2017, eq. 2-3.
-        Differs: one linear layer reads the tensor; the paper's hidden layers belong to the head.
+        Differs: one linear layer reads the tensor, and no hidden layer stands between it and the prediction,
+        where the paper has two with ReLU.
     Example:
         >>> fusion = TensorFusion({"text": 3, "visual": 2}, out_dim=4)
         >>> fusion({m: Sequence.full(torch.ones(5, 7, d)) for m, d in fusion.dims.items()}).values.shape
