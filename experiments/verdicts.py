@@ -24,7 +24,7 @@ from affect.metrics import mae, pearson
 from affect.statistics import fold_tests, measure, pairwise_tests, spread
 from experiments.coverage import RATIOS, Array, repeated
 
-DRAWS = 1000
+DRAWS = 500
 SEEDS = (2, 3, 5, 20)
 
 

@@ -3,6 +3,7 @@
 import itertools
 import math
 import re
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -489,3 +490,21 @@ def test_an_absent_modality_gives_no_gradient_in_a_damaged_batch(corpus, model):
         assert gone.any()
         assert not leaf.grad[gone].any()
         assert leaf.grad[~gone].any()
+
+
+def test_whole_groups_are_drawn_where_a_sweep_knows_them(tmp_path):
+    rng = np.random.default_rng(0)
+    shared = np.repeat(rng.normal(size=5), 4)
+    sweeps = [
+        swept("m", seed, np.tile(shared + 0.1 * rng.normal(size=20), (7, 1)), np.zeros(20)) for seed in (0, 1)
+    ]
+    grouped = [replace(own, grouped=tuple(f"v{n // 4}" for n in range(20))) for own in sweeps]
+    grouped[0].save(tmp_path)
+    assert Sweep.load(tmp_path, grouped[0].target).grouped == grouped[0].grouped
+    assert grouped[0].take(np.array([0, 19])).grouped == ("v0", "v4")
+    by_sample, by_group = (Comparison(own).scores(["mae"]).iloc[0] for own in (sweeps, grouped))
+    assert (by_sample["by_group"], by_group["by_group"]) == (False, True)
+    assert by_group["high"] - by_group["low"] > 1.5 * (by_sample["high"] - by_sample["low"])
+    corpus = affect.load("synthetic:mosi_unaligned:60")
+    found = sweep(affect.FusionModel.for_corpus(corpus), corpus["test"], modality_subsets())
+    assert found.grouped == corpus["test"].groups

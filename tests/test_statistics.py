@@ -412,6 +412,15 @@ def test_the_exact_permutation_test_tries_every_swap(metric):
     assert drawn * 128 == pytest.approx(round(drawn * 128))
 
 
+def test_a_correlation_is_tested_whatever_the_scales():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=40)
+    near, far = truth + 0.3 * rng.normal(size=(3, 40)), truth + 1.5 * rng.normal(size=(3, 40))
+    for scaled in (far, 0.05 * far + 2, 30 * far):
+        p = permutation_p(near, scaled, truth, metrics.pearson, np.arange(40), resamples=199)
+        assert p == 0.005
+
+
 @pytest.mark.parametrize("resamples", [99, 200])
 def test_the_permutation_test_is_scipys(resamples):
     rng = np.random.default_rng(4)

@@ -69,7 +69,7 @@ TARGET = affect.load("synthetic").target()
 METRICS = ", ".join(sorted(metrics_for(TARGET)))
 FUSIONS = ", ".join(sorted({*affect.fusion.__all__} - {"Fusion", "FusionFactory"}))
 ALL = ", ".join(
-    sorted(n for n in affect.metrics.__all__ if isinstance(getattr(affect.metrics, n), affect.metrics.Summed))
+    sorted(n for n in affect.metrics.__all__ if isinstance(getattr(affect.metrics, n), affect.metrics.Metric))
 )
 AIMS = ", ".join(
     sorted([*(f"{m}{s}" for m in metrics_for(TARGET) for s in ("", *(f": {x}" for x in SUBSETS))), *MEASURED])

@@ -153,11 +153,12 @@ class Baseline(Bounded):
         self, corpus: Corpus, split: str, *, name: str = "", seed: int = 0, fold: int = 0
     ) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Measure on one split: its tidy rows, and one row per label, as `affect.evaluate` does."""
-        own, truth = self._own(corpus[split]), self.truth(corpus[split])
+        rows = corpus[split]
+        own, truth = self._own(rows), self.truth(rows)
         predictions = self._say(own, _places(own.targets[self.target.name]))
         return tidy(
             predictions, truth, self.target, corpus=corpus.name, model=name or type(self).__name__,
-            split=split, seed=seed, fold=fold, group_of=corpus[split].group_of,
+            split=split, seed=seed, fold=fold, group_of=dict(zip(rows.ids, rows.groups or (), strict=False)),
         )  # fmt: skip
 
     def _metric(self, monitor: str) -> str:

@@ -178,7 +178,7 @@ def tables_of(
     lost = Counter((str(job.content.get("target") or only), job.name) for job in failed)
     with one_thread():
         answers = gather(done)
-        summary, pairs = summarise(answers, names, lost), compare(answers, names[:1])
+        summary, pairs = summarise(answers, names, lost), compare(answers, names)
     plain = figures[~figures["metric"].str.contains(":")]  # those of sweeps stand beside sweeps
     summary = pd.concat([summary, plain], ignore_index=True)
     why = (f"{job.name}, seed {job.seed}, fold {job.fold} failed: {job.failure}" for job in failed)

@@ -93,12 +93,12 @@ def check_names(
     Raises:
         ConfigError: with the nearest name that there is.
     """
-    from affect.metrics import is_path, metrics_for, name_of
+    from affect.metrics import is_extra, metrics_for, name_of
 
     runs = list(runs)
     measured = {name for run in runs for name in run.metrics}
     measured |= {str(name) for run in runs for name in run.table("results")["metric"].unique()}
-    own = {name for name in metric or () if is_path(name) and name_of(name)}  # which refuses what is none
+    own = {name for name in metric or () if is_extra(name) and name_of(name)}  # which refuses what is none
     known = {
         "--metric: no metric": {*own, *measured, *(name for run in runs for name in metrics_for(run.target))},
         "--baseline: no model": {run.name for run in runs},

@@ -61,11 +61,6 @@ class Split:
         """The labels of `target` that there are, sample by sample, (labels, size)."""
         return np.concatenate([np.zeros((0, self.targets[target].dim)), *self.targets[target].chunks()])
 
-    @property
-    def group_of(self) -> dict[str, str]:
-        """The group of each sample, by id; empty where there are no groups."""
-        return {} if self.groups is None else dict(zip(self.ids, self.groups, strict=True))
-
     def take(self, rows: Rows) -> Split:
         """The samples `rows`, by number or by a mask of all, as a view: no features are copied.
 

@@ -19,7 +19,7 @@ from affect.classes.paths import class_of
 from affect.data.targets import MultiLabel, Target
 from affect.errors import ConfigError, described, did_you_mean
 from affect.metrics.base import Array, Metric
-from affect.metrics.ours import OURS, TAKEN
+from affect.metrics.ours import ALWAYS, OURS, TAKEN
 from affect.metrics.stored import MET, Facts, remember
 
 P = ParamSpec("P")
@@ -44,10 +44,11 @@ _SCOPE: ContextVar[_Scope] = ContextVar("scope", default=_NONE)
 
 @contextmanager
 def using(*given: Given) -> Iterator[None]:
-    """Metrics of one's own that are measured beside affect's, within.
+    """Metrics that are measured within beside those that always are: one's own, and of affect's the others.
 
     Args:
-        given: import paths, classes or objects; a name is passed over, as what it names is known or unknown.
+        given: import paths, classes, objects or names; passed over are names of what is always measured, and
+            of nothing that is known.
     Raises:
         ConfigError: there is no such metric, it is none, or its name is another one's.
     Example:
@@ -64,10 +65,10 @@ def using(*given: Given) -> Iterator[None]:
     around = _SCOPE.get()
     fresh: dict[str, Metric] = {}
     for one in given:
-        if isinstance(one, str) and not is_path(one.partition(": ")[0]):
+        if isinstance(one, str) and not is_extra(one):
             continue
         metric = known(one.partition(": ")[0] if isinstance(one, str) else one)
-        if metric is OURS.get(metric.name):
+        if metric is ALWAYS.get(metric.name):
             continue
         other = fresh.get(metric.name, metric)
         if type(other) is not type(metric) or str(vars(other)) != str(vars(metric)):
@@ -105,26 +106,26 @@ def measuring_monitor(train: Callable[P, T]) -> Callable[P, T]:
     return training_with
 
 
-def own() -> list[Metric]:
-    """The metrics that the blocks of `using` around have brought in.
+def own() -> list[Given]:
+    """The metrics that the blocks of `using` around have brought in: one's own, and the names of affect's.
 
     Example:
         >>> own()
         []
     """
-    return list(_SCOPE.get().own.values())
+    return [name if name in OURS else metric for name, metric in _SCOPE.get().own.items()]
 
 
 def in_use(target: Target) -> dict[str, Metric]:
-    """The metrics of a kind of target by name, affect's first.
+    """The metrics of a kind of target by name: those that are always measured, and those that `using` names.
 
     Args:
         target: what is predicted.
     Example:
         >>> list(in_use(affect.data.targets.MultiLabel("emotion", classes=("sad", "happy"))))
-        ['weighted_accuracy', 'f1_weighted']
+        ['weighted_accuracy', 'accuracy', 'f1_weighted']
     """
-    return {n: m for n, m in {**OURS, **_SCOPE.get().own}.items() if m.suits(target)}
+    return {n: m for n, m in {**ALWAYS, **_SCOPE.get().own}.items() if m.suits(target)}
 
 
 def known(given: Given) -> Metric:
@@ -185,6 +186,20 @@ def is_path(name: str) -> bool:
         return False
     own = _SCOPE.get().own.get(base)
     return own is None or MultiLabel not in own.kinds or _is_importable(name)
+
+
+def is_extra(name: str) -> bool:
+    """Whether a metric is measured only where it is named: one's own, or one of affect's that is not always.
+
+    Args:
+        name: the metric's, or its import path; with a class behind it or a score that is made of it, or not.
+    Example:
+        >>> is_extra("my_metrics.Near"), is_extra("auc.happy"), is_extra("mae: worst subset")
+        (True, True, False)
+    """
+    whole = name.partition(": ")[0]
+    base = whole.partition(".")[0]
+    return is_path(whole) or (base in OURS and base not in ALWAYS)
 
 
 def higher_is_better(name: Given) -> bool:

@@ -33,35 +33,42 @@ def _macro_f1(sums: Array) -> Array:
     return np.asarray(f1.sum(-1) / (counts > 0).sum(-1))
 
 
+def _f1_of_yes(sums: Array) -> Array:
+    """Of sums of `by_class` of one class."""
+    return _f1(sums)[0][..., 0]
+
+
 def _mean_recall(sums: Array) -> Array:
-    hits, _, counts = _counts(sums)
+    hits, _, counts = class_counts(sums)
     return np.asarray((hits / np.maximum(counts, 1)).sum(-1) / (counts > 0).sum(-1))
 
 
 def _f1(sums: Array) -> tuple[Array, Array]:
     """(..., classes): F1, zero of a class that does not occur in the truth, and how often it does."""
-    hits, predicted, counts = _counts(sums)
+    hits, predicted, counts = class_counts(sums)
     return 2 * hits / np.maximum(predicted + counts, 1), counts
 
 
-def _counts(sums: Array) -> Array:
+def class_counts(sums: Array) -> Array:
     """(3, ..., classes)."""
     return np.moveaxis(sums.reshape(*sums.shape[:-1], -1, 3), -1, 0)
 
 
-@summed(mean, kinds=_ONE)
+@summed(mean, kinds=(*_ONE, MultiLabel))
 def accuracy(prediction: Array, truth: Array) -> Array:
     """Share of samples whose most probable class is the true one.
 
     Constant predictions: the share of the class they name.
 
+    Also known as:
+        WA (weighted by class size) in the IEMOCAP literature
     Reference:
-        scikit-learn's `accuracy_score`; "WA" (weighted by class size) in the IEMOCAP literature.
+        scikit-learn's `accuracy_score`; per emotion, MulT's tables of IEMOCAP, Tsai et al., ACL 2019.
     Example:
         >>> accuracy(np.array([0.9, 0.2]), np.array([1, 0]))
         1.0
     """
-    decided, truth, _ = _decided(prediction, truth)
+    decided, truth, _ = decisions(prediction, truth)
     return columns(decided == truth, 1)
 
 
@@ -79,7 +86,23 @@ def f1_weighted(prediction: Array, truth: Array) -> Array:
         >>> f1_weighted(np.array([0.9, 0.2]), np.array([1, 0]))
         1.0
     """
-    return by_class(*_decided(prediction, truth))
+    return by_class(*decisions(prediction, truth))
+
+
+@summed(_f1_of_yes, kinds=(*_ONE, MultiLabel), one_against_rest=True)
+def f1(prediction: Array, truth: Array) -> Array:
+    """F1 of one class: of yes, or of each class of several against all others.
+
+    A class that is never predicted, or never occurs, has F1 zero.
+    Constant predictions: 2 share / (1 + share) of the class they name; 0 of others.
+
+    Reference:
+        scikit-learn's `f1_score`, and with `average=None` of several classes.
+    Example:
+        >>> f1(np.array([0.9, 0.8, 0.2]), np.array([1, 0, 0])).__round__(2)
+        0.67
+    """
+    return by_class(*decisions(prediction, truth)[:2], (1,))
 
 
 @summed(_macro_f1, kinds=_ONE)
@@ -89,6 +112,8 @@ def f1_macro(prediction: Array, truth: Array) -> Array:
     A class that is never predicted has F1 zero.
     Constant predictions: one class's F1 over the number of them, or 0 where they name none of them.
 
+    Also known as:
+        macro F1, unweighted average F1
     Reference:
         scikit-learn's `f1_score(average="macro")`.
         Differs: scikit-learn also averages in, as zero, a class that is predicted but never occurs.
@@ -96,7 +121,7 @@ def f1_macro(prediction: Array, truth: Array) -> Array:
         >>> f1_macro(np.array([0.9, 0.2]), np.array([1, 0]))
         1.0
     """
-    return by_class(*_decided(prediction, truth))
+    return by_class(*decisions(prediction, truth))
 
 
 @summed(_mean_recall, kinds=_ONE)
@@ -112,7 +137,7 @@ def uar(prediction: Array, truth: Array) -> Array:
         >>> uar(np.array([0.9, 0.2]), np.array([1, 0]))
         1.0
     """
-    return by_class(*_decided(prediction, truth))
+    return by_class(*decisions(prediction, truth))
 
 
 @summed(_mean_recall, kinds=(MultiLabel,))
@@ -132,7 +157,7 @@ def weighted_accuracy(prediction: Array, truth: Array) -> Array:
     return uar.terms(prediction, truth)
 
 
-def _decided(prediction: Array, truth: Array) -> tuple[NDArray[np.int64], Array, Array]:
+def decisions(prediction: Array, truth: Array) -> tuple[NDArray[np.int64], Array, Array]:
     """The class that probabilities speak for, the true one, and all that there are."""
     prediction, truth = np.asarray(prediction, np.float64), np.asarray(truth, np.float64)
     if prediction.ndim not in (1, 2) or truth.shape != prediction.shape[:1] or not prediction.size:

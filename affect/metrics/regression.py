@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from affect.errors import ShapeError
 from affect.metrics.base import Array
@@ -10,8 +11,12 @@ from affect.metrics.classes import by_class, weighted_f1
 from affect.metrics.summed import check_finite, columns, mean, summed
 
 _SENTIMENT = (-3.0, 3.0)
-_SIDES = (False, True)
-_ROUNDING = 1e-12  # of a sum of squares, of up to 100,000 labels
+SIDES = (False, True)
+ROUNDING = 1e-12  # of a sum of squares, of up to 100,000 labels
+
+
+def _nonzero(truth: Array) -> NDArray[np.bool_]:
+    return np.not_equal(truth, 0)
 
 
 def _correlation(sums: Array) -> Array:
@@ -33,8 +38,8 @@ def _moments(sums: Array) -> tuple[Array, Array, Array, Array, Array]:
     """Sums of products and squares around the means, how far those are apart, and the count."""
     count, a, b, product, square_a, square_b = np.moveaxis(sums[..., :6], -1, 0)
     of_a, of_b = square_a - a * a / count, square_b - b * b / count
-    of_a = np.where(of_a > _ROUNDING * square_a, of_a, 0.0)  # a constant, as far as sums can tell
-    of_b = np.where(of_b > _ROUNDING * square_b, of_b, 0.0)
+    of_a = np.where(of_a > ROUNDING * square_a, of_a, 0.0)  # a constant, as far as sums can tell
+    of_b = np.where(of_b > ROUNDING * square_b, of_b, 0.0)
     return product - a * b / count, of_a, of_b, (a - b) / count, count
 
 
@@ -50,7 +55,7 @@ def mae(prediction: Array, truth: Array) -> Array:
         >>> mae(np.array([1.0, 2.0]), np.array([1.0, 0.0]))
         1.0
     """
-    prediction, truth = _numbers(prediction, truth)
+    prediction, truth = numbers(prediction, truth)
     return columns(np.abs(prediction - truth), 1)
 
 
@@ -68,8 +73,8 @@ def pearson(prediction: Array, truth: Array) -> Array:
         >>> pearson(np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.0]))
         1.0
     """
-    prediction, truth = _numbers(prediction, truth)
-    (a, _), (b, _) = _away(prediction), _away(truth)
+    prediction, truth = numbers(prediction, truth)
+    (a, _), (b, _) = away(prediction), away(truth)
     a, b = a / (np.abs(a).max() or 1), b / (np.abs(b).max() or 1)  # as in ccc
     return columns(1, a, b, a * b, a * a, b * b)
 
@@ -88,8 +93,8 @@ def ccc(prediction: Array, truth: Array) -> Array:
         >>> ccc(np.array([2.0, 3.0, 4.0]), np.array([1.0, 2.0, 3.0])) < 1
         True
     """
-    prediction, truth = _numbers(prediction, truth)
-    (a, centre_a), (b, centre_b) = _away(prediction), _away(truth)
+    prediction, truth = numbers(prediction, truth)
+    (a, centre_a), (b, centre_b) = away(prediction), away(truth)
     apart = centre_a - centre_b
     scale = max(np.abs(a).max(), np.abs(b).max(), abs(apart)) or 1  # whose squares could leave float64
     a, b = a / scale, b / scale
@@ -108,11 +113,11 @@ def acc2_nonnegative(prediction: Array, truth: Array) -> Array:
         >>> acc2_nonnegative(np.array([-1.0, 0.0]), np.array([-0.2, 2.0]))
         1.0
     """
-    prediction, truth = _numbers(prediction, truth)
+    prediction, truth = numbers(prediction, truth)
     return columns((prediction >= 0) == (truth >= 0), 1)
 
 
-@summed(mean, scale=_SENTIMENT, nonzero=True)
+@summed(mean, scale=_SENTIMENT, counted=_nonzero)
 def acc2_nonzero(prediction: Array, truth: Array) -> Array:
     """Share on the right side of negative / positive, over samples whose truth is not zero.
 
@@ -125,8 +130,8 @@ def acc2_nonzero(prediction: Array, truth: Array) -> Array:
         >>> acc2_nonzero(np.array([-1.0, 1.0, 1.0]), np.array([-0.2, 0.0, 2.0]))
         1.0
     """
-    prediction, truth = _numbers(prediction, truth)
-    counted = truth != 0
+    prediction, truth = numbers(prediction, truth)
+    counted = _nonzero(truth)
     return columns(((prediction > 0) == (truth > 0)) & counted, counted)
 
 
@@ -143,11 +148,11 @@ def f1_nonnegative(prediction: Array, truth: Array) -> Array:
         >>> f1_nonnegative(np.array([-1.0, 0.0]), np.array([-0.2, 2.0]))
         1.0
     """
-    prediction, truth = _numbers(prediction, truth)
-    return by_class(prediction >= 0, truth >= 0, _SIDES)
+    prediction, truth = numbers(prediction, truth)
+    return by_class(prediction >= 0, truth >= 0, SIDES)
 
 
-@summed(weighted_f1, scale=_SENTIMENT, nonzero=True)
+@summed(weighted_f1, scale=_SENTIMENT, counted=_nonzero)
 def f1_nonzero(prediction: Array, truth: Array) -> Array:
     """F1 of negative / positive over samples whose truth is not zero, weighted as `f1_nonnegative`.
 
@@ -162,9 +167,27 @@ def f1_nonzero(prediction: Array, truth: Array) -> Array:
         >>> f1_nonzero(np.array([-1.0, 1.0, 1.0]), np.array([-0.2, 0.0, 2.0]))
         1.0
     """
-    prediction, truth = _numbers(prediction, truth)
-    counted = truth != 0
-    return np.where(counted[:, None], by_class(prediction > 0, truth > 0, _SIDES), 0.0)
+    prediction, truth = numbers(prediction, truth)
+    counted = _nonzero(truth)
+    return np.where(counted[:, None], by_class(prediction > 0, truth > 0, SIDES), 0.0)
+
+
+@summed(mean, scale=_SENTIMENT)
+def acc3(prediction: Array, truth: Array) -> Array:
+    """Share of samples whose number, cut to [-1, 1], rounds to the truth's; halves round to even.
+
+    The classes are negative, neutral and positive; numbers from -0.5 to 0.5 are neutral.
+    Constant predictions: the share of the class they round to.
+
+    Reference:
+        `mult_a3` in MMSA's regression metrics, which computes it and does not return it; `Mult_acc_3` in
+        code that grew out of it.
+        Differs: MMSA's `Acc_3` is that of a classifier of labels that are negative, zero or positive.
+    Example:
+        >>> acc3(np.array([0.5, 1.5, -9.0]), np.array([0.0, 3.0, -1.0]))
+        1.0
+    """
+    return _rounded(prediction, truth, limit=1)
 
 
 @summed(mean, scale=_SENTIMENT)
@@ -212,11 +235,11 @@ def acc7_bins(prediction: Array, truth: Array) -> Array:
         >>> acc7_bins(np.array([0.4, -1.2]), np.array([1.0, -2.0]))
         1.0
     """
-    prediction, truth = _numbers(prediction, truth)
+    prediction, truth = numbers(prediction, truth)
     return columns(_outward(prediction) == _outward(truth), 1)
 
 
-def _numbers(prediction: Array, truth: Array) -> tuple[Array, Array]:
+def numbers(prediction: Array, truth: Array) -> tuple[Array, Array]:
     """Both as float64, of one length."""
     prediction, truth = np.asarray(prediction, np.float64), np.asarray(truth, np.float64)
     if prediction.shape != truth.shape or truth.ndim != 1 or not truth.size:
@@ -228,7 +251,7 @@ def _numbers(prediction: Array, truth: Array) -> tuple[Array, Array]:
     return prediction, truth
 
 
-def _away(values: Array) -> tuple[Array, float]:
+def away(values: Array) -> tuple[Array, float]:
     """Distances to the median, those of rounding alone zero; and the median.
 
     It is never further from the mean than one deviation, so that moments around it keep their digits; nor do
@@ -240,7 +263,7 @@ def _away(values: Array) -> tuple[Array, float]:
 
 
 def _rounded(prediction: Array, truth: Array, limit: int) -> Array:
-    prediction, truth = _numbers(prediction, truth)
+    prediction, truth = numbers(prediction, truth)
     return columns(np.clip(prediction, -limit, limit).round() == np.clip(truth, -limit, limit).round(), 1)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from affect.data.targets import MultiLabel, Target
+from affect.data.targets import MultiClass, MultiLabel, Target
 from affect.metrics.base import Metric
 
 
@@ -59,7 +59,7 @@ class Stored(Metric):
 
 
 def classes_of(target: Target) -> tuple[str, ...]:
-    """The classes of a target each of which has its own value of a metric, as `METRIC.CLASS`.
+    """The classes of a target each of which can have its own value of a metric, as `METRIC.CLASS`.
 
     Args:
         target: what is predicted.
@@ -69,4 +69,4 @@ def classes_of(target: Target) -> tuple[str, ...]:
         >>> classes_of(affect.data.targets.Binary("sarcasm"))
         ()
     """
-    return target.classes if isinstance(target, MultiLabel) else ()
+    return target.classes if isinstance(target, MultiClass | MultiLabel) else ()

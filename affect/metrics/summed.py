@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from affect.data.targets import Regression, Target
 from affect.errors import DataError
@@ -31,7 +31,9 @@ class Summed(Metric):
         kinds: the same.
         bounds: the same.
         scale: the same.
-        nonzero: whether labels that are zero do not count.
+        one_against_rest: of a metric of one label's probabilities, whether each of several classes has it
+            too, against all others, of 0 or 1 as is decided: as `METRIC.CLASS`, and as `METRIC` their mean.
+        counted: of the truth, which labels count; all by default.
     Shapes:
         terms: (labels, ...) and (labels, ...) -> (labels, q), value: (..., q) -> (...)
     Example:
@@ -55,11 +57,12 @@ class Summed(Metric):
         kinds: tuple[type[Target], ...] = (Regression,),
         bounds: tuple[float, float] = (0.0, 1.0),
         scale: tuple[float, float] | None = None,
-        nonzero: bool = False,
+        one_against_rest: bool = False,
+        counted: Callable[[Array], NDArray[np.bool_]] | None = None,
     ) -> None:
         self.terms, self.value = terms, value
         self.higher_is_better, self.kinds, self.bounds, self.scale = higher_is_better, kinds, bounds, scale
-        self.nonzero = nonzero
+        self.one_against_rest, self.counted = one_against_rest, counted
         functools.update_wrapper(self, terms)
         self.name = self.__name__
 
@@ -69,7 +72,7 @@ class Summed(Metric):
 
     def count(self, truth: Array) -> int:
         """How many labels it is computed on."""
-        return int(np.count_nonzero(truth)) if self.nonzero else len(truth)
+        return len(truth) if self.counted is None else int(np.count_nonzero(self.counted(truth)))
 
     def __repr__(self) -> str:
         return f"{self.__module__}.{self.__name__}(prediction, truth)"

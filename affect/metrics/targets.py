@@ -13,6 +13,7 @@ from affect.data.targets import MultiClass, MultiLabel, Regression, Target
 from affect.errors import ConfigError, DataError, ShapeError, described
 from affect.metrics.base import Array, Measure, Metric
 from affect.metrics.catalogue import count, failed, higher_is_better, in_use
+from affect.metrics.classes import decisions
 from affect.metrics.ours import OURS
 from affect.metrics.stored import remember
 from affect.metrics.summed import Summed
@@ -29,8 +30,8 @@ class Score:
 def metrics_for(target: Target) -> dict[str, Measure]:
     """The metrics of a kind of target, by name; functions of (n, outputs) and (n, size).
 
-    A multi-label target has each metric as the mean over its classes, and per class as `METRIC.CLASS`. One's
-    own are among them within `using`; where such a one raises, it is NaN.
+    A multi-label target has each metric as the mean over its classes, and per class as `METRIC.CLASS`. Those
+    that `using` names are among them; where one's own raises, it is NaN.
 
     Args:
         target: what is predicted.
@@ -46,11 +47,11 @@ def metrics_for(target: Target) -> dict[str, Measure]:
         )
     found: dict[str, Measure] = {}
     for name, metric in in_use(target).items():
-        if isinstance(target, MultiLabel):
-            columns = {c: _column(metric, i) for i, c in enumerate(target.classes)}
+        columns = _by_class(metric, target)
+        if columns:
             found[name] = _mean_of(list(columns.values()))
             if name not in OURS:
-                for one in target.classes:
+                for one in columns:
                     remember(f"{name}.{one}", metric)
             found |= {f"{name}.{c}": own for c, own in columns.items()}
         else:
@@ -143,7 +144,8 @@ def _constants(target: Target, truth: Array) -> Iterator[Array]:
     """Constant predictions among which every metric's best one is."""
     if isinstance(target, Regression):
         yield np.median(truth, axis=0)
-        yield from np.arange(-3.0, 4.0).reshape(-1, 1)  # every side, class and bin of sentiment
+        yield np.mean(truth, axis=0)
+        yield from np.array([[*range(-3, 4), -0.4, 0.4]]).T  # every side, class and bin of sentiment
     elif isinstance(target, MultiClass):
         yield from np.eye(len(target.classes))
     else:
@@ -153,7 +155,7 @@ def _constants(target: Target, truth: Array) -> Iterator[Array]:
 
 
 class _Own:
-    """A metric of one's own, of columns of predictions and truth; NaN where it raises."""
+    """A metric that is no sum, as of one's own, of columns of predictions and truth; NaN where it raises."""
 
     def __init__(self, metric: Metric, of_prediction: Any, of_truth: Any) -> None:
         self.metric, self.of_prediction, self.of_truth, self.failure = metric, of_prediction, of_truth, ""
@@ -164,6 +166,23 @@ class _Own:
         except Exception as error:  # of somebody else's code: a run must not be lost by it
             self.failure = " ".join(f"{type(error).__name__}: {error}".split())
             return float("nan")
+
+
+def _by_class(metric: Metric, target: Target) -> dict[str, Measure]:
+    """Of each class that has its own value; of none otherwise."""
+    if isinstance(target, MultiLabel):
+        return {name: _column(metric, place) for place, name in enumerate(target.classes)}
+    if isinstance(target, MultiClass) and isinstance(metric, Summed) and metric.one_against_rest:
+        return {name: _against_rest(metric, place) for place, name in enumerate(target.classes)}
+    return {}
+
+
+def _against_rest(metric: Summed, place: int) -> Measure:
+    def terms(prediction: Array, truth: Array) -> Array:
+        decided, truth, _ = decisions(prediction, truth[:, 0])
+        return metric.terms((decided == place).astype(np.float64), truth == place)
+
+    return Summed(terms, metric.value)
 
 
 def _column(metric: Metric, column: int) -> Measure:

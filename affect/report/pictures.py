@@ -161,7 +161,8 @@ def learning_curves(
                 marker={"color": colour_of(place), "size": 6}, opacity=0.75 if mode == "lines" else 1,
                 hovertemplate="%{y:.3f} after epoch %{x}, seed %{customdata[0]}, fold %{customdata[1]}",
             )  # fmt: skip
-    figure.update_xaxes(title_text="epoch")
+    last = max((int(history["epoch"].max()) for own in models.values() for _, history in own), default=0)
+    figure.update_xaxes(title_text="epoch", tick0=0, dtick=max(1, -(-last // 10)))
     figure.update_yaxes(title_text=f"{metric}, valid")
     return styled(figure, f"{metric} on the validation split", height=420)
 
@@ -176,7 +177,8 @@ def confusion(answers: Answers, model: str) -> go.Figure:
         ConfigError: plotly is not installed.
     """
     rows, columns, counts = confusion_counts(answers, model)
-    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    with np.errstate(invalid="ignore"):  # nothing is a share of a label that nothing has
+        shares = counts / counts.sum(1, keepdims=True)
     go = plotly()
     figure = go.Figure(
         go.Heatmap(

@@ -36,7 +36,10 @@ def history(own: Drawable, start: int | None) -> go.Figure:
         if len(x) > MOST:
             best = [*np.flatnonzero(np.diff(y, prepend=np.nan) != 0), len(y) - 1]  # where the line bends
             places: Any = best if trace.mode == "lines" else thinned([*range(len(x))])
-            trace.update(x=x[places], y=y[places])
+            x, y = x[places], y[places]
+        if trace.mode == "lines" and len(x):  # what was stopped early is no better
+            x, y = np.append(x, own.study.get_trials(deepcopy=False)[-1].number), np.append(y, y[-1])
+        trace.update(x=x, y=y)
     known = {trial.number: float(trial.value or 0.0) for trial in own.complete}
     if start is not None and start in known:
         figure.add_scatter(

@@ -2,6 +2,14 @@
 
 const missing = value => value === null || value === undefined || value === "";
 
+/** Whether a text has a word that begins with what is wanted: 2; or holds it elsewhere: 1; or nowhere: 0. */
+function found(text, wanted) {
+  for (let at = text.indexOf(wanted); at >= 0; at = text.indexOf(wanted, at + 1)) {
+    if (at === 0 || !/[\p{L}\p{N}]/u.test(text[at - 1])) return 2;
+  }
+  return text.includes(wanted) ? 1 : 0;
+}
+
 /** Best, smallest or first in the alphabet first; what is missing comes last either way. */
 function compare(a, b, direction) {
   if (missing(a) || missing(b)) return missing(a) - missing(b);
@@ -111,12 +119,12 @@ function setUpRecords(box) {
   function show() {
     const wanted = search.value.trim().toLowerCase();
     const chosen = select?.value;
-    let rows = every.filter(row => words[row].includes(wanted));
+    const ranks = words.map(text => found(text, wanted));
+    let rows = every.filter(row => ranks[row]);
     if (chosen) rows = rows.filter(row => columns[choose].values[row] === chosen);
-    if (direction) {
-      const values = columns[sorted].values;
-      rows.sort((a, b) => compare(values[a], values[b], direction) || a - b);
-    }
+    const values = direction ? columns[sorted].values : null;
+    const order = (a, b) => (values ? compare(values[a], values[b], direction) : 0) || a - b;
+    rows.sort((a, b) => ranks[b] - ranks[a] || order(a, b));
     markSorted(heads, heads[sorted], direction);
     table.tBodies[0].replaceChildren(...rows.slice(0, limit).map(drawn));
     output.textContent = `${rows.length.toLocaleString("en")} of ${every.length.toLocaleString("en")} ${noun}`;

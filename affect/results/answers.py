@@ -18,6 +18,7 @@ from affect.errors import DataError
 from affect.metrics import Array, Measure, Stored
 from affect.runs import FinishedRun
 from affect.runs.comparable import check_comparable
+from affect.statistics import units
 
 logger = logging.getLogger(__name__)
 
@@ -93,11 +94,8 @@ class Answers:
 
     @cached_property
     def units(self) -> NDArray[np.int64]:
-        """(labels,): the number of what is independent of all others, and is drawn whole where samples are.
-
-        The group of a label's sample where groups are known and there are at least two; the sample otherwise.
-        """
-        return _numbered(self.grouped if self.by_group else self.samples)
+        """(labels,): the number of the group of each label, or of its sample (`affect.statistics.units`)."""
+        return units(self.samples, self.grouped)
 
     @property
     def by_group(self) -> bool:
@@ -124,7 +122,7 @@ class Answers:
         else:
             wrong = ((predictions > 0.5) != (self.truth > 0.5)).astype(np.float64)
         labels = wrong.mean((0, 2))
-        samples = _numbered(self.samples)
+        samples = units(self.samples)
         errors: Array = np.bincount(samples, labels) / np.bincount(samples)
         return errors
 
@@ -135,11 +133,6 @@ class Answers:
             model: its name.
         """
         return next(run for run in self.runs if run.name == model)
-
-
-def _numbered(names: Iterable[str]) -> NDArray[np.int64]:
-    numbers: NDArray[np.int64] = pd.factorize(np.array([*names]))[0].astype(np.int64)
-    return numbers
 
 
 def gather(runs: Iterable[FinishedRun], split: str = "test") -> list[Answers]:

@@ -236,13 +236,7 @@ def latex(tables: Iterable[Table]) -> str:
         parts += [rf"{heads} \\", r"\midrule"]
         for label, row in rows:
             texts = [
-                _decorated(
-                    Cell(_escaped(cell.text), best=cell.best, tie=cell.tie),
-                    r"\textbf{",
-                    "}",
-                    r"\underline{",
-                    "}",
-                )
+                _decorated(replace(cell, text=_escaped(cell.text)), r"\textbf{", "}", r"\underline{", "}")
                 + (rf"\textsuperscript{{{signs}}}" if signs else "")
                 for cell, signs in row
             ]

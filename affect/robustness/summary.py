@@ -17,7 +17,7 @@ from affect.errors import ConfigError, DataError, described, did_you_mean, few, 
 from affect.metrics import Array, Measure
 from affect.robustness.scores import area, effective_robustness, retained_share
 from affect.robustness.sweeps import ONLY, Sweep
-from affect.statistics import interval, resampled, spread
+from affect.statistics import Measured, interval, pairwise_tests, resampled, spread, units
 
 _Score = Callable[[Array, Array], Array]
 """From the values under all conditions, (..., conditions), and the baseline's, to a score, (...)."""
@@ -129,6 +129,7 @@ class Comparison:
 
     def _scores(self, metric: str, baseline: str | None) -> Iterable[dict[str, object]]:
         measured, rises = self._values(metric), metrics.higher_is_better(metric)
+        samples = len({*units(self._first.samples, self._first.grouped).tolist()})
         for score, make in self._kinds(rises, self.floor(metric)).items():
             if baseline is None and score.startswith("effective"):
                 continue
@@ -141,16 +142,21 @@ class Comparison:
                     "target": self.target.name,
                     "model": name,
                     "metric": f"{metric}: {score}",
-                    **spread(seeds, draws, bounds=bounds),
+                    **spread(seeds, draws, bounds=bounds, samples=samples),
                     "count": metrics.count(metric, self._first.truth),
                     "floor": self.floor(metric) if like_the_metric else np.nan,
                     "ceiling": np.nan,
                     "reference": baseline,
+                    "one_seed": len(seeds) == 1,
+                    "by_group": len({*self._first.grouped}) > 1,
                 }
                 if baseline not in (None, name):
-                    sign = 1 if metrics.higher_is_better(f"{metric}: {score}") else -1
-                    gain = _gain(sign, (seeds, draws), found[str(baseline)])
-                    row |= {"gain_low": gain["low"], "gain_high": gain["high"]}
+                    pair = (name, str(baseline))
+                    if not metrics.higher_is_better(f"{metric}: {score}"):
+                        pair = pair[::-1]
+                    both = {one: Measured(*found[one], (np.nan, np.nan)) for one in pair}
+                    gain = pairwise_tests(both, samples, [pair])[pair]
+                    row |= {"gain_low": gain.low, "gain_high": gain.high}
                 yield row
 
     def _values(self, metric: str) -> dict[str, _Values]:
@@ -234,7 +240,7 @@ def _measured(sweeps: list[Sweep], metric: Measure, resamples: int) -> _Values:
         return_index=True,
         return_inverse=True,
     )
-    groups = pd.factorize(np.array(sweeps[0].samples))[0]
+    groups = units(sweeps[0].samples, sweeps[0].grouped)
     found = [resampled(metric, own[different], truth, groups, resamples) for own in predictions]
     clean, draws = (np.stack(parts, -2)[..., same.ravel()] for parts in zip(*found, strict=True))
     return _Values(clean, draws)
@@ -244,13 +250,6 @@ def _scored(make: _Score, own: _Values, baseline: _Values) -> tuple[Array, Array
     """(seeds,) and (resamples, seeds): a score of each seed; the baseline's is of its mean seed."""
     base = baseline.draws.mean(1, keepdims=True)
     return make(own.clean, baseline.clean.mean(0)), make(own.draws, base)
-
-
-def _gain(sign: int, own: tuple[Array, Array], base: tuple[Array, Array]) -> dict[str, float]:
-    """How much better a model is than the baseline, seed by seed; by means where they are not as many."""
-    if len(own[0]) == len(base[0]):
-        return spread(sign * (own[0] - base[0]), sign * (own[1] - base[1]))
-    return spread(sign * (own[0] - base[0].mean()), sign * (own[1].mean(1) - base[1].mean(1)))
 
 
 def _heights(values: Array, points: list[list[int]]) -> Array:
@@ -311,5 +310,8 @@ def _joined(parts: list[Sweep]) -> Sweep:
         truth=np.concatenate([own.truth for own in parts]),
         samples=tuple(samples.tolist()),
         present={name: np.concatenate([own.present[name] for own in parts]) for name in parts[0].present},
+        grouped=tuple(group for own in parts for group in own.grouped)
+        if all(own.grouped for own in parts)
+        else (),
     )
     return whole.take(order)

@@ -83,6 +83,7 @@ class Sweep:
         present: for each modality, whether that sample has it before any damage.
         target: what was predicted.
         where: the other columns of the tidy table: corpus, model, seed, fold, split.
+        grouped: the group of that sample, a video or a speaker; empty where none is known.
     Shapes:
         predictions: (condition, label, target.outputs), truth: (label, target.size), present[m]: (label,)
     """
@@ -94,6 +95,7 @@ class Sweep:
     present: dict[str, NDArray[np.bool_]]
     target: Target
     where: dict[str, Any]
+    grouped: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         where = ", ".join(f"{key} {value}" for key, value in self.where.items() if value != "")
@@ -122,6 +124,7 @@ class Sweep:
             truth=self.truth[labels],
             samples=tuple(np.array(self.samples)[labels].tolist()),
             present={name: there[labels] for name, there in self.present.items()},
+            grouped=tuple(np.array(self.grouped)[labels].tolist()) if self.grouped else (),
         )
 
     def save(self, folder: Path) -> None:
@@ -134,6 +137,7 @@ class Sweep:
             "said": self.predictions.astype(np.float32),
             "truth": self.truth,
             "samples": np.array(self.samples),
+            **({"groups": np.array(self.grouped)} if self.grouped else {}),
         }
         with writing(folder / "predictions.npz") as path, path.open("wb") as file:
             np.savez_compressed(file, **held)  # type: ignore[arg-type]  # numpy takes names for its options
@@ -148,7 +152,7 @@ class Sweep:
         try:
             found = cls._read(folder, target)
             labels = len(found.truth)
-            sizes = [len(found.samples), *map(len, found.present.values())]
+            sizes = [len(found.samples), len(found.grouped) or labels, *map(len, found.present.values())]
             if found.predictions.shape != (len(found.conditions), labels, target.outputs):
                 raise ValueError(
                     f"predictions of shape {found.predictions.shape} for {len(found.conditions)} conditions, "
@@ -177,6 +181,7 @@ class Sweep:
                 where={
                     column: first[column].iloc[0] for column in ("corpus", "model", "seed", "fold", "split")
                 },
+                grouped=tuple(map(str, held["groups"])) if "groups" in held else (),
             )
 
 
@@ -258,6 +263,7 @@ def sweep(
         target=target,
         where={"corpus": corpus, "model": name or type(model.fusion).__name__, "seed": seed, "fold": fold,
                "split": split_name},
+        grouped=() if split.groups is None else tuple(split.groups[row] for row in places),
     )  # fmt: skip
     return found.take(np.argsort(places, kind="stable"))  # in the split's order
 

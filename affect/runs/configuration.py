@@ -87,8 +87,8 @@ class Configuration:
         duplicates: what becomes of ids that occur more than once: refuse, number or first.
         prefixes: names of modalities in the columns of a table that hold a dot themselves.
         reader: what reads the corpus's file, by its import path; by default what recognises it.
-        metrics: metrics of one's own that are measured beside those of the target, by their import path
-            (`affect.metrics.Metric`); what `monitor` names is measured too.
+        metrics: metrics that are measured beside those that always are: one's own, by their import path
+            (`affect.metrics.Metric`), and the names of affect's others; what `monitor` names is measured too.
         searched: what the search that chose this configuration was done on, as it wrote it; a run that would
             test on samples of that is refused.
     """
@@ -121,7 +121,7 @@ class Configuration:
 
     @property
     def measured(self) -> list[str]:
-        """The import paths of metrics of one's own that are measured."""
+        """The metrics that are measured beside those that always are."""
         return metrics_in({"metrics": self.metrics, "training": {"monitor": self.training.monitor}})
 
     @property
@@ -135,16 +135,16 @@ READING = tuple(inspect.signature(Options.of).parameters)
 
 
 def metrics_in(content: Mapping[str, Any]) -> list[str]:
-    """The import paths of metrics of one's own that a configuration's plain values name, each once.
+    """The metrics that are measured only as a configuration's plain values name them, each once.
 
     Example:
-        >>> metrics_in({"training": {"monitor": "my_metrics.Near"}, "metrics": ["mae"]})
-        ['my_metrics.Near']
+        >>> metrics_in({"training": {"monitor": "my_metrics.Near"}, "metrics": ["mae", "auc"]})
+        ['auc', 'my_metrics.Near']
     """
     training = content.get("training") or {}
     monitor = training.get("monitor", "loss") if isinstance(training, Mapping) else "loss"
     named = [*(content.get("metrics") or []), monitor]
-    return list(dict.fromkeys(name for name in named if isinstance(name, str) and metrics.is_path(name)))
+    return list(dict.fromkeys(name for name in named if isinstance(name, str) and metrics.is_extra(name)))
 
 
 def read(path: str | Path) -> dict[str, Any]:

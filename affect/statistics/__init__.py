@@ -6,6 +6,7 @@ from affect.statistics.intervals import combined, interval, over_seeds, spread
 from affect.statistics.pairwise import Difference, fold_tests, pairwise_tests
 from affect.statistics.ranks import Ranks, friedman
 from affect.statistics.resampling import Bootstrap, Measured, bootstrap, measure, resampled, resampled_rows
+from affect.statistics.samples import units
 from affect.statistics.significance import (
     Corrected,
     cohens_d,
@@ -41,6 +42,7 @@ __all__ = [
     "resampled_rows",
     "spread",
     "superiority",
+    "units",
     "wilcoxon_p",
 ]
 

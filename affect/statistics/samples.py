@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,6 +20,22 @@ _NUMBERS = 2**21  # at a time: 16 MB
 def at_a_time(samples: int) -> int:
     """How many resamples of so many samples are held at a time."""
     return _BLOCK * min(max(1, _NUMBERS // (_BLOCK * samples)), _BLOCKS)
+
+
+def units(samples: Iterable[str], groups: Iterable[str] = ()) -> NDArray[np.int64]:
+    """(labels,): the number of what each label belongs to that is independent of all others, and drawn whole.
+
+    Args:
+        samples: the id of the sample of each label.
+        groups: its group, a video or a speaker; taken where there are at least two.
+    Example:
+        >>> units(["a", "b", "c"]).tolist(), units(["a", "b", "c"], ["v", "v", "w"]).tolist()
+        ([0, 1, 2], [0, 0, 1])
+    """
+    groups = list(groups)
+    names = groups if len({*groups}) > 1 else list(samples)
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return np.array([numbers[name] for name in names], np.int64)
 
 
 class Samples:

@@ -49,7 +49,9 @@ def permutation_p(
     on which the metric is undefined counts as large.
 
     It speaks for new samples, and for these seeds: that of two models with equal expectation one was luckier
-    in its seeds is not in the null hypothesis.
+    in its seeds is not in the null hypothesis (`pairwise_tests` has it). Predictions of other scales cannot
+    be exchanged: where a metric of sums does not change with the scale and offset of predictions, as a
+    correlation, each seed's are standardised first.
 
     Args:
         predictions_a: of every seed of one model.
@@ -91,6 +93,10 @@ def permutation_p(
     found = np.array([[np.mean([metric(one, truth) for one in own])] for own in (a, b)])
     if np.isnan(found).any():
         return np.nan
+    if isinstance(metric, Summed):
+        alike = _standardised(a), _standardised(b)
+        if np.allclose([[np.mean([metric(one, truth) for one in own])] for own in alike], found):
+            a, b = alike
     differs = (a != b).any(axis=tuple(axis for axis in range(a.ndim) if axis != 1))
     if not differs.any():
         return 1.0
@@ -111,6 +117,16 @@ def permutation_p(
     null = [distances(scores(swaps)) for swaps in _swaps(samples.count, resamples, exact, seed)]
     large = int((np.concatenate(null) >= distances(found)).sum())
     return large / 2**samples.count if exact else (1 + large) / (1 + resamples)
+
+
+def _standardised(predictions: Array) -> Array:
+    """(seeds, labels): each seed's numbers with mean 0 and deviation 1; what is no number per label stays."""
+    if predictions.ndim != 2:
+        return predictions
+    deviation = predictions.std(1, keepdims=True)
+    return np.asarray(
+        (predictions - predictions.mean(1, keepdims=True)) / np.where(deviation > 0, deviation, 1)
+    )
 
 
 def _swaps(count: int, resamples: int, exact: bool, seed: int) -> Iterator[Swaps]:

@@ -76,7 +76,7 @@ def evaluate(
     return tidy(
         measuring(model, rows, batch_size, target.name), truth, target, corpus=corpus.name,
         model=name or type(model.fusion).__name__, split=split, seed=seed, fold=fold,
-        group_of=rows.group_of,
+        group_of=dict(zip(rows.ids, rows.groups or (), strict=False)),
     )  # fmt: skip
 
 
@@ -103,7 +103,7 @@ def tidy(
         split: the name of the split.
         seed: as it stands in the results.
         fold: the same.
-        group_of: the group of each sample (`affect.data.corpus.Split`), which the predictions say too.
+        group_of: the group of each sample, by id, where there are groups: the predictions say it too.
     Example:
         >>> import pandas as pd
         >>> from affect.data.targets import Regression

@@ -159,7 +159,7 @@ class _Modules:
         return install, (contents(),)
 
 
-def _surround(_: None, own: list[metrics.Metric], fast: bool, one_thread: bool) -> None:
+def _surround(_: None, own: list[metrics.Given], fast: bool, one_thread: bool) -> None:
     _HELD.enter_context(metrics.using(*own))
     _HELD.enter_context(quiet())
     kernels.fast(fast)
