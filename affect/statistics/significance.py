@@ -123,10 +123,10 @@ def _standardised(predictions: Array) -> Array:
     """(seeds, labels): each seed's numbers with mean 0 and deviation 1; what is no number per label stays."""
     if predictions.ndim != 2:
         return predictions
-    deviation = predictions.std(1, keepdims=True)
-    return np.asarray(
-        (predictions - predictions.mean(1, keepdims=True)) / np.where(deviation > 0, deviation, 1)
-    )
+    apart = predictions - predictions.mean(1, keepdims=True)
+    apart = apart / np.maximum(np.abs(apart).max(1, keepdims=True), np.finfo(np.float64).tiny)
+    deviation = apart.std(1, keepdims=True)
+    return np.asarray(apart / np.where(deviation > 0, deviation, 1))
 
 
 def _swaps(count: int, resamples: int, exact: bool, seed: int) -> Iterator[Swaps]:

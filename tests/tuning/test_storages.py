@@ -359,7 +359,7 @@ def test_what_was_interrupted_is_tried_again_though_there_are_enough_trials(tmp_
 
 def test_a_server_that_is_away_is_waited_for(server, tmp_path):
     path, hold, url = write(tmp_path), tmp_path / "hold", server.create("stopped")
-    command = Forked(path, "out", "--storage", url, "--trials", 4)
+    command = Forked(path, "out", "--storage", url, "--trials", 8)
     with ending(command) as alive:
         until(lambda: done(url), "a finished trial", alive)
         hold.touch()
@@ -376,7 +376,7 @@ def test_a_server_that_is_away_is_waited_for(server, tmp_path):
     line = "the database does not answer; waiting, tried again in 2 s\n"
     assert command.complaints.read_text() == line
     assert before.items() <= done(url).items()
-    assert [trial.state for trial in trials_of(url)] == [TrialState.COMPLETE] * 4
+    assert [trial.state for trial in trials_of(url)] == [TrialState.COMPLETE] * 8
 
 
 NO_STORAGE = (
