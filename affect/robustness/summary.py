@@ -150,7 +150,7 @@ class Comparison:
                     "one_seed": len(seeds) == 1,
                     "by_group": len({*self._first.grouped}) > 1,
                 }
-                if baseline not in (None, name):
+                if baseline not in (None, name) and samples > 1:
                     pair = (name, str(baseline))
                     if not metrics.higher_is_better(f"{metric}: {score}"):
                         pair = pair[::-1]

@@ -201,6 +201,7 @@ class _Parts:
         if known.any() and rows.sum() > 1:
             values, vectors = np.linalg.eigh(self.main[np.ix_(known, known)])
             self._root[np.ix_(known, known)] = vectors * np.sqrt(np.maximum(values, 0))
+        self._drawn = self._root @ self._root.T
 
     def welch(
         self, at: NDArray[np.int64], apart: Array, main: Array, seeds: Array
@@ -225,7 +226,7 @@ class _Parts:
         shape, free = (size, len(self.values)), np.maximum(self.counts - 1, 1)
         errors = rng.normal(size=shape) @ self._root.T + rng.normal(size=shape) * np.sqrt(self.seeds)
         found = self.seeds * rng.chisquare(free, size=shape) / free
-        p = self.welch(at, errors[:, at[0]] - errors[:, at[1]], self._root @ self._root.T, found)[2]
+        p = self.welch(at, errors[:, at[0]] - errors[:, at[1]], self._drawn, found)[2]
         return np.asarray(p.min(-1))
 
 

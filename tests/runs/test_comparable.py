@@ -3,15 +3,11 @@
 import logging
 import re
 import shutil
-from dataclasses import replace
 
-import numpy as np
 import pytest
+from small_corpus import small
 
-import affect
 from affect.classes import beside, within
-from affect.data.corpus import Corpus
-from affect.data.native import save
 from affect.errors import DataError
 from affect.results import gather
 from affect.robustness.runs import runs_to_sweep
@@ -24,16 +20,6 @@ FUSION = "from affect.fusion import WeightedSumFusion\n\n\nclass Mine(WeightedSu
 @pytest.fixture(autouse=True)
 def _own_list(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("AFFECT_TRUST", str(tmp_path_factory.mktemp("trust") / "list"))
-
-
-def small(path, shift=0.0):
-    corpus = affect.load("synthetic:additive")
-    splits = {name: corpus[name].take(np.arange(24)) for name in ("train", "valid", "test")}
-    test = splits["test"]
-    moved = {name: replace(rows, values=rows.values + shift) for name, rows in test.modalities.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save(Corpus("small", {**splits, "test": replace(test, modalities=moved)}, corpus.targets), path)
-    return path
 
 
 def made(home, seed, name="mine", **content):

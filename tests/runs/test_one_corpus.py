@@ -5,17 +5,14 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
+from small_corpus import small
 
 import affect
 from affect.data.contents import corpus_digest, files_in
-from affect.data.corpus import Corpus
 from affect.data.corpus_files import CorpusFiles, file_digest
-from affect.data.native import save
 from affect.errors import DataError
 from affect.results import gather
 from affect.robustness.runs import runs_to_sweep
@@ -26,15 +23,6 @@ from affect.runs.configuration import resolve
 @pytest.fixture(autouse=True)
 def _own_list(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("AFFECT_TRUST", str(tmp_path_factory.mktemp("trust") / "list"))
-
-
-def small(path, shift=0.0):
-    corpus = affect.load("synthetic:additive")
-    splits = {name: corpus[name].take(np.arange(24)) for name in ("train", "valid", "test")}
-    test = splits["test"]
-    moved = {name: replace(rows, values=rows.values + shift) for name, rows in test.modalities.items()}
-    save(Corpus("small", {**splits, "test": replace(test, modalities=moved)}, corpus.targets), path)
-    return path
 
 
 def job_of(home, seed=0, epochs=2):

@@ -11,12 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from small_corpus import small
 from unsealed import unseal
 
 import affect
 from affect.data.contents import corpus_digest
-from affect.data.corpus import Corpus
-from affect.data.native import save
 from affect.errors import ConfigError
 from affect.robustness.protocols import protocol
 from affect.robustness.runs import stored_sweeps, sweep_run
@@ -46,15 +45,6 @@ PARTS = "def scaled(x):\n    return 1.5 * x\n"
 @pytest.fixture(autouse=True)
 def _own_list(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("AFFECT_TRUST", str(tmp_path_factory.mktemp("trust") / "list"))
-
-
-def small(path, shift=0.0):
-    corpus = affect.load("synthetic:additive")
-    splits = {name: corpus[name].take(np.arange(24)) for name in ("train", "valid", "test")}
-    test = splits["test"]
-    moved = {name: replace(rows, values=rows.values + shift) for name, rows in test.modalities.items()}
-    save(Corpus("small", {**splits, "test": replace(test, modalities=moved)}, corpus.targets), path)
-    return path
 
 
 def job_of(home, runs=None, epochs=1, **model):
