@@ -59,6 +59,25 @@ def test_all_pairs_are_corrected_as_tukey_does():
     assert (with_one.p, with_one.p_all) == (found["0", "3"].p, found["0", "3"].p)
 
 
+def test_few_samples_are_corrected_as_simulated_t_tests_are():
+    rng, labels, models = np.random.default_rng(5), 10, 8
+    errors = np.linalg.qr(rng.normal(size=(labels, models)))[0]  # as variable, and unrelated
+    errors -= errors.mean(0)
+    errors[:, 0] += 0.7 * errors.std(0).mean()
+    found = told_apart(
+        {str(n): np.stack([own] * 3) for n, own in enumerate(errors.T)},
+        np.zeros(labels),
+        np.arange(labels),
+        lambda predictions, truth: (predictions - truth).mean(-1),
+        draws=4000,
+    )
+    first, second = np.triu_indices(models, 1)
+    drawn = rng.normal(size=(4000, labels, models))
+    simulated = stats.ttest_1samp(drawn[..., first] - drawn[..., second], 0, axis=1).pvalue.min(-1)
+    for own in found.values():
+        assert own.p_all == pytest.approx((simulated <= own.p).mean(), abs=0.06)
+
+
 def test_folds_have_the_corrected_t_test_and_all_pairs_are_between_it_and_bonferroni():
     rng = np.random.default_rng(4)
     folds = {name: rng.normal(size=5) for name in "abc"}
