@@ -8,6 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from affect.errors import ConfigError
+from affect.report.copies import SIGNS
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -59,12 +60,13 @@ def plotly() -> Any:
     return go
 
 
-def embedded(figures: Mapping[str, go.Figure], choice: str = "") -> dict[str, Any]:
+def embedded(figures: Mapping[str, go.Figure], choice: str = "", caption: str = "") -> dict[str, Any]:
     """Figures as plain values, for the page's script to draw one at a time.
 
     Args:
         figures: by what a reader chooses.
         choice: what that is; empty where there is one figure.
+        caption: what stands below, after the title of the figure that is chosen: true of all of them.
     """
     options = {}
     for name, figure in figures.items():
@@ -77,7 +79,7 @@ def embedded(figures: Mapping[str, go.Figure], choice: str = "") -> dict[str, An
     first = next(iter(options.values()))
     size = {"least_width": 0, "most_width": 0, **first["layout"].get("meta", {})}
     size["height"] = first["layout"]["height"]
-    return {"choice": choice, "title": first["title"], **size, "options": options}
+    return {"choice": choice, "title": first["title"], "caption": caption, **size, "options": options}
 
 
 def rendered(template: str, **values: object) -> str:
@@ -93,7 +95,7 @@ def rendered(template: str, **values: object) -> str:
         "ensure_ascii": False,
         "allow_nan": False,
     }
-    return environment.get_template(template).render(values)
+    return environment.get_template(template).render(values, signs=SIGNS)
 
 
 def script() -> str:

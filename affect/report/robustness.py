@@ -12,6 +12,8 @@ import pandas as pd
 from affect import metrics
 from affect.errors import ConfigError
 from affect.files import writing
+from affect.report.captions import table_caption
+from affect.report.copies import copies
 from affect.report.figures import colour_of, dash_of, embedded, plotly, rendered, script, shown, styled
 from affect.report.pictures import SHARES
 from affect.results.tables import summary_tables
@@ -164,13 +166,17 @@ def charts_of(compared: Comparison, metric: str) -> list[dict[str, Any]]:
 
 
 def _page(compared: list[Comparison], summary: pd.DataFrame, source: str) -> str:
-    tables = {table.title: table for table in summary_tables(summary, turned=True)}
     parts = []
     for own in compared:
         rows = summary[(summary["corpus"] == own.corpus) & (summary["target"] == own.target.name)]
         metric = str(rows["metric"].iloc[0]).partition(":")[0]
         title = f"{own.corpus} · {own.target.name}"
-        parts.append({"title": title, "charts": charts_of(own, metric), "table": tables[title]})
+        (table,) = summary_tables(rows, turned=True)
+        caption = (
+            f"{table_caption(rows)} Draws of the same damage are averaged; every model met the same damage."
+        )
+        both = {"table": table, "caption": caption, "copies": copies(table, caption, rows)}
+        parts.append({"title": title, "charts": charts_of(own, metric), **both})
     return rendered("robustness.html", title="Robustness", parts=parts, plotly=source)
 
 
