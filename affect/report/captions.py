@@ -6,31 +6,28 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from affect.results.tables import notes_of
-
 BOLD = "bold: the best mean"
 """What stands below a table without ties."""
 
 
-def setting(corpus: str, target: str, split: str, labels: float, seeds: Iterable[float]) -> str:
-    """What was measured on, and how often.
+def setting(corpus: str, target: str, seeds: Iterable[float], *parts: str) -> str:
+    """What was measured on, and how often, in brackets.
 
     Args:
         corpus: its name.
         target: the same.
-        split: the same.
-        labels: of the split.
         seeds: of each model; none where they are not known.
+        parts: what else is to be said.
     Example:
-        >>> setting("mosi", "sentiment", "test", 686, [5, 3])
-        'mosi · sentiment, test split, n = 686 labels, 3 to 5 seeds of each model'
+        >>> setting("mosi", "sentiment", [5, 3], "test split")
+        '(mosi · sentiment, test split, 3 to 5 seeds of each model)'
     """
-    parts = [f"{corpus} · {target}", f"{split} split", f"n = {labels:,.0f} labels"]
+    found = [f"{corpus} · {target}", *parts]
     if known := sorted({int(count) for count in seeds if count > 0}):
         few, most = known[0], known[-1]
         number = f"{few}" if few == most else f"{few} to {most}"
-        parts.append(f"{number} {'seed' if most == 1 else 'seeds'} of each model")
-    return ", ".join(parts)
+        found.append(f"{number} {'seed' if most == 1 else 'seeds'} of each model")
+    return f"({', '.join(found)})"
 
 
 def setting_of(summary: pd.DataFrame, metric: str = "") -> str:
@@ -43,19 +40,26 @@ def setting_of(summary: pd.DataFrame, metric: str = "") -> str:
     rows = summary[summary["count"].notna()]
     labels = rows.loc[rows["metric"] == metric, "count"] if metric else rows["count"]
     corpus, target = (str(rows[name].iloc[0]) for name in ("corpus", "target"))
-    return setting(corpus, target, "test", labels.max(), rows.get("seeds", ()))
+    return setting(corpus, target, rows.get("seeds", ()), "test split", f"n = {labels.max():,.0f} labels")
 
 
 def intervals_of(summary: pd.DataFrame) -> str:
-    """What the intervals of a summary are for, as sentences.
+    """What the intervals of a summary are for, as a sentence.
 
     Args:
         summary: of one corpus and target.
     """
-    alone = "one_seed" in summary and summary["one_seed"].eq(True).any()
-    text = "95% intervals are for a new seed on new samples"
-    text += "; of a model with one seed, for its weights on new samples" if alone else ""
-    return sentences([text, *notes_of(summary)])
+
+    def so(key: str) -> bool:
+        return key in summary and bool(summary[key].eq(True).any())
+
+    new = (
+        "new groups of samples (videos, speakers), which were drawn whole"
+        if so("by_group")
+        else "new samples"
+    )
+    alone = "; of a model with one seed, for its weights alone" if so("one_seed") else ""
+    return f"95% intervals are for a new seed on {new}{alone}."
 
 
 def table_caption(summary: pd.DataFrame, legend: str = "") -> str:
@@ -66,7 +70,7 @@ def table_caption(summary: pd.DataFrame, legend: str = "") -> str:
         legend: what bold and underlined mean, where any cell is so.
     """
     told = [
-        f"results on {setting_of(summary)}",
+        f"results {setting_of(summary)}",
         "mean ± standard deviation over seeds [95% interval]",
         legend,
     ]

@@ -15,6 +15,18 @@ function lines(text, letters) {
   return found;
 }
 
+/** Plotly puts the names of axes at the very edge. */
+function bordered(drawing, width, height, border = 12) {
+  const root = drawing.documentElement;
+  const sheet = drawing.createElementNS(SVG, "rect");
+  const size = {width: width + 2 * border, height: height + 2 * border};
+  for (const [name, value] of Object.entries({x: -border, y: -border, ...size, fill: "#ffffff"})) sheet.setAttribute(name, value);
+  for (const [name, value] of Object.entries(size)) root.setAttribute(name, value);
+  root.setAttribute("viewBox", `${-border} ${-border} ${size.width} ${size.height}`);
+  root.prepend(sheet);
+  return drawing;
+}
+
 /** A chart as it is drawn now: its option, without the models that the legend has hidden. */
 async function svgOfChart(figure) {
   const {title, data, layout} = figure.chosen();
@@ -39,7 +51,8 @@ async function svgOfChart(figure) {
     paper_bgcolor: "#ffffff", plot_bgcolor: "#ffffff",
   };
   const address = await Plotly.toImage({data, layout: own}, {format: "svg", width, height});
-  return new DOMParser().parseFromString(decodeURIComponent(address.slice(address.indexOf(",") + 1)), "image/svg+xml");
+  const text = decodeURIComponent(address.slice(address.indexOf(",") + 1));
+  return bordered(new DOMParser().parseFromString(text, "image/svg+xml"), width, height);
 }
 
 /** The intervals of the models that are seen. */

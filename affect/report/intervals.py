@@ -41,14 +41,14 @@ def interval_picture(summary: pd.DataFrame) -> dict[str, object]:
     keys = [("mean", "mean over seeds, with its 95% interval")]
     keys += [("edge", " and ".join(dashed))] if dashed else []
     keys += [("published", "published")] if published else []
-    told = [f"{setting_of(summary, metric)}; {better}", "dots: means over seeds"]
+    told = [better, "dots: means over seeds"]
     told += [f"dashed: {' and '.join(dashed)}"] if dashed else []
     told += ["hollow: published"] if published else []
     return {
         "metric": metric,
         "better": better,
         "keys": keys,
-        "caption": f"{sentences(told)} {intervals_of(summary)}",
+        "caption": f"{setting_of(summary, metric)}. {sentences(told)} {intervals_of(summary)}",
         "marks": [{key: number(x) for key, x in row.items()} for row in marks.to_dict("records")],
         "ticks": [(place(tick), f"{tick + 0.0:.6g}") for tick in ticks],
         "published": published,

@@ -85,7 +85,7 @@ def _facts(search: StoredStudy) -> Section:
         "states": [f"{counts[name]:,} {name}" for name in _STATES if counts[name]],
         "epochs": epochs,
         "time": _spelled(seconds),
-        "caption": f"The best value of each objective. {_setting(study)} They chose the trial, so they "
+        "caption": f"The best value of each objective {_setting(study)} They chose the trial, so they "
         "flatter it.",
         "objectives": [_objective(study, place, name) for place, name in enumerate(objectives(study))],
     }
@@ -149,7 +149,7 @@ def _found(search: StoredStudy) -> Section:
     names = dict.fromkeys(name for params in beside.values() for name in params)
     rows = [(name, [_written(params.get(name)) for params in beside.values()]) for name in names]
     content = {
-        "caption": f"The parameters that were chosen. {_setting(search.study)}",
+        "caption": f"The parameters that were chosen {_setting(search.study)}",
         "heads": [*beside],
         "rows": [(name, values, len({*values}) > 1) for name, values in rows],
         "files": [
@@ -175,11 +175,11 @@ def address(kind: str, content: str) -> str:
 
 
 def _setting(study: optuna.Study) -> str:
-    """Where the values of a search come from, as sentences."""
+    """Where the values of a search come from: the end of a sentence, and one more."""
     complete = len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
     return (
-        f"Search {study.study_name}, {complete:,} complete {'trial' if complete == 1 else 'trials'}; "
-        "values are means over a trial's seeds on the validation split."
+        f"(search {study.study_name}, {complete:,} complete {'trial' if complete == 1 else 'trials'}). "
+        "Values are means over a trial's seeds on the validation split."
     )
 
 
@@ -312,7 +312,7 @@ def _trials(search: StoredStudy) -> Section:
         columns.append(column("retry of", table["retry_of"], digits=0))
     if table[FAILURE].notna().any():
         columns.append(column(FAILURE, table[FAILURE].fillna(""), wide=True))
-    caption = f"All trials. {_setting(study)} A parameter that a trial did not have is missing."
+    caption = f"All trials {_setting(study)} A parameter that a trial did not have is missing."
     words = [0, *(place for place, own in enumerate(columns) if "form" not in own)]
     return Section(
         "trials",

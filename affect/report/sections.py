@@ -14,7 +14,7 @@ import yaml
 from affect import metrics
 from affect.data.targets import MultiClass, MultiLabel, Regression
 from affect.metrics import Array
-from affect.report.captions import BOLD, intervals_of, sentences, setting_of, table_caption
+from affect.report.captions import BOLD, intervals_of, setting, setting_of, table_caption
 from affect.report.chosen import best_first, chosen_models, left_out
 from affect.report.contents import Contents
 from affect.report.copies import copies
@@ -170,12 +170,12 @@ def _costs(table: pd.DataFrame, summary: pd.DataFrame, drawn: bool) -> Iterator[
         "beside whatever else it did."
     )
     drawing = f"{intervals_of(summary)} Blue, on the line: no cheaper model is better."
-    where = sentences([setting_of(summary, metric)])
+    where = f"{setting_of(summary, metric)}."
     yield Section(
         "costs",
         "Costs",
         charts=[embedded(scatters, "cost", f"{where} {medians} {drawing}")] if scatters else [],
-        records=records("models", columns, searched=[0], caption=f"Costs. {where} {medians}"),
+        records=records("models", columns, searched=[0], caption=f"Costs {where} {medians}"),
     )
 
 
@@ -194,7 +194,7 @@ def _comparisons(table: pd.DataFrame, summary: pd.DataFrame) -> Iterator[Section
             first = "ascending" if name in tests else "descending"
             columns.append(column(label, table[name], first=first, form=form, **more))
     caption = (
-        f"Pairs of models. {setting_of(summary)}. Differences between means over seeds, with their 95% "
+        f"Pairs of models {setting_of(summary)}. Differences between means over seeds, with their 95% "
         "intervals, and p: for new seeds on new samples, or for new folds; all pairs: corrected for all "
         "pairs of the metric; effect: Cohen's d; superiority: how often a seed of the one beats a seed of "
         "the other."
@@ -219,8 +219,9 @@ def _curves(answers: Answers, summary: pd.DataFrame, drawn: bool) -> Iterator[Se
     seen = [name for name in best_first(summary) if name in names][:_SEEN_FIRST]
     figures = {name: learning_curves(runs, name, seen) for name in known}
     more = len(names) > len(seen)
+    seeds = [len(own) for own in answers.predictions.values()]
     caption = (
-        f"{answers.corpus} · {answers.target.name}. A line per seed and fold; the dot is the epoch "
+        f"{setting(answers.corpus, answers.target.name, seeds)}. A line per seed and fold; the dot is the epoch "
         "that was kept." + left_out(len(names), len(every), summary)
     )
     yield Section(
@@ -286,7 +287,7 @@ def _samples(answers: Answers, summary: pd.DataFrame, transcripts: Mapping[str, 
     fewer = left_out(len(chosen), len(means), summary)
     order = [searched[-1] + 2, "descending"]
     caption = (
-        f"Labels and predictions. {setting_of(summary)}. Predictions are means over seeds; disagreement is "
+        f"Labels and predictions {setting_of(summary)}. Predictions are means over seeds; disagreement is "
         "their standard deviation over models"
         + ("." if answers.truth.shape[1] == 1 and stacked.shape[2] == 1 else ", over all classes together.")
         + (fewer and f"{fewer} Disagreement and largest error are over all of them.")
