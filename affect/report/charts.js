@@ -28,12 +28,14 @@ function setUpChart(figure) {
     caption.textContent = title;
     plot.setAttribute("aria-label", title);
     plot.style.minWidth = `${layout.meta?.least_width ?? 0}px`;
-    plot.style.minHeight = `${layout.height}px`;
+    const traces = data.map(trace => ({...trace, visible: !hidden.has(trace.legendgroup)}));
+    const laid = layout.meta?.names_at_ends ? withEnds(layout, traces, plot.clientWidth) : layout;
+    plot.style.minHeight = `${laid.height}px`;
     const label = {bgcolor: colour("--paper"), bordercolor: colour("--line"), font: {color: colour("--ink")}};
     return Plotly.react(
       plot,
-      data.map(trace => ({...trace, visible: !hidden.has(trace.legendgroup)})),
-      {...layout, hoverlabel: label, font: {...layout.font, color: colour("--faint")}},
+      traces,
+      {...laid, hoverlabel: label, font: {...layout.font, color: colour("--faint")}},
       {displayModeBar: false, responsive: true},
     );
   }
@@ -77,4 +79,5 @@ function setUpChart(figure) {
     Plotly.relayout(plot, width ? {width: Math.min(width, most), autosize: false} : {width: null, autosize: true});
   };
   draw();
+  if (Object.values(options)[0].layout.meta?.names_at_ends) followChoice(plot, legend);
 }

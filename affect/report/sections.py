@@ -19,7 +19,7 @@ from affect.report.contents import Contents
 from affect.report.figures import embedded
 from affect.report.pictures import agreement, classes_of, confusion, cost_scatter, learning_curves
 from affect.report.records import column, number, numbers, records
-from affect.report.robustness import charts_of
+from affect.report.robustness import charts_of, note_of
 from affect.results import Answers
 from affect.results.tables import Cell, Table, cells, elsewhere, notes_of
 from affect.runs.costs import COSTS
@@ -259,17 +259,15 @@ def _errors(answers: Answers, summary: pd.DataFrame, drawn: bool) -> Iterator[Se
 
 
 def _robustness(found: list[Any], metric: str) -> Iterator[Section]:
-    charts = []
+    charts, notes = [], ["Every model met the same damage."]
     for compared in found:  # a metric of somebody's own may not be here to measure with
         known = compared.metrics
-        charts += charts_of(compared, metric if metric in known else next(iter(known)))
+        own = metric if metric in known else next(iter(known))
+        points = compared.curves(own)
+        charts += charts_of(points, own, compared.floor(own)).values()
+        notes.append(note_of(points))
     if charts:
-        yield Section(
-            "robustness",
-            "Robustness",
-            "Every model met the same damage. Bands are 95% intervals over test samples.",
-            charts=charts,
-        )
+        yield Section("robustness", "Robustness", " ".join(dict.fromkeys(notes)), charts=charts)
 
 
 def _samples(answers: Answers, summary: pd.DataFrame, transcripts: Mapping[str, str]) -> Section:
