@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from affect.robustness.summary import Comparison
+
 BOLD = "bold: the best mean"
 """What stands below a table without ties."""
 
@@ -41,6 +43,16 @@ def setting_of(summary: pd.DataFrame, metric: str = "") -> str:
     labels = rows.loc[rows["metric"] == metric, "count"] if metric else rows["count"]
     corpus, target = (str(rows[name].iloc[0]) for name in ("corpus", "target"))
     return setting(corpus, target, rows.get("seeds", ()), "test split", f"n = {labels.max():,.0f} labels")
+
+
+def setting_of_sweeps(compared: Comparison) -> str:
+    """The setting of sweeps.
+
+    Args:
+        compared: the models side by side.
+    """
+    parts = (f"{compared.split} split", f"n = {compared.labels:,} labels")
+    return setting(compared.corpus, compared.target.name, compared.seeds.values(), *parts)
 
 
 def intervals_of(summary: pd.DataFrame) -> str:

@@ -33,12 +33,13 @@ function setUpChart(figure) {
     figure.querySelector(".title").textContent = caption.textContent = title;
     plot.setAttribute("aria-label", title);
     plot.style.minWidth = `${layout.meta?.least_width ?? 0}px`;
-    plot.style.minHeight = `${layout.height}px`;
+    const laid = layout.meta?.names_at_ends ? withEnds(layout, data, plot.clientWidth) : layout;
+    plot.style.minHeight = `${laid.height}px`;
     const label = {bgcolor: colour("--paper"), bordercolor: colour("--line"), font: {color: colour("--ink")}};
     return Plotly.react(
       plot,
       data,
-      {...layout, hoverlabel: label, font: {...layout.font, color: colour("--faint")}},
+      {...laid, hoverlabel: label, font: {...layout.font, color: colour("--faint")}},
       {displayModeBar: false, responsive: true},
     );
   }
@@ -82,4 +83,5 @@ function setUpChart(figure) {
     Plotly.relayout(plot, width ? {width: Math.min(width, most), autosize: false} : {width: null, autosize: true});
   };
   draw();
+  if (Object.values(options)[0].layout.meta?.names_at_ends) followChoice(plot, legend);
 }

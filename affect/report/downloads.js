@@ -37,17 +37,19 @@ async function svgOfChart(figure) {
     if (named) groups.add(trace.legendgroup);
   }
   const {least_width: least = 0, most_width: most = Infinity} = layout.meta ?? {};
-  const legend = groups.size > 1;
-  const width = Math.max(least, Math.min(most || Infinity, 760)) + (legend ? 160 : 0);
+  const ends = layout.meta?.names_at_ends;
+  const legend = groups.size > 1 && !ends;
+  const width = Math.max(least, Math.min(most || Infinity, 760)) + (groups.size > 1 ? 160 : 0);
+  const laid = ends ? withEnds(layout, data, width) : {...layout, margin: {l: 24, r: 24, t: 0, b: 24}};
   const words = lines(title, width / 9);
   const top = 24 + 20 * words.length;
-  const height = top + Math.max(layout.height, legend ? 20 * groups.size + 60 : 0);
+  const height = top + Math.max(laid.height - laid.margin.t, legend ? 20 * groups.size + 60 : 0);
   const escape = text => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
   const own = {
-    ...layout, width, height, showlegend: legend, legend: {font: {color: INK}},
+    ...laid, width, height, showlegend: legend, legend: {font: {color: INK}},
     title: {text: words.map(escape).join("<br>"), x: 0.5, y: 1, yanchor: "top", pad: {t: 14}, font: {size: 16, color: INK}},
-    margin: {...layout.margin, l: 24, r: 24, t: top, b: 24}, font: {...layout.font, family: FONT, color: INK},
-    annotations: layout.annotations?.map(note => ({...note, font: {...note.font, color: INK}})),
+    margin: {...laid.margin, t: top}, font: {...layout.font, family: FONT, color: INK},
+    annotations: laid.annotations?.map(note => ({...note, font: {...note.font, color: INK}})),
     paper_bgcolor: "#ffffff", plot_bgcolor: "#ffffff",
   };
   const address = await Plotly.toImage({data, layout: own}, {format: "svg", width, height});

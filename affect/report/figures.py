@@ -37,6 +37,12 @@ def colour_of(place: int) -> str:
     return COLOURS[place % len(COLOURS)]
 
 
+def band_of(place: int) -> str:
+    """The colour of its interval: others are seen through it."""
+    red, green, blue = bytes.fromhex(colour_of(place)[1:])
+    return f"rgba({red},{green},{blue},.18)"
+
+
 def dash_of(place: int) -> str:
     """Its line: after every eight models another one."""
     return ("solid", "dash", "dot")[place // len(COLOURS) % 3]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,12 @@ def write_report(path: Path, contents: Contents) -> None:
         notes=contents.notes,
         parts=[*parts, *_searches(contents, bool(source))],
         about=_about(len(parts), len(runs), contents.searches),
+        rest="All runs" if measured else "All trials",
         measured=measured,
         ranks=embedded(ranks, "metric", _RANKS) if ranks else None,
         environment=_environment([*runs.values()]),
         environment_caption=f"What {_counted(len(runs), 'run')} ran on; how many, where they differ.",
-        downloads=[*_downloads(contents)],
+        downloads=addresses(_downloads(contents)),
         plotly=source,
     )
     with writing(path) as partial:
@@ -139,8 +140,8 @@ def _listed(values: Counter[str], most: int = 6) -> list[str]:
     return [f"{value} ({_counted(count, 'run')})" for value, count in values.most_common()]
 
 
-def _downloads(contents: Contents) -> Iterator[tuple[str, str]]:
-    """Names of files and data URIs that hold them."""
+def _downloads(contents: Contents) -> dict[str, str]:
+    """What the page's files hold."""
     files = trials_files(contents.searches)
     if not contents.summary.empty:
         tables = summary_tables(contents.summary)
@@ -153,6 +154,14 @@ def _downloads(contents: Contents) -> Iterator[tuple[str, str]]:
     for name, frame in (("comparisons.csv", contents.comparisons), ("costs.csv", contents.costs)):
         if not frame.empty:
             files[name] = csv_of(frame)
+    return files
+
+
+def addresses(files: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Names of files and data URIs that hold them.
+
+    Args:
+        files: what they hold.
+    """
     kinds = {"csv": "text/csv", "md": "text/markdown", "tex": "application/x-tex"}
-    for name, content in files.items():
-        yield name, address(kinds[name.rpartition(".")[2]], content)
+    return [(name, address(kinds[name.rpartition(".")[2]], content)) for name, content in files.items()]

@@ -14,7 +14,7 @@ import yaml
 from affect import metrics
 from affect.data.targets import MultiClass, MultiLabel, Regression
 from affect.metrics import Array
-from affect.report.captions import BOLD, intervals_of, setting, setting_of, table_caption
+from affect.report.captions import BOLD, intervals_of, setting, setting_of, setting_of_sweeps, table_caption
 from affect.report.chosen import best_first, chosen_models, left_out
 from affect.report.contents import Contents
 from affect.report.copies import copies
@@ -22,7 +22,7 @@ from affect.report.figures import embedded
 from affect.report.intervals import interval_picture
 from affect.report.pictures import agreement, classes_of, confusion, cost_scatter, learning_curves
 from affect.report.records import column, number, numbers, records
-from affect.report.robustness import charts_of
+from affect.report.robustness import ONE_BAND, charts_of
 from affect.results import Answers
 from affect.results.tables import LEGEND, Cell, Table, cells, elsewhere, summary_tables
 from affect.runs.costs import COSTS
@@ -221,8 +221,8 @@ def _curves(answers: Answers, summary: pd.DataFrame, drawn: bool) -> Iterator[Se
     more = len(names) > len(seen)
     seeds = [len(own) for own in answers.predictions.values()]
     caption = (
-        f"{setting(answers.corpus, answers.target.name, seeds)}. A line per seed and fold; the dot is the epoch "
-        "that was kept." + left_out(len(names), len(every), summary)
+        f"{setting(answers.corpus, answers.target.name, seeds)}. A line per seed and fold; the dot is the "
+        "epoch that was kept." + left_out(len(names), len(every), summary)
     )
     yield Section(
         "curves",
@@ -253,17 +253,15 @@ def _errors(answers: Answers, summary: pd.DataFrame, drawn: bool) -> Iterator[Se
 
 
 def _robustness(found: list[Any], metric: str) -> Iterator[Section]:
-    charts = []
+    charts: list[dict[str, Any]] = []
     for compared in found:  # a metric of somebody's own may not be here to measure with
         known = compared.metrics
-        charts += charts_of(compared, metric if metric in known else next(iter(known)))
+        own = metric if metric in known else next(iter(known))
+        points = compared.curves(own)
+        where = setting_of_sweeps(compared)
+        charts += charts_of(points, own, compared.floor(own), where).values()
     if charts:
-        yield Section(
-            "robustness",
-            "Robustness",
-            "Every model met the same damage. Bands are 95% intervals over test samples.",
-            charts=charts,
-        )
+        yield Section("robustness", "Robustness", ONE_BAND, charts=charts)
 
 
 def _samples(answers: Answers, summary: pd.DataFrame, transcripts: Mapping[str, str]) -> Section:
