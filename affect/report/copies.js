@@ -61,7 +61,7 @@ async function putOnClipboard(text) {
 }
 
 async function copyTable(button) {
-  const box = button.closest(".tabular");
+  const box = button.closest(".tabular, .records, .configurations");
   const made = button.parentElement.querySelector("script");
   if (made) return putOnClipboard(JSON.parse(made.textContent)[button.dataset.form]);
   const table = box.querySelector("table");

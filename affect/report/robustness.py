@@ -176,8 +176,8 @@ def charts_of(
 SAME_DAMAGE = "Every model met the same damage."
 MEANS = "Means over seeds and draws."
 ONE_BAND = (
-    "Of more than two models one interval is drawn at a time: point at a line, or at a name above it, or move "
-    "there with the keyboard."
+    "Of more than two models one interval is drawn at a time: point at a line, or at a name above it, or "
+    "move there with the keyboard."
 )
 """How to see the intervals of curves."""
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from affect.errors import few
 from affect.files import writing
-from affect.report.captions import setting_of_sweeps, table_caption
+from affect.report.captions import BOLD, setting_of_sweeps, table_caption
 from affect.report.copies import copies
 from affect.report.figures import rendered, script
 from affect.report.page import addresses
@@ -92,6 +92,6 @@ def write_robustness(out: Path, compared: Iterable[Comparison], summary: pd.Data
 
 
 def _scores(table: Table, summary: pd.DataFrame) -> Section:
-    caption = f"{table_caption(summary)} Draws of the same damage are averaged. {SAME_DAMAGE}"
+    caption = f"{table_caption(summary, BOLD)} Draws of the same damage are averaged. {SAME_DAMAGE}"
     content = {"table": table, "caption": caption, "copies": copies(table, caption, summary)}
     return Section("scores", "Scores", template="scores.html", content=content)
