@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 
+_SEEN_FIRST = 12  # as many lines have names that can be read at their ends
+
+
 def subset_map(points: pd.DataFrame, metric: str) -> go.Figure:
     """A heat map: models by what is left of the modalities.
 
@@ -45,9 +48,9 @@ def subset_map(points: pd.DataFrame, metric: str) -> go.Figure:
 def rate_curves(points: pd.DataFrame, metric: str, curve: str, baseline: str | None = None) -> go.Figure:
     """The curve of every model, or of its difference to a baseline.
 
-    The band of a model is its 95% interval. Of one or two models bands are drawn; of more they would cover
-    one another, so they are hidden, and the pointer says each interval. A report's page draws that of the
-    model that a reader points at.
+    The band of a model is its 95% interval. One or two bands are drawn; more would cover one another, so they
+    are hidden, and the pointer says each interval. A report's page draws that of the model that a reader
+    points at. Of more than twelve models the best on average are seen at first, and the baseline.
 
     Args:
         points: as `affect.robustness.Comparison.curves` makes them.
@@ -72,26 +75,31 @@ def rate_curves(points: pd.DataFrame, metric: str, curve: str, baseline: str | N
             f"rate_curves: the points have no differences to '{baseline}'; make them with "
             f"curves(metric, baseline='{baseline}')"
         )
+    means = mine.groupby("model", sort=False)["mean"].mean()
+    ranked = means.sort_values(ascending=not metrics.higher_is_better(metric), kind="stable").index
+    first = {baseline, *ranked[:_SEEN_FIRST]}
     models = {str(model): rows.sort_values("level") for model, rows in mine.groupby("model", sort=False)}
     few_bands = len(models) - (baseline in models) <= 2
     for place, (model, rows) in enumerate(models.items()):
         levels = rows["level"].tolist()
-        middle, low, high = (rows[name].tolist() for name in columns)
+        middle, below, above = (rows[name].tolist() for name in columns)
         if model != baseline:
             figure.add_scatter(
-                x=[*levels, *levels[::-1]], y=[*high, *low[::-1]], fill="toself", fillcolor=band_of(place),
-                line_width=0, hoverinfo="skip", legendgroup=model, showlegend=False, visible=few_bands,
+                x=[*levels, *levels[::-1]], y=[*above, *below[::-1]], mode="lines", fill="toself",
+                fillcolor=band_of(place), line_width=0, hoverinfo="skip", legendgroup=model, showlegend=False,
+                visible=few_bands,
             )  # fmt: skip
         interval = "" if model == baseline else " [%{customdata[0]:.3f}, %{customdata[1]:.3f}]"
         figure.add_scatter(
             x=levels, y=middle, name=shown(model), legendgroup=model,
+            visible=True if model in first else "legendonly",
             mode="lines+markers", line={"color": colour_of(place), "dash": dash_of(place)},
-            customdata=[*zip(low, high, strict=True)],
-            hovertemplate=f"%{{fullData.name}}, %{{x}}: %{{y:.3f}}{interval}<extra></extra>",
+            customdata=[*zip(below, above, strict=True)],
+            hovertemplate=f"%{{fullData.name}}<br>%{{x}}: %{{y:.3f}}{interval}<extra></extra>",
         )  # fmt: skip
-    first, last = mine["level"].min(), mine["level"].max()
-    edge = 0.03 * (last - first)
-    figure.update_xaxes(title_text=shown(curve), range=[first - edge, last + edge])
+    low, high = mine["level"].min(), mine["level"].max()
+    edge = 0.03 * (high - low)
+    figure.update_xaxes(title_text=shown(curve), range=[low - edge, high + edge])
     title = f"{metric}: {curve}"
     if baseline is not None:
         title += f", difference to {baseline}"
@@ -173,10 +181,12 @@ def note_of(points: pd.DataFrame) -> str:
         points: as `affect.robustness.Comparison.curves` makes them.
     """
     alone = points.loc[points["one_seed"], "model"].unique().tolist()
-    names = "all models" if len(alone) == points["model"].nunique() else few(alone)
+    models = points["model"].nunique()
+    names, many = "all models" if len(alone) == models else few(alone), models > _SEEN_FIRST
     return (
-        "Bands are 95% intervals for a new seed on new samples. Of more than two models one is drawn at a time: "
-        "point at a line, or at a name above it, or move there with the keyboard."
+        "Bands are 95% intervals for a new seed on new samples. One or two are always drawn; of more, one at "
+        "a time: point at a line, or at a name above it, or move there with the keyboard."
+        + (f" The best {_SEEN_FIRST} are seen first; choose others by their names." if many else "")
         + (f" One seed, so for these weights only: {names}." if alone else "")
     )
 
