@@ -9,7 +9,17 @@ import pandas as pd
 
 from affect import metrics
 from affect.errors import ConfigError, few
-from affect.report.figures import band_of, colour_of, dash_of, embedded, plotly, shown, styled
+from affect.report.figures import (
+    band_of,
+    colour_of,
+    dash_of,
+    embedded,
+    named_rows,
+    plotly,
+    shown,
+    styled,
+    wrapped,
+)
 from affect.report.heat import heat_map
 from affect.robustness.scores import contributions
 from affect.robustness.sweeps import ONLY, left_of
@@ -36,13 +46,16 @@ def subset_map(points: pd.DataFrame, metric: str) -> go.Figure:
     table = rows.pivot(index="model", columns="condition", values="mean")
     table = table.loc[rows["model"].unique(), rows["condition"].unique()]
     labels = ["all" if name == "clean" else shown(name.removeprefix(ONLY)) for name in table.columns]
+    models = [shown(str(model)) for model in table.index]
     figure = heat_map(
-        table.to_numpy(), labels, [shown(str(model)) for model in table.index], "{:.3f}",
+        table.to_numpy(), labels, models, "{:.3f}",
         dark_is_low=not metrics.higher_is_better(metric), colorbar={"title": metric, "thickness": 12},
         hovertemplate="%{y}, %{x} left: %{z:.3f}<extra></extra>",
     )  # fmt: skip
     figure.update_layout(meta={"least_width": 240 + 64 * len(labels)})
-    return styled(figure, f"{metric} by the modalities that are left", height=150 + 34 * len(table))
+    return styled(
+        figure, f"{metric} by the modalities that are left", height=150 + named_rows(figure, models, 34)
+    )
 
 
 def rate_curves(points: pd.DataFrame, metric: str, curve: str, baseline: str | None = None) -> go.Figure:
@@ -99,7 +112,8 @@ def rate_curves(points: pd.DataFrame, metric: str, curve: str, baseline: str | N
         )  # fmt: skip
     low, high = mine["level"].min(), mine["level"].max()
     edge = 0.03 * (high - low)
-    figure.update_xaxes(title_text=shown(curve), range=[low - edge, high + edge])
+    title_x = wrapped(curve)
+    figure.update_xaxes(title_text=title_x, range=[low - edge, high + edge])
     title = f"{metric}: {curve}"
     if baseline is not None:
         title += f", difference to {baseline}"
@@ -107,7 +121,9 @@ def rate_curves(points: pd.DataFrame, metric: str, curve: str, baseline: str | N
     figure.update_yaxes(title_text=metric if baseline is None else f"difference in {metric}, above 0: better")
     styled(figure, title, height=420)
     figure.update_xaxes(automargin=False)  # the page reckons with a plot of this height
-    figure.update_layout(hovermode="closest", margin_b=60, meta={"names_at_ends": True})
+    figure.update_layout(
+        hovermode="closest", margin_b=44 + 18 * (1 + title_x.count("<br>")), meta={"names_at_ends": True}
+    )
     return figure
 
 
@@ -125,11 +141,12 @@ def contribution_chart(points: pd.DataFrame, metric: str, floor: float) -> go.Fi
     """
     go = plotly()
     shares = {model: _contributions(rows, floor) for model, rows in points.groupby("model", sort=False)}
+    models = [shown(str(model)) for model in shares]
     sign = 1 if metrics.higher_is_better(metric) else -1
     figure = go.Figure()
     for place, modality in enumerate(next(iter(shares.values()))):
         figure.add_bar(
-            y=[shown(str(model)) for model in shares],
+            y=models,
             x=[sign * own[modality] for own in shares.values()],
             name=shown(modality),
             legendgroup=modality,
@@ -138,9 +155,9 @@ def contribution_chart(points: pd.DataFrame, metric: str, floor: float) -> go.Fi
             hovertext=[shown(modality)] * len(shares),
             hovertemplate="%{y}, %{hovertext}: %{x:.3f}<extra></extra>",
         )
-    figure.update_layout(barmode="relative", xaxis_title=f"{metric}, beyond that of the best constant")
+    figure.update_layout(barmode="relative", xaxis_title=f"{metric}, beyond<br>that of the best constant")
     figure.update_yaxes(autorange="reversed")
-    return styled(figure, "What each modality contributes", height=170 + 34 * len(shares))
+    return styled(figure, "What each modality contributes", height=190 + named_rows(figure, models, 34))
 
 
 def curve_names(points: pd.DataFrame) -> list[str]:

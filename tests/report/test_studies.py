@@ -16,8 +16,8 @@ from optuna.trial import TrialState, create_trial
 
 from affect.errors import DataError
 from affect.report.contents import Contents
-from affect.report.drawable import LEAST, drawable, importances, short_names, wrapped
-from affect.report.figures import embedded
+from affect.report.drawable import LEAST, drawable, importances, short_names
+from affect.report.figures import embedded, wrapped
 from affect.report.gathering import gather_contents
 from affect.report.page import write_report
 from affect.report.searches import search_sections, trials_files
