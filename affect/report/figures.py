@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from html import escape
+from html import escape, unescape
 from typing import TYPE_CHECKING, Any
 
 from affect.errors import ConfigError
@@ -51,6 +52,40 @@ def dash_of(place: int) -> str:
 def shown(name: str) -> str:
     """A name as plotly shows it to the letter: it reads markup."""
     return escape(name, quote=False)
+
+
+def wrapped(label: str) -> str:
+    """A label on several lines of about 24 letters, broken after points and spaces.
+
+    Example:
+        >>> wrapped("LowRankBilinearFusion.dropout")
+        'LowRankBilinearFusion.<br>dropout'
+    """
+    lines = [""]
+    for part in re.split(r"(?<= )|(?<=\.)(?!\d)", unescape(label)):
+        if lines[-1] and len(lines[-1] + part.rstrip()) > _WIDE:
+            lines.append("")
+        lines[-1] += part
+    return "<br>".join(shown(line.rstrip()) for line in lines)
+
+
+_WIDE = 24
+
+
+def named_rows(figure: go.Figure, names: list[str], height: int) -> int:
+    """Names beside the rows of a figure, the long ones on several lines.
+
+    Args:
+        figure: whose y axis has the names for categories.
+        names: as plotly reads them.
+        height: of a row, in pixels, where all names are short.
+    Returns:
+        the height of all rows.
+    """
+    texts = [wrapped(name) for name in names]
+    figure.update_yaxes(type="category", tickmode="array", tickvals=names, ticktext=texts)
+    lines = 1 + max(text.count("<br>") for text in texts)
+    return max(height, 16 * lines + 4) * len(names)
 
 
 def plotly() -> Any:

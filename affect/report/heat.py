@@ -62,8 +62,8 @@ def heat_map(
             text=[form.format(values[row, column]) for row, column in places], mode="text",
             textfont={"color": ink, "size": 13}, hoverinfo="skip", showlegend=False,
         )  # fmt: skip
-    figure.update_xaxes(type="category", categoryarray=columns, showgrid=False)
-    figure.update_yaxes(type="category", categoryarray=rows, autorange="reversed", showgrid=False)
+    figure.update_xaxes(type="category", showgrid=False)
+    figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
     return figure
 
 

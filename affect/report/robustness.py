@@ -9,13 +9,26 @@ import pandas as pd
 
 from affect import metrics
 from affect.errors import ConfigError, few
-from affect.report.figures import band_of, colour_of, dash_of, embedded, plotly, shown, styled
+from affect.report.figures import (
+    band_of,
+    colour_of,
+    dash_of,
+    embedded,
+    named_rows,
+    plotly,
+    shown,
+    styled,
+    wrapped,
+)
 from affect.report.heat import heat_map
 from affect.robustness.scores import contributions
 from affect.robustness.sweeps import ONLY, left_of
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+
+
+_SEEN_FIRST = 12  # as many lines have names that can be read at their ends
 
 
 def subset_map(points: pd.DataFrame, metric: str) -> go.Figure:
@@ -33,21 +46,24 @@ def subset_map(points: pd.DataFrame, metric: str) -> go.Figure:
     table = rows.pivot(index="model", columns="condition", values="mean")
     table = table.loc[rows["model"].unique(), rows["condition"].unique()]
     labels = ["all" if name == "clean" else shown(name.removeprefix(ONLY)) for name in table.columns]
+    models = [shown(str(model)) for model in table.index]
     figure = heat_map(
-        table.to_numpy(), labels, [shown(str(model)) for model in table.index], "{:.3f}",
+        table.to_numpy(), labels, models, "{:.3f}",
         dark_is_low=not metrics.higher_is_better(metric), colorbar={"title": metric, "thickness": 12},
         hovertemplate="%{y}, %{x} left: %{z:.3f}<extra></extra>",
     )  # fmt: skip
     figure.update_layout(meta={"least_width": 240 + 64 * len(labels)})
-    return styled(figure, f"{metric} by the modalities that are left", height=150 + 34 * len(table))
+    return styled(
+        figure, f"{metric} by the modalities that are left", height=150 + named_rows(figure, models, 34)
+    )
 
 
 def rate_curves(points: pd.DataFrame, metric: str, curve: str, baseline: str | None = None) -> go.Figure:
     """The curve of every model, or of its difference to a baseline.
 
-    The band of a model is its 95% interval. Of one or two models bands are drawn; of more they would cover
-    one another, so they are hidden, and the pointer says each interval. A report's page draws that of the
-    model that a reader points at.
+    The band of a model is its 95% interval. One or two bands are drawn; more would cover one another, so they
+    are hidden, and the pointer says each interval. A report's page draws that of the model that a reader
+    points at. Of more than twelve models the best on average are seen at first, and the baseline.
 
     Args:
         points: as `affect.robustness.Comparison.curves` makes them.
@@ -72,26 +88,32 @@ def rate_curves(points: pd.DataFrame, metric: str, curve: str, baseline: str | N
             f"rate_curves: the points have no differences to '{baseline}'; make them with "
             f"curves(metric, baseline='{baseline}')"
         )
+    means = mine.groupby("model", sort=False)["mean"].mean()
+    ranked = means.sort_values(ascending=not metrics.higher_is_better(metric), kind="stable").index
+    first = {baseline, *ranked[:_SEEN_FIRST]}
     models = {str(model): rows.sort_values("level") for model, rows in mine.groupby("model", sort=False)}
     few_bands = len(models) - (baseline in models) <= 2
     for place, (model, rows) in enumerate(models.items()):
         levels = rows["level"].tolist()
-        middle, low, high = (rows[name].tolist() for name in columns)
+        middle, below, above = (rows[name].tolist() for name in columns)
         if model != baseline:
             figure.add_scatter(
-                x=[*levels, *levels[::-1]], y=[*high, *low[::-1]], fill="toself", fillcolor=band_of(place),
-                line_width=0, hoverinfo="skip", legendgroup=model, showlegend=False, visible=few_bands,
+                x=[*levels, *levels[::-1]], y=[*above, *below[::-1]], mode="lines", fill="toself",
+                fillcolor=band_of(place), line_width=0, hoverinfo="skip", legendgroup=model, showlegend=False,
+                visible=few_bands,
             )  # fmt: skip
         interval = "" if model == baseline else " [%{customdata[0]:.3f}, %{customdata[1]:.3f}]"
         figure.add_scatter(
             x=levels, y=middle, name=shown(model), legendgroup=model,
+            visible=True if model in first else "legendonly",
             mode="lines+markers", line={"color": colour_of(place), "dash": dash_of(place)},
-            customdata=[*zip(low, high, strict=True)],
-            hovertemplate=f"%{{fullData.name}}, %{{x}}: %{{y:.3f}}{interval}<extra></extra>",
+            customdata=[*zip(below, above, strict=True)],
+            hovertemplate=f"%{{fullData.name}}<br>%{{x}}: %{{y:.3f}}{interval}<extra></extra>",
         )  # fmt: skip
-    first, last = mine["level"].min(), mine["level"].max()
-    edge = 0.03 * (last - first)
-    figure.update_xaxes(title_text=shown(curve), range=[first - edge, last + edge])
+    low, high = mine["level"].min(), mine["level"].max()
+    edge = 0.03 * (high - low)
+    title_x = wrapped(curve)
+    figure.update_xaxes(title_text=title_x, range=[low - edge, high + edge])
     title = f"{metric}: {curve}"
     if baseline is not None:
         title += f", difference to {baseline}"
@@ -99,7 +121,9 @@ def rate_curves(points: pd.DataFrame, metric: str, curve: str, baseline: str | N
     figure.update_yaxes(title_text=metric if baseline is None else f"difference in {metric}, above 0: better")
     styled(figure, title, height=420)
     figure.update_xaxes(automargin=False)  # the page reckons with a plot of this height
-    figure.update_layout(hovermode="closest", margin_b=60, meta={"names_at_ends": True})
+    figure.update_layout(
+        hovermode="closest", margin_b=44 + 18 * (1 + title_x.count("<br>")), meta={"names_at_ends": True}
+    )
     return figure
 
 
@@ -117,11 +141,12 @@ def contribution_chart(points: pd.DataFrame, metric: str, floor: float) -> go.Fi
     """
     go = plotly()
     shares = {model: _contributions(rows, floor) for model, rows in points.groupby("model", sort=False)}
+    models = [shown(str(model)) for model in shares]
     sign = 1 if metrics.higher_is_better(metric) else -1
     figure = go.Figure()
     for place, modality in enumerate(next(iter(shares.values()))):
         figure.add_bar(
-            y=[shown(str(model)) for model in shares],
+            y=models,
             x=[sign * own[modality] for own in shares.values()],
             name=shown(modality),
             legendgroup=modality,
@@ -130,9 +155,9 @@ def contribution_chart(points: pd.DataFrame, metric: str, floor: float) -> go.Fi
             hovertext=[shown(modality)] * len(shares),
             hovertemplate="%{y}, %{hovertext}: %{x:.3f}<extra></extra>",
         )
-    figure.update_layout(barmode="relative", xaxis_title=f"{metric}, beyond that of the best constant")
+    figure.update_layout(barmode="relative", xaxis_title=f"{metric}, beyond<br>that of the best constant")
     figure.update_yaxes(autorange="reversed")
-    return styled(figure, "What each modality contributes", height=170 + 34 * len(shares))
+    return styled(figure, "What each modality contributes", height=190 + named_rows(figure, models, 34))
 
 
 def curve_names(points: pd.DataFrame) -> list[str]:
@@ -169,20 +194,34 @@ def charts_of(
         views = {metric: rate_curves(points, metric, curve)}
         if baseline is not None:
             views[f"difference to {baseline}"] = rate_curves(points, metric, curve, baseline)
-        figures[f"Curve: {curve}"] = embedded(views, "values", f"{where} {MEANS} {_intervals_of(points)}")
+        figures[f"Curve: {curve}"] = embedded(views, "values", f"{where} {MEANS} {bands_of(points)}")
     return figures
 
 
 SAME_DAMAGE = "Every model met the same damage."
 MEANS = "Means over seeds and draws."
-ONE_BAND = (
-    "Of more than two models one interval is drawn at a time: point at a line, or at a name above it, or "
-    "move there with the keyboard."
-)
-"""How to see the intervals of curves."""
 
 
-def _intervals_of(points: pd.DataFrame) -> str:
+def note_of(points: pd.DataFrame) -> str:
+    """How to see the intervals of curves.
+
+    Args:
+        points: as `affect.robustness.Comparison.curves` makes them.
+    """
+    many = points["model"].nunique() > _SEEN_FIRST
+    return (
+        "Intervals of one or two models are always drawn; of more, one at a time: point at a line, or at a "
+        "name above it, or move there with the keyboard."
+        + (f" The best {_SEEN_FIRST} are seen first; choose others by their names." if many else "")
+    )
+
+
+def bands_of(points: pd.DataFrame) -> str:
+    """What the intervals of curves are for, as sentences.
+
+    Args:
+        points: as `affect.robustness.Comparison.curves` makes them.
+    """
     alone = points.loc[points["one_seed"], "model"].unique().tolist()
     names = "all models" if len(alone) == points["model"].nunique() else few(alone)
     return "Bands, where they are drawn, are 95% intervals for a new seed on new samples." + (

@@ -22,7 +22,7 @@ from affect.report.figures import embedded
 from affect.report.intervals import interval_picture
 from affect.report.pictures import agreement, classes_of, confusion, cost_scatter, learning_curves
 from affect.report.records import column, number, numbers, records
-from affect.report.robustness import ONE_BAND, charts_of
+from affect.report.robustness import charts_of, note_of
 from affect.results import Answers
 from affect.results.tables import LEGEND, Cell, Table, cells, elsewhere, summary_tables
 from affect.runs.costs import COSTS
@@ -254,14 +254,16 @@ def _errors(answers: Answers, summary: pd.DataFrame, drawn: bool) -> Iterator[Se
 
 def _robustness(found: list[Any], metric: str) -> Iterator[Section]:
     charts: list[dict[str, Any]] = []
+    notes = []
     for compared in found:  # a metric of somebody's own may not be here to measure with
         known = compared.metrics
         own = metric if metric in known else next(iter(known))
         points = compared.curves(own)
         where = setting_of_sweeps(compared)
         charts += charts_of(points, own, compared.floor(own), where).values()
+        notes.append(note_of(points))
     if charts:
-        yield Section("robustness", "Robustness", ONE_BAND, charts=charts)
+        yield Section("robustness", "Robustness", " ".join(dict.fromkeys(notes)), charts=charts)
 
 
 def _samples(answers: Answers, summary: pd.DataFrame, transcripts: Mapping[str, str]) -> Section:

@@ -14,7 +14,7 @@ from affect.report.captions import BOLD, setting_of_sweeps, table_caption
 from affect.report.copies import copies
 from affect.report.figures import rendered, script
 from affect.report.page import addresses
-from affect.report.robustness import ONE_BAND, SAME_DAMAGE, charts_of
+from affect.report.robustness import SAME_DAMAGE, charts_of, note_of
 from affect.report.sections import Section
 from affect.results.tables import Table, latex, markdown, summary_tables
 from affect.robustness.summary import Comparison
@@ -57,7 +57,7 @@ def write_robustness(out: Path, compared: Iterable[Comparison], summary: pd.Data
                 else {}
             )
             for name, chart in charts.items():
-                pictures[name + models] = (ONE_BAND if name.startswith("Curve") else "", chart)
+                pictures[name + models] = (note_of(found) if name.startswith("Curve") else "", chart)
         sections = [
             Section(f"picture-{place}", name, note, charts=[chart])
             for place, (name, (note, chart)) in enumerate(pictures.items(), 1)

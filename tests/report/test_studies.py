@@ -16,8 +16,8 @@ from optuna.trial import TrialState, create_trial
 
 from affect.errors import DataError
 from affect.report.contents import Contents
-from affect.report.drawable import LEAST, drawable, importances, short_names, wrapped
-from affect.report.figures import embedded
+from affect.report.drawable import LEAST, drawable, importances, short_names
+from affect.report.figures import embedded, wrapped
 from affect.report.gathering import gather_contents
 from affect.report.page import write_report
 from affect.report.searches import search_sections, trials_files
@@ -336,7 +336,7 @@ def test_a_chart_says_what_it_shows(look, one):
     }
     chart = page.locator("#part-1-slices .chart")
     chart.locator("select").select_option("model.fusion")
-    assert chart.locator("figcaption").inner_text() == "pearson against model.fusion"
+    assert chart.locator(".title").inner_text() == "pearson against model.fusion"
     assert chart.locator(".xtick").all_text_contents() == ["TensorFusion", "LowRankFusion"]
 
 
