@@ -40,7 +40,7 @@ async function svgOfChart(figure) {
   const ends = layout.meta?.names_at_ends;
   const legend = groups.size > 1 && !ends;
   const width = Math.max(least, Math.min(most || Infinity, 760)) + (groups.size > 1 ? 160 : 0);
-  const laid = ends ? withEnds(layout, data, width) : {...layout, margin: {l: 24, r: 24, t: 0, b: 24}};
+  const laid = ends ? withEnds(layout, data, width) : {...layout, margin: {l: 24, r: legend ? 24 : 64, t: 0, b: 24}};
   const words = lines(title, width / 9);
   const top = 24 + 20 * words.length;
   const height = top + Math.max(laid.height - laid.margin.t, legend ? 20 * groups.size + 60 : 0);

@@ -171,6 +171,8 @@ def test_it_says_what_was_found(one):
     section = search_sections(search, drawn=False)[0]
     best, first = search.study.best_trial, search.study.trials[0]
     assert section.content == {
+        "caption": "The best value of each objective (search small, 17 complete trials). Values are means over a "
+        "trial's seeds on the validation split. They chose the trial, so they flatter it.",
         "trials": 24,
         "states": ["17 complete", "6 stopped early", "1 failed"],
         "epochs": 17 * 6 + 6 * 2,
