@@ -13,14 +13,12 @@ from affect import metrics
 from affect.data.targets import MultiClass, MultiLabel, Regression, Target
 from affect.metrics import Array
 from affect.report.figures import COLOURS, GREY, colour_of, dash_of, plotly, shown, styled
+from affect.report.heat import heat_map
 from affect.results import Answers
 from affect.runs import FinishedRun
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-
-SHARES = ((0.0, "#e8f1f9"), (0.5, "#86bce4"), (1.0, "#08457e"))
-"""From little to much."""
 
 _DIAGRAM = 680  # pixels, at least
 
@@ -179,17 +177,13 @@ def confusion(answers: Answers, model: str) -> go.Figure:
     rows, columns, counts = confusion_counts(answers, model)
     with np.errstate(invalid="ignore"):  # nothing is a share of a label that nothing has
         shares = counts / counts.sum(1, keepdims=True)
-    go = plotly()
-    figure = go.Figure(
-        go.Heatmap(
-            z=shares, x=columns, y=rows, customdata=counts, zmin=0, zmax=1, colorscale=SHARES, xgap=2, ygap=2,
-            texttemplate="%{z:.0%}", textfont_size=14, showscale=False,
-            hovertemplate="%{y}, taken for %{x}: %{customdata:,} (%{z:.1%})<extra></extra>",
-        )
+    figure = heat_map(
+        shares, columns, rows, "{:.0%}", ends=(0, 1), customdata=counts, showscale=False,
+        hovertemplate="%{y}, taken for %{x}: %{customdata:,} (%{z:.1%})<extra></extra>",
     )  # fmt: skip
     figure.update_layout(meta={"most_width": 200 + 120 * len(columns)})
-    figure.update_xaxes(title_text="prediction", type="category", showgrid=False)
-    figure.update_yaxes(title_text="label", type="category", autorange="reversed", showgrid=False)
+    figure.update_xaxes(title_text="prediction")
+    figure.update_yaxes(title_text="label")
     return styled(figure, f"{model}: of each label, the share taken for each", height=150 + 46 * len(rows))
 
 

@@ -116,7 +116,8 @@ function setUpRecords(box) {
     return line;
   }
 
-  function show() {
+  /** The rows that are wanted, in their order. */
+  function matching() {
     const wanted = search.value.trim().toLowerCase();
     const chosen = select?.value;
     const ranks = words.map(text => found(text, wanted));
@@ -124,7 +125,29 @@ function setUpRecords(box) {
     if (chosen) rows = rows.filter(row => columns[choose].values[row] === chosen);
     const values = direction ? columns[sorted].values : null;
     const order = (a, b) => (values ? compare(values[a], values[b], direction) : 0) || a - b;
-    rows.sort((a, b) => ranks[b] - ranks[a] || order(a, b));
+    return rows.sort((a, b) => ranks[b] - ranks[a] || order(a, b));
+  }
+
+  /** All that match, for a copy: as they are written here, and plain. */
+  box.content = () => {
+    const own = seen.map(place => columns[place]);
+    const parts = own.flatMap(column => [
+      [column.label, column.values],
+      ...["low", "high"].filter(end => column[end]).map(end => [`${column.label}, ${end}`, column[end]]),
+    ]);
+    const rows = matching();
+    const chosen = select ? ` ${columns[choose].label}: ${select.value}.` : "";
+    return {
+      caption: box.querySelector(".caption").textContent + chosen,
+      heads: own.map(column => column.label), left: own.map(column => !column.form),
+      rows: rows.map(row => own.map(column => written(column, row))),
+      plainHeads: parts.map(([label]) => label),
+      plainRows: rows.map(row => parts.map(([, values]) => values[row])),
+    };
+  };
+
+  function show() {
+    const rows = matching();
     markSorted(heads, heads[sorted], direction);
     table.tBodies[0].replaceChildren(...rows.slice(0, limit).map(drawn));
     output.textContent = `${rows.length.toLocaleString("en")} of ${every.length.toLocaleString("en")} ${noun}`;
