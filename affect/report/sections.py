@@ -259,7 +259,8 @@ def _errors(answers: Answers, summary: pd.DataFrame, drawn: bool) -> Iterator[Se
 
 
 def _robustness(found: list[Any], metric: str) -> Iterator[Section]:
-    charts, notes = [], ["Every model met the same damage."]
+    charts: list[dict[str, Any]] = []
+    notes = ["Every model met the same damage."]
     for compared in found:  # a metric of somebody's own may not be here to measure with
         known = compared.metrics
         own = metric if metric in known else next(iter(known))
