@@ -57,9 +57,11 @@ def heat_map(
     bright = _luminance(np.nan_to_num((values - low) / (high - low)), colours) > _MIDDLE
     for ink, own in (("#000000", bright), ("#ffffff", ~bright)):
         places = np.argwhere(own & ~np.isnan(values)).tolist()
+        where: dict[str, Any] = {
+            "x": [columns[column] for _, column in places], "y": [rows[row] for row, _ in places],
+        }  # fmt: skip
         figure.add_scatter(
-            x=[columns[column] for _, column in places], y=[rows[row] for row, _ in places],
-            text=[form.format(values[row, column]) for row, column in places], mode="text",
+            **where, text=[form.format(values[row, column]) for row, column in places], mode="text",
             textfont={"color": ink, "size": 13}, hoverinfo="skip", showlegend=False,
         )  # fmt: skip
     figure.update_xaxes(type="category", showgrid=False)
