@@ -36,14 +36,14 @@ function track(label, marks) {
 function setUpSamples(section) {
   const box = section.querySelector(".records");
   setUp(box);
-  const {columns, outputs, truth, scale: [low, high], explained, explanation, contributions, lacking} = box.content;
+  const {columns, outputs, truth, scale: [low, high], explained, explanation, contributions, lacking, words} = box.content;
   const models = columns.filter(column => column.predictions);
   const [ids, transcripts, labels, disagreement, largest] = ["id", "transcript", "label", "disagreement", "largest error"]
     .map(label => columns.find(column => !column.predictions && column.label === label)?.values);
   const panel = section.querySelector(".sample");
-  const [previous, next, link, output, title, said, facts, note] =
-    [".previous", ".next", "a", "output", "h4", "blockquote", ".said", ".note"].map(s => panel.querySelector(s));
-  const [predicted, contributed] = panel.querySelectorAll("table");
+  const [previous, next, link, output, title, said, facts, note, mattered] =
+    [".previous", ".next", "a", "output", "h4", "blockquote", ".said", ".note", ".mattered"].map(s => panel.querySelector(s));
+  const [predicted, contributed, weighed] = panel.querySelectorAll("table");
   const rows = () => [...box.querySelectorAll("tbody tr")];
   let current = box.rows[0];
 
@@ -101,6 +101,27 @@ function setUpSamples(section) {
       rest.length && `Not swept over all subsets of several modalities (affect sweep): ${rest.join(", ")}.`,
     ].filter(Boolean).join(" ");
   }
+  function showWords() {
+    const own = words[current];
+    weighed.parentElement.hidden = !own;
+    const which = outputs.length > 1 ? "the logit of the label's class" : "the prediction";
+    mattered.textContent = own ? `Which words mattered to ${which}: gradient × input, summed over features, means over seeds. ` +
+      "Blue pushes up, orange down; the stronger, the more, in each line by itself."
+      : Object.keys(words).length ? "The words of the samples that models disagree on most are explained, and this is none of them." : "";
+    mattered.hidden = !mattered.textContent;
+    if (!own) return;
+    fill(weighed, ["model · modality", ...own.words], own.lines.map(([model, modality, values]) =>
+      [`${model} · ${modality}`, ...values.map(value => [missing(value) ? "–" : String(value)])]));
+    own.lines.forEach(([, , values], line) => {
+      const most = Math.max(...values.map(value => Math.abs(value ?? 0))) || 1;
+      values.forEach((value, place) => {
+        const share = Math.round(45 * Math.abs(value ?? 0) / most);
+        weighed.tBodies[0].rows[line].cells[place + 1].style.background =
+          `color-mix(in srgb, var(${value < 0 ? "--edge" : "--accent"}) ${share}%, transparent)`;
+      });
+    });
+  }
+
   function show() {
     const position = box.rows.indexOf(current);
     output.textContent = position < 0 ? "not among the rows below"
@@ -116,6 +137,7 @@ function setUpSamples(section) {
       `largest error ${number(largest[current])}`;
     fill(predicted, ["model", ...outputs], models.map(model => [model.label, ...outputs.map((_, out) => predictionOf(model, out))]));
     showContributions();
+    showWords();
     markRows();
   }
 

@@ -17,6 +17,10 @@ from affect.report.pictures import classes_of
 from affect.report.records import column, number, numbers, records
 from affect.results import Answers
 from affect.robustness import Comparison
+from affect.runs.explained import WordImportances
+
+MOST_EXPLAINED = 100
+"""The samples whose words are on the page: those that models disagree on most."""
 
 _WHICH: dict[type, str] = {
     MultiClass: "The class is that of the label.",
@@ -42,7 +46,11 @@ def samples_note(answers: Answers, summary: pd.DataFrame) -> str:
 
 
 def samples_records(
-    answers: Answers, summary: pd.DataFrame, transcripts: Mapping[str, str], sweeps: Iterable[Comparison]
+    answers: Answers,
+    summary: pd.DataFrame,
+    transcripts: Mapping[str, str],
+    sweeps: Iterable[Comparison] = (),
+    importances: Iterable[WordImportances] = (),
 ) -> dict[str, Any]:
     """Every label with what each model predicts of it, those first on which models disagree.
 
@@ -51,6 +59,7 @@ def samples_records(
         summary: of their corpus and target.
         transcripts: what was said, by sample id.
         sweeps: of the same corpus and target.
+        importances: of any runs.
     """
     means = {model: np.mean([*own.values()], 0) for model, own in answers.predictions.items()}
     stacked = np.stack([*means.values()])  # (models, labels, outputs)
@@ -70,7 +79,9 @@ def samples_records(
     chosen = chosen_models(answers, summary)
     columns += [_model_column(answers, model, means[model]) for model in chosen]
     table = records("samples", columns, searched=searched, order=[searched[-1] + 2, "descending"])
-    return table | _explained(answers, chosen, stacked, list(sweeps))
+    first = np.argsort(-stacked.var(0).mean(-1), kind="stable")[:MOST_EXPLAINED]
+    words = {"words": _word_importances(answers, chosen, first, importances)}
+    return table | _explained(answers, chosen, stacked, list(sweeps)) | words
 
 
 def _model_column(answers: Answers, model: str, mean: Array) -> dict[str, Any]:
@@ -110,6 +121,32 @@ def _explained(
         "explanation": _WHICH.get(type(target), ""),
         "lacking": _lacking(answers, sweeps),
     }
+
+
+def _word_importances(
+    answers: Answers, chosen: list[str], rows: Iterable[int], importances: Iterable[WordImportances]
+) -> dict[int, dict[str, Any]]:
+    """The words of some labels' samples, and how much each mattered to each model: means over seeds."""
+    own = {run.folder for run in answers.runs}
+    known = [one for one in importances if one.run.folder in own]
+    found: dict[int, dict[str, Any]] = {}
+    for row in map(int, rows):
+        sample = answers.samples[row]
+        mine = [one for one in known if sample in one.words]
+        lines = [
+            [model, name, _two_digits(np.mean([one.values[name][sample] for one in seeds], 0))]
+            for model in chosen
+            if (seeds := [one for one in mine if one.run.name == model])
+            for name in seeds[0].values
+        ]
+        if lines:
+            found[row] = {"words": mine[0].words[sample], "lines": lines}
+    return found
+
+
+def _two_digits(values: Array) -> list[float | None]:
+    """As many as are shown; None for NaN."""
+    return [None if np.isnan(value) else float(f"{value:.2g}") for value in values]
 
 
 def _shares(

@@ -79,7 +79,7 @@ def sections(
     if drawn:
         found += _robustness(sweeps, str(summary["metric"].iloc[0]))
     if answers is not None:
-        found += [_samples(answers, summary, contents.transcripts, sweeps), _configurations(answers)]
+        found += [_samples(answers, summary, contents, sweeps), _configurations(answers)]
     return found
 
 
@@ -274,7 +274,7 @@ def _robustness(found: list[Any], metric: str) -> Iterator[Section]:
 
 
 def _samples(
-    answers: Answers, summary: pd.DataFrame, transcripts: Mapping[str, str], sweeps: list[Comparison]
+    answers: Answers, summary: pd.DataFrame, contents: Contents, sweeps: list[Comparison]
 ) -> Section:
     """Every label with what each model predicts of it."""
     return Section(
@@ -282,7 +282,7 @@ def _samples(
         "Samples",
         samples_note(answers, summary),
         template="samples.html",
-        records=samples_records(answers, summary, transcripts, sweeps),
+        records=samples_records(answers, summary, contents.transcripts, sweeps, contents.importances),
     )
 
 

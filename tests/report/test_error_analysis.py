@@ -16,6 +16,7 @@ from affect.report.page import write_report
 from affect.results import Answers
 from affect.robustness import Comparison, Sweep
 from affect.runs import FinishedRun
+from affect.runs.explained import WordImportances
 
 HOSTILE = "</script><script>alert('x')</script> \"q\" & <b>"
 MODALITIES = ("a", "b", "c")
@@ -252,6 +253,27 @@ def test_a_search_leaves_the_open_sample(look, written):
     page.locator("#part-1-samples").get_by_label("Search").fill(order[-1])
     panel.get_by_role("button", name="next").click()
     assert panel.locator("h4").inner_text() == order[-1]
+
+
+def test_words_are_shown_with_their_importances(look, runs, tmp_path, no_plotly):
+    made = contents(runs, "number")
+    (answers,) = made.answers
+    words = {name: ["so", HOSTILE] for name in answers.samples[:3]}
+    values = {"a": {name: np.array([0.5, np.nan]) for name in words}}
+    own = [WordImportances(run, words, values) for run in answers.runs[:1]]
+    write_report(tmp_path / "report.html", replace(made, importances=own))
+    page = opened(look, tmp_path / "report.html")
+    table, panel = page.locator("#part-1-samples table.importances"), page.locator("#part-1-samples .sample")
+    for name in answers.samples:
+        page.evaluate(f"location.hash = '#part-1-samples={quote(name, safe='')}'")
+        page.wait_for_function("name => document.querySelector('.sample h4').textContent === name", arg=name)
+        if name in words:
+            heads = [text for text in table.locator("thead th").all_text_contents()]
+            assert heads == ["model · modality", "so", HOSTILE]
+            assert cells(page, "importances") == [["late · a", "0.5", "–"]]
+        else:
+            assert table.is_hidden()
+            assert "this is none of them" in panel.locator(".mattered").inner_text()
 
 
 def test_sweeps_of_other_samples_are_no_explanation(runs, tmp_path, no_plotly):
