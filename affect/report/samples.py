@@ -19,7 +19,7 @@ from affect.results import Answers
 from affect.robustness import Comparison
 from affect.runs.explained import WordImportances
 
-MOST_EXPLAINED = 100
+MOST_EXPLAINED = 25
 """The samples whose words are on the page: those that models disagree on most."""
 
 _WHICH: dict[type, str] = {
