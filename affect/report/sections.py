@@ -7,24 +7,24 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import yaml
 
 from affect import metrics
-from affect.data.targets import MultiClass, MultiLabel, Regression
-from affect.metrics import Array
+from affect.data.targets import Regression
 from affect.report.captions import BOLD, intervals_of, setting, setting_of, setting_of_sweeps, table_caption
 from affect.report.chosen import best_first, chosen_models, left_out
 from affect.report.contents import Contents
 from affect.report.copies import copies
 from affect.report.figures import embedded
 from affect.report.intervals import interval_picture
-from affect.report.pictures import agreement, classes_of, confusion, cost_scatter, learning_curves
+from affect.report.pictures import agreement, confusion, cost_scatter, learning_curves
 from affect.report.records import column, number, numbers, records
 from affect.report.robustness import charts_of, note_of
+from affect.report.samples import samples_note, samples_records
 from affect.results import Answers
 from affect.results.tables import LEGEND, Cell, Table, cells, elsewhere, summary_tables
+from affect.robustness import Comparison
 from affect.runs.costs import COSTS
 
 _SEEN_FIRST = 8  # as many models' curves can be told apart
@@ -77,11 +77,11 @@ def sections(
     if answers is not None:
         found += _curves(answers, summary, drawn)
         found += _errors(answers, summary, drawn)
+    sweeps = [c for c in contents.robustness if (c.corpus, c.target.name) == (corpus, target)]
     if drawn:
-        sweeps = [c for c in contents.robustness if (c.corpus, c.target.name) == (corpus, target)]
         found += _robustness(sweeps, str(summary["metric"].iloc[0]))
     if answers is not None:
-        found += [_samples(answers, summary, contents.transcripts), _configurations(answers)]
+        found += [_samples(answers, summary, contents, sweeps), _configurations(answers)]
     return found
 
 
@@ -266,66 +266,13 @@ def _robustness(found: list[Any], metric: str) -> Iterator[Section]:
         yield Section("robustness", "Robustness", " ".join(dict.fromkeys(notes)), charts=charts)
 
 
-def _samples(answers: Answers, summary: pd.DataFrame, transcripts: Mapping[str, str]) -> Section:
+def _samples(
+    answers: Answers, summary: pd.DataFrame, contents: Contents, sweeps: list[Comparison]
+) -> Section:
     """Every label with what each model predicts of it."""
-    means = {model: np.mean([*own.values()], 0) for model, own in answers.predictions.items()}
-    stacked = np.stack([*means.values()])  # (models, labels, outputs)
-    ids = list(answers.samples)
-    if answers.target.per_step:
-        ids = [f"{name}, step {step}" for name, step in zip(ids, answers.steps, strict=True)]
-    columns = [column("id", ids)]
-    if any(name in transcripts for name in answers.samples):
-        columns.append(column("transcript", [transcripts.get(n, "") for n in answers.samples], wide=True))
-    searched = list(range(len(columns)))
-    columns += [
-        column("label", _labels(answers)),
-        column("disagreement", np.sqrt(stacked.var(0).mean(-1)), first="descending"),
-        column("largest error", _wrong(answers, stacked).max(0), first="descending"),
-    ]
-    chosen = chosen_models(answers, summary)
-    columns += [column(model, _texts_of(answers, means[model])) for model in chosen]
-    fewer = left_out(len(chosen), len(means), summary)
-    order = [searched[-1] + 2, "descending"]
-    caption = (
-        f"Labels and predictions {setting_of(summary)}. Predictions are means over seeds; disagreement is "
-        "their standard deviation over models"
-        + ("." if answers.truth.shape[1] == 1 and stacked.shape[2] == 1 else ", over all classes together.")
-        + (fewer and f"{fewer} Disagreement and largest error are over all of them.")
-    )
-    return Section(
-        "samples",
-        "Samples",
-        records=records("samples", columns, searched=searched, order=order, caption=caption),
-    )
-
-
-def _labels(answers: Answers) -> Any:
-    """Labels as numbers, or as the classes that they name."""
-    if isinstance(answers.target, Regression | MultiLabel):
-        return _texts_of(answers, answers.truth)
-    return [classes_of(answers.target)[int(one)] for one in answers.truth[:, 0]]
-
-
-def _texts_of(answers: Answers, values: Array) -> Any:
-    """Predictions as numbers, or as the classes that they speak for."""
-    target = answers.target
-    if isinstance(target, MultiClass):
-        return [f"{target.classes[row.argmax()]} {row.max():.2f}" for row in values]
-    if isinstance(target, MultiLabel):
-        return [
-            ", ".join(n for n, x in zip(target.classes, row, strict=True) if x > 0.5) or "–" for row in values
-        ]
-    return values[:, 0]
-
-
-def _wrong(answers: Answers, stacked: Array) -> Array:
-    """(models, labels): how far predictions are from labels."""
-    if isinstance(answers.target, MultiClass):
-        rows = np.arange(len(answers.truth))
-        wrong: Array = 1 - stacked[:, rows, answers.truth[:, 0].astype(np.int64)]
-    else:
-        wrong = np.abs(stacked - answers.truth).mean(-1)
-    return wrong
+    caption = f"Labels and predictions {setting_of(summary)}. {samples_note(answers, summary)}"
+    table = samples_records(answers, summary, contents.transcripts, sweeps, contents.importances)
+    return Section("samples", "Samples", template="samples.html", records={**table, "caption": caption})
 
 
 def _configurations(answers: Answers) -> Section:

@@ -64,7 +64,9 @@ function setUpResults(section) {
 
 /** Records: nothing is put on the page before it is asked for, so that thousands of rows stay quick. */
 function setUpRecords(box) {
-  const {columns, searched, choose, noun, order: given} = JSON.parse(box.querySelector("script").textContent);
+  box.held = JSON.parse(box.querySelector("script").textContent);
+  const {columns, searched, choose, noun, order: given} = box.held;
+  for (const column of columns) column.values ??= meansOf(column.predictions);
   const [search, select, output, more] = ["input", "select", "output", ".more"].map(s => box.querySelector(s));
   const table = box.querySelector("table");
   const every = columns[0].values.map((_, row) => row);
@@ -104,6 +106,7 @@ function setUpRecords(box) {
 
   function drawn(row) {
     const line = document.createElement("tr");
+    line.dataset.row = row;
     for (const place of seen) {
       const column = columns[place];
       const cell = document.createElement(place === seen[0] ? "th" : "td");
@@ -149,11 +152,13 @@ function setUpRecords(box) {
   function show() {
     const rows = matching();
     markSorted(heads, heads[sorted], direction);
+    box.rows = rows;
     table.tBodies[0].replaceChildren(...rows.slice(0, limit).map(drawn));
     output.textContent = `${rows.length.toLocaleString("en")} of ${every.length.toLocaleString("en")} ${noun}`;
     const left = Math.max(rows.length - limit, 0);
     more.hidden = !left;
     more.textContent = `show ${Math.min(50, left)} more (${left.toLocaleString("en")} left)`;
+    box.shown?.();
   }
 
   if (select) {

@@ -9,12 +9,14 @@ from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from affect import metrics, renamed
 from affect.bounds import COUNT
 from affect.data.targets import Target
 from affect.errors import ConfigError, DataError, described, did_you_mean, few, listed
 from affect.metrics import Array, Measure
+from affect.robustness.samples import sample_contributions
 from affect.robustness.scores import area, effective_robustness, retained_share
 from affect.robustness.sweeps import ONLY, Sweep
 from affect.statistics import Measured, pairwise_tests, resampled, spread, units
@@ -99,6 +101,16 @@ class Comparison:
         return {name: len(own) for name, own in self._models.items()}
 
     @property
+    def samples(self) -> tuple[str, ...]:
+        """The id of the sample that each label belongs to."""
+        return self._first.samples
+
+    @property
+    def present(self) -> dict[str, NDArray[np.bool_]]:
+        """For each modality, whether the sample of each label has it before any damage."""
+        return self._first.present
+
+    @property
     def metrics(self) -> dict[str, Measure]:
         """What can be measured: the target's metrics, and those of one's own that were or are in use."""
         return {**self._known, **metrics.metrics_for(self.target)}
@@ -167,6 +179,46 @@ class Comparison:
                     row |= dict(zip(("gain", "gain_low", "gain_high"), gain, strict=True))
                 rows.append(row)
         return pd.DataFrame(rows)
+
+    def sample_contributions(self, model: str) -> pd.DataFrame:
+        """What each modality contributes to a model's prediction of each sample: exact Shapley values.
+
+        The predictions of all subsets of the modalities are the values of `affect.robustness.contributions`.
+        That of none is no part of a sweep; the best constant takes its place: the mean label of the samples,
+        or the share of the labels that have the class.
+
+        Columns: `sample`; `label`, its place among the labels, of which a sample has several where the target
+        is per step; `output`, the class whose probability is predicted, empty where the target has none;
+        `seed`; `modality`; `contribution`; and, the same for every modality, `baseline`, the constant, and
+        `prediction`, with all modalities. The contributions of a label, output and seed sum to the
+        prediction minus the baseline.
+
+        Args:
+            model: its name.
+        Missing:
+            NaN where the sample lacks one of the model's modalities.
+        Raises:
+            ConfigError: there is no such model; not all subsets of its modalities were swept; there are more
+                than six.
+        Reference:
+            Shapley, A Value for n-Person Games, 1953. Lundberg and Lee, A Unified Approach to Interpreting
+            Model Predictions, NeurIPS 2017. Differs: modalities, not features, are the players, and the model
+            itself says what it predicts without them.
+        Example:
+            >>> corpus = affect.load("synthetic")
+            >>> fusion = affect.fusion.TensorFusion
+            >>> model = affect.FusionModel.for_corpus(corpus, seed=0, fusion=fusion)
+            >>> result = affect.robustness.sweep(model, corpus["test"], affect.robustness.modality_subsets())
+            >>> rows = Comparison([result]).sample_contributions("TensorFusion")
+            >>> rows["modality"].unique().tolist()
+            ['acoustic', 'text', 'visual']
+            >>> first = rows[rows["label"] == 0]
+            >>> beyond = (first["prediction"] - first["baseline"]).iloc[0]
+            >>> bool(np.isclose(first["contribution"].sum(), beyond))
+            True
+        """
+        check_baseline(model, self._models)
+        return sample_contributions(self._models[model])
 
     def floor(self, metric: str) -> float:
         """The value of the best constant prediction."""
@@ -264,7 +316,7 @@ def check_metric(metric: str, known: Iterable[str]) -> None:
 
 
 def check_baseline(baseline: str | None, models: Iterable[str]) -> None:
-    """Refuse a baseline that is not among the models."""
+    """Refuse a model that is not among the models; None is none."""
     if baseline is not None and baseline not in (models := set(models)):
         raise ConfigError(f"robustness: no model '{baseline}'; {did_you_mean(baseline, models)}")
 
