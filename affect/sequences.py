@@ -207,6 +207,7 @@ class Batch:
         ids: the sample ids.
         rows: where the samples stand in their split, (batch,); none of a batch that is of no split.
         targets: other truths that were asked for, by name.
+        groups: a number for the group of each sample (its video, its speaker), (batch,); none without groups.
     Example:
         >>> x = Sequence.full(torch.ones(2, 3, 4))
         >>> len(Batch({"text": x}, Sequence.vector(torch.zeros(2, 1)), ("a", "b")).to("cpu"))
@@ -218,6 +219,7 @@ class Batch:
     ids: tuple[str, ...]
     rows: Tensor | None = None
     targets: dict[str, Sequence] = field(default_factory=dict)
+    groups: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -232,8 +234,10 @@ class Batch:
             {name: x.to(*args, **kwargs) for name, x in own.items()} for own in (self.inputs, self.targets)
         )
         target = self.target.to(*args, **kwargs)
-        rows = None if self.rows is None else self.rows.to(target.values.device)
-        return Batch(inputs, target, self.ids, rows, targets)
+        rows, groups = (
+            None if one is None else one.to(target.values.device) for one in (self.rows, self.groups)
+        )
+        return Batch(inputs, target, self.ids, rows, targets, groups)
 
 
 def check_sequences(who: str, inputs: Mapping[str, Sequence]) -> None:

@@ -23,6 +23,8 @@ class _Samples(Dataset[Batch]):
 
     def __init__(self, split: Split, target: str | None, beside: tuple[str, ...]) -> None:
         self.split, self.target, self.beside = split, target, beside
+        groups = split.groups
+        self.groups = None if groups is None else torch.from_numpy(np.unique(groups, return_inverse=True)[1])
 
     def __len__(self) -> int:
         return len(self.split)
@@ -41,6 +43,7 @@ class _Samples(Dataset[Batch]):
             ids=tuple(self.split.ids[row] for row in rows),
             rows=torch.from_numpy(index),
             targets={name: self.split.targets[name].pad(index) for name in self.beside},
+            groups=None if self.groups is None else self.groups[index],
         )
 
 

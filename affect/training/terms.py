@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.optimizer import Optimizer
 
-from affect.classes.factories import made_by
-from affect.errors import ConfigError
+from affect.classes.factories import check_factory, made_by
+from affect.errors import ConfigError, described
 from affect.model import FusionModel
 from affect.naming import ModuleDict
 from affect.objectives.terms import Consistency, Distillation, Imputation, Seen, Term, TermFactory
@@ -47,6 +47,10 @@ def made_terms(
         affect.errors.ConfigError: terms: alike: Alike needs shared, which ConcatenationFusion does not offer;
         it offers nothing
     """
+    if not isinstance(factories, Mapping):
+        raise ConfigError(
+            f"fit: terms: expected a dictionary of a Term class for each name, got {described(factories)}"
+        )
     offered = [*model.fusion.offers]
     asked: dict[str, TermFactory | None] = {}
     if training.consistency:
@@ -61,6 +65,7 @@ def made_terms(
     for name, factory in {**asked, **factories}.items():
         if factory is None:
             continue
+        check_factory("terms", name, factory, Term)
         term = made_by(name, factory, Term, model, ids, who="terms")
         if lacking := [need for need in term.needs if need not in offered]:
             raise ConfigError(

@@ -28,8 +28,21 @@ class Model(Protocol):
     scaler: Scaler | None
 
     def __call__(self, inputs: Mapping[str, Sequence]) -> Output: ...
-    def encode(self, inputs: Mapping[str, Sequence]) -> dict[str, Sequence]: ...
-    def fuse(self, encoded: Mapping[str, Sequence]) -> Output: ...
+    def encode(self, inputs: Mapping[str, Sequence]) -> dict[str, Sequence]:
+        """The encoded modalities."""
+
+    def fuse(self, encoded: Mapping[str, Sequence]) -> Output:
+        """The prediction from encoded modalities."""
+
+
+def at_least_one(count: Tensor) -> Tensor:
+    """What a sum is divided by on one device.
+
+    Example:
+        >>> at_least_one(torch.tensor(0))
+        tensor(1)
+    """
+    return count.clamp(min=1)
 
 
 @dataclass(frozen=True)
@@ -57,7 +70,7 @@ class Seen:
     teacher: Model | None = None
     epoch: int = 0
     draw: int = 0
-    total: Callable[[Tensor], Tensor] = lambda count: count.clamp(min=1)
+    total: Callable[[Tensor], Tensor] = at_least_one
 
     @cached_property
     def vectors(self) -> dict[str, Tensor]:
@@ -87,8 +100,11 @@ class Seen:
         return dict(zip(self.model.fusion.dims, self.output.extras[name].unbind(1), strict=True))
 
     def mean(self, values: Tensor, counts: Tensor) -> Tensor:
-        """The mean of values over what counts, zero where nothing does; `counts` may be weights.
+        """The mean of values over what counts, zero where nothing does.
 
+        Args:
+            values: one for each sample, say.
+            counts: how often each counts, or whether.
         Shapes:
             values, counts: (...) -> ()
         """
