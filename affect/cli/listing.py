@@ -8,7 +8,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from shutil import get_terminal_size
 from typing import Any
@@ -87,7 +87,14 @@ def kinds() -> dict[str, Callable[[], list[Entry]]]:
     parts = {
         f"{key}s": partial(_classes, *place) for key, place in ROOMS.items() if place[0].startswith("affect.")
     }
-    return {**parts, "metrics": _metrics, "corpora": _corpora, "formats": _formats, "protocols": _protocols}
+    return {
+        **parts,
+        "terms": _terms,
+        "metrics": _metrics,
+        "corpora": _corpora,
+        "formats": _formats,
+        "protocols": _protocols,
+    }
 
 
 def section(doc: str, title: str) -> str:
@@ -103,7 +110,7 @@ def section(doc: str, title: str) -> str:
 
 _BASES = (
     "Aligner", "Baseline", "Corruption", "Encoder", "Fusion", "Imputer", "LayeredEncoder", "ModalityLoss",
-    "Objective", "Pooling", "ProjectedFusion", "StepLoss", "VectorFusion",
+    "Objective", "Pooling", "ProjectedFusion", "StepLoss", "Term", "VectorFusion",
 )  # fmt: skip
 """Classes to derive from, which lack a method."""
 
@@ -119,6 +126,30 @@ def _classes(room: str, base: str) -> list[Entry]:
         for name, cls in sorted(found.items())
         if inspect.isclass(cls) and issubclass(cls, kind) and name not in _BASES
     ]
+
+
+def _terms() -> list[Entry]:
+    """Terms, each with what it takes: read from what its class declares and writes."""
+    from affect.objectives import terms
+
+    found = _classes("affect.objectives.terms", "Term")
+    return [replace(one, about=f"{one.about} {_taken(getattr(terms, one.name))}") for one in found]
+
+
+def _taken(term: Any) -> str:
+    """What a term takes, in a few words."""
+    from affect.objectives.terms import Term
+
+    traits = [
+        *(f"needs {need}" for need in term.needs),
+        "compares samples" if term.compares else "",
+        "looks twice" if term.looks_again else "",
+        "a memory by sample" if term.observe is not Term.observe else "",
+        "critics with a step of their own" if term.critics is not Term.critics else "",
+        "shortens steps" if term.paces is not Term.paces else "",
+        "labelled samples alone" if term.needs_labels else "unlabelled samples too",
+    ]
+    return f"({', '.join(filter(None, traits))})"
 
 
 def _metrics() -> list[Entry]:

@@ -60,7 +60,7 @@ def pairwise_tests(
     where the best of several models is chosen by the same figures and compared with the rest, if the family
     is all pairs.
 
-    Of 2 and 8 equal models it finds a difference in 4.2% to 6.1% of 2,000 simulated benches where it says 5%,
+    Of 2 and 8 equal models it finds a difference in 3.8% to 5.8% of 2,000 simulated benches where it says 5%,
     with 2 to 20 seeds that differ not at all, as much as samples do, or three times as much
     (`python -m experiments.verdicts`).
 
