@@ -21,12 +21,14 @@ def test_the_python_in_the_readme_runs(capsys):
 
 
 def test_the_configuration_in_the_readme_is_one():
-    block, _ = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    block, terms, _ = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     assert parse(yaml.safe_load(block), "README").seeds == [0, 1, 2]
+    misa = parse({"corpus": "synthetic", **yaml.safe_load(terms)}, "README")
+    assert [*misa.terms] == ["alike", "apart", "rebuilt"]
 
 
 def test_the_search_in_the_readme_is_one(tmp_path):
-    _, block = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    *_, block = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     (fusion,) = re.findall(r"```python\n(from torch import Tensor, nn.*?)affect.testing", README, re.DOTALL)
     (tmp_path / "my_fusions.py").write_text(fusion)
     (tmp_path / "model.yaml").write_text(block)
