@@ -77,4 +77,5 @@ function setUpChart(figure) {
     Plotly.relayout(plot, width ? {width: Math.min(width, most), autosize: false} : {width: null, autosize: true});
   };
   draw();
+  setUpNumbers(figure, plot);
 }

@@ -80,7 +80,7 @@ def rate_curves(points: pd.DataFrame, metric: str, curve: str) -> go.Figure:
         figure.add_scatter(
             x=rows["level"], y=rows["mean"], name=shown(str(model)), legendgroup=str(model),
             mode="lines+markers", line={"color": colour, "dash": dash_of(place)},
-            customdata=rows[["low", "high"]],
+            customdata=rows[["low", "high"]], meta=["low", "high"],
             hovertemplate="%{y:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}]",
         )  # fmt: skip
     figure.update_layout(hovermode="x unified", xaxis_title=shown(curve), yaxis_title=metric)
