@@ -23,7 +23,7 @@ from affect.runs import FinishedRun
 SET_UP = "lazy.every(box => box.ready && (!box.matches('.chart') || box.querySelector('.main-svg')))"
 WIDEST = 8  # pixels of overflow that nobody scrolls for
 CONTRAST = """() => {
-    const canvas = document.createElement("canvas").getContext("2d");
+    const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
     const light = colour => {
         canvas.fillStyle = colour;
         canvas.fillRect(0, 0, 1, 1);
@@ -118,7 +118,7 @@ def test_the_numbers_are_those_that_are_drawn(look, robustness, bench):
     shown = [chart.evaluate(heads) for chart in page.locator(".chart").all()]
     assert shown[0][:2] == ["name", "all"]
     assert shown[1][:2] == ["series", "name"]
-    assert shown[2] == ["series", "steps erased", "pearson", "low", "high"]
+    assert shown[2] == ["series", "steps missing", "pearson", "low", "high"]
     curves = page.locator(".chart").nth(2)
     rows = curves.locator(".numbers tbody tr")
     drawn = page.evaluate("[...document.querySelectorAll('.plot')][2].data[1].x.length ?? 11")
