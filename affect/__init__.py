@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two equa
     from affect import encoders as encoders
     from affect import errors as errors
     from affect import estimators as estimators
+    from affect import explain as explain
     from affect import fusion as fusion
     from affect import heads as heads
     from affect import imputation as imputation
@@ -108,7 +109,7 @@ _HOMES = {
 }
 _ROOMS = (
     *("aligners", "baselines", "benchmark", "corruption", "data", "encoders", "errors", "estimators"),
-    *("fusion", "heads"),
+    *("explain", "fusion", "heads"),
     *("imputation", "kernels", "metrics", "objectives", "pooling", "report", "results", "robustness", "runs"),
     *("statistics", "testing", "training", "tuning"),
 )

@@ -205,6 +205,9 @@ class Batch:
         inputs: a Sequence for each modality; all have the same batch size, each its own time.
         target: the truth, with feature size 1 (a number, or a class index) or one per label.
         ids: the sample ids.
+        rows: where the samples stand in their split, (batch,); none of a batch that is of no split.
+        targets: other truths that were asked for, by name.
+        groups: a number for the group of each sample (its video, its speaker), (batch,); none without groups.
     Example:
         >>> x = Sequence.full(torch.ones(2, 3, 4))
         >>> len(Batch({"text": x}, Sequence.vector(torch.zeros(2, 1)), ("a", "b")).to("cpu"))
@@ -214,6 +217,9 @@ class Batch:
     inputs: dict[str, Sequence]
     target: Sequence
     ids: tuple[str, ...]
+    rows: Tensor | None = None
+    targets: dict[str, Sequence] = field(default_factory=dict)
+    groups: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -224,8 +230,14 @@ class Batch:
 
     def to(self, *args: Any, **kwargs: Any) -> Batch:
         """Move or cast every tensor."""
-        inputs = {name: x.to(*args, **kwargs) for name, x in self.inputs.items()}
-        return Batch(inputs, self.target.to(*args, **kwargs), self.ids)
+        inputs, targets = (
+            {name: x.to(*args, **kwargs) for name, x in own.items()} for own in (self.inputs, self.targets)
+        )
+        target = self.target.to(*args, **kwargs)
+        rows, groups = (
+            None if one is None else one.to(target.values.device) for one in (self.rows, self.groups)
+        )
+        return Batch(inputs, target, self.ids, rows, targets, groups)
 
 
 def check_sequences(who: str, inputs: Mapping[str, Sequence]) -> None:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     import pandas as pd
 
-_FORMULA: Final = re.compile(r"'*[=@\t\r+-]")
-_HARMLESS: Final = re.compile(r"'*[+-][\w.$\[\]-]*|[+-]?[\d.]+[eE][+-]?\d+")
+FORMULA: Final = re.compile(r"'*[=@\t\r+-]")
+"""How a text begins that a spreadsheet may take for a formula."""
+HARMLESS: Final = re.compile(r"'*[+-][\w.$\[\]-]*|[+-]?[\d.]+[eE][+-]?\d+")
 """Ids of videos begin with a hyphen, and numbers with a sign: without brackets, bars and blanks they call
 nothing."""
 
@@ -115,7 +116,7 @@ def unguarded(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _opens(text: str) -> bool:
-    return _FORMULA.match(text) is not None and _HARMLESS.fullmatch(text) is None
+    return FORMULA.match(text) is not None and HARMLESS.fullmatch(text) is None
 
 
 def _each(frame: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:

@@ -36,7 +36,7 @@ ORDER = [
     {"scaling", "corruption"},
     {"encoders", "aligners", "imputation", "fusion", "heads", "objectives"},
     {"model"},
-    {"testing", "training", "statistics"},
+    {"testing", "training", "statistics", "explain"},
     {"baselines", "estimators"},
     {"runs"},
     {"results"},

@@ -37,8 +37,9 @@ class Experiment:
     Args:
         corpus: a file, relative to the experiment's own folder, or a generated corpus.
         models: what is compared: a name, and what its model has that `model` has not; under `training` there,
-            how its training differs, under `teacher` the run that it learns from too, under `init` the run
-            whose weights it begins with, and under `searched` what a search wrote there (`Configuration`).
+            how its training differs, under `terms` what it learns beside the label, under `teacher` the run
+            that it learns from too, under `init` the run whose weights it begins with, and under `searched`
+            what a search wrote there (`Configuration`).
         target: what is predicted, or several, one after the other; the corpus's only one by default.
         metrics: which stand in the table; all by default. One's own are named by their import path, and
             measured in every run.
@@ -46,6 +47,8 @@ class Experiment:
         training: how all are trained; a baseline reads its `monitor` alone.
         objective: the plain loss of the kind of target by default; by target where there are several.
         learner: a class of one's own that trains all, as in a configuration.
+        terms: what all learn beside the label, as in a configuration; a model's own come beside these, and
+            none in the place of one switches it off there.
         loggers: any Lightning loggers, beside the CSV and TensorBoard logs in the run folders.
         seeds: one run each.
         folds: for a corpus without official splits, into how many to cut it.
@@ -71,6 +74,7 @@ class Experiment:
     training: dict[str, Any] = field(default_factory=dict)
     objective: Any = None
     learner: Any = None
+    terms: dict[str, Any] = field(default_factory=dict)
     loggers: list[Any] = field(default_factory=list)
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2, 3, 4])
     folds: int = 0
@@ -192,6 +196,7 @@ def _content(experiment: Experiment, own: Mapping[str, Any], target: str | None)
         objective = objective.get(target)
     own = dict(own)
     training = {**experiment.training, **(own.pop("training", None) or {})}
+    terms = {**experiment.terms, **(own.pop("terms", None) or {})}
     beside = {key: value for key in ("teacher", "init", "searched") if (value := own.pop(key, None))}
     measured = metrics_in({"metrics": experiment.metrics})
     return {
@@ -203,6 +208,7 @@ def _content(experiment: Experiment, own: Mapping[str, Any], target: str | None)
         "loggers": experiment.loggers,
         **beside,
         **({"learner": experiment.learner} if experiment.learner else {}),
+        **({"terms": terms} if terms else {}),
         **({"metrics": measured} if measured else {}),
         "folds": experiment.folds,
         **({} if experiment.fold is None else {"fold": experiment.fold}),

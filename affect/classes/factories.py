@@ -44,7 +44,7 @@ def check_factory(who: str, key: str, factory: Any, base: type) -> None:
         )
 
 
-def made_by(key: str, factory: Any, base: type[_Part], *given: Any) -> _Part:
+def made_by(key: str, factory: Any, base: type[_Part], *given: Any, who: str = "FusionModel") -> _Part:
     """The part that a factory makes.
 
     Args:
@@ -52,6 +52,7 @@ def made_by(key: str, factory: Any, base: type[_Part], *given: Any) -> _Part:
         factory: is called.
         base: what the part has to be.
         given: the sizes that it is for.
+        who: begins the message.
     Raises:
         ConfigError: the factory does not take these, lacks one of its own arguments or has one of another
             kind; something else comes of it.
@@ -64,18 +65,18 @@ def made_by(key: str, factory: Any, base: type[_Part], *given: Any) -> _Part:
     """
     name = getattr(made_of(factory), "__name__", type(factory).__name__)
     if problem := _unfit(factory, given):
-        raise ConfigError(f"FusionModel: {key}: {name} cannot be made: {problem}")
+        raise ConfigError(f"{who}: {key}: {name} cannot be made: {problem}")
     try:
-        with weighed(f"FusionModel: {key}: {name}", _plain(factory), *given):
+        with weighed(f"{who}: {key}: {name}", _plain(factory), *given):
             part = factory(*given)
     except TypeError as error:
         frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
         if not (isinstance(factory, functools.partial) and _own(frames[-1])):
             raise  # what somebody's own part does is told in full
-        raise ConfigError(f"FusionModel: {key}: {name} cannot be made: {error}") from error
+        raise ConfigError(f"{who}: {key}: {name} cannot be made: {error}") from error
     if not isinstance(part, base):
         raise ConfigError(
-            f"FusionModel: {key}: expected {name} to make {_article(base.__name__)}, got {described(part)}"
+            f"{who}: {key}: expected {name} to make {_article(base.__name__)}, got {described(part)}"
         )
     return part
 

@@ -12,13 +12,13 @@ from typing import Any
 from affect.classes.paths import path_of
 from affect.errors import ConfigError, described
 
-GIVEN = ("self", "dims", "in_dim", "out_dim", "target", "optimizer", "split")
+GIVEN = ("self", "dims", "in_dim", "out_dim", "target", "optimizer", "split", "model", "ids")
 """Arguments of parts that no configuration holds: they are given when the part is made."""
 
 _OPTIMIZER = ("params", "lr", "weight_decay")
 """The same of optimisers, which are known by their first argument, `params`."""
 
-_LEARNER = ("model", "objective", "training", "seed", "teacher", "class_weights")
+_LEARNER = ("model", "objective", "training", "seed", "teacher", "class_weights", "terms")
 """The same of learners, which are known by the first four."""
 
 _MORE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

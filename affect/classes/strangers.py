@@ -21,7 +21,8 @@ from affect.classes.sources import Modules
 _BASES = (
     *("affect.baselines.Baseline", "affect.encoders.Encoder", "affect.aligners.Aligner"),
     *("affect.imputation.Imputer", "affect.corruption.Corruption", "affect.fusion.Fusion"),
-    *("affect.heads.Head", "affect.objectives.Objective", "affect.pooling.Pooling"),
+    *("affect.heads.Head", "affect.objectives.Objective", "affect.objectives.terms.Term"),
+    "affect.pooling.Pooling",
     *("affect.metrics.Metric", "affect.training.Learner", "lightning.pytorch.loggers.Logger"),
     *("torch.optim.Optimizer", "torch.optim.lr_scheduler.LRScheduler", "torch.nn.Module"),
 )

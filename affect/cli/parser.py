@@ -222,6 +222,11 @@ def _runs(add: Callable[..., Parser]) -> None:
     again(verb)
     trust(verb)
 
+    verb = add(verbs.explain, "results/synthetic", computes=True)
+    verb.add_argument("run_folders", metavar="RUN", nargs="+", help="folders of runs, or a bench's folder")
+    verb.add_argument("--split", default="test", help="which split (default: test)")
+    trust(verb)
+
     verb = add(
         verbs.predict, "runs/model-1a2b3c4d/seed0-fold0 synthetic --out predictions.csv", computes=True
     )

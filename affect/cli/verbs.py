@@ -160,6 +160,17 @@ def sweep(args: argparse.Namespace) -> None:
     say(*map(str, [args.out / TABLE, *written]))
 
 
+def explain(args: argparse.Namespace) -> None:
+    """Which words mattered to what finished runs predict, for their report."""
+    from affect.robustness.runs import runs_to_sweep
+    from affect.runs.explained import explain_run
+
+    runs = runs_to_sweep(args.run_folders)
+    with _bar() as bar:
+        for run in bar.track(runs, description="runs"):
+            say(str(explain_run(run.folder, args.split, trust=args.trust)))
+
+
 def predict(args: argparse.Namespace) -> None:
     """A finished run's predictions for any corpus with its modalities."""
     from affect.files import writing

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,15 +14,17 @@ from affect.bounds import COUNT, SEED
 from affect.data.checks import check_split
 from affect.data.corpus import Split
 from affect.data.ragged import Rows
-from affect.errors import ConfigError, did_you_mean
+from affect.errors import ConfigError, did_you_mean, listed
 from affect.sequences import Batch, Sequence
 
 
 class _Samples(Dataset[Batch]):
     """Whole batches of a split, gathered at once."""
 
-    def __init__(self, split: Split, target: str | None) -> None:
-        self.split, self.target = split, target
+    def __init__(self, split: Split, target: str | None, beside: tuple[str, ...]) -> None:
+        self.split, self.target, self.beside = split, target, beside
+        groups = split.groups
+        self.groups = None if groups is None else torch.from_numpy(np.unique(groups, return_inverse=True)[1])
 
     def __len__(self) -> int:
         return len(self.split)
@@ -39,6 +41,9 @@ class _Samples(Dataset[Batch]):
             inputs={name: x.pad(index, time) for name, x in self.split.modalities.items()},
             target=target,
             ids=tuple(self.split.ids[row] for row in rows),
+            rows=torch.from_numpy(index),
+            targets={name: self.split.targets[name].pad(index) for name in self.beside},
+            groups=None if self.groups is None else self.groups[index],
         )
 
 
@@ -87,6 +92,7 @@ def batches(
     batch_size: int = 32,
     seed: int | None = None,
     by_length: bool = False,
+    beside: Iterable[str] = (),
 ) -> DataLoader[Batch]:
     """The samples of `split` in batches; where it is aligned, all modalities of a batch are as long.
 
@@ -96,6 +102,7 @@ def batches(
         batch_size: samples per batch; the last one may be smaller.
         seed: shuffle, with a new order each epoch; None keeps the split's order.
         by_length: without a seed, begin with the longest samples: little is padded, and memory grows no more.
+        beside: other targets that the batches carry in `targets`.
     Raises:
         ConfigError: it is no split, it has no such target, or the batch size is not positive.
     Example:
@@ -107,9 +114,11 @@ def batches(
     if seed is not None:
         SEED.check("batches: seed", seed)
     check_split("batches", split)
-    if target is not None and target not in split.targets:
-        raise ConfigError(f"batches: no target '{target}'; {did_you_mean(target, split.targets)}")
-    samples = _Samples(split, target)
+    others = tuple(listed("batches: beside", beside))
+    for name in (*([] if target is None else [target]), *others):
+        if name not in split.targets:
+            raise ConfigError(f"batches: no target '{name}'; {did_you_mean(name, split.targets)}")
+    samples = _Samples(split, target, others)
     order: Sampler[list[int]] | list[list[int]]
     if seed is None:
         rows = np.argsort(-_lengths(split), kind="stable") if by_length else np.arange(len(split))

@@ -45,6 +45,11 @@ class Fusion(Bounded, nn.Module):
     needs_alignment: ClassVar[bool] = False
     """Whether step t must be the same moment in every modality."""
 
+    @property
+    def offers(self) -> dict[str, int]:
+        """What it offers to terms: extras by name, with their feature size, that of the last axis."""
+        return {}
+
     def __init__(self, dims: dict[str, int], out_dim: int) -> None:
         super().__init__()
         if not dims or not all(size >= 1 for size in (*dims.values(), out_dim)):  # of NaN neither holds

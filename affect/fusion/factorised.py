@@ -69,6 +69,7 @@ class SharedPrivateFusion(VectorFusion):
     ) -> None:
         super().__init__(dims, out_dim, pooling)
         check_heads("SharedPrivateFusion", width, heads)
+        self.width = width
         self.project = ModuleDict(
             {
                 m: nn.Sequential(nn.Linear(d, width), nn.ReLU(), nn.LayerNorm(width))
@@ -81,6 +82,10 @@ class SharedPrivateFusion(VectorFusion):
         )
         self.attention = TransformerLayer(width, heads, dropout)
         self.out = nn.Linear(2 * len(self.dims) * width, out_dim)
+
+    @property
+    def offers(self) -> dict[str, int]:
+        return dict.fromkeys(("projected", "shared", "private"), self.width)
 
     def combine(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> tuple[Tensor, Extras]:
         there = torch.stack(list(present.values()), 1)  # (batch, modality)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from affect.report.contents import Contents
     from affect.report.page import write_report
-    from affect.report.robustness import write_robustness
+    from affect.report.sweeps import write_robustness
     from affect.report.writing import write_pages
     from affect.results.tables import (
         Table,
@@ -43,7 +43,7 @@ _OWN = {
     "Contents": "affect.report.contents",
     "write_pages": "affect.report.writing",
     "write_report": "affect.report.page",
-    "write_robustness": "affect.report.robustness",
+    "write_robustness": "affect.report.sweeps",
 }
 
 

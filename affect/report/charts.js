@@ -14,7 +14,7 @@ function loadPlotly() {
 function setUpChart(figure) {
   const {options} = JSON.parse(figure.querySelector("script").textContent);
   const [select, plot, legend, caption] =
-    ["select", ".plot", ".legend", "figcaption"].map(s => figure.querySelector(s));
+    ["select", ".plot", ".legend", "figcaption span"].map(s => figure.querySelector(s));
   const hidden = new Set();
   const groups = new Map();
   for (const trace of Object.values(options)[0].data) {
@@ -22,18 +22,24 @@ function setUpChart(figure) {
     if (trace.legendgroup && trace.showlegend !== false) groups.set(trace.legendgroup, trace);
   }
 
+  figure.chosen = () => {
+    const {title, data, layout} = options[select ? select.value : Object.keys(options)[0]];
+    return {title, data: data.map(trace => ({...trace, visible: !hidden.has(trace.legendgroup)})), layout};
+  };
+
   function draw() {
     loadPlotly();
-    const {title, data, layout} = options[select ? select.value : Object.keys(options)[0]];
-    caption.textContent = title;
+    const {title, data, layout} = figure.chosen();
+    figure.querySelector(".title").textContent = caption.textContent = title;
     plot.setAttribute("aria-label", title);
     plot.style.minWidth = `${layout.meta?.least_width ?? 0}px`;
-    plot.style.minHeight = `${layout.height}px`;
+    const laid = layout.meta?.names_at_ends ? withEnds(layout, data, plot.clientWidth) : layout;
+    plot.style.minHeight = `${laid.height}px`;
     const label = {bgcolor: colour("--paper"), bordercolor: colour("--line"), font: {color: colour("--ink")}};
     return Plotly.react(
       plot,
-      data.map(trace => ({...trace, visible: !hidden.has(trace.legendgroup)})),
-      {...layout, hoverlabel: label, font: {...layout.font, color: colour("--faint")}},
+      data,
+      {...laid, hoverlabel: label, font: {...layout.font, color: colour("--faint")}},
       {displayModeBar: false, responsive: true},
     );
   }
@@ -78,4 +84,5 @@ function setUpChart(figure) {
   };
   draw();
   setUpNumbers(figure, plot);
+  if (Object.values(options)[0].layout.meta?.names_at_ends) followChoice(plot, legend);
 }

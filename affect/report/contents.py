@@ -8,6 +8,7 @@ import pandas as pd
 
 from affect.results import Answers
 from affect.robustness import Comparison
+from affect.runs.explained import WordImportances
 from affect.runs.studies import StoredStudy
 
 
@@ -23,6 +24,7 @@ class Contents:
         comparisons: pairs of models, as `affect.results.compare` makes them.
         costs: one row per corpus, target and model, as `affect.results.costs` makes them.
         robustness: sweeps, for each corpus and target that has some.
+        importances: of words, as `affect.runs.explained.stored_importances` reads them.
         transcripts: what was said, by sample id, where it is known.
         notes: what must stand beside every figure.
         searches: Optuna's studies, each with what was chosen of it.
@@ -34,6 +36,7 @@ class Contents:
     comparisons: pd.DataFrame = field(default_factory=pd.DataFrame)
     costs: pd.DataFrame = field(default_factory=pd.DataFrame)
     robustness: list[Comparison] = field(default_factory=list)
+    importances: list[WordImportances] = field(default_factory=list)
     transcripts: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     searches: list[StoredStudy] = field(default_factory=list)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from html import unescape
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ LEAST = 8
 MOST = 1000
 """Trials that are looked at where the cost of each is high: for importances, and where each is a line."""
 
-_WIDE, _LONG = 24, 30  # letters: of a line of a label, and of a part of a name
+_LONG = 30  # letters of a part of a name
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,21 +154,6 @@ def study_of(own: Drawable, trials: Iterable[FrozenTrial]) -> optuna.Study:
         study.set_metric_names(objectives(own.study))
         study.add_trials(trials)
     return study
-
-
-def wrapped(label: str) -> str:
-    """A label on several lines, broken after points.
-
-    Example:
-        >>> wrapped("LowRankBilinearFusion.dropout")
-        'LowRankBilinearFusion.<br>dropout'
-    """
-    lines = [""]
-    for part in unescape(label).replace(".", ".\0").replace(" ", " \0").split("\0"):
-        if lines[-1] and len(lines[-1] + part) > _WIDE:
-            lines.append("")
-        lines[-1] += part
-    return "<br>".join(map(shown, lines))
 
 
 def copied(study: optuna.Study, labels: Mapping[str, str], places: Iterable[int]) -> optuna.Study:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from html import escape
+from html import escape, unescape
 from typing import TYPE_CHECKING, Any
 
 from affect.errors import ConfigError
+from affect.report.copies import SIGNS
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -36,6 +38,12 @@ def colour_of(place: int) -> str:
     return COLOURS[place % len(COLOURS)]
 
 
+def band_of(place: int) -> str:
+    """The colour of its interval: others are seen through it."""
+    red, green, blue = bytes.fromhex(colour_of(place)[1:])
+    return f"rgba({red},{green},{blue},.18)"
+
+
 def dash_of(place: int) -> str:
     """Its line: after every eight models another one."""
     return ("solid", "dash", "dot")[place // len(COLOURS) % 3]
@@ -44,6 +52,40 @@ def dash_of(place: int) -> str:
 def shown(name: str) -> str:
     """A name as plotly shows it to the letter: it reads markup."""
     return escape(name, quote=False)
+
+
+def wrapped(label: str) -> str:
+    """A label on several lines of about 24 letters, broken after points and spaces.
+
+    Example:
+        >>> wrapped("LowRankBilinearFusion.dropout")
+        'LowRankBilinearFusion.<br>dropout'
+    """
+    lines = [""]
+    for part in re.split(r"(?<= )|(?<=\.)(?!\d)", unescape(label)):
+        if lines[-1] and len(lines[-1] + part.rstrip()) > _WIDE:
+            lines.append("")
+        lines[-1] += part
+    return "<br>".join(shown(line.rstrip()) for line in lines)
+
+
+_WIDE = 24
+
+
+def named_rows(figure: go.Figure, names: list[str], height: int) -> int:
+    """Names beside the rows of a figure, the long ones on several lines.
+
+    Args:
+        figure: whose y axis has the names for categories.
+        names: as plotly reads them.
+        height: of a row, in pixels, where all names are short.
+    Returns:
+        the height of all rows.
+    """
+    texts = [wrapped(name) for name in names]
+    figure.update_yaxes(type="category", tickmode="array", tickvals=names, ticktext=texts)
+    lines = 1 + max(text.count("<br>") for text in texts)
+    return max(height, 16 * lines + 4) * len(names)
 
 
 def plotly() -> Any:
@@ -59,12 +101,13 @@ def plotly() -> Any:
     return go
 
 
-def embedded(figures: Mapping[str, go.Figure], choice: str = "") -> dict[str, Any]:
+def embedded(figures: Mapping[str, go.Figure], choice: str = "", caption: str = "") -> dict[str, Any]:
     """Figures as plain values, for the page's script to draw one at a time.
 
     Args:
         figures: by what a reader chooses.
         choice: what that is; empty where there is one figure.
+        caption: what stands below, after the title of the figure that is chosen: true of all of them.
     """
     options = {}
     for name, figure in figures.items():
@@ -77,7 +120,7 @@ def embedded(figures: Mapping[str, go.Figure], choice: str = "") -> dict[str, An
     first = next(iter(options.values()))
     size = {"least_width": 0, "most_width": 0, **first["layout"].get("meta", {})}
     size["height"] = first["layout"]["height"]
-    return {"choice": choice, "title": first["title"], **size, "options": options}
+    return {"choice": choice, "title": first["title"], "caption": caption, **size, "options": options}
 
 
 def rendered(template: str, **values: object) -> str:
@@ -93,7 +136,7 @@ def rendered(template: str, **values: object) -> str:
         "ensure_ascii": False,
         "allow_nan": False,
     }
-    return environment.get_template(template).render(values)
+    return environment.get_template(template).render(values, signs=SIGNS)
 
 
 def script() -> str:

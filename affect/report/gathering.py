@@ -19,6 +19,7 @@ from affect.results import Answers, compare, costs, gather, summarise
 from affect.robustness.runs import TABLE, stored_sweeps
 from affect.runs import FinishedRun, find
 from affect.runs.configuration import READING
+from affect.runs.explained import stored_importances
 from affect.runs.finding import RUNS, notes_of_bench, table_of_bench
 from affect.runs.studies import SEARCH, StoredStudy, open_study
 from affect.training.saving import DONE
@@ -108,6 +109,7 @@ def contents_of(
         comparisons=comparisons,
         costs=costs(runs),
         robustness=stored_sweeps(runs),
+        importances=stored_importances(runs),
         transcripts=_transcripts(answers),
         notes=tuple(dict.fromkeys([*of_corpora, *notes])),
     )

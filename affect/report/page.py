@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +50,12 @@ def write_report(path: Path, contents: Contents) -> None:
         notes=contents.notes,
         parts=[*parts, *_searches(contents, bool(source))],
         about=_about(len(parts), len(runs), contents.searches),
+        rest="All runs" if measured else "All trials",
         measured=measured,
-        ranks=embedded(ranks, "metric") if ranks else None,
+        ranks=embedded(ranks, "metric", _RANKS) if ranks else None,
         environment=_environment([*runs.values()]),
-        downloads=[*_downloads(contents)],
+        environment_caption=f"What {_counted(len(runs), 'run')} ran on; how many, where they differ.",
+        downloads=addresses(_downloads(contents)),
         plotly=source,
     )
     with writing(path) as partial:
@@ -81,7 +83,7 @@ def _about(kinds: int, runs: int, searches: list[StoredStudy]) -> str:
     if kinds:
         parts.append(f"{kinds} {'corpus and target' if kinds == 1 else 'corpora and targets'}")
     if runs:
-        parts.append(f"{runs} {'run' if runs == 1 else 'runs'}")
+        parts.append(_counted(runs, "run"))
     if searches:
         trials = sum(len(search.study.get_trials(deepcopy=False)) for search in searches)
         parts.append(f"{len(searches)} {'search' if len(searches) == 1 else 'searches'} of {trials} trials")
@@ -99,8 +101,20 @@ def _ranks(summary: pd.DataFrame, least: int = 3) -> dict[str, Any]:
             found = friedman(table.to_numpy(), higher_is_better=metrics.higher_is_better(str(metric)))
             ranks = dict(zip(map(str, table.index), map(float, found.average), strict=True))
             groups = [[str(table.index[place]) for place in clique] for clique in found.cliques]
-            figures[str(metric)] = critical_difference(ranks, found.critical_difference, groups)
+            figure = critical_difference(ranks, found.critical_difference, groups)
+            title = f"{metric}: mean ranks of {len(table)} models over {table.shape[1]} corpora"
+            figures[str(metric)] = figure.update_layout(title_text=title)
     return figures
+
+
+_RANKS = (
+    "Models are ranked on each corpus by their means over seeds on the test split; rank 1 is the best. "
+    "Models that a bar joins do not differ significantly (Nemenyi's test, 5%)."
+)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun if count == 1 else noun + 's'}"
 
 
 def _environment(runs: list[FinishedRun]) -> list[tuple[str, list[str]]]:
@@ -123,11 +137,11 @@ def _listed(values: Counter[str], most: int = 6) -> list[str]:
     if len(values) > most and all(value.replace(".", "", 1).isdigit() for value in values):
         numbers = sorted(map(float, values))
         return [f"{numbers[0]:g} to {numbers[-1]:g}"]
-    return [f"{value} ({count} {'run' if count == 1 else 'runs'})" for value, count in values.most_common()]
+    return [f"{value} ({_counted(count, 'run')})" for value, count in values.most_common()]
 
 
-def _downloads(contents: Contents) -> Iterator[tuple[str, str]]:
-    """Names of files and data URIs that hold them."""
+def _downloads(contents: Contents) -> dict[str, str]:
+    """What the page's files hold."""
     files = trials_files(contents.searches)
     if not contents.summary.empty:
         tables = summary_tables(contents.summary)
@@ -140,6 +154,14 @@ def _downloads(contents: Contents) -> Iterator[tuple[str, str]]:
     for name, frame in (("comparisons.csv", contents.comparisons), ("costs.csv", contents.costs)):
         if not frame.empty:
             files[name] = csv_of(frame)
+    return files
+
+
+def addresses(files: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Names of files and data URIs that hold them.
+
+    Args:
+        files: what they hold.
+    """
     kinds = {"csv": "text/csv", "md": "text/markdown", "tex": "application/x-tex"}
-    for name, content in files.items():
-        yield name, address(kinds[name.rpartition(".")[2]], content)
+    return [(name, address(kinds[name.rpartition(".")[2]], content)) for name, content in files.items()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,17 +13,15 @@ from numpy.typing import NDArray
 from affect import metrics
 from affect.data.targets import MultiClass, MultiLabel, Regression, Target
 from affect.metrics import Array
-from affect.report.figures import COLOURS, GREY, colour_of, dash_of, plotly, shown, styled
+from affect.report.figures import COLOURS, GREY, colour_of, dash_of, plotly, shown, styled, wrapped
+from affect.report.heat import heat_map
 from affect.results import Answers
 from affect.runs import FinishedRun
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-SHARES = ((0.0, "#e8f1f9"), (0.5, "#86bce4"), (1.0, "#08457e"))
-"""From little to much."""
-
-_DIAGRAM = 680  # pixels, at least
+_AXIS = 340  # pixels of the line of ranks, at least
 
 
 def critical_difference(
@@ -47,17 +46,20 @@ def critical_difference(
     for place, group in enumerate(bars):
         ends = [ranks[name] for name in group]
         lines.append((min(ends) - 0.03, -1.7 - 0.4 * place, max(ends) + 0.03, -1.7 - 0.4 * place, 5))
+    texts = {name: wrapped(f"{shown(name)} {ranks[name]:.2f}") for name in names}
+    lines_of = 1 + max(text.count("<br>") for text in texts.values())
+    gap = max(0.9, 0.25 + 0.5 * lines_of)  # thirty pixels each
     top, left = -1.7 - 0.4 * len(bars), names[: (len(names) + 1) // 2]
     for place, name in enumerate(names):
         side = name in left
-        level = top - 0.3 - 0.9 * (place if side else len(names) - 1 - place)
+        level = top - 0.3 - gap * (place if side else len(names) - 1 - place)
         end = low - 0.15 if side else high + 0.15
         lines += [(ranks[name], -1.2, ranks[name], level, 1), (ranks[name], level, end, level, 1)]
         figure.add_annotation(
-            x=end, y=level, text=f"{shown(name)} {ranks[name]:.2f}", showarrow=False,
+            x=end, y=level, text=texts[name], showarrow=False, align="right" if side else "left",
             xanchor="right" if side else "left", xshift=-4 if side else 4,
         )  # fmt: skip
-    for place in range(1, len(names) + 1):
+    for place in range(1, len(names) + 1, -(-len(names) // 12)):
         lines.append((place, -1.2, place, -1.05, 1))
         figure.add_annotation(x=place, y=-0.8, text=str(place), showarrow=False)
     figure.add_annotation(
@@ -71,14 +73,13 @@ def critical_difference(
         marker={"color": COLOURS[0], "size": 8}, opacity=1, showlegend=False,
         hovertext=[shown(name) for name in names], hovertemplate="%{hovertext}: %{x:.2f}<extra></extra>",
     )  # fmt: skip
-    room = min(
-        (6.5 * (max(map(len, names)) + 5) + 40) / _DIAGRAM, 0.4
-    )  # share of the width for the longest name
-    edge = (high - low) * room / (1 - 2 * room)
-    styled(figure, "Mean ranks over corpora", height=int(120 + 30 * -top + 27 * len(left)))
-    figure.update_layout(meta={"least_width": _DIAGRAM})
+    letters = max(len(unescape(line)) for text in texts.values() for line in text.split("<br>"))
+    room = 6.7 * letters + 40  # pixels of the longest name
+    edge = (high - low) * room / _AXIS
+    styled(figure, "Mean ranks over corpora", height=int(120 + 30 * (-top + gap * len(left))))
+    figure.update_layout(meta={"least_width": int(_AXIS + 2 * room)})
     figure.update_xaxes(visible=False, title_text="mean rank", range=[low - edge, high + edge])
-    figure.update_yaxes(visible=False, range=[top - 0.6 - 0.9 * len(left), 1])
+    figure.update_yaxes(visible=False, range=[top - 0.6 - gap * len(left), 1])
     return figure
 
 
@@ -102,16 +103,17 @@ def cost_scatter(table: pd.DataFrame, metric: str, cost: str, label: str) -> go.
         x=table.loc[front, cost], y=table.loc[front, "mean"], mode="lines", showlegend=False,
         hoverinfo="skip", line={"color": COLOURS[0], "width": 1, "shape": "hv"},
     )  # fmt: skip
+    table = table.assign(low=table["low"].fillna(table["mean"]), high=table["high"].fillna(table["mean"]))
     wide = bool(len(table)) and table[cost].max() > 20 * max(table[cost].min(), 1e-9)
     across = np.log(table[cost].clip(lower=1e-9)) if wide else table[cost]
-    table = table.assign(
-        place=_label_places([*table["model"]], across.to_numpy(), table["mean"].to_numpy(), front.to_numpy())
-    )
+    heights = table[["mean", "low", "high"]].to_numpy()
+    texts = [wrapped(shown(name)) for name in table["model"]]
+    table = table.assign(text=texts, place=_label_places(texts, across.to_numpy(), heights, front.to_numpy()))
     for rows, colour in ((table[~front], GREY), (table[front], COLOURS[0])):
         figure.add_scatter(
             x=rows[cost], y=rows["mean"], showlegend=False, mode="markers+text",
             hovertext=[shown(name) for name in rows["model"]],
-            text=[shown(n) if place else "" for n, place in zip(rows["model"], rows["place"], strict=True)],
+            text=[own if place else "" for own, place in zip(rows["text"], rows["place"], strict=True)],
             textposition=[place or "top center" for place in rows["place"]], textfont_size=12,
             error_y={
                 "array": rows["high"] - rows["mean"], "arrayminus": rows["mean"] - rows["low"],
@@ -120,7 +122,12 @@ def cost_scatter(table: pd.DataFrame, metric: str, cost: str, label: str) -> go.
             marker={"color": colour, "size": 9}, cliponaxis=False,
             hovertemplate="%{hovertext}: %{y:.3f} at %{x:,}<extra></extra>",
         )  # fmt: skip
-    figure.update_xaxes(title_text=label, type="log" if wide else "linear", exponentformat="none")
+    edge = _EDGE * (np.ptp(across) or 1) if len(table) else 1.0
+    ends = np.array([across.min() - edge, across.max() + edge]) / (np.log(10) if wide else 1)
+    figure.update_xaxes(
+        title_text=label, type="log" if wide else "linear", exponentformat="none", range=ends, nticks=8
+    )
+    figure.update_layout(meta={"least_width": 680})
     figure.update_yaxes(title_text=metric)
     return styled(figure, f"{metric} against {label}", height=380)
 
@@ -179,17 +186,13 @@ def confusion(answers: Answers, model: str) -> go.Figure:
     rows, columns, counts = confusion_counts(answers, model)
     with np.errstate(invalid="ignore"):  # nothing is a share of a label that nothing has
         shares = counts / counts.sum(1, keepdims=True)
-    go = plotly()
-    figure = go.Figure(
-        go.Heatmap(
-            z=shares, x=columns, y=rows, customdata=counts, zmin=0, zmax=1, colorscale=SHARES, xgap=2, ygap=2,
-            texttemplate="%{z:.0%}", textfont_size=14, showscale=False,
-            hovertemplate="%{y}, taken for %{x}: %{customdata:,} (%{z:.1%})<extra></extra>",
-        )
+    figure = heat_map(
+        shares, columns, rows, "{:.0%}", ends=(0, 1), customdata=counts, showscale=False,
+        hovertemplate="%{y}, taken for %{x}: %{customdata:,} (%{z:.1%})<extra></extra>",
     )  # fmt: skip
     figure.update_layout(meta={"most_width": 200 + 120 * len(columns)})
-    figure.update_xaxes(title_text="prediction", type="category", showgrid=False)
-    figure.update_yaxes(title_text="label", type="category", autorange="reversed", showgrid=False)
+    figure.update_xaxes(title_text="prediction")
+    figure.update_yaxes(title_text="label")
     return styled(figure, f"{model}: of each label, the share taken for each", height=150 + 46 * len(rows))
 
 
@@ -256,31 +259,53 @@ def agreement(answers: Answers, model: str) -> go.Figure:
     return styled(figure, f"{model}: prediction, mean over seeds, against the label", height=460)
 
 
+_EDGE = 0.06
+"""Of the width, left and right of the dots."""
+
 _NAMED = 100
 """Dots that may have a name beside them; more have no room, and each is held against all others."""
 
 
-def _label_places(names: list[str], x: Array, y: Array, first: NDArray[np.bool_]) -> list[str]:
-    """Where each name stands beside its dot, covering no other name or dot; empty where there is no room."""
-    width, height, tall = 560.0, 260.0, 15.0  # pixels of a small screen, and of a letter
-    x, y = (
-        (values - values.min()) / (np.ptp(values) or 1) * size for values, size in ((x, width), (y, height))
-    )
+def _label_places(names: list[str], x: Array, heights: Array, first: NDArray[np.bool_]) -> list[str]:
+    """Where each name stands beside its dot, on no other name or dot; empty where there is no room.
+
+    Intervals and the line are free of names too, but for those that come first and have no other room.
+
+    Shapes:
+        x: (models,), heights: (models, 3): mean, lower, upper end, first: (models,): whose names come first
+    """
+    width, height = 560.0, 260.0  # pixels of a small screen
+    x = (x - x.min()) / (np.ptp(x) or 1) * width if len(x) else x
+    y, low, high = ((heights - heights.min()) / (np.ptp(heights) or 1) * height).T if len(x) else heights.T
     taken = [(a - 5, b - 5, a + 5, b + 5) for a, b in zip(x, y, strict=True)]
+    thin = [*zip(x - 2, low, x + 2, high, strict=True)]
+    joined = np.flatnonzero(first)
+    for i, j in zip(joined, joined[1:], strict=False):
+        thin += [(x[i], y[i] - 2, x[j], y[i] + 2), (x[j] - 2, min(y[i], y[j]), x[j] + 2, max(y[i], y[j]))]
+
+    def fits(box: tuple[float, float, float, float], others: list[Any]) -> bool:
+        inside = -_EDGE * width <= box[0] and box[2] <= (1 + _EDGE) * width
+        over = (box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in others)
+        return inside and not any(over)
+
     places = [""] * len(names)
     for i in np.argsort(~first, kind="stable")[:_NAMED]:
-        long = 6.5 * len(names[i])
-        for place, left, low in (
-            ("top center", -long / 2, 7), ("middle right", 8, -tall / 2),
-            ("bottom center", -long / 2, -7 - tall), ("middle left", -8 - long, -tall / 2),
-            ("top right", 4, 5), ("bottom right", 4, -5 - tall), ("top left", -4 - long, 5),
-            ("bottom left", -4 - long, -5 - tall),
-        ):  # fmt: skip
-            box = (x[i] + left, y[i] + low, x[i] + left + long, y[i] + low + tall)
-            if not any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken):
-                places[i] = place
-                taken.append(box)
-                break
+        lines = unescape(names[i]).split("<br>")
+        long, tall = 6.5 * max(map(len, lines)), 15.0 * len(lines)
+        boxes = {
+            place: (x[i] + left, y[i] + low, x[i] + left + long, y[i] + low + tall)
+            for place, left, low in (
+                ("middle right", 8, -tall / 2), ("middle left", -8 - long, -tall / 2),
+                ("top center", -long / 2, 7), ("bottom center", -long / 2, -7 - tall),
+                ("top right", 4, 5), ("bottom right", 4, -5 - tall), ("top left", -4 - long, 5),
+                ("bottom left", -4 - long, -5 - tall),
+            )
+        }  # fmt: skip
+        tries = ([*taken, *thin], taken) if first[i] else ([*taken, *thin],)
+        found = (place for others in tries for place, box in boxes.items() if fits(box, others))
+        if place := next(found, ""):
+            places[i] = place
+            taken.append(boxes[place])
     return places
 
 

@@ -24,9 +24,11 @@ def records(
     searched: list[int],
     choose: int | None = None,
     order: Any = None,
+    caption: str = "",
 ) -> dict[str, Any]:
     """A table of rows that the page's script sorts, searches and shows fifty at a time."""
-    return {"noun": noun, "columns": columns, "searched": searched, "choose": choose, "order": order}
+    how = {"searched": searched, "choose": choose, "order": order, "caption": caption}
+    return {"noun": noun, "columns": columns, **how}
 
 
 def numbers(values: Iterable[Any]) -> list[float | None]:

@@ -35,8 +35,8 @@ function setUpConfigurations(box) {
   show();
 }
 
-const SETUP = {chart: setUpChart, records: setUpRecords, configurations: setUpConfigurations};
-const lazy = [...document.querySelectorAll(".chart, .records, .configurations")];
+const SETUP = {chart: setUpChart, records: setUpRecords, configurations: setUpConfigurations, samples: setUpSamples};
+const lazy = [...document.querySelectorAll(".chart, .records, .configurations, section.samples")];
 
 function setUp(box) {
   near.unobserve(box);
@@ -84,6 +84,8 @@ function followReader(links) {
 
 document.querySelectorAll("section.results").forEach(setUpResults);
 lazy.forEach(box => near.observe(box));
+window.addEventListener("hashchange", openFromAddress);
+openFromAddress();
 followReader([...document.querySelectorAll(".contents li a")]);
 if (matchMedia("(max-width: 62rem)").matches) document.querySelector(".contents details")?.removeAttribute("open");
 matchMedia("print").addEventListener("change", query => forPaper(query.matches));

@@ -51,10 +51,17 @@ def search_sections(search: StoredStudy, drawn: bool) -> list[Section]:
             Section(
                 "intermediate",
                 "Trials while they were trained",
-                "Each epoch of the first seed: what the epoch that would be kept has come to. The last steps "
-                "are means over seeds, one step for each seed that was trained."
-                + _some(sum(1 for t in search.study.get_trials(deepcopy=False) if t.intermediate_values)),
-                charts=[embedded({"": chart})],
+                charts=[
+                    embedded(
+                        {"": chart},
+                        caption=f"{_setting(search.study)} Each epoch of the first seed: what the epoch that "
+                        "would be kept has come to. The last steps are means over seeds, one step for each "
+                        "seed that was trained."
+                        + _some(
+                            sum(1 for t in search.study.get_trials(deepcopy=False) if t.intermediate_values)
+                        ),
+                    )
+                ],
             )
         )
     return [*found, _trials(search)]
@@ -78,6 +85,8 @@ def _facts(search: StoredStudy) -> Section:
         "states": [f"{counts[name]:,} {name}" for name in _STATES if counts[name]],
         "epochs": epochs,
         "time": _spelled(seconds),
+        "caption": f"The best value of each objective {_setting(study)} They chose the trial, so they "
+        "flatter it.",
         "objectives": [_objective(study, place, name) for place, name in enumerate(objectives(study))],
     }
     return Section("search", "What was found", template="search.html", content=content)
@@ -140,6 +149,7 @@ def _found(search: StoredStudy) -> Section:
     names = dict.fromkeys(name for params in beside.values() for name in params)
     rows = [(name, [_written(params.get(name)) for params in beside.values()]) for name in names]
     content = {
+        "caption": f"The parameters that were chosen {_setting(search.study)}",
         "heads": [*beside],
         "rows": [(name, values, len({*values}) > 1) for name, values in rows],
         "files": [
@@ -164,6 +174,15 @@ def address(kind: str, content: str) -> str:
     return f"data:{kind};charset=utf-8;base64,{base64.b64encode(content.encode()).decode()}"
 
 
+def _setting(study: optuna.Study) -> str:
+    """Where the values of a search come from: the end of a sentence, and one more."""
+    complete = len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+    return (
+        f"(search {study.study_name}, {complete:,} complete {'trial' if complete == 1 else 'trials'}). "
+        "Values are means over a trial's seeds on the validation split."
+    )
+
+
 def _written(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
@@ -173,33 +192,51 @@ def _written(value: Any) -> str:
 def _pictures(study: optuna.Study, own: list[Drawable]) -> Iterator[Section]:
     start = _start(study)
     number = None if start is None else start.number
+    where, most = _setting(study), _some(max(len(one.complete) for one in own))
     if len(own) > 1:
         yield Section(
             "front",
             "Pareto front",
-            "No complete trial is at least as good in all objectives as one of the front, and better in one.",
-            charts=[embedded(fronts(study, own, number), "objectives")],
+            charts=[
+                embedded(
+                    fronts(study, own, number),
+                    "objectives",
+                    f"{where} No complete trial is at least as good in all objectives as one of the front, "
+                    "and better in one.",
+                )
+            ],
         )
     yield Section(
         "history",
         "Optimisation history",
-        _some(max(len(one.complete) for one in own)).strip(),
-        charts=[embedded({one.name: history(one, number) for one in own}, "objective")],
+        charts=[embedded({one.name: history(one, number) for one in own}, "objective", where + most)],
     )
-    yield from _importances(own)
+    yield from _importances(own, where)
     yield Section(
         "slices",
         "Slices",
-        "A dot for each complete trial, the bluer the later. The parameters of the best trial come first, by "
-        "their importance where it is known." + _some(max(len(one.complete) for one in own)),
-        charts=[embedded(_sliced(one), "parameter") for one in own],
+        "The parameters of the best trial come first, by their importance where it is known.",
+        charts=[
+            embedded(
+                _sliced(one),
+                "parameter",
+                f"{where} A dot for each complete trial, the bluer the later.{most}",
+            )
+            for one in own
+        ],
     )
     yield Section(
         "parallel",
         "Parallel coordinates",
-        "A line for each complete trial; the bluer, the better. The thick one is the best."
-        + _some(len(own[0].complete)),
-        charts=[embedded(_parallel(one), "parameters") for one in own],
+        charts=[
+            embedded(
+                _parallel(one),
+                "parameters",
+                f"{where} A line for each complete trial; the bluer, the better. The thick one is the best."
+                + _some(len(own[0].complete)),
+            )
+            for one in own
+        ],
     )
 
 
@@ -208,7 +245,7 @@ def _some(trials: int) -> str:
     return f" From {MOST:,} of {trials:,} trials, evenly spaced." if trials > MOST else ""
 
 
-def _importances(own: list[Drawable]) -> Iterator[Section]:
+def _importances(own: list[Drawable], where: str) -> Iterator[Section]:
     every: dict[str, Any] = {}
     branch: dict[str, Any] = {}
     for one in own:
@@ -218,13 +255,15 @@ def _importances(own: list[Drawable]) -> Iterator[Section]:
         if (mine := one.branch) and mine.keys() != (common or {}).keys():
             title = f"{one.name}: parameters of the best trial, among trials that have them"
             branch[one.name] = importance_chart(one, mine, title)
-    charts = [embedded(figures, "objective") for figures in (every, branch) if figures]
+    caption = f"{where} How much of the differences between trials each parameter explains (fANOVA)." + _some(
+        len(own[0].complete)
+    )
+    charts = [embedded(figures, "objective", caption) for figures in (every, branch) if figures]
     if charts:
         yield Section(
             "importances",
             "Importances",
-            "How much of the differences between trials each parameter explains (fANOVA). Of "
-            f"{LEAST} or a few more trials this is a hint, not a finding." + _some(len(own[0].complete)),
+            f"Of {LEAST} or a few more trials this is a hint, not a finding.",
             charts=charts,
         )
 
@@ -273,13 +312,12 @@ def _trials(search: StoredStudy) -> Section:
         columns.append(column("retry of", table["retry_of"], digits=0))
     if table[FAILURE].notna().any():
         columns.append(column(FAILURE, table[FAILURE].fillna(""), wide=True))
+    caption = f"All trials {_setting(study)} A parameter that a trial did not have is missing."
     words = [0, *(place for place, own in enumerate(columns) if "form" not in own)]
     return Section(
         "trials",
         "Trials",
-        "Values are means over seeds on the validation split. A parameter that a trial did not have is "
-        "missing.",
-        records=records("trials", columns, searched=words, order=order),
+        records=records("trials", columns, searched=words, order=order, caption=caption),
     )
 
 

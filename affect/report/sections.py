@@ -7,21 +7,24 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import yaml
 
 from affect import metrics
-from affect.data.targets import MultiClass, MultiLabel, Regression
-from affect.metrics import Array
+from affect.data.targets import Regression
+from affect.report.captions import BOLD, intervals_of, setting, setting_of, setting_of_sweeps, table_caption
 from affect.report.chosen import best_first, chosen_models, left_out
 from affect.report.contents import Contents
+from affect.report.copies import copies
 from affect.report.figures import embedded
-from affect.report.pictures import agreement, classes_of, confusion, cost_scatter, learning_curves
+from affect.report.intervals import interval_picture
+from affect.report.pictures import agreement, confusion, cost_scatter, learning_curves
 from affect.report.records import column, number, numbers, records
-from affect.report.robustness import charts_of
+from affect.report.robustness import charts_of, note_of
+from affect.report.samples import samples_note, samples_records
 from affect.results import Answers
-from affect.results.tables import Cell, Table, cells, elsewhere, notes_of
+from affect.results.tables import LEGEND, Cell, Table, cells, elsewhere, summary_tables
+from affect.robustness import Comparison
 from affect.runs.costs import COSTS
 
 _SEEN_FIRST = 8  # as many models' curves can be told apart
@@ -70,15 +73,15 @@ def sections(
 
     summary = own(contents.summary)
     found = [_results(summary), *_elsewhere(summary), *_costs(own(contents.costs), summary, drawn)]
-    found += _comparisons(own(contents.comparisons))
+    found += _comparisons(own(contents.comparisons), summary)
     if answers is not None:
         found += _curves(answers, summary, drawn)
         found += _errors(answers, summary, drawn)
+    sweeps = [c for c in contents.robustness if (c.corpus, c.target.name) == (corpus, target)]
     if drawn:
-        sweeps = [c for c in contents.robustness if (c.corpus, c.target.name) == (corpus, target)]
         found += _robustness(sweeps, str(summary["metric"].iloc[0]))
     if answers is not None:
-        found += [_samples(answers, summary, contents.transcripts), _configurations(answers)]
+        found += [_samples(answers, summary, contents, sweeps), _configurations(answers)]
     return found
 
 
@@ -113,9 +116,11 @@ def _results(summary: pd.DataFrame) -> Section:
             for label, own in marked
         ],
         "marks": marks,
-        "ties": table.ties,
-        "notes": notes_of(summary),
-        "picture": _picture(summary),
+        "caption": table_caption(summary, LEGEND if table.ties else BOLD),
+        "copies": copies(
+            summary_tables(summary)[0], table_caption(summary, "" if table.ties else BOLD), summary
+        ),
+        "picture": interval_picture(summary),
     }
     return Section("results", "Results", template="results.html", content=content)
 
@@ -125,42 +130,20 @@ def _common(own: list[Cell]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(remark for cell in own for remark in cell.remarks))
 
 
-def _picture(rows: pd.DataFrame) -> dict[str, object]:
-    """Places, in percent of the width, of the first metric's means and intervals."""
-    metric = str(rows["metric"].iloc[0])
-    rises = metrics.higher_is_better(metric)
-    rows = rows[(rows["metric"] == metric) & rows["mean"].notna()].sort_values(
-        "mean", ascending=not rises, kind="stable"
-    )
-    rows = rows.assign(floor=rows["floor"].max(), ceiling=rows["ceiling"].max())
-    where = rows[["mean", "low", "high", "floor", "ceiling"]]
-    low, high = float(where.min().min()), float(where.max().max())
-
-    def place(value: Any) -> Any:
-        return (value - low) / ((high - low) or 1) * 96 + 2
-
-    base = 10 ** np.floor(np.log10((high - low) or 1))
-    step = next(base * part for part in (0.2, 0.5, 1, 2) if high - low <= 8 * base * part)
-    ticks = np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step
-    marks = place(where).assign(model=rows["model"], value=rows["mean"], published=rows["count"].isna())
-    return {
-        "metric": metric,
-        "rises": rises,
-        "marks": [{key: number(x) for key, x in row.items()} for row in marks.to_dict("records")],
-        "ticks": [(place(tick), f"{tick + 0.0:.6g}") for tick in ticks],
-        "ceiling": bool(rows["ceiling"].notna().any()),
-        "published": bool(rows["count"].isna().any()),
-    }
-
-
 def _elsewhere(summary: pd.DataFrame) -> Iterator[Section]:
     found = elsewhere(summary)
     if not found.empty:
+        corpus, target = summary[["corpus", "target"]].iloc[0]
         yield Section(
             "published",
             "Published, of other measures",
-            "Not measured here, or not certainly by the same definition.",
-            records=records("figures", [column(str(name), found[name]) for name in found], searched=[0, 1]),
+            records=records(
+                "figures",
+                [column(str(name), found[name]) for name in found],
+                searched=[0, 1],
+                caption=f"Published figures of {corpus} · {target} that are not measured here, or not "
+                "certainly by the same definition.",
+            ),
         )
 
 
@@ -182,17 +165,21 @@ def _costs(table: pd.DataFrame, summary: pd.DataFrame, drawn: bool) -> Iterator[
         for key, label in known.items()
         if drawn and both[key].notna().any()
     }
+    medians = (
+        "Costs are medians over runs; times are those of the machine that the runs were on, "
+        "beside whatever else it did."
+    )
+    drawing = f"{intervals_of(summary)} Blue, on the line: no cheaper model is better."
+    where = f"{setting_of(summary, metric)}."
     yield Section(
         "costs",
         "Costs",
-        "Medians over runs. Times are those of the machine that the runs were on, beside whatever else "
-        "it did. Blue in the picture: no cheaper model is better.",
-        charts=[embedded(scatters, "cost")] if scatters else [],
-        records=records("models", columns, searched=[0]),
+        charts=[embedded(scatters, "cost", f"{where} {medians} {drawing}")] if scatters else [],
+        records=records("models", columns, searched=[0], caption=f"Costs {where} {medians}"),
     )
 
 
-def _comparisons(table: pd.DataFrame) -> Iterator[Section]:
+def _comparisons(table: pd.DataFrame, summary: pd.DataFrame) -> Iterator[Section]:
     if table.empty:
         return
     sizes = {"difference": "difference", "effect": "effect", "superiority": "superiority"}
@@ -206,13 +193,16 @@ def _comparisons(table: pd.DataFrame) -> Iterator[Section]:
             form = "p" if name in tests else "number"
             first = "ascending" if name in tests else "descending"
             columns.append(column(label, table[name], first=first, form=form, **more))
+    caption = (
+        f"Pairs of models {setting_of(summary)}. Differences between means over seeds, with their 95% "
+        "intervals, and p: for new seeds on new samples, or for new folds; all pairs: corrected for all "
+        "pairs of the metric; effect: Cohen's d; superiority: how often a seed of the one beats a seed of "
+        "the other."
+    )
     yield Section(
         "comparisons",
         "Who is better than whom",
-        "Differences between means over seeds, with their 95% intervals, and p: for new seeds on new "
-        "samples, or for new folds; all pairs: corrected for all pairs of the metric; effect: Cohen's d; "
-        "superiority: how often a seed of the one beats a seed of the other.",
-        records=records("pairs", columns, searched=[1, 2], choose=0),
+        records=records("pairs", columns, searched=[1, 2], choose=0, caption=caption),
     )
 
 
@@ -229,13 +219,16 @@ def _curves(answers: Answers, summary: pd.DataFrame, drawn: bool) -> Iterator[Se
     seen = [name for name in best_first(summary) if name in names][:_SEEN_FIRST]
     figures = {name: learning_curves(runs, name, seen) for name in known}
     more = len(names) > len(seen)
+    seeds = [len(own) for own in answers.predictions.values()]
+    caption = (
+        f"{setting(answers.corpus, answers.target.name, seeds)}. A line per seed and fold; the dot is the "
+        "epoch that was kept." + left_out(len(names), len(every), summary)
+    )
     yield Section(
         "curves",
         "Learning curves",
-        "A line per seed and fold; the dot is the epoch that was kept."
-        + (f" The best {len(seen)} models are drawn; choose others by their names." if more else "")
-        + left_out(len(names), len(every), summary),
-        charts=[embedded(figures, "measure")],
+        f"The best {len(seen)} models are drawn; choose others by their names." if more else "",
+        charts=[embedded(figures, "measure", caption)],
     )
 
 
@@ -248,87 +241,38 @@ def _errors(answers: Answers, summary: pd.DataFrame, drawn: bool) -> Iterator[Se
     scalar = isinstance(answers.target, Regression)
     draw = agreement if scalar else confusion
     figures = {model: draw(answers, model) for model in chosen_models(answers, summary)}
-    note = (
-        "A point per test label; on the dashed line the two are the same."
+    caption = f"{setting_of(summary)}. " + (
+        "A point per label; on the dashed line the two are the same."
         if scalar
-        else "Rows are labels, columns decisions; all seeds together. Counts are shown under the pointer."
+        else "Rows are labels, columns decisions; all seeds together."
     )
-    note += left_out(len(figures), len(answers.predictions), summary)
+    caption += left_out(len(figures), len(answers.predictions), summary)
+    note = "" if scalar else "Counts are shown under the pointer."
     title = "Predictions and labels" if scalar else "Confusion"
-    yield Section("errors", title, note, charts=[embedded(figures, "model")])
+    yield Section("errors", title, note, charts=[embedded(figures, "model", caption)])
 
 
 def _robustness(found: list[Any], metric: str) -> Iterator[Section]:
-    charts = []
+    charts: list[dict[str, Any]] = []
+    notes = []
     for compared in found:  # a metric of somebody's own may not be here to measure with
         known = compared.metrics
-        charts += charts_of(compared, metric if metric in known else next(iter(known)))
+        own = metric if metric in known else next(iter(known))
+        points = compared.curves(own)
+        where = setting_of_sweeps(compared)
+        charts += charts_of(points, own, compared.floor(own), where).values()
+        notes.append(note_of(points))
     if charts:
-        yield Section(
-            "robustness",
-            "Robustness",
-            "Every model met the same damage. Bands are 95% intervals over test samples.",
-            charts=charts,
-        )
+        yield Section("robustness", "Robustness", " ".join(dict.fromkeys(notes)), charts=charts)
 
 
-def _samples(answers: Answers, summary: pd.DataFrame, transcripts: Mapping[str, str]) -> Section:
+def _samples(
+    answers: Answers, summary: pd.DataFrame, contents: Contents, sweeps: list[Comparison]
+) -> Section:
     """Every label with what each model predicts of it."""
-    means = {model: np.mean([*own.values()], 0) for model, own in answers.predictions.items()}
-    stacked = np.stack([*means.values()])  # (models, labels, outputs)
-    ids = list(answers.samples)
-    if answers.target.per_step:
-        ids = [f"{name}, step {step}" for name, step in zip(ids, answers.steps, strict=True)]
-    columns = [column("id", ids)]
-    if any(name in transcripts for name in answers.samples):
-        columns.append(column("transcript", [transcripts.get(n, "") for n in answers.samples], wide=True))
-    searched = list(range(len(columns)))
-    columns += [
-        column("label", _labels(answers)),
-        column("disagreement", np.sqrt(stacked.var(0).mean(-1)), first="descending"),
-        column("largest error", _wrong(answers, stacked).max(0), first="descending"),
-    ]
-    chosen = chosen_models(answers, summary)
-    columns += [column(model, _texts_of(answers, means[model])) for model in chosen]
-    fewer = left_out(len(chosen), len(means), summary)
-    order = [searched[-1] + 2, "descending"]
-    return Section(
-        "samples",
-        "Samples",
-        "Predictions are means over seeds; disagreement is their standard deviation over models"
-        + ("." if answers.truth.shape[1] == 1 and stacked.shape[2] == 1 else ", over all classes together.")
-        + (fewer and f"{fewer} Disagreement and largest error are over all of them."),
-        records=records("samples", columns, searched=searched, order=order),
-    )
-
-
-def _labels(answers: Answers) -> Any:
-    """Labels as numbers, or as the classes that they name."""
-    if isinstance(answers.target, Regression | MultiLabel):
-        return _texts_of(answers, answers.truth)
-    return [classes_of(answers.target)[int(one)] for one in answers.truth[:, 0]]
-
-
-def _texts_of(answers: Answers, values: Array) -> Any:
-    """Predictions as numbers, or as the classes that they speak for."""
-    target = answers.target
-    if isinstance(target, MultiClass):
-        return [f"{target.classes[row.argmax()]} {row.max():.2f}" for row in values]
-    if isinstance(target, MultiLabel):
-        return [
-            ", ".join(n for n, x in zip(target.classes, row, strict=True) if x > 0.5) or "–" for row in values
-        ]
-    return values[:, 0]
-
-
-def _wrong(answers: Answers, stacked: Array) -> Array:
-    """(models, labels): how far predictions are from labels."""
-    if isinstance(answers.target, MultiClass):
-        rows = np.arange(len(answers.truth))
-        wrong: Array = 1 - stacked[:, rows, answers.truth[:, 0].astype(np.int64)]
-    else:
-        wrong = np.abs(stacked - answers.truth).mean(-1)
-    return wrong
+    caption = f"Labels and predictions {setting_of(summary)}. {samples_note(answers, summary)}"
+    table = samples_records(answers, summary, contents.transcripts, sweeps, contents.importances)
+    return Section("samples", "Samples", template="samples.html", records={**table, "caption": caption})
 
 
 def _configurations(answers: Answers) -> Section:
@@ -338,7 +282,15 @@ def _configurations(answers: Answers) -> Section:
         model: {"keys": dict(_flat(own)), "yaml": yaml.safe_dump(own, sort_keys=False, allow_unicode=True)}
         for model, own in plain.items()
     }
-    return Section("configurations", "Run configurations", template="configurations.html", content=content)
+    caption = (
+        f"Keys of the configurations of two models that differ ({answers.corpus} · {answers.target.name})."
+    )
+    return Section(
+        "configurations",
+        "Run configurations",
+        template="configurations.html",
+        content={"models": content, "caption": caption},
+    )
 
 
 def _flat(content: Any, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -9,8 +9,8 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from affect.report.drawable import MOST, Drawable, copied, study_of, thinned, wrapped
-from affect.report.figures import COLOURS, GREY, styled
+from affect.report.drawable import MOST, Drawable, copied, study_of, thinned
+from affect.report.figures import COLOURS, GREY, named_rows, styled, wrapped
 from affect.runs.studies import quietly
 
 if TYPE_CHECKING:
@@ -66,13 +66,10 @@ def importance_chart(own: Drawable, found: Mapping[str, float], title: str) -> g
     figure.update_traces(
         marker_color=COLOURS[0], textfont_size=12, hovertemplate="%{y}: %{x:.1%}<extra></extra>"
     )
-    texts = [*map(wrapped, found)]
-    figure.update_yaxes(tickmode="array", tickvals=[*found], ticktext=texts)
     figure.update_xaxes(title_text="share of the variance")
     figure.update_xaxes(range=[0, 1.18 * max(found.values())], tickformat=".0%", nticks=5)
     figure.update_yaxes(title_text="")
-    lines = 1 + max(text.count("<br>") for text in texts)
-    return styled(figure, title, height=110 + max(34, 16 * lines + 4) * len(found))
+    return styled(figure, title, height=110 + named_rows(figure, [*found], 34))
 
 
 def slices(own: Drawable, params: list[str], title: str) -> go.Figure:

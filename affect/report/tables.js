@@ -64,7 +64,9 @@ function setUpResults(section) {
 
 /** Records: nothing is put on the page before it is asked for, so that thousands of rows stay quick. */
 function setUpRecords(box) {
-  const {columns, searched, choose, noun, order: given} = JSON.parse(box.querySelector("script").textContent);
+  box.held = JSON.parse(box.querySelector("script").textContent);
+  const {columns, searched, choose, noun, order: given} = box.held;
+  for (const column of columns) column.values ??= meansOf(column.predictions);
   const [search, select, output, more] = ["input", "select", "output", ".more"].map(s => box.querySelector(s));
   const table = box.querySelector("table");
   const every = columns[0].values.map((_, row) => row);
@@ -105,6 +107,7 @@ function setUpRecords(box) {
 
   function drawn(row) {
     const line = document.createElement("tr");
+    line.dataset.row = row;
     for (const place of seen) {
       const column = columns[place];
       const cell = document.createElement(place === seen[0] ? "th" : "td");
@@ -117,7 +120,8 @@ function setUpRecords(box) {
     return line;
   }
 
-  function show() {
+  /** The rows that are wanted, in their order. */
+  function matching() {
     const wanted = search.value.trim().toLowerCase();
     const chosen = select?.value;
     const ranks = words.map(text => found(text, wanted));
@@ -125,13 +129,37 @@ function setUpRecords(box) {
     if (chosen) rows = rows.filter(row => columns[choose].values[row] === chosen);
     const values = direction ? columns[sorted].values : null;
     const order = (a, b) => (values ? compare(values[a], values[b], direction) : 0) || a - b;
-    rows.sort((a, b) => ranks[b] - ranks[a] || order(a, b));
+    return rows.sort((a, b) => ranks[b] - ranks[a] || order(a, b));
+  }
+
+  /** All that match, for a copy: as they are written here, and plain. */
+  box.content = () => {
+    const own = seen.map(place => columns[place]);
+    const parts = own.flatMap(column => [
+      [column.label, column.values],
+      ...["low", "high"].filter(end => column[end]).map(end => [`${column.label}, ${end}`, column[end]]),
+    ]);
+    const rows = matching();
+    const chosen = select ? ` ${columns[choose].label}: ${select.value}.` : "";
+    return {
+      caption: box.querySelector(".caption").textContent + chosen,
+      heads: own.map(column => column.label), left: own.map(column => !column.form),
+      rows: rows.map(row => own.map(column => written(column, row))),
+      plainHeads: parts.map(([label]) => label),
+      plainRows: rows.map(row => parts.map(([, values]) => values[row])),
+    };
+  };
+
+  function show() {
+    const rows = matching();
     markSorted(heads, heads[sorted], direction);
+    box.rows = rows;
     table.tBodies[0].replaceChildren(...rows.slice(0, limit).map(drawn));
     output.textContent = `${rows.length.toLocaleString("en")} of ${every.length.toLocaleString("en")} ${noun}`;
     const left = Math.max(rows.length - limit, 0);
     more.hidden = !left;
     more.textContent = `show ${Math.min(50, left)} more (${left.toLocaleString("en")} left)`;
+    box.shown?.();
   }
 
   if (select) {

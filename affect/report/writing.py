@@ -6,7 +6,7 @@ from pathlib import Path
 
 from affect.report.gathering import gather_contents
 from affect.report.page import write_report
-from affect.report.robustness import write_robustness
+from affect.report.sweeps import write_robustness
 from affect.robustness.tables import SCORES
 from affect.runs.finding import table_of_bench
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from affect import metrics
 from affect.console import WIDE, TableConsole
 from affect.errors import ConfigError, escaped
 from affect.files import writing
+from affect.results.markup import latex_row, latex_text, markdown_text
 from affect.results.summary import ONE_SEED
 from affect.spreadsheets import csv_of
 
@@ -48,6 +48,7 @@ class Table:
         heads: of the other columns.
         rows: each with its label.
         notes: what stands below, beside the remarks of cells.
+        caption: what it shows, as a paper says it; in LaTeX it then floats.
     """
 
     title: str
@@ -55,6 +56,7 @@ class Table:
     heads: list[str]
     rows: list[tuple[str, list[Cell]]] = field(default_factory=list)
     notes: tuple[str, ...] = ()
+    caption: str = ""
 
     @property
     def ties(self) -> bool:
@@ -67,8 +69,8 @@ class Table:
         return [*([LEGEND] if self.ties else []), *self.notes]
 
     def __post_init__(self) -> None:
-        for name, value in (("title", escaped(self.title)), ("corner", escaped(self.corner))):
-            object.__setattr__(self, name, value)
+        for name in ("title", "corner", "caption"):
+            object.__setattr__(self, name, escaped(getattr(self, name)))
         object.__setattr__(self, "heads", [escaped(head) for head in self.heads])
         object.__setattr__(
             self, "rows", [(escaped(label), [_plain(cell) for cell in cells]) for label, cells in self.rows]
@@ -199,14 +201,19 @@ def markdown(tables: Iterable[Table]) -> str:
     parts = []
     for table in tables:
         rows, marks = table.marked()
-        lines = [f"**{_marked_up(table.title)}**", "", _line(map(_marked_up, (table.corner, *table.heads)))]
+        lines = [
+            f"**{markdown_text(table.title)}**",
+            "",
+            _line(map(markdown_text, (table.corner, *table.heads))),
+        ]
         lines.append(_line(["---", *["---:"] * len(table.heads)]))
         for label, row in rows:
-            known = [(replace(cell, text=_marked_up(cell.text)), signs) for cell, signs in row]
+            known = [(replace(cell, text=markdown_text(cell.text)), signs) for cell, signs in row]
             texts = [f"{_decorated(cell, '**', '**', '<ins>', '</ins>')} {signs}" for cell, signs in known]
-            lines.append(_line([_marked_up(label), *texts]))
-        notes = [f"{mark}: {_marked_up(remark)}.  " for remark, mark in marks.items()]
-        notes += [f"{_marked_up(line[0].upper() + line[1:])}.  " for line in table.legend]
+            lines.append(_line([markdown_text(label), *texts]))
+        notes = [f"{mark}: {markdown_text(remark)}.  " for remark, mark in marks.items()]
+        notes += [f"{markdown_text(line[0].upper() + line[1:])}.  " for line in table.legend]
+        notes += [markdown_text(table.caption)] if table.caption else []
         parts.append("\n".join([*lines, *([""] if notes else []), *notes]).rstrip())
     return "\n\n".join(parts) + "\n"
 
@@ -231,21 +238,26 @@ def latex(tables: Iterable[Table]) -> str:
     parts = [r"% needs \usepackage{booktabs}"]
     for table in tables:
         rows, marks = table.marked()
-        heads = " & ".join(_escaped(head) for head in (table.corner, *table.heads))
-        parts += [f"% {table.title}", rf"\begin{{tabular}}{{l{'r' * len(table.heads)}}}", r"\toprule"]
-        parts += [rf"{heads} \\", r"\midrule"]
+        parts.append(f"% {table.title}")
+        if table.caption:
+            parts += [r"\begin{table}", r"\centering", rf"\caption{{{latex_text(table.caption)}}}"]
+        heads = [latex_text(head) for head in (table.corner, *table.heads)]
+        parts += [rf"\begin{{tabular}}{{l{'r' * len(table.heads)}}}", r"\toprule"]
+        parts += [latex_row(heads), r"\midrule"]
         for label, row in rows:
             texts = [
-                _decorated(replace(cell, text=_escaped(cell.text)), r"\textbf{", "}", r"\underline{", "}")
+                _decorated(replace(cell, text=latex_text(cell.text)), r"\textbf{", "}", r"\underline{", "}")
                 + (rf"\textsuperscript{{{signs}}}" if signs else "")
                 for cell, signs in row
             ]
-            parts.append(" & ".join([_escaped(label), *texts]) + r" \\")
+            parts.append(latex_row([latex_text(label), *texts]))
         parts += [r"\bottomrule", r"\end{tabular}"]
-        notes = [rf"\textsuperscript{{{mark}}}{_escaped(remark)}" for remark, mark in marks.items()]
-        notes += map(_escaped, table.legend)
+        notes = [rf"\textsuperscript{{{mark}}}{latex_text(remark)}" for remark, mark in marks.items()]
+        notes += map(latex_text, table.legend)
         if notes:
             parts.append(r"\par\footnotesize " + "; ".join(notes) + ".")
+        if table.caption:
+            parts.append(r"\end{table}")
     return "\n".join(parts) + "\n"
 
 
@@ -383,18 +395,3 @@ def _arrow(metric: str) -> str:
 
 def _line(texts: Iterable[str]) -> str:
     return "| " + " | ".join(text.strip() for text in texts) + " |"
-
-
-def _marked_up(text: str) -> str:
-    """A text as Markdown shows it to the letter."""
-    return re.sub(r"[\\|<`*]", lambda found: f"\\{found[0]}", text)
-
-
-_LATEX = {
-    "\\": r"\textbackslash{}", "±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-}  # fmt: skip
-
-
-def _escaped(text: str) -> str:
-    return re.sub(r"[\\±↑↓~^&%$#_{}]", lambda found: _LATEX[found[0]], text)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import reduce
+from operator import add
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,6 +14,8 @@ from scipy.integrate import trapezoid
 
 from affect.errors import ConfigError, ShapeError
 from affect.metrics import Array
+
+_Value = TypeVar("_Value", float, Array)
 
 
 def area(levels: ArrayLike, values: ArrayLike) -> Array:
@@ -101,14 +106,17 @@ def retained_share(value: ArrayLike, clean: ArrayLike, floor: float) -> Array:
     return np.where(whole == 0, np.nan, left / np.where(whole == 0, 1, whole))
 
 
-def contributions(values: Mapping[frozenset[str], float]) -> dict[str, float]:
+def contributions(values: Mapping[frozenset[str], _Value]) -> dict[str, _Value]:
     """What each modality contributes to a score, a mean over all orders in which modalities could come in.
 
     phi_m = sum over subsets S without m of |S|! (n - |S| - 1)! / n! (v(S + m) - v(S)). The contributions sum
     to the score of all modalities minus that of none.
 
     Args:
-        values: the score of every subset, the empty one too; at most six modalities: 64 subsets.
+        values: the score of every subset, the empty one too; at most six modalities: 64 subsets. Arrays, such
+            as of a score for each sample, are worked on element by element.
+    Raises:
+        ConfigError: a subset is left out; there are more than six modalities.
     Reference:
         Shapley, A Value for n-Person Games, 1953.
     Example:
@@ -127,5 +135,6 @@ def contributions(values: Mapping[frozenset[str], float]) -> dict[str, float]:
         for s in range(len(names))
     ]
     return {
-        m: sum(weight[len(s)] * (values[s | {m}] - values[s]) for s in values if m not in s) for m in names
+        m: reduce(add, (weight[len(s)] * (values[s | {m}] - values[s]) for s in values if m not in s))
+        for m in names
     }

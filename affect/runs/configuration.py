@@ -30,6 +30,7 @@ from affect.data.targets import Target
 from affect.errors import ConfigError, did_you_mean
 from affect.model import ModelSpec
 from affect.objectives import Objective
+from affect.objectives.terms import TermFactory
 from affect.runs.named import check_named
 from affect.runs.parts import FACTORIES, factory_of, part_of
 from affect.runs.searched import Searched
@@ -76,6 +77,8 @@ class Configuration:
         init: the folder of a finished run whose weights to begin with, named as a teacher is; those that
             fit by name and shape are taken, its scaler among them.
         learner: a class of one's own that trains, derived from `affect.training.Learner`.
+        terms: what is learned beside the label, by name; none in the place of one switches off what an option
+            of `training` asks for.
         loggers: any Lightning loggers, beside the CSV and TensorBoard logs in the run folder.
         seeds: one run each.
         folds: for a corpus without official splits, into how many to cut it; 0 uses the splits it has.
@@ -101,6 +104,7 @@ class Configuration:
     teacher: str | None = None
     init: str | None = None
     learner: LearnerFactory | None = None
+    terms: dict[str, TermFactory | None] = field(default_factory=dict)
     loggers: list[Callable[[], Logger]] = field(default_factory=list)
     seeds: list[int] = field(default_factory=lambda: [0])
     folds: int = 0
@@ -234,6 +238,9 @@ def resolve(content: Mapping[str, Any], where: str) -> dict[str, Any]:
     for key in ("objective", "learner"):
         if plain.get(key) is not None:
             plain[key] = part_of(plain[key], key, where)
+    if not isinstance(terms := plain.get("terms") or {}, Mapping) or "class_path" in terms:
+        raise ConfigError(f"{where}: terms: expected a name and a class for each term, got {terms!r}")
+    plain["terms"] = part_of(terms, "terms", where)
     return plain
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from affect.baselines import Baseline
 from affect.classes import FOLDER, Home, Modules, within
+from affect.classes.factories import made_by
 from affect.classes.strangers import PACKAGES, not_brought, present, strange
 from affect.classes.trust import digest_of, is_trusted
 from affect.data import splitting, targets
@@ -27,12 +28,14 @@ from affect.files import real
 from affect.manifest import Manifest
 from affect.metrics import Stored
 from affect.model import FusionModel
+from affect.objectives.terms import Term
 from affect.runs.configuration import BaselineModel, Configuration, parse
 from affect.runs.recorded import REMEDY, content_of_run, facts_of_run, manifest_of, table_of_run
 from affect.scaling import Scaler
 from affect.training import predict as predict_split
 from affect.training.matching import matched
-from affect.training.saving import CONFIG, DONE, WEIGHTS
+from affect.training.saving import CONFIG, DONE, TERMS, WEIGHTS
+from affect.training.terms import Terms
 from affect.training.weights import load_weights
 
 logger = logging.getLogger(__name__)
@@ -178,6 +181,24 @@ class FinishedRun:
             model.scaler = Scaler(dims, parts.scaling, parts.nonfinite)
         load_weights(model, self.manifest.check(WEIGHTS), self.facts.get("frozen") or {})
         return model.eval()
+
+    def terms(self, model: FusionModel) -> Terms:
+        """What its configuration names to be learned beside the label, as it was in the best epoch.
+
+        Args:
+            model: of the run.
+        Raises:
+            DataError: what they learned is gone, was changed, or is of others.
+        """
+        ids = ("",) * int(self.facts.get("learned_rows", 0))
+        with within(self.home):
+            named = {name: own for name, own in self.configuration.terms.items() if own is not None}
+            terms = Terms(
+                {name: made_by(name, own, Term, model, ids, who="terms") for name, own in named.items()}
+            )
+        if terms.state_dict():
+            load_weights(terms, self.manifest.check(TERMS), {})
+        return terms.eval()
 
     def table(self, name: str) -> pd.DataFrame:
         """One of its tables: results, predictions or history; empty where it has none.

@@ -221,7 +221,7 @@ class Job:
         }
         origin.trust()
         tables = {"results": made.results, "predictions": made.predictions, "history": made.history}
-        write_run(into, in_full(origin.configuration, target), tables, facts, made.model)
+        write_run(into, in_full(origin.configuration, target), tables, facts, made.model, made.terms)
 
     def _corpus(self, configuration: Configuration, origin: Origin) -> Corpus:
         """The corpus of the run, which holds what its digest says, and says of which files it is.

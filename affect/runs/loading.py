@@ -45,5 +45,6 @@ def load_run(folder: str | Path, *, trust: bool = False) -> Run:
         seconds=float(facts["seconds"]),
         asked=stored.content,
         facts=facts,
+        terms=stored.terms(model),
         modules=Modules.read(real(stored.folder) / FOLDER),
     )

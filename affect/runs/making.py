@@ -28,6 +28,7 @@ from affect.runs.finished import fitted_baseline, load_model
 from affect.runs.starting import start_from_run
 from affect.training import Learner, Progress, Run, fit, seeded
 from affect.training.facts import facts_of, learning_facts
+from affect.training.terms import Terms
 
 if TYPE_CHECKING:
     from affect.runs.jobs import Job
@@ -42,6 +43,7 @@ class Outcome:
     facts: dict[str, Any]
     history: pd.DataFrame = field(default_factory=pd.DataFrame)
     model: FusionModel | None = None
+    terms: Terms | None = None
 
 
 def train_model(
@@ -86,7 +88,7 @@ def train_model(
     }
     facts = {key: value for key, value in run.facts.items() if key != "given"}  # `learned_from` says more
     facts |= learning_facts(run.best_epoch, run.monitor, run.seconds, spent)
-    return Outcome(run.results, run.predictions, facts, run.history, run.model)
+    return Outcome(run.results, run.predictions, facts, run.history, run.model, run.terms)
 
 
 def fit_baseline(job: Job, parts: BaselineModel, configuration: Configuration, corpus: Corpus) -> Outcome:
@@ -165,6 +167,7 @@ def trained_run(
         loggers=loggers,
         callbacks=callbacks,
         learner=configuration.learner or Learner,
+        terms=configuration.terms,
         progress=progress,
     )
 

@@ -23,6 +23,7 @@ ROOMS = {
     "fusion": ("affect.fusion", "Fusion"),
     "head": ("affect.heads", "Head"),
     "objective": ("affect.objectives", "Objective"),
+    "term": ("affect.objectives.terms", "Term"),
     "pooling": ("affect.pooling", "Pooling"),
     "logger": ("lightning.pytorch.loggers", "Logger"),
     "learner": ("affect.training", "Learner"),
@@ -32,6 +33,9 @@ ROOMS = {
     "pruner": ("optuna.pruners", "BasePruner"),
 }
 """Where the class of a part is looked for when it is named without a module, and what it derives from."""
+
+NAMED = {"encoders": "encoder", "terms": "term"}
+"""Mappings of parts by names that a user gives them, and what each of them is."""
 
 FACTORIES = ("optimizer", "schedule", "learner")
 """Parts that a configuration holds as what makes them, which may be a function but for a learner."""
@@ -45,11 +49,11 @@ def part_of(value: Any, key: str, where: str) -> Any:
         key: what the value is called in its section.
         where: begins the message where there is no such class or argument.
     """
-    if key == "encoders" and isinstance(value, Mapping):
+    if key in NAMED and isinstance(value, Mapping) and "class_path" not in value:
         for name in value:
             if not isinstance(name, str):
-                raise ConfigError(f"{where}: encoders: {name!r} is no text to YAML; put the name in quotes")
-        return {name: part_of(entry, "encoder", f"{where}: {name}") for name, entry in value.items()}
+                raise ConfigError(f"{where}: {key}: {name!r} is no text to YAML; put the name in quotes")
+        return {name: part_of(entry, NAMED[key], f"{where}: {name}") for name, entry in value.items()}
     if key == "parts" and isinstance(value, list):
         return [part_of(entry, "corruption", where) for entry in value]
     if key not in ROOMS or value is None:

@@ -47,6 +47,7 @@ from affect.testing.parts import (
     imputer_part,
     objective_part,
 )
+from affect.testing.terms import TERM_LAWS, TermPart, check_term
 
 __all__ = [
     "BrokenLawError",
@@ -58,6 +59,8 @@ __all__ = [
     "ODD_NAMES",
     "OUT_DIM",
     "Part",
+    "TERM_LAWS",
+    "TermPart",
     "aligner_part",
     "any_subset_works",
     "check",
@@ -68,6 +71,7 @@ __all__ = [
     "check_head",
     "check_imputer",
     "check_objective",
+    "check_term",
     "batch_independent",
     "compiles",
     "encoder_part",

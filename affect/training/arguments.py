@@ -20,6 +20,7 @@ from affect.objectives import Objective, objective_for
 from affect.training.learner import MONITOR, Learner
 from affect.training.optimisation import make_optimizer, make_schedule
 from affect.training.options import Training
+from affect.training.terms import Terms
 
 
 def check_fit(
@@ -175,6 +176,7 @@ def made_learner(
     seed: int,
     teacher: FusionModel | None,
     weights: Tensor | None,
+    terms: Terms,
 ) -> Learner:
     """The learner of a training.
 
@@ -186,24 +188,26 @@ def made_learner(
         seed: of the order of samples and of dropout.
         teacher: to learn from too.
         weights: of the classes.
+        terms: what is learned beside the label.
     Raises:
         ConfigError: its `__init__` does not take these.
     Example:
         >>> model = affect.FusionModel.for_corpus(affect.load("synthetic"))
         >>> objective = objective_for(model.head.target)(model.head.target)
-        >>> type(made_learner(Learner, model, objective, Training(), 0, None, None)).__name__
+        >>> type(made_learner(Learner, model, objective, Training(), 0, None, None, Terms({}))).__name__
         'Learner'
     """
     given = (model, objective, training, seed)
+    named = {"teacher": teacher, "class_weights": weights, **({"terms": terms} if terms else {})}
     try:
-        inspect.signature(learner).bind(*given, teacher=teacher, class_weights=weights)
+        inspect.signature(learner).bind(*given, **named)
     except TypeError as error:
         name = getattr(learner, "__name__", "the learner")
         raise ConfigError(
             f"fit: learner: {name} cannot be made: {error}; write its __init__(self, *given, **named) and "
             "hand both on to super().__init__"
         ) from error
-    return learner(*given, teacher=teacher, class_weights=weights)
+    return learner(*given, **named)
 
 
 def _several(key: str, given: Any, kind: Any) -> list[Any]:

@@ -43,6 +43,18 @@ def share_of_total(labels: Tensor) -> Tensor:
     return total.clamp(min=1) / count()
 
 
+def average(tensors: list[Tensor]) -> None:
+    """Give tensors of every device the mean of all of them, in place.
+
+    Example:
+        >>> average([torch.ones(2)])
+    """
+    if count() > 1:
+        for tensor in tensors:
+            distributed.all_reduce(tensor)
+            tensor.div_(count())
+
+
 def gathered(parts: list[Tensor]) -> list[Tensor]:
     """The rows of every device, one after the other, on each of them.
 

@@ -21,6 +21,7 @@ from affect.errors import ConfigError
 from affect.files import scratch
 from affect.model import FusionModel
 from affect.objectives import Objective, class_weights, objective_for
+from affect.objectives.terms import TermFactory
 from affect.seeding import seeded
 from affect.training.arguments import check_around, check_fit, made_learner
 from affect.training.checkpoints import (
@@ -44,6 +45,7 @@ from affect.training.quietness import quiet
 from affect.training.resuming import check_resumed
 from affect.training.run import Run
 from affect.training.start import start_from
+from affect.training.terms import made_terms
 from affect.training.watching import CorpusWatch
 from affect.workers.crashes import traced_as
 
@@ -69,6 +71,7 @@ def fit(
     callbacks: Iterable[Callback] = (),
     teacher: FusionModel | None = None,
     learner: LearnerFactory = Learner,
+    terms: Mapping[str, TermFactory | None] | None = None,
     init: FusionModel | Mapping[str, Tensor] | None = None,
     progress: Progress = False,
 ) -> Run:
@@ -101,6 +104,8 @@ def fit(
         teacher: a trained model of the same target, with any modalities of the corpus, to learn from too.
         learner: a class derived from `affect.training.Learner`, or a partial of one; its docstring says what
             to write.
+        terms: what is learned beside the label, by name: classes of `affect.objectives.terms`, or partials of
+            them. None in the place of one switches off what an option of `training` asks for.
         init: a model, the `state_dict` of one, or a Run, whose weights to begin with: those that fit by name
             and shape, statistics of scaler and head included; the others are named in a warning.
         progress: show a bar on standard error, where that is a terminal: epochs, the monitored value, its
@@ -129,12 +134,14 @@ def fit(
         weights = class_weights(target, development["train"].labels(target.name), training.class_weights)
     if init is not None:
         start_from(model, init)
-    learning = made_learner(learner, model, make(target), training, seed, teacher, weights)
+    with seeded(seed):
+        beside_label = made_terms(model, development["train"].ids, terms or {}, training, teacher)
+    learning = made_learner(learner, model, make(target), training, seed, teacher, weights, beside_label)
     if folder is not None:
         check_resumed(
             Path(folder) / "checkpoints", model, development, seed,
             training=replace(asked, monitor=training.monitor), objective=make, learner=learner,
-            teacher=teacher,
+            teacher=teacher, terms=terms or {},
         )  # fmt: skip
     with ExitStack() as stack:
         kept = None if folder is None else Path(folder)
@@ -169,7 +176,14 @@ def fit(
             traced_as(f"learning from {corpus.source.get('corpus', corpus.name)}", trainer.fit)(
                 learning,
                 shared(
-                    batches(development["train"], target.name, devices * training.batch_size, seed), devices
+                    batches(
+                        development["train"],
+                        target.name,
+                        devices * training.batch_size,
+                        seed,
+                        beside=beside_label.targets,
+                    ),
+                    devices,
                 ),
                 shared(
                     batches(development["valid"], target.name, devices * evaluated, by_length=True), devices
@@ -185,12 +199,17 @@ def fit(
     run = measured(learning, corpus, int(best["epoch"]), name, fold)
     if corpus.files is not None:
         corpus.files.check()
-    own = {"objective": make, "learner": None if learner is Learner else learner}
+    own = {"objective": make, "learner": None if learner is Learner else learner, "terms": dict(terms or {})}
     given = [key for key, one in (("teacher", teacher), ("init", init)) if one is not None]
     return replace(
         run,
+        terms=learning.terms,
         asked={**run.asked, "training": asked, **own},
-        facts={**run.facts, **({"given": given} if given else {})},
+        facts={
+            **run.facts,
+            **({"given": given} if given else {}),
+            **({"learned_rows": len(development["train"])} if learning.terms else {}),
+        },
     )
 
 

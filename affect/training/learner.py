@@ -15,14 +15,19 @@ from torch.optim.optimizer import Optimizer
 from affect import metrics
 from affect.errors import ConfigError, did_you_mean
 from affect.model import FusionModel
-from affect.objectives import Objective, disagreement
+from affect.objectives import Objective
+from affect.objectives.terms import Seen
 from affect.sequences import Batch, Output, Sequence
 from affect.training import devices
 from affect.training.optimisation import Mode, make_optimizer, make_schedule, warms_up
 from affect.training.options import Training
+from affect.training.terms import Terms, norms
 
 MONITOR = "valid/monitor"
 """What chooses the epoch, as Lightning knows it."""
+
+SUPERVISED = "supervised"
+"""What the objective is called among the parts of the loss."""
 
 
 class Learner(lightning.LightningModule):
@@ -33,10 +38,12 @@ class Learner(lightning.LightningModule):
     from `functools.partial` or `init_args`.
 
     Write:
-        `training_step(batch)`: the loss of a batch, a number; `predict`, `supervised`, `shown` and `mean` are
-            the pieces that it is made of here. `log(name, value)` writes to the loggers.
+        `training_step(batch)`: the loss of a batch, a number; `look`, `parts`, `predict`, `supervised`,
+            `shown` and `mean` are the pieces that it is made of here. `log(name, value)` writes to the
+            loggers.
         `shown(batch)`: what the model is shown in training: corrupted inputs, here.
         `supervised(output, batch)`: the loss of every sample, here the objective's with the class weights.
+            What is learned beside it is better a term (`affect.objectives.terms.Term`) than a learner.
         `configure_optimizers()`: any that Lightning takes. `parameter_groups()`: what learns, and at which
             rate.
         `on_...`: any hook of Lightning; call `super()` in it, as this class has some of them too.
@@ -51,8 +58,9 @@ class Learner(lightning.LightningModule):
         objective: of its target.
         training: how to train; `options` from then on.
         seed: of dropout and of damage.
-        teacher: a trained model of the same target, to learn from too.
+        teacher: a trained model of the same target, which terms may look at.
         class_weights: (target.size, classes), as `affect.objectives.class_weights` makes them.
+        terms: what is learned beside the label.
     Example:
         >>> class Calm(Learner):
         ...     def __init__(self, *given, calm: float = 0.01, **named):
@@ -78,9 +86,11 @@ class Learner(lightning.LightningModule):
         *,
         teacher: FusionModel | None = None,
         class_weights: Tensor | None = None,
+        terms: Terms | None = None,
     ) -> None:
         super().__init__()
         self.model, self.objective, self.options, self.seed = model, objective, training, seed
+        self.terms = Terms({}) if terms is None else terms
         self.register_buffer("class_weights", class_weights, persistent=False)
         # in a list: it neither learns nor is saved
         self._teachers = [] if teacher is None else [teacher.eval()]
@@ -91,30 +101,50 @@ class Learner(lightning.LightningModule):
         self.seconds = 0.0
         self._began = self._epoch_seconds = 0.0
         self._validated: list[tuple[Tensor, ...]] = []
+        self._seen: Seen | None = None
+        self._parts: dict[str, list[float]] = {}
+        self._norms: dict[str, float] = {}
+        self._critics: dict[str, Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "predict": None}  # compiled, it cannot be sent to another process
+        # compiled, it cannot be sent to another process; what was seen has no need to be
+        return {**super().__getstate__(), "predict": None, "_seen": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[no-untyped-call]  # torch's
         self.predict = self._forward()
 
     def training_step(self, batch: Batch) -> Tensor:
-        """The mean loss over the batch's labels."""
-        options = self.options
-        output = self.predict(self.shown(batch))
-        losses = self.supervised(output, batch)
-        if options.consistency:
-            clean = self.predict(batch.inputs)
-            losses = (losses + self.supervised(clean, batch)) / 2
-            losses = losses + options.consistency * self._disagreement(output, clean, self.model, batch)
-        for teacher in self._teachers:
-            losses = losses + options.distillation * self._disagreement(
-                output, self._taught(teacher, batch), teacher, batch
-            )
-        if "imputation" in output.extras:
-            losses = losses + options.imputation * output.extras["imputation"]
-        return self.mean(losses, batch)
+        """The mean loss over the batch's labels, and the terms."""
+        seen = self.look(batch)
+        self.terms.teach(seen)
+        parts = self.parts(seen)
+        if self.terms:
+            self._seen = seen
+            for name, value in parts.items():
+                self._parts.setdefault(name, []).append(value.detach().item())
+            if not self._norms:  # of the first batch of an epoch
+                self._norms = norms(self._weighted(parts), self.model)
+        return torch.stack([*self._weighted(parts).values()]).sum()
+
+    def look(self, batch: Batch) -> Seen:
+        """What the model makes of a batch, as terms see it."""
+        inputs = self.shown(batch)
+        return Seen(
+            self.model,
+            batch,
+            self.predict(inputs),
+            inputs,
+            objective=lambda output: self.mean(self.supervised(output, batch), batch),
+            teacher=next(iter(self._teachers), None),
+            epoch=self.current_epoch,
+            draw=hash((self.seed, self.current_epoch)),
+            total=devices.share_of_total,
+        )
+
+    def parts(self, seen: Seen) -> dict[str, Tensor]:
+        """The parts of the loss, without their weights: the supervised one, and every term."""
+        return {SUPERVISED: seen.objective(seen.output), **self.terms.measured(seen)}
 
     def shown(self, batch: Batch) -> dict[str, Sequence]:
         """What the model is shown: other damage in every epoch, and the same when a run is resumed."""
@@ -141,6 +171,7 @@ class Learner(lightning.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimiser and the schedule of the options."""
+        self.terms.configure(self.options, self._critics)
         optimizer = make_optimizer(self.options, self.parameter_groups())
         if self.options.schedule is None:
             return optimizer
@@ -164,6 +195,12 @@ class Learner(lightning.LightningModule):
         self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None
     ) -> None:
         """Take a step, at a share of the rate while that grows; the schedule sees the whole rate."""
+        before = self.terms.before(self.model)
+        self._whole_step(epoch, batch_idx, optimizer, optimizer_closure)
+        if before and self._seen is not None:
+            self.terms.shorten(self._seen, before)
+
+    def _whole_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any) -> None:
         if not warms_up(self.options):
             super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
             return
@@ -203,6 +240,12 @@ class Learner(lightning.LightningModule):
         torch.manual_seed(hash((self.seed, self.current_epoch, *([rank] if rank else []))))
         self._began = time.perf_counter()
 
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Terms look at what was learned from."""
+        if self._seen is not None:
+            self.terms.observe(self._seen)
+            self._seen = None
+
     def on_validation_epoch_start(self) -> None:
         """The training part of the epoch is over."""
         self._epoch_seconds = time.perf_counter() - self._began
@@ -239,16 +282,38 @@ class Learner(lightning.LightningModule):
                 "seconds": self.seconds,
                 "epoch_seconds": self._epoch_seconds,
                 **found,
+                **self._of_terms(),
             }
         )
+
+    def _of_terms(self) -> dict[str, float]:
+        """By part of the loss: its mean in training, its share of the loss, and of the gradient's norm."""
+        means = {name: sum(values) / len(values) for name, values in self._parts.items()}
+        sizes = {name: abs(value) for name, value in self._weighted(means).items()}
+        found = {
+            f"{kind}: {name}": value / (sum(own.values()) or 1.0 if kind != "term" else 1.0)
+            for kind, own in (("term", means), ("loss", sizes), ("gradient", self._norms))
+            for name, value in own.items()
+        }
+        self._parts, self._norms = {}, {}
+        self.log_dict({f"train/{name}": value for name, value in found.items()})
+        return found
+
+    def _weighted(self, parts: dict[str, Any]) -> dict[str, Any]:
+        return {
+            name: value if name == SUPERVISED else self.terms[name].weight * value
+            for name, value in parts.items()
+        }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the history with the weights."""
         checkpoint["history"], checkpoint["seconds"] = self.history, self.seconds
+        checkpoint["critics"] = self.terms.states()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the history of the interrupted training."""
         self.history, self.seconds = checkpoint["history"], checkpoint["seconds"]
+        self._critics = checkpoint.get("critics")
 
     def _forward(self) -> Any:
         """The model's forward pass, compiled where the options say so."""
@@ -259,16 +324,3 @@ class Learner(lightning.LightningModule):
         """Steps of the optimiser in all epochs; without a trainer, as if an epoch had one."""
         trainer = self._trainer
         return self.options.epochs if trainer is None else int(trainer.estimated_stepping_batches)
-
-    def _taught(self, teacher: FusionModel, batch: Batch) -> Output:
-        """What a teacher predicts of the clean view, in the precision of its own weights."""
-        with torch.no_grad():
-            own = next(teacher.to(self.device).parameters()).dtype
-            output: Output = teacher(batch.to(own).inputs)
-        return output
-
-    def _disagreement(self, output: Output, other: Output, model: FusionModel, batch: Batch) -> Tensor:
-        """(batch,): how far a prediction lies from the decision of `model`, whose output is `other`."""
-        decided = model.head.decide(other.prediction.detach())
-        apart = disagreement(self.model.head.target, output.prediction, decided)
-        return batch.target.with_values(apart.unsqueeze(-1)).mean().squeeze(-1)

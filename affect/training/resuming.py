@@ -49,6 +49,7 @@ def check_resumed(
     objective: Any,
     learner: Any,
     teacher: FusionModel | None,
+    terms: Mapping[str, Any],
 ) -> None:
     """Refuse checkpoints of another training; say beside them what those that are to come are of.
 
@@ -63,6 +64,7 @@ def check_resumed(
         objective: the same.
         learner: the same.
         teacher: the same.
+        terms: the same.
     Raises:
         ConfigError: they are of another training, or do not say of which.
     Example:
@@ -80,6 +82,7 @@ def check_resumed(
         **{key: value for key, value in _plain(training).items() if key not in ("class", *_ANYWHERE)},
         "objective": _plain(objective),
         "learner": _plain(learner),
+        "terms": _plain(terms),
         "model": _digest(nn.Module.__repr__(model), _plain(model.spec), sorted(_shapes(model).items())),
         "initial weights": digest(model.state_dict()),
         "teacher": None if teacher is None else digest(teacher.state_dict()),

@@ -38,6 +38,7 @@ from affect.training.saving import (
     keep_others,
     write_run,
 )
+from affect.training.terms import Terms
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,8 @@ class Run:
         asked: fields of the configuration that says the same, as objects.
         facts: of the corpus and of the model's sizes, as `run.json` keeps them.
         modules: those of the user's own that a run brought along; None of one that was trained here.
+        terms: what was learned beside the label, by name, as it was in the best epoch; of a run that was
+            loaded, those that its configuration names.
     """
 
     model: FusionModel
@@ -70,6 +73,7 @@ class Run:
     asked: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     modules: Modules | None = None
+    terms: Terms = field(default_factory=lambda: Terms({}))
 
     def __repr__(self) -> str:
         name, corpus = self.facts.get("name", ""), self.facts.get("corpus", {}).get("name", "")
@@ -162,7 +166,7 @@ class Run:
         settle(folder, DONE)
         shutil.rmtree(fresh(folder), ignore_errors=True)
         facts = {**self._facts(content), "modules": kept(modules, fresh(folder))}
-        write_run(fresh(folder), content, tables, facts, self.model)
+        write_run(fresh(folder), content, tables, facts, self.model, self.terms)
         keep_others(folder, fresh(folder))
         put_in_place(folder)
         if self.modules is None:
@@ -186,7 +190,7 @@ class Run:
         if content["model"].get("modalities") is None:
             content["model"]["modalities"] = [*self.model.modalities]  # the corpus may have had others too
         none: dict[str, Any] = dict.fromkeys(("teacher", "init", "learner"))
-        return {**none, "loggers": [], "folds": 0, "metrics": [], **content}
+        return {**none, "terms": {}, "loggers": [], "folds": 0, "metrics": [], **content}
 
     def _facts(self, content: Mapping[str, Any]) -> dict[str, Any]:
         """What `run.json` says; that of a run that was loaded stays as it was."""

@@ -19,16 +19,17 @@ from affect.manifest import write_facts
 from affect.model import FusionModel
 from affect.seeding import seeded
 from affect.spreadsheets import csv_of
+from affect.training.terms import Terms
 from affect.training.weights import save_weights
 
 DONE = "run.json"
 """The file that a run's folder holds when it is done."""
 
-CONFIG, WEIGHTS = "config.yaml", "model.safetensors"
-"""The files of what was asked for, and of what was learned."""
+CONFIG, WEIGHTS, TERMS = "config.yaml", "model.safetensors", "terms.safetensors"
+"""The files of what was asked for, of what was learned, and of what terms have learned beside it."""
 
 TABLES = ("results", "predictions", "history")
-_WRITTEN = (*(f"{name}.csv" for name in TABLES), CONFIG, WEIGHTS, FOLDER)
+_WRITTEN = (*(f"{name}.csv" for name in TABLES), CONFIG, WEIGHTS, TERMS, FOLDER)
 _MADE = (DONE, "sweeps", "log", "checkpoints", "failed.txt", "started.json")
 """What else a run's folder may hold that is of this run alone."""
 
@@ -39,6 +40,7 @@ def write_run(
     tables: Mapping[str, pd.DataFrame],
     facts: Mapping[str, Any],
     model: FusionModel | None = None,
+    terms: Terms | None = None,
 ) -> None:
     """Write a run's files, each aside and then renamed, `run.json` last: without it there is no run.
 
@@ -50,6 +52,7 @@ def write_run(
         tables: by the names in `TABLES`; one that is empty is left out.
         facts: what `run.json` says; where frozen weights are from is added.
         model: whose weights are written; a baseline has none.
+        terms: the same.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in (DONE, *_WRITTEN):
@@ -66,7 +69,11 @@ def write_run(
     if model is not None:
         with writing(folder / WEIGHTS) as path:
             frozen = save_weights(model, path)
+    if terms is not None and terms.state_dict():
+        with writing(folder / TERMS) as path:
+            save_weights(terms, path)
     written = [CONFIG, *(f"{name}.csv" for name, rows in tables.items() if len(rows))]
+    written += [TERMS] if (folder / TERMS).is_file() else []
     written += [] if model is None else [WEIGHTS]
     written += [f"{FOLDER}/{place}" for place in (facts.get("modules") or {}).get("files", ())]
     write_facts(folder / DONE, {**facts, **({"frozen": frozen} if frozen else {})}, written)

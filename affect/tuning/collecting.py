@@ -60,6 +60,8 @@ def space_of(configuration: Mapping[str, Any], changes: Mapping[str, Any], where
     for section, kind in (("model", kind_of(content.get("model"))), ("training", Training)):
         found += collector.section(content.setdefault(section, {}), kind, section)
     found += collector.part(content.get("objective"), "objective", "objective", ("objective",))
+    for name, term in (content.get("terms") or {}).items():
+        found += collector.part(term, "term", f"terms.{name}", ("terms", name))
     collector.finish()
     return Space(content, tuple(found))
 

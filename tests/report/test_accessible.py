@@ -15,7 +15,7 @@ from affect.report.contents import Contents
 from affect.report.figures import script
 from affect.report.gathering import contents_of
 from affect.report.page import write_report
-from affect.report.robustness import write_robustness
+from affect.report.sweeps import write_robustness
 from affect.results import Answers, compare, gather, summarise
 from affect.robustness import Comparison, protocols, sweep
 from affect.runs import FinishedRun
@@ -32,7 +32,7 @@ CONTRAST = """() => {
         return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
     };
     const paper = light(getComputedStyle(document.body).backgroundColor);
-    return [...document.querySelectorAll(".plot text:not(.heatmap-label text):not(.bartext)")].filter(one => {
+    return [...document.querySelectorAll(".plot text:not(.heatmap-label text):not(.bartext):not(.heatlayer ~ * text)")].filter(one => {
         const ink = light(getComputedStyle(one).fill);
         return (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05) < 4.5;
     }).map(one => one.textContent);
@@ -101,7 +101,7 @@ def test_every_chart_has_a_name_and_its_numbers(look, page_of):
     page = complete(look(page_of))
     assert page.locator(".chart").count() > 2
     for chart in page.locator(".chart").all():
-        title = chart.locator("figcaption").inner_text()
+        title = chart.locator(".title").inner_text()
         assert chart.get_by_role("img", name=title).count() == 1
         numbers = chart.locator(".numbers")
         numbers.locator("summary").press("Enter")

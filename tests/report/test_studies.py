@@ -16,8 +16,8 @@ from optuna.trial import TrialState, create_trial
 
 from affect.errors import DataError
 from affect.report.contents import Contents
-from affect.report.drawable import LEAST, drawable, importances, short_names, wrapped
-from affect.report.figures import embedded
+from affect.report.drawable import LEAST, drawable, importances, short_names
+from affect.report.figures import embedded, wrapped
 from affect.report.gathering import gather_contents
 from affect.report.page import write_report
 from affect.report.searches import search_sections, trials_files
@@ -171,6 +171,8 @@ def test_it_says_what_was_found(one):
     section = search_sections(search, drawn=False)[0]
     best, first = search.study.best_trial, search.study.trials[0]
     assert section.content == {
+        "caption": "The best value of each objective (search small, 17 complete trials). Values are means over a "
+        "trial's seeds on the validation split. They chose the trial, so they flatter it.",
         "trials": 24,
         "states": ["17 complete", "6 stopped early", "1 failed"],
         "epochs": 17 * 6 + 6 * 2,
@@ -336,7 +338,7 @@ def test_a_chart_says_what_it_shows(look, one):
     }
     chart = page.locator("#part-1-slices .chart")
     chart.locator("select").select_option("model.fusion")
-    assert chart.locator("figcaption").inner_text() == "pearson against model.fusion"
+    assert chart.locator(".title").inner_text() == "pearson against model.fusion"
     assert chart.locator(".xtick").all_text_contents() == ["TensorFusion", "LowRankFusion"]
 
 

@@ -1,0 +1,195 @@
+"""The contract of a term: what is learned beside the label."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar, Protocol, TypeAlias
+
+from optuna.distributions import BaseDistribution, FloatDistribution
+from torch import Tensor, nn
+
+from affect.bounds import NOT_NEGATIVE, Bounded
+from affect.fusion import Fusion
+from affect.heads import Head
+from affect.naming import ModuleDict
+from affect.scaling import Scaler
+from affect.sequences import Batch, Output, Sequence
+
+
+class Model(Protocol):
+    """What a term knows of a model: its parts, and how to look again."""
+
+    encoders: ModuleDict
+    fusion: Fusion
+    head: Head
+    scaler: Scaler | None
+
+    def __call__(self, inputs: Mapping[str, Sequence]) -> Output: ...
+    def encode(self, inputs: Mapping[str, Sequence]) -> dict[str, Sequence]:
+        """The encoded modalities."""
+
+    def fuse(self, encoded: Mapping[str, Sequence]) -> Output:
+        """The prediction from encoded modalities."""
+
+
+def at_least_one(count: Tensor) -> Tensor:
+    """What a sum is divided by on one device.
+
+    Example:
+        >>> at_least_one(torch.tensor(0))
+        tensor(1)
+    """
+    return count.clamp(min=1)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a term may look at: a batch, what the model made of it, and the model for another look.
+
+    Args:
+        model: under training.
+        batch: its inputs are undamaged.
+        output: of the model, which was shown `inputs`.
+        inputs: what it was shown: damaged where the training has a corruption.
+        objective: the mean supervised loss of an output for this batch.
+        teacher: of the training; None where there is none.
+        epoch: from 0.
+        draw: a number that is the same where the seed and the epoch are: of masks that are drawn from ids.
+        total: of how many there are here, by how many a sum is divided: on several devices so that the mean
+            of the devices is that over all.
+    """
+
+    model: Model
+    batch: Batch
+    output: Output
+    inputs: Mapping[str, Sequence]
+    objective: Callable[[Output], Tensor]
+    teacher: Model | None = None
+    epoch: int = 0
+    draw: int = 0
+    total: Callable[[Tensor], Tensor] = at_least_one
+
+    @cached_property
+    def vectors(self) -> dict[str, Tensor]:
+        """The mean of each modality over its observed steps, (batch, dim); zeros where it is absent."""
+        return {name: x.mean() for name, x in self.output.encoded.items()}
+
+    @cached_property
+    def present(self) -> dict[str, Tensor]:
+        """Whether each sample has each modality, (batch,)."""
+        return {name: x.present for name, x in self.output.encoded.items()}
+
+    @cached_property
+    def clean(self) -> Output:
+        """The output for undamaged inputs: a second look where those that were shown are damaged."""
+        undamaged = {name: self.batch.inputs[name] for name in self.model.encoders}
+        same = all(self.inputs[name] is x for name, x in undamaged.items())
+        return self.output if same else self.model(undamaged)
+
+    def pairs(self, anchor: str | None = None) -> Iterator[tuple[str, str, Tensor]]:
+        """Every two modalities, or each with the anchor, and which samples have both, (batch,)."""
+        for a, b in itertools.combinations(self.output.encoded, 2):
+            if anchor in (None, a, b):
+                yield a, b, self.present[a] & self.present[b]
+
+    def extra(self, name: str) -> dict[str, Tensor]:
+        """What the fusion offers by modality: (batch, modality, size) apart, (batch, size) each."""
+        return dict(zip(self.model.fusion.dims, self.output.extras[name].unbind(1), strict=True))
+
+    def mean(self, values: Tensor, counts: Tensor) -> Tensor:
+        """The mean of values over what counts, zero where nothing does.
+
+        Args:
+            values: one for each sample, say.
+            counts: how often each counts, or whether.
+        Shapes:
+            values, counts: (...) -> ()
+        """
+        return (values * counts).sum() / self.total(counts.sum())
+
+    def detached(self) -> Seen:
+        """The same, from which no gradient reaches the model: what critics learn from."""
+        encoded = {name: x.with_values(x.values.detach()) for name, x in self.output.encoded.items()}
+        fused = self.output.fused.with_values(self.output.fused.values.detach())
+        extras = {name: x.detach() for name, x in self.output.extras.items()}
+        prediction = self.output.prediction.detach()
+        return replace(self, output=Output(prediction, fused, encoded, extras))
+
+
+class Term(Bounded, nn.Module):
+    """Something to learn beside the label: (Seen) -> a mean over what counts.
+
+    Write `forward`. A term averages itself, since it alone knows what counts: a sample without a label can
+    have one. Its parameters learn with the model's. What else it may do:
+
+    - `critics`: parts of it that learn by `learn`, on values from which no gradient reaches the model, in a
+      step of their own before the model's; `forward` then leaves them as they are.
+    - `observe`: after the step, without gradients: memories by sample (`seen.batch.rows`), moving averages.
+    - `paces`: by how much the step of a modality's encoder is shortened.
+
+    In evaluation neither is called. Parameters and buffers are saved with the run.
+
+    Args:
+        model: is to be trained; its sizes are read.
+        ids: of the samples that it is to be trained on; `seen.batch.rows` are places in it.
+        weight: what its value is multiplied by in the loss.
+    Shapes:
+        seen -> ()
+    Raises:
+        ConfigError: the weight is below zero.
+    Example:
+        >>> class Small(Term):
+        ...     def forward(self, seen):
+        ...         return seen.mean(seen.output.fused.mean().square().mean(-1), seen.output.fused.present)
+        >>> corpus = affect.load("synthetic")
+        >>> model = affect.FusionModel.for_corpus(corpus)
+        >>> run = affect.fit(model, corpus, training=affect.Training(epochs=1), terms={"small": Small})
+        >>> list(run.terms)
+        ['small']
+    """
+
+    search_space: ClassVar[dict[str, BaseDistribution]] = {"weight": FloatDistribution(1e-3, 1.0, log=True)}
+    needs: ClassVar[tuple[str, ...]] = ()
+    """What the fusion must offer (`Fusion.offers`); `teacher` and `imputation` are the training's and the
+    imputer's."""
+    looks_again: ClassVar[bool] = False
+    """Whether the model runs a second time."""
+    needs_labels: ClassVar[bool] = False
+    """Whether a sample without a label counts for nothing."""
+    compares: ClassVar[bool] = False
+    """Whether its value for a sample depends on the others of the batch: each device compares its own."""
+
+    targets: tuple[str, ...] = ()
+    """Other targets of the corpus that it reads, in `seen.batch.targets`."""
+
+    def __init__(self, model: Model, ids: tuple[str, ...], weight: float = 0.1) -> None:
+        super().__init__()
+        NOT_NEGATIVE.check(f"{type(self).__name__}: weight", weight)
+        self.dims, self.fused_dim, self.target = model.fusion.dims, model.fusion.out_dim, model.head.target
+        self.rows, self.weight = len(ids), float(weight)
+
+    def forward(self, seen: Seen) -> Tensor:
+        """What the author writes: a mean over what counts, zero with a gradient where nothing does."""
+        raise NotImplementedError(f"{type(self).__name__} must define forward")
+
+    def critics(self) -> nn.Module | None:
+        """The parts that `learn` trains; none by default."""
+        return None
+
+    def learn(self, seen: Seen) -> Tensor:
+        """What critics learn from; `seen` is detached."""
+        raise NotImplementedError(f"{type(self).__name__} has critics and must define learn")
+
+    def observe(self, seen: Seen) -> None:
+        """Called after each step, for what is learned otherwise than by gradients."""
+
+    def paces(self, seen: Seen) -> Mapping[str, Tensor | float]:
+        """Of modalities whose encoder is to take a shorter step: the share that is taken, 0 to 1."""
+        return {}
+
+
+TermFactory: TypeAlias = Callable[[Any, tuple[str, ...]], Term]
+"""A Term class, or a partial of one: whatever makes a term from a model and the ids that it learns from."""

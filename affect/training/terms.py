@@ -1,0 +1,193 @@
+"""The terms of a training: how they are made, and how they learn."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.optimizer import Optimizer
+
+from affect.classes.factories import check_factory, made_by
+from affect.errors import ConfigError, described
+from affect.model import FusionModel
+from affect.naming import ModuleDict
+from affect.objectives.terms import Consistency, Distillation, Imputation, Seen, Term, TermFactory
+from affect.training import devices
+from affect.training.optimisation import make_optimizer
+from affect.training.options import Training
+
+
+def made_terms(
+    model: FusionModel,
+    ids: tuple[str, ...],
+    factories: Mapping[str, TermFactory | None],
+    training: Training,
+    teacher: FusionModel | None = None,
+) -> Terms:
+    """The terms of a training: those that are asked for, and those that its options ask for.
+
+    Args:
+        model: is to be trained.
+        ids: of the samples that it is to learn from.
+        factories: by name; None switches off what the options ask for.
+        training: whose `consistency`, `distillation` and `imputation` are weights of terms by these names.
+        teacher: of the training.
+    Raises:
+        ConfigError: a term needs what is not there, is none, or cannot be made.
+    Example:
+        >>> model = affect.FusionModel.for_corpus(affect.load("synthetic"))
+        >>> class Alike(Term):
+        ...     needs = ("shared",)
+        >>> made_terms(model, ("a", "b"), {"alike": Alike}, affect.Training())
+        Traceback (most recent call last):
+        affect.errors.ConfigError: terms: alike: Alike needs shared, which ConcatenationFusion does not offer;
+        it offers nothing
+    """
+    if not isinstance(factories, Mapping):
+        raise ConfigError(
+            f"fit: terms: expected a dictionary of a Term class for each name, got {described(factories)}"
+        )
+    offered = [*model.fusion.offers]
+    asked: dict[str, TermFactory | None] = {}
+    if training.consistency:
+        asked["consistency"] = functools.partial(Consistency, weight=training.consistency)
+    if teacher is not None:
+        asked["distillation"] = functools.partial(Distillation, weight=training.distillation)
+        offered.append("teacher")
+    if model.imputer is not None:
+        asked["imputation"] = functools.partial(Imputation, weight=training.imputation)
+        offered.append("imputation")
+    made = {}
+    for name, factory in {**asked, **factories}.items():
+        if factory is None:
+            continue
+        check_factory("terms", name, factory, Term)
+        term = made_by(name, factory, Term, model, ids, who="terms")
+        if lacking := [need for need in term.needs if need not in offered]:
+            raise ConfigError(
+                f"terms: {name}: {type(term).__name__} needs {', '.join(lacking)}, which "
+                f"{type(model.fusion).__name__} does not offer; it offers {', '.join(offered) or 'nothing'}"
+            )
+        made[name] = term
+    return Terms(made)
+
+
+class Terms(ModuleDict):
+    """Terms by name, and how those that have critics of their own take a step.
+
+    Args:
+        terms: by name.
+    Example:
+        >>> list(Terms({}))
+        []
+    """
+
+    def __init__(self, terms: Mapping[str, Term]) -> None:
+        super().__init__(terms)
+        self._critics = {name: own for name, term in terms.items() if (own := term.critics()) is not None}
+        self._steps: dict[str, Optimizer] = {}
+        for critic in self._critics.values():
+            critic.requires_grad_(False)  # what they have of the model's own step is none
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_steps": {}}  # made anew where they are stepped
+
+    @property
+    def _every(self) -> dict[str, Any]:
+        return dict(self.items())  # which torch takes for any modules
+
+    @property
+    def targets(self) -> list[str]:
+        """Other targets that terms read."""
+        return list(dict.fromkeys(name for term in self._every.values() for name in term.targets))
+
+    def configure(self, training: Training, states: Mapping[str, Any] | None = None) -> None:
+        """Make the optimisers of the critics, which go on from `states` where there are any."""
+        for name, critic in self._critics.items():
+            rate = getattr(critic, "learning_rate", training.learning_rate)
+            with _learning(critic):
+                self._steps[name] = make_optimizer(training, [{"params": [*critic.parameters()], "lr": rate}])
+            if states is not None:
+                self._steps[name].load_state_dict(states[name])
+
+    def states(self) -> dict[str, Any]:
+        """Those of the critics' optimisers."""
+        return {name: step.state_dict() for name, step in self._steps.items()}
+
+    def teach(self, seen: Seen) -> None:
+        """Let every critic take a step."""
+        for name, step in self._steps.items():
+            critic = self._critics[name]
+            with _learning(critic), torch.enable_grad():
+                self._every[name].learn(seen.detached()).backward()
+                devices.average([p.grad for p in critic.parameters() if p.grad is not None])
+                step.step()
+            step.zero_grad()
+
+    def measured(self, seen: Seen) -> dict[str, Tensor]:
+        """The value of every term, without its weight."""
+        return {name: term(seen) for name, term in self._every.items()}
+
+    def observe(self, seen: Seen) -> None:
+        """Let every term look at what was learned from."""
+        with torch.no_grad():
+            for term in self._every.values():
+                term.observe(seen)
+
+    def before(self, model: FusionModel) -> dict[str, list[tuple[Tensor, Tensor]]]:
+        """Every encoder's parameters, each with a copy of it; nothing where no term shortens steps."""
+        if all(type(term).paces is Term.paces for term in self._every.values()):
+            return {}
+        return {
+            name: [(p, p.detach().clone()) for p in encoder.parameters() if p.requires_grad]
+            for name, encoder in model.encoders.items()
+        }
+
+    def shorten(self, seen: Seen, before: Mapping[str, list[tuple[Tensor, Tensor]]]) -> None:
+        """Take back of the step of each encoder what terms do not let it take.
+
+        The step itself is shortened, not its gradient: Adam divides by the size of gradients, and so undoes
+        what they are multiplied by.
+        """
+        with torch.no_grad():
+            for term in self._every.values():
+                for name, share in term.paces(seen).items():
+                    for parameter, was in before[name]:
+                        parameter.copy_(was + share * (parameter - was))
+
+
+def norms(parts: Mapping[str, Tensor], model: nn.Module) -> dict[str, float]:
+    """The norm of the gradient that each part of a loss has at a model's parameters.
+
+    Args:
+        parts: of the loss, each with its weight.
+        model: whose parameters.
+    Example:
+        >>> layer = nn.Linear(1, 1, bias=False)
+        >>> norms({"double": (2 * layer.weight).sum()}, layer)
+        {'double': 2.0}
+    """
+    learning = [p for p in model.parameters() if p.requires_grad]
+    found = {}
+    for name, value in parts.items():
+        grads = (
+            torch.autograd.grad(value, learning, retain_graph=True, allow_unused=True)
+            if value.requires_grad
+            else ()
+        )
+        squares = [grad.detach().float().square().sum() for grad in grads if grad is not None]
+        found[name] = float(torch.stack(squares).sum().sqrt()) if squares else 0.0
+    return found
+
+
+@contextmanager
+def _learning(critic: nn.Module) -> Iterator[None]:
+    critic.requires_grad_(True)
+    try:
+        yield
+    finally:
+        critic.requires_grad_(False)
