@@ -32,7 +32,8 @@ CONTRAST = """() => {
         return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
     };
     const paper = light(getComputedStyle(document.body).backgroundColor);
-    return [...document.querySelectorAll(".plot text:not(.heatmap-label text):not(.bartext):not(.heatlayer ~ * text)")].filter(one => {
+    const onCell = one => one.closest(".textpoint") && one.closest(".plot").querySelector(".hm");
+    return [...document.querySelectorAll(".plot text:not(.bartext)")].filter(one => !onCell(one)).filter(one => {
         const ink = light(getComputedStyle(one).fill);
         return (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05) < 4.5;
     }).map(one => one.textContent);
