@@ -83,5 +83,6 @@ function setUpChart(figure) {
     Plotly.relayout(plot, width ? {width: Math.min(width, most), autosize: false} : {width: null, autosize: true});
   };
   draw();
+  setUpNumbers(figure, plot);
   if (Object.values(options)[0].layout.meta?.names_at_ends) followChoice(plot, legend);
 }

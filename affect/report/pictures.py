@@ -61,7 +61,7 @@ def critical_difference(
         )  # fmt: skip
     for place in range(1, len(names) + 1, -(-len(names) // 12)):
         lines.append((place, -1.2, place, -1.05, 1))
-        figure.add_annotation(x=place, y=-0.8, text=str(place), showarrow=False, font_color=GREY)
+        figure.add_annotation(x=place, y=-0.8, text=str(place), showarrow=False)
     figure.add_annotation(
         x=low + distance / 2, y=0.45, text=f"critical difference {distance:.2f}", showarrow=False
     )
@@ -78,7 +78,7 @@ def critical_difference(
     edge = (high - low) * room / _AXIS
     styled(figure, "Mean ranks over corpora", height=int(120 + 30 * (-top + gap * len(left))))
     figure.update_layout(meta={"least_width": int(_AXIS + 2 * room)})
-    figure.update_xaxes(visible=False, range=[low - edge, high + edge])
+    figure.update_xaxes(visible=False, title_text="mean rank", range=[low - edge, high + edge])
     figure.update_yaxes(visible=False, range=[top - 0.6 - gap * len(left), 1])
     return figure
 
@@ -161,7 +161,7 @@ def learning_curves(
         for rows, mode in ((np.concatenate(parts), "lines"), (np.concatenate(kept), "markers")):
             points: dict[str, Any] = {"x": rows[:, 0], "y": rows[:, 1]}
             figure.add_scatter(
-                **points, customdata=rows[:, 2:].astype(np.int16),
+                **points, customdata=rows[:, 2:].astype(np.int16), meta=["seed", "fold"],
                 mode=mode, name=shown(model), legendgroup=model, showlegend=mode == "lines",
                 visible=True if model in first else "legendonly",
                 line={"color": colour_of(place), "dash": dash_of(place), "width": 1.2},
