@@ -17,6 +17,7 @@ from affect.report.figures import COLOURS, GREY, colour_of, dash_of, plotly, sho
 from affect.report.heat import heat_map
 from affect.results import Answers
 from affect.runs import FinishedRun
+from affect.training.learner import OF_PARTS
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -135,7 +136,9 @@ def cost_scatter(table: pd.DataFrame, metric: str, cost: str, label: str) -> go.
 def learning_curves(
     runs: Iterable[FinishedRun], metric: str, shown_first: Iterable[str] | None = None
 ) -> go.Figure:
-    """What was measured on the validation split after each epoch: a line per seed and fold.
+    """What was measured after each epoch: a line per seed and fold.
+
+    That is on the validation split, and in training where it is of parts of the loss.
 
     A dot marks the epoch that was kept.
 
@@ -170,8 +173,11 @@ def learning_curves(
             )  # fmt: skip
     last = max((int(history["epoch"].max()) for own in models.values() for _, history in own), default=0)
     figure.update_xaxes(title_text="epoch", tick0=0, dtick=max(1, -(-last // 10)))
-    figure.update_yaxes(title_text=f"{metric}, valid")
-    return styled(figure, f"{metric} on the validation split", height=420)
+    split, where = "valid", "on the validation split"
+    if metric.partition(": ")[0] in OF_PARTS:
+        split, where = "train", "in training"
+    figure.update_yaxes(title_text=f"{metric}, {split}")
+    return styled(figure, f"{metric} {where}", height=420)
 
 
 def confusion(answers: Answers, model: str) -> go.Figure:
