@@ -1,4 +1,4 @@
-/* Charts: each is drawn when a reader comes near it, in the page's own colours. */
+/* Charts: each is drawn when a reader comes near it or the page has time, in the page's own colours. */
 
 const colour = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
