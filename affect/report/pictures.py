@@ -109,12 +109,12 @@ def cost_scatter(table: pd.DataFrame, metric: str, cost: str, label: str) -> go.
     across = np.log(table[cost].clip(lower=1e-9)) if wide else table[cost]
     heights = table[["mean", "low", "high"]].to_numpy()
     texts = [wrapped(shown(name)) for name in table["model"]]
-    table = table.assign(text=texts, place=_label_places(texts, across.to_numpy(), heights, front.to_numpy()))
+    table = table.assign(said=texts, place=_label_places(texts, across.to_numpy(), heights, front.to_numpy()))
     for rows, colour in ((table[~front], GREY), (table[front], COLOURS[0])):
         figure.add_scatter(
             x=rows[cost], y=rows["mean"], showlegend=False, mode="markers+text",
             hovertext=[shown(name) for name in rows["model"]],
-            text=[own if place else "" for own, place in zip(rows["text"], rows["place"], strict=True)],
+            text=[own if place else "" for own, place in zip(rows["said"], rows["place"], strict=True)],
             textposition=[place or "top center" for place in rows["place"]], textfont_size=12,
             error_y={
                 "array": rows["high"] - rows["mean"], "arrayminus": rows["mean"] - rows["low"],
