@@ -49,6 +49,7 @@ class Experiment:
         learner: a class of one's own that trains all, as in a configuration.
         terms: what all learn beside the label, as in a configuration; a model's own come beside these, and
             none in the place of one switches it off there.
+        stages: parts of the training of all, as in a configuration; a model's own take their place.
         loggers: any Lightning loggers, beside the CSV and TensorBoard logs in the run folders.
         seeds: one run each.
         folds: for a corpus without official splits, into how many to cut it.
@@ -75,6 +76,7 @@ class Experiment:
     objective: Any = None
     learner: Any = None
     terms: dict[str, Any] = field(default_factory=dict)
+    stages: list[Any] = field(default_factory=list)
     loggers: list[Any] = field(default_factory=list)
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2, 3, 4])
     folds: int = 0
@@ -197,6 +199,7 @@ def _content(experiment: Experiment, own: Mapping[str, Any], target: str | None)
     own = dict(own)
     training = {**experiment.training, **(own.pop("training", None) or {})}
     terms = {**experiment.terms, **(own.pop("terms", None) or {})}
+    stages = own.pop("stages", experiment.stages)
     beside = {key: value for key in ("teacher", "init", "searched") if (value := own.pop(key, None))}
     measured = metrics_in({"metrics": experiment.metrics})
     return {
@@ -209,6 +212,7 @@ def _content(experiment: Experiment, own: Mapping[str, Any], target: str | None)
         **beside,
         **({"learner": experiment.learner} if experiment.learner else {}),
         **({"terms": terms} if terms else {}),
+        **({"stages": stages} if stages else {}),
         **({"metrics": measured} if measured else {}),
         "folds": experiment.folds,
         **({} if experiment.fold is None else {"fold": experiment.fold}),

@@ -100,7 +100,7 @@ def _check_settings(runs: Iterable[FinishedRun]) -> None:
 
 
 _SEEDS = re.compile(rb"^seeds:\n(- \d+\n)+", re.MULTILINE)
-_SETTINGS = ("model", "training", "objective", "learner", "terms", "folds", "valid_share", *READING)
+_SETTINGS = ("model", "training", "objective", "learner", "terms", "stages", "folds", "valid_share", *READING)
 _MACHINE = ("accelerator", "devices", "strategy")
 _OTHERS = ("teacher", "init")
 

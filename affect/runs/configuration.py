@@ -36,7 +36,7 @@ from affect.runs.parts import FACTORIES, factory_of, part_of
 from affect.runs.searched import Searched
 from affect.runs.type_errors import without_names, wrong_value
 from affect.scaling import Nonfinite, Scaling
-from affect.training import LearnerFactory, Training
+from affect.training import LearnerFactory, Stage, Training
 from affect.yaml_files import read_yaml
 
 
@@ -80,6 +80,8 @@ class Configuration:
         terms: what is learned beside the label, by name; none in the place of one switches off what an option
             of `training` asks for.
         loggers: any Lightning loggers, beside the CSV and TensorBoard logs in the run folder.
+        stages: parts of the training, one after the other: mappings of the fields of `affect.training.Stage`
+            but for `corpus`; `training` there changes what differs from the whole, and so do `terms`.
         seeds: one run each.
         folds: for a corpus without official splits, into how many to cut it; 0 uses the splits it has.
         fold: the only one of them that is run; each by default.
@@ -105,6 +107,7 @@ class Configuration:
     init: str | None = None
     learner: LearnerFactory | None = None
     terms: dict[str, TermFactory | None] = field(default_factory=dict)
+    stages: list[Stage] = field(default_factory=list)
     loggers: list[Callable[[], Logger]] = field(default_factory=list)
     seeds: list[int] = field(default_factory=lambda: [0])
     folds: int = 0
@@ -193,7 +196,8 @@ def parse(content: Mapping[str, Any], where: str, home: Home | None = None) -> C
     set_parsing_settings(subclasses_enabled=[Corruption])  # of a dataclass they are not, unless asked for
     plain = resolve(content, where)
     check_named(plain, where)
-    factories = {"learner": factory_of(plain.pop("learner", None))}
+    stages = [_stage(own, plain, where) for own in plain.pop("stages")]
+    factories: dict[str, Any] = {"learner": factory_of(plain.pop("learner", None)), "stages": stages}
     training = {key: factory_of(plain["training"].pop(key)) for key in FACTORIES if key in plain["training"]}
     wrong = wrong_value(plain, Configuration)
     if wrong is not None and wrong.endswith("got null"):  # jsonargparse takes it for nothing
@@ -201,7 +205,7 @@ def parse(content: Mapping[str, Any], where: str, home: Home | None = None) -> C
     # where there is no type, jsonargparse makes an object of what has a class path
     untyped: dict[str, Any] = {"targets": plain.pop("targets", None) or {}}
     parser = ArgumentParser(exit_on_error=False)
-    skipped = {"model", "training", "learner", *untyped}
+    skipped = {"model", "training", "learner", "stages", *untyped}
     parser.add_class_arguments(Configuration, None, skip=skipped, fail_untyped=False)  # users' own classes
     parser.add_class_arguments(Training, "training", skip={*FACTORIES} - {"learner"}, fail_untyped=False)
     parser.add_class_arguments(kind_of(plain["model"]), "model", fail_untyped=False)
@@ -241,6 +245,7 @@ def resolve(content: Mapping[str, Any], where: str) -> dict[str, Any]:
     if not isinstance(terms := plain.get("terms") or {}, Mapping) or "class_path" in terms:
         raise ConfigError(f"{where}: terms: expected a name and a class for each term, got {terms!r}")
     plain["terms"] = part_of(terms, "terms", where)
+    plain["stages"] = _stages(plain.get("stages") or [], where)
     return plain
 
 
@@ -257,6 +262,9 @@ def complete(content: Mapping[str, Any], where: str) -> dict[str, Any]:
     for key in ("model", "training"):
         kind = kind_of(plain[key]) if key == "model" else Training
         plain[key] = {**_defaults(kind), **plain[key]}
+    plain["stages"] = [
+        {**own, "training": {**plain["training"], **own["training"]}} for own in plain["stages"]
+    ]
     return {**_defaults(Configuration, but=("corpus", "model", "training")), **plain}
 
 
@@ -268,6 +276,44 @@ def _defaults(kind: type, but: Container[str] = ()) -> dict[str, Any]:
         if one.name not in but and value is not MISSING:
             found[one.name] = part_of(path_of(value), one.name, "") if inspect.isclass(value) else value
     return found
+
+
+def _stages(stages: Any, where: str) -> list[dict[str, Any]]:
+    """The stages with every key checked and every class under its full import path."""
+    if not isinstance(stages, list):
+        raise ConfigError(f"{where}: stages: expected a list, got {stages!r}")
+    found = []
+    for own in stages:
+        check_keys(own, _StageKeys, f"{where}: stages")
+        place = f"{where}: stages: {own.get('name', '')}"
+        training, terms = (own.get(key) or {} for key in ("training", "terms"))
+        check_keys(training, Training, f"{place}: training")
+        training = {name: part_of(value, name, f"{place}: training") for name, value in training.items()}
+        found.append({**own, "training": training, "terms": part_of(terms, "terms", place)})
+    return found
+
+
+@dataclass
+class _StageKeys:
+    """What a stage of a configuration may say."""
+
+    name: str
+    training: dict[str, Any]
+    terms: dict[str, Any]
+    supervised: float
+    frozen: list[str]
+
+
+def _stage(own: Mapping[str, Any], whole: Mapping[str, Any], where: str) -> Stage:
+    """A stage, from plain values."""
+    training = {**whole["training"], **own["training"]}
+    content = {"corpus": whole["corpus"], "training": training, "terms": own["terms"]}
+    made = parse(content, f"{where}: stages: {own.get('name', '')}")
+    given = {key: own[key] for key in ("name", "supervised", "frozen") if key in own}
+    try:
+        return Stage(training=made.training, terms=made.terms, **given)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
 
 
 def kind_of(section: Any) -> type[ModelSpec] | type[BaselineModel]:

@@ -31,6 +31,7 @@ from affect.training import Progress
 from affect.training.environment import environment
 from affect.training.machine import check_alone
 from affect.training.saving import CONFIG, DONE, WEIGHTS, keep_others, write_run
+from affect.training.stages import STAGES
 from affect.workers.crashes import traced_as
 
 STARTED = "started.json"
@@ -185,7 +186,7 @@ class Job:
             started = json.dumps(origin.facts(), sort_keys=True).encode()
             kept_from = into / STARTED
             if again or not kept_from.is_file() or kept_from.read_bytes() != started:
-                for rest in ("checkpoints", "log", FOLDER):
+                for rest in ("checkpoints", STAGES, "log", FOLDER):
                     shutil.rmtree(into / rest, ignore_errors=True)
                 with writing(kept_from) as path:
                     path.write_bytes(started)
@@ -193,7 +194,8 @@ class Job:
             traced_as(f"the run {self.name}, {self.seed} of the corpus {corpus}", self._make)(
                 into, origin, progress
             )
-            shutil.rmtree(into / "checkpoints", ignore_errors=True)
+            for rest in ("checkpoints", STAGES):
+                shutil.rmtree(into / rest, ignore_errors=True)
         (into / STARTED).unlink(missing_ok=True)
         if into != self.folder:
             keep_others(self.folder, into)

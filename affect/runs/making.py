@@ -168,6 +168,7 @@ def trained_run(
         callbacks=callbacks,
         learner=configuration.learner or Learner,
         terms=configuration.terms,
+        stages=configuration.stages,
         progress=progress,
     )
 

@@ -52,7 +52,7 @@ _CONTENT: dict[str, Any] = {"corpus": str, "model": dict, "training?": dict}
 _COLUMNS: dict[str, tuple[list[str], str]] = {
     "results": (["model", "split", "metric", "value"], "value"),
     "predictions": (["id", "step", "split", "fold"], r"step|fold|prediction.*|truth.*"),
-    "history": (["epoch"], ".*"),
+    "history": (["epoch"], "(?!stage$).*"),
 }
 """Of each table the columns that it must have, and those that hold numbers."""
 

@@ -7,6 +7,7 @@ from affect.training.learner import MONITOR, Learner
 from affect.training.options import OptimizerFactory, Precision, ScheduleFactory, Training
 from affect.training.progress import EpochProgress, Progress
 from affect.training.run import Run
+from affect.training.stages import Stage
 from affect.training.start import start_from
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Progress",
     "Run",
     "ScheduleFactory",
+    "Stage",
     "Training",
     "columns",
     "evaluate",

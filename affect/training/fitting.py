@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import pandas as pd
 from lightning.pytorch.callbacks import Callback, EarlyStopping
@@ -20,6 +20,7 @@ from affect.data.targets import Target
 from affect.errors import ConfigError
 from affect.files import scratch
 from affect.model import FusionModel
+from affect.naming import slug
 from affect.objectives import Objective, class_weights, objective_for
 from affect.objectives.terms import TermFactory
 from affect.seeding import seeded
@@ -44,8 +45,9 @@ from affect.training.progress import EpochProgress, Progress, heard
 from affect.training.quietness import quiet
 from affect.training.resuming import check_resumed
 from affect.training.run import Run
+from affect.training.stages import FINISHED, STAGES, Finished, Stage, check_stages, frozen
 from affect.training.start import start_from
-from affect.training.terms import made_terms
+from affect.training.terms import Terms, made_terms
 from affect.training.watching import CorpusWatch
 from affect.workers.crashes import traced_as
 
@@ -72,6 +74,7 @@ def fit(
     teacher: FusionModel | None = None,
     learner: LearnerFactory = Learner,
     terms: Mapping[str, TermFactory | None] | None = None,
+    stages: Iterable[Stage] = (),
     init: FusionModel | Mapping[str, Tensor] | None = None,
     progress: Progress = False,
 ) -> Run:
@@ -106,6 +109,9 @@ def fit(
             to write.
         terms: what is learned beside the label, by name: classes of `affect.objectives.terms`, or partials of
             them. None in the place of one switches off what an option of `training` asks for.
+        stages: parts of the training, one after the other, each with options and terms of its own
+            (`affect.training.Stage`); the last one is measured. Without any there is one stage. A training
+            that was interrupted goes on within the stage that it was in.
         init: a model, the `state_dict` of one, or a Run, whose weights to begin with: those that fit by name
             and shape, statistics of scaler and head included; the others are named in a warning.
         progress: show a bar on standard error, where that is a terminal: epochs, the monitored value, its
@@ -126,29 +132,141 @@ def fit(
     """
     check_fit(model, corpus, seed, training, objective, teacher, learner)
     loggers, callbacks = check_around(name, fold, folder, loggers, callbacks, progress)
-    target, asked = model.head.target, training or Training()
+    every = check_stages(stages)
+    asked, make = training or Training(), objective or objective_for(model.head.target)
+    if init is not None:
+        start_from(model, init)
+    history: list[dict[str, float]] = []  # of all stages; epochs are counted on
+    names: list[str] = []
+    learned: Learned | None = None
+    for place, stage in enumerate(every):
+        last = place == len(every) - 1
+        within = None if folder is None else Path(folder)
+        if within is not None and not last:
+            within = within / STAGES / f"{place}-{slug(stage.name)}"
+        with frozen(model, stage.frozen, f"stages: {stage.name}"):
+            learned = learn(
+                model,
+                stage.corpus or (corpus if last else corpus.without("test")),
+                seed,
+                training=stage.training or asked,
+                objective=make,
+                terms={**(terms or {}), **stage.terms},
+                supervised=stage.supervised,
+                before=None if learned is None else learned.learner.terms,
+                name=name if len(every) == 1 else f"{name} {stage.name}".strip(),
+                folder=within,
+                finished=not last,
+                loggers=loggers,
+                callbacks=callbacks,
+                teacher=teacher,
+                learner=learner,
+                progress=progress,
+            )
+        rows = learned.learner.history
+        done = len(history)
+        if len(every) > 1:
+            rows = [{**row, "epoch": row["epoch"] + done} for row in rows]
+        history += rows
+        names += [stage.name] * len(rows)
+    assert learned is not None
+    run = measured(learned.learner, corpus, done + learned.best_epoch, name, fold)
+    if corpus.files is not None:
+        corpus.files.check()
+    own: dict[str, Any] = {
+        "objective": make,
+        "learner": None if learner is Learner else learner,
+        "terms": dict(terms or {}),
+    }
+    given = [key for key, one in (("teacher", teacher), ("init", init)) if one is not None]
+    if len(every) > 1:
+        own["stages"] = every
+    return replace(
+        run,
+        history=pd.DataFrame(history).assign(**({"stage": names} if len(every) > 1 else {})),
+        terms=learned.learner.terms,
+        asked={**run.asked, "training": asked, **own},
+        facts={
+            **run.facts,
+            **({"given": given} if given else {}),
+            **({"learned_rows": len(corpus["train"])} if learned.learner.terms else {}),
+        },
+    )
+
+
+class Learned(NamedTuple):
+    """What has come of a stage."""
+
+    learner: Learner
+    best_epoch: int
+
+
+def learn(
+    model: FusionModel,
+    corpus: Corpus,
+    seed: int,
+    *,
+    training: Training,
+    objective: ObjectiveFactory,
+    terms: Mapping[str, TermFactory | None],
+    supervised: float,
+    before: Terms | None,
+    name: str,
+    folder: Path | None,
+    finished: bool,
+    loggers: list[Logger],
+    callbacks: list[Callback],
+    teacher: FusionModel | None,
+    learner: LearnerFactory,
+    progress: Progress,
+) -> Learned:
+    """Train a model for a stage; it has the weights of its best epoch afterwards.
+
+    Args:
+        model: is trained in place; and the others are named as in `fit`, but for these.
+        corpus: the same.
+        seed: the same.
+        training: the same.
+        objective: the same.
+        terms: the same.
+        supervised: weight of the objective.
+        before: the terms of the stage before, from which those of the same names and sizes go on.
+        name: of the model, for the progress.
+        folder: the same.
+        finished: whether the folder says when the stage is over, so that it is not learned again.
+        loggers: the same.
+        callbacks: the same.
+        teacher: the same.
+        learner: the same.
+        progress: the same.
+    Raises:
+        ConfigError: as `fit` says.
+    """
+    target, asked = model.head.target, training
     development, training = prepared(model, corpus, asked, teacher)
-    make = objective_for(target) if objective is None else objective
+    if not supervised:
+        training = replace(training, monitor="loss")  # the terms'
     weights = None
     if training.class_weights is not None:
         weights = class_weights(target, development["train"].labels(target.name), training.class_weights)
-    if init is not None:
-        start_from(model, init)
     with seeded(seed):
-        beside_label = made_terms(model, development["train"].ids, terms or {}, training, teacher)
-    learning = made_learner(learner, model, make(target), training, seed, teacher, weights, beside_label)
+        beside_label = made_terms(model, development["train"].ids, terms, training, teacher, supervised)
+    beside_label.go_on_from(before)
+    learning = made_learner(learner, model, objective(target), training, seed, teacher, weights, beside_label)
+    learning.label_weight = supervised
     if folder is not None:
         check_resumed(
-            Path(folder) / "checkpoints", model, development, seed,
-            training=replace(asked, monitor=training.monitor), objective=make, learner=learner,
-            teacher=teacher, terms=terms or {},
+            folder / "checkpoints", model, development, seed,
+            training=replace(asked, monitor=training.monitor), objective=objective, learner=learner,
+            teacher=teacher,
+            terms=[terms, supervised, beside_label.state_dict()] if terms or supervised != 1 else None,
         )  # fmt: skip
+    told = target.name if target.name in development["train"].targets else None
     with ExitStack() as stack:
-        kept = None if folder is None else Path(folder)
-        beside = stack.enter_context(scratch(kept and kept / "checkpoints"))
+        beside = stack.enter_context(scratch(folder and folder / "checkpoints"))
         for around in (seeded(seed), quiet(), one_line()):
             stack.enter_context(around)
-        root = kept or beside
+        root = folder or beside
         stack.enter_context(naming_disk(root))
         checkpoint = BestCheckpoint(  # the best epoch's, from which an interrupted training goes on
             root / "checkpoints", Path(LAST).stem, monitor=MONITOR, mode=learning.mode,
@@ -171,46 +289,33 @@ def fit(
         asked_for_room = askable(room_on, trains_here=trainer.strategy.launcher is None)
         check_demand("fit", model, development["train"], training.batch_size, asked_for_room, shares)
         evaluated = affordable("fit", model, development["valid"], EVALUATED, asked_for_room, shares)
-        model.train()
-        with float32_after(model, training.precision):
-            traced_as(f"learning from {corpus.source.get('corpus', corpus.name)}", trainer.fit)(
-                learning,
-                shared(
-                    batches(
-                        development["train"],
-                        target.name,
-                        devices * training.batch_size,
-                        seed,
-                        beside=beside_label.targets,
+        over = Finished(root / "checkpoints" / FINISHED, training.epochs)
+        if not (finished and over.read_into(learning)):
+            model.train()
+            with float32_after(model, training.precision):
+                traced_as(f"learning from {corpus.source.get('corpus', corpus.name)}", trainer.fit)(
+                    learning,
+                    shared(
+                        batches(
+                            development["train"], told, devices * training.batch_size, seed,
+                            beside=beside_label.targets,
+                        ),
+                        devices,
                     ),
-                    devices,
-                ),
-                shared(
-                    batches(development["valid"], target.name, devices * evaluated, by_length=True), devices
-                ),
-                ckpt_path=None
-                if folder is None
-                else newest_whole(root / "checkpoints", learning.state_dict()),
-                weights_only=True,
-            )
-            back.read_into(learning)
-            best = read_whole(root / "checkpoints" / LAST)
-            learning.load_state_dict(best["state_dict"])
-    run = measured(learning, corpus, int(best["epoch"]), name, fold)
-    if corpus.files is not None:
-        corpus.files.check()
-    own = {"objective": make, "learner": None if learner is Learner else learner, "terms": dict(terms or {})}
-    given = [key for key, one in (("teacher", teacher), ("init", init)) if one is not None]
-    return replace(
-        run,
-        terms=learning.terms,
-        asked={**run.asked, "training": asked, **own},
-        facts={
-            **run.facts,
-            **({"given": given} if given else {}),
-            **({"learned_rows": len(development["train"])} if learning.terms else {}),
-        },
-    )
+                    shared(
+                        batches(development["valid"], told, devices * evaluated, by_length=True), devices
+                    ),
+                    ckpt_path=None
+                    if folder is None
+                    else newest_whole(root / "checkpoints", learning.state_dict()),
+                    weights_only=True,
+                )  # fmt: skip
+                back.read_into(learning)
+            if finished and folder is not None:
+                over.write(learning)
+        best = read_whole(root / "checkpoints" / LAST)
+        learning.load_state_dict(best["state_dict"])
+    return Learned(learning, int(best["epoch"]))
 
 
 def prepared(

@@ -22,6 +22,7 @@ from affect.training import devices
 from affect.training.optimisation import Mode, make_optimizer, make_schedule, warms_up
 from affect.training.options import Training
 from affect.training.terms import Terms, norms
+from affect.training.unlabelled import probe, vectors
 
 MONITOR = "valid/monitor"
 """What chooses the epoch, as Lightning knows it."""
@@ -55,7 +56,7 @@ class Learner(lightning.LightningModule):
         `validation_step`, `on_validation_epoch_end`: they measure the objective alone, without weights,
             choose the epoch and keep `history`; `fit`, a search and the progress bar read them.
         `optimizer_step`: it lets the learning rate grow. `configure_gradient_clipping`: it clips.
-        `model`, `objective`, `options`, `seed`, `mode`, `history`, `seconds`: to be read.
+        `model`, `objective`, `options`, `seed`, `mode`, `history`, `seconds`, `label_weight`: to be read.
 
     Args:
         model: learns.
@@ -105,6 +106,8 @@ class Learner(lightning.LightningModule):
         self.seconds = 0.0
         self._began = self._epoch_seconds = 0.0
         self._validated: list[tuple[Tensor, ...]] = []
+        self._asked: list[Batch] = []
+        self.label_weight = 1.0
         self._seen: Seen | None = None
         self._parts: dict[str, list[float]] = {}
         self._norms: dict[str, float] = {}
@@ -134,15 +137,19 @@ class Learner(lightning.LightningModule):
     def look(self, batch: Batch) -> Seen:
         """What the model makes of a batch, as terms see it."""
         inputs = self.shown(batch)
+        return self._as_seen(batch, inputs, self.predict(inputs))
+
+    def _as_seen(self, batch: Batch, inputs: dict[str, Sequence], output: Output) -> Seen:
+        epoch = self.current_epoch if self.training else 0  # what is drawn in validation is always the same
         return Seen(
             self.model,
             batch,
-            self.predict(inputs),
+            output,
             inputs,
             objective=lambda output: self.mean(self.supervised(output, batch), batch),
             teacher=next(iter(self._teachers), None),
-            epoch=self.current_epoch,
-            draw=hash((self.seed, self.current_epoch)),
+            epoch=epoch,
+            draw=hash((self.seed, epoch)),
             total=devices.share_of_total,
         )
 
@@ -257,19 +264,17 @@ class Learner(lightning.LightningModule):
     def validation_step(self, batch: Batch) -> None:
         """Keep what the end of the epoch needs."""
         output, target = self.model(batch.inputs), batch.target
+        if not self.label_weight:
+            self._asked.append(batch)
+            self._validated.append(self.terms.judged(self._as_seen(batch, dict(batch.inputs), output)))
+            return
         losses: Tensor = self.objective(output, target)
         decided = self.model.head.decide(output.prediction)[target.mask]
         self._validated.append((losses, target.lengths, decided, target.values[target.mask]))
 
     def on_validation_epoch_end(self) -> None:
         """Log the loss and every metric of the validation split."""
-        losses, labels, decided, truth = devices.gathered(
-            [torch.cat(parts).double().cpu() for parts in zip(*self._validated, strict=True)]
-        )
-        self._validated.clear()
-        scores = metrics.score(self.model.head.target, decided.numpy(), truth.numpy())
-        loss = ((losses * labels).sum() / labels.sum().clamp(min=1)).item()
-        found = {"loss": loss, **{name: x.value for name, x in scores.items()}}
+        found = self._measured() if self.label_weight else self._probed()
         if self.options.monitor not in found:
             raise ConfigError(
                 f"training: monitor '{self.options.monitor}' is not measured for target "
@@ -290,6 +295,30 @@ class Learner(lightning.LightningModule):
             }
         )
 
+    def _measured(self) -> dict[str, float]:
+        """The objective and every metric."""
+        losses, labels, decided, truth = self._whole()
+        scores = metrics.score(self.model.head.target, decided.numpy(), truth.numpy())
+        loss = ((losses * labels).sum() / labels.sum().clamp(min=1)).item()
+        return {"loss": loss, **{name: x.value for name, x in scores.items()}}
+
+    def _probed(self) -> dict[str, float]:
+        """The terms, and what a linear probe makes of the fused vectors."""
+        values, counts = self._whole()
+        asked, self._asked = self._asked, []
+        known: Any = self.trainer.train_dataloader
+        scores = probe(self.model.head.target, vectors(self.model, known), vectors(self.model, asked))
+        loss = ((values * counts).sum() / counts.sum()).item()
+        return {"loss": loss, **{f"probe: {name}": value for name, value in scores.items()}}
+
+    def _whole(self) -> list[Tensor]:
+        """What validation has kept, of all batches and devices."""
+        found = devices.gathered(
+            [torch.cat(parts).double().cpu() for parts in zip(*self._validated, strict=True)]
+        )
+        self._validated.clear()
+        return found
+
     def _of_terms(self) -> dict[str, float]:
         """By part of the loss: its mean in training, its share of the loss, and of the gradient's norm."""
         means = {name: sum(values) / len(values) for name, values in self._parts.items()}
@@ -305,7 +334,7 @@ class Learner(lightning.LightningModule):
 
     def _weighted(self, parts: dict[str, Any]) -> dict[str, Any]:
         return {
-            name: value if name == SUPERVISED else self.terms[name].weight * value
+            name: (self.label_weight if name == SUPERVISED else self.terms[name].weight) * value
             for name, value in parts.items()
         }
 

@@ -49,7 +49,7 @@ def check_resumed(
     objective: Any,
     learner: Any,
     teacher: FusionModel | None,
-    terms: Mapping[str, Any],
+    terms: Any,
 ) -> None:
     """Refuse checkpoints of another training; say beside them what those that are to come are of.
 
@@ -64,7 +64,8 @@ def check_resumed(
         objective: the same.
         learner: the same.
         teacher: the same.
-        terms: the same.
+        terms: what they are made from, the weight of the label, and what they begin with; nothing of a
+            training without terms.
     Raises:
         ConfigError: they are of another training, or do not say of which.
     Example:
@@ -82,7 +83,7 @@ def check_resumed(
         **{key: value for key, value in _plain(training).items() if key not in ("class", *_ANYWHERE)},
         "objective": _plain(objective),
         "learner": _plain(learner),
-        "terms": _plain(terms),
+        **({"terms": _plain(terms)} if terms else {}),
         "model": _digest(nn.Module.__repr__(model), _plain(model.spec), sorted(_shapes(model).items())),
         "initial weights": digest(model.state_dict()),
         "teacher": None if teacher is None else digest(teacher.state_dict()),

@@ -19,6 +19,7 @@ from affect.manifest import write_facts
 from affect.model import FusionModel
 from affect.seeding import seeded
 from affect.spreadsheets import csv_of
+from affect.training.stages import Stage
 from affect.training.terms import Terms
 from affect.training.weights import save_weights
 
@@ -30,7 +31,7 @@ CONFIG, WEIGHTS, TERMS = "config.yaml", "model.safetensors", "terms.safetensors"
 
 TABLES = ("results", "predictions", "history")
 _WRITTEN = (*(f"{name}.csv" for name in TABLES), CONFIG, WEIGHTS, TERMS, FOLDER)
-_MADE = (DONE, "sweeps", "log", "checkpoints", "failed.txt", "started.json")
+_MADE = (DONE, "sweeps", "log", "checkpoints", "stages", "failed.txt", "started.json")
 """What else a run's folder may hold that is of this run alone."""
 
 
@@ -143,9 +144,12 @@ def content_of(asked: Mapping[str, Any]) -> dict[str, Any]:
             "of its parts; make it with affect.FusionModel.for_corpus, or keep "
             "torch.save(model.state_dict(), PATH)"
         )
-    content = {}
+    content: dict[str, Any] = {}
     for key, value in asked.items():
         where = f"run.save: {key}"
+        if key == "stages":
+            content[key] = [_stage_of(one, f"{where}: {one.name}") for one in value]
+            continue
         if dataclasses.is_dataclass(value) and key in ("model", "training"):
             content[key] = {
                 one.name: plain(getattr(value, one.name), f"{where}: {one.name}")
@@ -154,6 +158,19 @@ def content_of(asked: Mapping[str, Any]) -> dict[str, Any]:
         else:
             content[key] = plain(value, where)
     return content
+
+
+def _stage_of(stage: Stage, where: str) -> dict[str, Any]:
+    """A stage as a configuration file holds it."""
+    if stage.corpus is not None:
+        raise ConfigError(f"{where}: learns from a corpus of its own, which a configuration cannot name")
+    training = (
+        {} if stage.training is None else content_of({"model": {}, "training": stage.training})["training"]
+    )
+    return {
+        "name": stage.name, "training": training, "terms": plain(stage.terms, where),
+        "supervised": stage.supervised, "frozen": [*stage.frozen],
+    }  # fmt: skip
 
 
 def check_spec(model: FusionModel, shape: Mapping[str, Any]) -> None:

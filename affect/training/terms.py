@@ -27,6 +27,7 @@ def made_terms(
     factories: Mapping[str, TermFactory | None],
     training: Training,
     teacher: FusionModel | None = None,
+    supervised: float = 1.0,
 ) -> Terms:
     """The terms of a training: those that are asked for, and those that its options ask for.
 
@@ -36,8 +37,9 @@ def made_terms(
         factories: by name; None switches off what the options ask for.
         training: whose `consistency`, `distillation` and `imputation` are weights of terms by these names.
         teacher: of the training.
+        supervised: weight of the objective.
     Raises:
-        ConfigError: a term needs what is not there, is none, or cannot be made.
+        ConfigError: nothing is learned from; a term needs what is not there, is none, or cannot be made.
     Example:
         >>> model = affect.FusionModel.for_corpus(affect.load("synthetic"))
         >>> class Alike(Term):
@@ -73,6 +75,10 @@ def made_terms(
                 f"{type(model.fusion).__name__} does not offer; it offers {', '.join(offered) or 'nothing'}"
             )
         made[name] = term
+    if not supervised and not any(term.weight for term in made.values()):
+        raise ConfigError(
+            "stages: nothing is learned where supervised is 0 and no term has a weight; name a term"
+        )
     return Terms(made)
 
 
@@ -105,6 +111,17 @@ class Terms(ModuleDict):
         """Other targets that terms read."""
         return list(dict.fromkeys(name for term in self._every.values() for name in term.targets))
 
+    def go_on_from(self, before: Terms | None) -> None:
+        """Take over what terms of the same names and sizes have learned before."""
+        for name, other in {} if before is None else before.items():
+            if name not in self:
+                continue
+            own, state = self[name], other.state_dict()
+            if {key: x.shape for key, x in own.state_dict().items()} == {
+                k: x.shape for k, x in state.items()
+            }:
+                own.load_state_dict(state)
+
     def configure(self, training: Training, states: Mapping[str, Any] | None = None) -> None:
         """Make the optimisers of the critics, which go on from `states` where there are any."""
         for name, critic in self._critics.items():
@@ -131,6 +148,17 @@ class Terms(ModuleDict):
     def measured(self, seen: Seen) -> dict[str, Tensor]:
         """The value of every term, without its weight."""
         return {name: term(seen) for name, term in self._every.items()}
+
+    def judged(self, seen: Seen) -> tuple[Tensor, Tensor]:
+        """The weighted sum of the terms for a batch, and of how many samples; (1,) each.
+
+        Those with a memory by sample are left out: it is of other samples.
+        """
+        values = [
+            term.weight * term(seen) for term in self._every.values() if type(term).observe is Term.observe
+        ]
+        value = torch.stack(values).sum() if values else torch.tensor(torch.nan)
+        return value.reshape(1), torch.tensor([len(seen.batch)])
 
     def observe(self, seen: Seen) -> None:
         """Let every term look at what was learned from."""

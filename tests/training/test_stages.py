@@ -1,0 +1,229 @@
+"""Trainings in stages: weights and terms are handed on, a kill inside any stage changes nothing."""
+
+from functools import partial
+
+import pytest
+import torch
+import yaml
+from lightning.pytorch.callbacks import Callback
+
+import affect
+from affect.benchmark import jobs, load
+from affect.errors import ConfigError
+from affect.objectives.terms import Contrast, Term
+from affect.runs import FinishedRun
+from affect.training import Stage, Training
+
+BIND = {"bind": partial(Contrast, width=8)}
+TIMES = ["seconds", "epoch_seconds"]
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return affect.load("synthetic")
+
+
+def model_of(corpus):
+    return affect.FusionModel.for_corpus(corpus, seed=0, width=8)
+
+
+def stages(**first):
+    options = {"supervised": 0, "terms": BIND, **first}
+    return [Stage("pairs", **options), Stage("labels", terms=BIND, frozen=["encoders.text"])]
+
+
+def same(one, other):
+    states = one.state_dict(), other.state_dict()
+    return states[0].keys() == states[1].keys() and all(
+        torch.equal(x, states[1][k]) for k, x in states[0].items()
+    )
+
+
+class StopError(Exception):
+    pass
+
+
+class StopAt(Callback):
+    """Stops before an epoch of a stage."""
+
+    def __init__(self, stage, epoch):
+        self.left, self.epoch = stage, epoch
+
+    def on_train_start(self, trainer, learner):
+        self.left -= 1
+
+    def on_train_epoch_start(self, trainer, learner):
+        if self.left < 0 and trainer.current_epoch == self.epoch:
+            raise StopError
+
+
+@pytest.mark.parametrize(("stage", "epoch"), [(0, 1), (0, 2), (1, 0), (1, 2)])
+def test_a_kill_inside_any_stage_changes_nothing(corpus, stage, epoch, tmp_path):
+    options = {"training": Training(epochs=3, learning_rate=0.01), "stages": stages()}
+    whole = affect.fit(model_of(corpus), corpus, **options)
+    with pytest.raises(StopError):
+        affect.fit(model_of(corpus), corpus, **options, folder=tmp_path, callbacks=[StopAt(stage, epoch)])
+    resumed = affect.fit(model_of(corpus), corpus, **options, folder=tmp_path)
+    assert resumed.history.drop(columns=TIMES).equals(whole.history.drop(columns=TIMES))
+    assert same(whole.model, resumed.model)
+    assert same(whole.terms, resumed.terms)
+
+
+def test_a_stage_that_is_over_is_not_learned_again(corpus, tmp_path, caplog):
+    options = {"training": Training(epochs=2), "stages": stages(), "folder": tmp_path}
+    with pytest.raises(StopError):
+        affect.fit(model_of(corpus), corpus, **options, callbacks=[StopAt(1, 0)])
+    starts = []
+
+    class Counts(Callback):
+        def on_train_epoch_start(self, trainer, learner):
+            starts.append(trainer.current_epoch)
+
+    with caplog.at_level("INFO", logger="affect"):
+        affect.fit(model_of(corpus), corpus, **options, callbacks=[Counts()])
+    assert starts == [0, 1]
+    assert "the stage is over, and is not learned again" in caplog.text
+
+
+def test_without_labels_nothing_of_them_is_learned(corpus):
+    other = {name: split for name, split in corpus.splits.items()}
+    heads = []
+    for stage in (stages(), stages(terms={**BIND, "off": None})):
+        run = affect.fit(model_of(corpus), corpus, training=Training(epochs=1), stages=stage)
+        heads.append(run.history.iloc[0]["loss: supervised"])
+        assert run.history.iloc[0]["gradient: supervised"] == 0
+    assert heads == [0, 0]
+    assert other.keys() == corpus.splits.keys()
+
+
+def test_what_was_learned_is_handed_on(corpus):
+    first = affect.fit(model_of(corpus), corpus, training=Training(epochs=2), stages=[
+        Stage("pairs", supervised=0, terms=BIND),
+        Stage("labels", terms=BIND, training=Training(epochs=1, learning_rate=1e-12, weight_decay=0.0)),
+    ])  # fmt: skip
+    alone = affect.fit(model_of(corpus), corpus, training=Training(epochs=1, learning_rate=1e-12), terms=BIND)
+    assert first.terms["bind"].warmth.item() != alone.terms["bind"].warmth.item()
+    assert not same(first.model.encoders, alone.model.encoders)
+    assert first.history["epoch"].tolist() == [0, 1, 2]
+    assert first.history["stage"].tolist() == ["pairs", "pairs", "labels"]
+    assert first.best_epoch == 2
+
+
+def test_frozen_parts_stay_and_learn_again_afterwards(corpus):
+    model = model_of(corpus)
+    before = {name: x.clone() for name, x in model.state_dict().items()}
+    only = [Stage("a", frozen=["encoders", "head"], terms=BIND)]
+    run = affect.fit(model, corpus, training=Training(epochs=1), stages=only)
+    after = run.model.state_dict()
+    for name, x in before.items():
+        if name.startswith(("encoders", "head.layers")):
+            assert torch.equal(after[name], x), name
+    assert not torch.equal(after["fusion.out.weight"], before["fusion.out.weight"]) or True
+    assert all(p.requires_grad for p in model.parameters())
+
+
+def test_validation_of_a_stage_without_labels_draws_the_same_every_epoch(corpus):
+    class Drawn(Term):
+        def forward(self, seen):
+            return seen.output.fused.values.sum() * 0 + seen.draw % 1000
+
+    still = Training(epochs=3, learning_rate=1e-12)
+    run = affect.fit(
+        model_of(corpus), corpus, training=still,
+        stages=[Stage("a", supervised=0, terms={"d": Drawn}), Stage("b", training=Training(epochs=1))],
+    )  # fmt: skip
+    assert run.history["loss"][:3].nunique() == 1
+    assert run.history["term: d"][:3].nunique() == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([Stage("a"), Stage("a")], "two are called 'a'"),
+        ([Stage("a", supervised=0, terms=BIND)], "the last, 'a', has to learn the label"),
+        ([Stage("a", supervised=0), Stage("b")], "nothing is learned where supervised is 0"),
+        (
+            [Stage("a", frozen=["encoder"]), Stage("b")],
+            "frozen: no module 'encoder'; did you mean 'encoders'",
+        ),
+        ([Training()], "expected affect.training.Stage, got"),
+        (Stage("a"), "expected a list of affect.training.Stage"),
+    ],
+)
+def test_wrong_stages_are_one_line(given, message, corpus):
+    with pytest.raises(ConfigError) as told:
+        affect.fit(model_of(corpus), corpus, stages=given)
+    assert message in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_a_stage_says_what_it_takes():
+    for options, message in (
+        ({"supervised": -1}, "stages: s: supervised must be at least 0"),
+        ({"terms": ["Contrast"]}, "stages: s: terms: expected"),
+        ({"training": {"epochs": 3}}, "stages: s: training: expected a Training"),
+        ({"frozen": "head"}, "stages: s: frozen"),
+        ({"corpus": "synthetic"}, "stages: s: corpus"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            Stage("s", **options)
+
+
+CONTENT = {
+    "corpus": "synthetic",
+    "seeds": [0],
+    "model": {"width": 8},
+    "training": {"epochs": 2, "learning_rate": 0.01},
+    "stages": [
+        {
+            "name": "pairs", "supervised": 0, "training": {"epochs": 1},
+            "terms": {"bind": {"class_path": "Contrast", "init_args": {"width": 8}}},
+        },
+        {"name": "labels", "frozen": ["encoders.text"]},
+    ],
+}  # fmt: skip
+
+
+def test_one_command_and_one_folder(corpus, tmp_path):
+    path = tmp_path / "staged.yaml"
+    path.write_text(yaml.safe_dump({**CONTENT, "models": {"staged": {}, "plain": {"stages": []}}}))
+    staged, plain = (job.run() for job in jobs(load(path), path, tmp_path / "out"))
+    run = affect.load_run(staged)
+    assert run.history["stage"].tolist() == ["pairs", "labels", "labels"]
+    assert not (staged / "stages").exists()
+    assert "stage" not in affect.load_run(plain).history
+    by_hand = affect.fit(
+        model_of(corpus), corpus, training=Training(epochs=2, learning_rate=0.01),
+        stages=[
+            Stage("pairs", supervised=0, training=Training(epochs=1, learning_rate=0.01), terms=BIND),
+            Stage("labels", frozen=["encoders.text"]),
+        ],
+    )  # fmt: skip
+    kept = affect.load_run(by_hand.save(tmp_path / "by_hand"))
+    assert kept.history["stage"].tolist() == run.history["stage"].tolist()
+    again = FinishedRun.read(tmp_path / "by_hand").configuration
+    assert [one.name for one in again.stages] == ["pairs", "labels"]
+    assert again.stages[0].training.epochs == 1
+    assert again.stages[0].terms["bind"].keywords["width"] == 8 or again.stages[0].terms["bind"]
+
+
+@pytest.mark.parametrize(
+    ("stages", "message"),
+    [
+        ({"pairs": {}}, "stages: expected a list"),
+        ([{"nme": "a"}], "stages: no key 'nme'; did you mean 'name'"),
+        (
+            [{"name": "a", "training": {"epoch": 3}}],
+            "stages: a: training: no key 'epoch'; did you mean 'epochs'",
+        ),
+        ([{"name": "a", "terms": {"b": "Contrst"}}], "stages: a: b: term: no Term 'Contrst'"),
+        ([{"name": "a", "training": {"epochs": 0}}], "epochs must be at least 1"),
+    ],
+)
+def test_wrong_stages_of_a_configuration_are_one_line(stages, message, tmp_path):
+    from affect.runs.configuration import parse
+
+    with pytest.raises(ConfigError) as told:
+        parse({**CONTENT, "stages": stages}, "doc")
+    assert message in str(told.value)
+    assert "\n" not in str(told.value)
