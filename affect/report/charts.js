@@ -1,4 +1,4 @@
-/* Charts: each is drawn when a reader comes near it, in the page's own colours. */
+/* Charts: each is drawn when a reader comes near it or the page has time, in the page's own colours. */
 
 const colour = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -83,5 +83,6 @@ function setUpChart(figure) {
     Plotly.relayout(plot, width ? {width: Math.min(width, most), autosize: false} : {width: null, autosize: true});
   };
   draw();
+  setUpNumbers(figure, plot);
   if (Object.values(options)[0].layout.meta?.names_at_ends) followChoice(plot, legend);
 }

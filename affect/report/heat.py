@@ -61,8 +61,9 @@ def heat_map(
             "x": [columns[column] for _, column in places], "y": [rows[row] for row, _ in places],
         }  # fmt: skip
         figure.add_scatter(
-            **where, text=[form.format(values[row, column]) for row, column in places], mode="text",
-            textfont={"color": ink, "size": 13}, hoverinfo="skip", showlegend=False,
+            **where, text=[form.format(values[row, column]) for row, column in places],
+            mode="markers+text", marker={"opacity": 0}, textfont={"color": ink, "size": 13},
+            hoverinfo="skip", showlegend=False,
         )  # fmt: skip
     figure.update_xaxes(type="category", showgrid=False)
     figure.update_yaxes(type="category", autorange="reversed", showgrid=False)

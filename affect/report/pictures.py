@@ -17,6 +17,7 @@ from affect.report.figures import COLOURS, GREY, colour_of, dash_of, plotly, sho
 from affect.report.heat import heat_map
 from affect.results import Answers
 from affect.runs import FinishedRun
+from affect.training.learner import OF_PARTS
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -61,7 +62,7 @@ def critical_difference(
         )  # fmt: skip
     for place in range(1, len(names) + 1, -(-len(names) // 12)):
         lines.append((place, -1.2, place, -1.05, 1))
-        figure.add_annotation(x=place, y=-0.8, text=str(place), showarrow=False, font_color=GREY)
+        figure.add_annotation(x=place, y=-0.8, text=str(place), showarrow=False)
     figure.add_annotation(
         x=low + distance / 2, y=0.45, text=f"critical difference {distance:.2f}", showarrow=False
     )
@@ -78,7 +79,7 @@ def critical_difference(
     edge = (high - low) * room / _AXIS
     styled(figure, "Mean ranks over corpora", height=int(120 + 30 * (-top + gap * len(left))))
     figure.update_layout(meta={"least_width": int(_AXIS + 2 * room)})
-    figure.update_xaxes(visible=False, range=[low - edge, high + edge])
+    figure.update_xaxes(visible=False, title_text="mean rank", range=[low - edge, high + edge])
     figure.update_yaxes(visible=False, range=[top - 0.6 - gap * len(left), 1])
     return figure
 
@@ -108,12 +109,12 @@ def cost_scatter(table: pd.DataFrame, metric: str, cost: str, label: str) -> go.
     across = np.log(table[cost].clip(lower=1e-9)) if wide else table[cost]
     heights = table[["mean", "low", "high"]].to_numpy()
     texts = [wrapped(shown(name)) for name in table["model"]]
-    table = table.assign(text=texts, place=_label_places(texts, across.to_numpy(), heights, front.to_numpy()))
+    table = table.assign(said=texts, place=_label_places(texts, across.to_numpy(), heights, front.to_numpy()))
     for rows, colour in ((table[~front], GREY), (table[front], COLOURS[0])):
         figure.add_scatter(
             x=rows[cost], y=rows["mean"], showlegend=False, mode="markers+text",
             hovertext=[shown(name) for name in rows["model"]],
-            text=[own if place else "" for own, place in zip(rows["text"], rows["place"], strict=True)],
+            text=[own if place else "" for own, place in zip(rows["said"], rows["place"], strict=True)],
             textposition=[place or "top center" for place in rows["place"]], textfont_size=12,
             error_y={
                 "array": rows["high"] - rows["mean"], "arrayminus": rows["mean"] - rows["low"],
@@ -135,7 +136,9 @@ def cost_scatter(table: pd.DataFrame, metric: str, cost: str, label: str) -> go.
 def learning_curves(
     runs: Iterable[FinishedRun], metric: str, shown_first: Iterable[str] | None = None
 ) -> go.Figure:
-    """What was measured on the validation split after each epoch: a line per seed and fold.
+    """What was measured after each epoch: a line per seed and fold.
+
+    That is on the validation split, and in training where it is of parts of the loss.
 
     A dot marks the epoch that was kept.
 
@@ -161,7 +164,7 @@ def learning_curves(
         for rows, mode in ((np.concatenate(parts), "lines"), (np.concatenate(kept), "markers")):
             points: dict[str, Any] = {"x": rows[:, 0], "y": rows[:, 1]}
             figure.add_scatter(
-                **points, customdata=rows[:, 2:].astype(np.int16),
+                **points, customdata=rows[:, 2:].astype(np.int16), meta=["seed", "fold"],
                 mode=mode, name=shown(model), legendgroup=model, showlegend=mode == "lines",
                 visible=True if model in first else "legendonly",
                 line={"color": colour_of(place), "dash": dash_of(place), "width": 1.2},
@@ -170,8 +173,11 @@ def learning_curves(
             )  # fmt: skip
     last = max((int(history["epoch"].max()) for own in models.values() for _, history in own), default=0)
     figure.update_xaxes(title_text="epoch", tick0=0, dtick=max(1, -(-last // 10)))
-    figure.update_yaxes(title_text=f"{metric}, valid")
-    return styled(figure, f"{metric} on the validation split", height=420)
+    split, where = "valid", "on the validation split"
+    if metric.partition(": ")[0] in OF_PARTS:
+        split, where = "train", "in training"
+    figure.update_yaxes(title_text=f"{metric}, {split}")
+    return styled(figure, f"{metric} {where}", height=420)
 
 
 def confusion(answers: Answers, model: str) -> go.Figure:

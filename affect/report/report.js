@@ -10,7 +10,7 @@ function setUpConfigurations(box) {
     const row = parent.insertRow();
     texts.forEach((text, place) => {
       const cell = document.createElement(place ? tag : "th");
-      cell.scope = place && tag === "th" ? "col" : "row";
+      if (cell.tagName === "TH") cell.scope = tag === "th" ? "col" : "row";
       cell.textContent = text;
       row.append(cell);
     });
@@ -50,6 +50,14 @@ const near = new IntersectionObserver(
   {rootMargin: "400px 0px"},
 );
 
+/** What is far away is set up while a reader reads, one box at a time: a capture of the page has it too. */
+function setUpRest() {
+  const rest = lazy.filter(box => !box.ready);
+  if (!rest.length) return;
+  setUp(rest.find(box => !box.matches(".chart")) ?? rest[0]); // tables first: they take no time
+  setTimeout(setUpRest);
+}
+
 /** On paper there is nothing to click: everything is drawn, every row shown. */
 function forPaper(printing) {
   if (printing) lazy.forEach(setUp);
@@ -58,7 +66,7 @@ function forPaper(printing) {
     if (!box.ready) continue;
     box.showAll?.(printing);
     box.resize?.(printing ? 1000 : null);
-    for (const details of box.querySelectorAll("details")) details.open = printing;
+    for (const details of box.querySelectorAll("details:not(.numbers)")) details.open = printing;
   }
 }
 
@@ -81,5 +89,6 @@ openFromAddress();
 followReader([...document.querySelectorAll(".contents li a")]);
 if (matchMedia("(max-width: 62rem)").matches) document.querySelector(".contents details")?.removeAttribute("open");
 matchMedia("print").addEventListener("change", query => forPaper(query.matches));
+window.addEventListener("load", () => setTimeout(setUpRest));
 window.addEventListener("beforeprint", () => forPaper(true));
 window.addEventListener("afterprint", () => forPaper(false));

@@ -108,7 +108,7 @@ def rate_curves(points: pd.DataFrame, metric: str, curve: str, baseline: str | N
             x=levels, y=middle, name=shown(model), legendgroup=model,
             visible=True if model in first else "legendonly",
             mode="lines+markers", line={"color": colour_of(place), "dash": dash_of(place)},
-            customdata=np.stack([below, above], 1),
+            customdata=np.stack([below, above], 1), meta=["low", "high"],
             hovertemplate=f"%{{fullData.name}}<br>%{{x}}: %{{y:.3f}}{interval}<extra></extra>",
         )  # fmt: skip
     low, high = mine["level"].min(), mine["level"].max()

@@ -92,6 +92,7 @@ def slices(own: Drawable, params: list[str], title: str) -> go.Figure:
     for trace in drawn:
         trace.marker.color = [trials[place].number for place in trace.marker.color]
     figure.update_traces(
+        name=None,
         marker={"colorscale": _SCALE, "showscale": False, "size": 8, "line": {"width": 0}},
         hovertemplate="%{x}: %{y:.4g}, trial %{marker.color}<extra></extra>",
     )
@@ -128,7 +129,7 @@ def parallel(own: Drawable, params: list[str], title: str) -> go.Figure:
         trace.update(opacity=0.45 + 0.5 * share)
         trace.line.update(color=_mixed(share), width=1.2 if rank < len(lines) - 1 else 3)
     figure.data = tuple(lines[place] for place in ranks.argsort()) or figure.data
-    figure.update_annotations(font={"size": 11, "color": GREY})
+    figure.update_annotations(font={"size": 11}, overwrite=True)
     titles = [own.title, *sorted(params)]
     figure.update_xaxes(
         tickmode="array", tickvals=[*range(len(titles))], ticktext=[*map(wrapped, titles)], tickangle=0,

@@ -50,7 +50,8 @@ def write_robustness(out: Path, compared: Iterable[Comparison], summary: pd.Data
             reference = baseline if baseline in own.models else None
             found = own.curves(metric, reference)
             points.append(found.assign(corpus=own.corpus, target=own.target.name, metric=metric))
-            models = f" ({few(own.models)})" if len(several) > 1 else ""
+            models = f" ({few(own.models)})" if len(own.models) < 3 else f" ({len(own.models)} models)"
+            models = models if len(several) > 1 else ""
             charts = (
                 charts_of(found, metric, own.floor(metric), setting_of_sweeps(own), reference)
                 if source

@@ -81,7 +81,7 @@ function setUpRecords(box) {
     head.dataset.first = column.first;
     head.classList.toggle("left", !column.form);
     button.type = "button";
-    button.textContent = column.label;
+    button.append(...column.label.split(/(?<=[._])/).flatMap(part => [document.createElement("wbr"), part]));
     button.addEventListener("click", () => {
       direction = nextDirection(head);
       sorted = place;
@@ -91,6 +91,7 @@ function setUpRecords(box) {
     return head;
   });
   const seen = columns.map((_, place) => place).filter(place => place !== choose);
+  table.style.setProperty("--columns", seen.length);
   table.tHead.insertRow().append(...seen.map(place => heads[place]));
 
   function written(column, row) {

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
@@ -14,8 +13,9 @@ from numpy.typing import NDArray
 from affect import metrics, renamed
 from affect.bounds import COUNT
 from affect.data.targets import Target
-from affect.errors import ConfigError, DataError, described, did_you_mean, few, listed
+from affect.errors import ConfigError, described, did_you_mean, few, listed
 from affect.metrics import Array, Measure
+from affect.robustness.joining import laid_together, without
 from affect.robustness.samples import sample_contributions
 from affect.robustness.scores import area, effective_robustness, retained_share
 from affect.robustness.sweeps import ONLY, Sweep
@@ -55,10 +55,10 @@ class Comparison:
         if isinstance(sweeps, Sweep) or not isinstance(sweeps, Iterable):
             raise ConfigError(f"Comparison: expected a list of Sweep, got {described(sweeps)}; write [sweep]")
         COUNT.check("Comparison: resamples", resamples)
-        self._models = _laid_together(sweeps)
+        self._models = laid_together(sweeps)
         if lacking is not None:
             self._models = {
-                name: [_lacking(lacking, own) for own in seeds] for name, seeds in self._models.items()
+                name: [without(lacking, own) for own in seeds] for name, seeds in self._models.items()
             }
         self._first = next(iter(self._models.values()))[0]
         self._resamples = resamples
@@ -381,47 +381,3 @@ def _area(own: Array, _: Array, places: list[list[int]], levels: list[float]) ->
 
 def _effective(own: Array, base: Array, places: list[list[int]], rises: bool) -> Array:
     return effective_robustness(_heights(own, places), _heights(base, places), rises)
-
-
-def _laid_together(sweeps: Iterable[Sweep]) -> dict[str, list[Sweep]]:
-    """The sweeps of each model by seed, their folds laid together, all samples in one order."""
-    found: dict[str, dict[int, list[Sweep]]] = {}
-    for own in sweeps:
-        if not isinstance(own, Sweep):
-            raise ConfigError(f"Comparison: expected a list of Sweep, got {described(own)} in it")
-        found.setdefault(own.where["model"], {}).setdefault(own.where["seed"], []).append(own)
-    if not found:
-        raise DataError("robustness: there is no sweep to compare")
-    models = {name: [_joined(parts) for _, parts in sorted(seeds.items())] for name, seeds in found.items()}
-    first = next(iter(models.values()))[0]
-    for own in itertools.chain(*models.values()):
-        if not own.conditions.equals(first.conditions) or own.samples != first.samples:
-            raise DataError(
-                f"robustness: {own.where['model']}, seed {own.where['seed']} was swept over other conditions "
-                f"or samples than {first.where['model']}, seed {first.where['seed']}"
-            )
-    return models
-
-
-def _lacking(modality: str, own: Sweep) -> Sweep:
-    if modality not in own.present:
-        raise ConfigError(f"robustness: no modality '{modality}'; {did_you_mean(modality, own.present)}")
-    if own.present[modality].all():
-        raise DataError(f"robustness: every sample of {own.where['corpus']} has the modality '{modality}'")
-    return own.take(~own.present[modality])
-
-
-def _joined(parts: list[Sweep]) -> Sweep:
-    samples = np.array([sample for own in parts for sample in own.samples])
-    order = np.argsort(samples, kind="stable")
-    whole = replace(
-        parts[0],
-        predictions=np.concatenate([own.predictions for own in parts], 1),
-        truth=np.concatenate([own.truth for own in parts]),
-        samples=tuple(samples.tolist()),
-        present={name: np.concatenate([own.present[name] for own in parts]) for name in parts[0].present},
-        grouped=tuple(group for own in parts for group in own.grouped)
-        if all(own.grouped for own in parts)
-        else (),
-    )
-    return whole.take(order)

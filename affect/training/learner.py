@@ -26,6 +26,10 @@ from affect.training.terms import Terms, norms
 MONITOR = "valid/monitor"
 """What chooses the epoch, as Lightning knows it."""
 
+OF_PARTS = ("term", "loss", "gradient")
+"""What the history says of each part of the loss where there are terms, as `term: NAME` and so on: its mean
+in training, and its shares of the loss and of the gradient's norm."""
+
 SUPERVISED = "supervised"
 """What the objective is called among the parts of the loss."""
 
@@ -291,8 +295,8 @@ class Learner(lightning.LightningModule):
         means = {name: sum(values) / len(values) for name, values in self._parts.items()}
         sizes = {name: abs(value) for name, value in self._weighted(means).items()}
         found = {
-            f"{kind}: {name}": value / (sum(own.values()) or 1.0 if kind != "term" else 1.0)
-            for kind, own in (("term", means), ("loss", sizes), ("gradient", self._norms))
+            f"{kind}: {name}": value / (1.0 if own is means else sum(own.values()) or 1.0)
+            for kind, own in zip(OF_PARTS, (means, sizes, self._norms), strict=True)
             for name, value in own.items()
         }
         self._parts, self._norms = {}, {}

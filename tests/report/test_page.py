@@ -294,10 +294,9 @@ def test_results_are_filtered(look, report):
     assert section.locator(".intervals .row[data-model]:visible").count() == 1
 
 
-def test_charts_are_drawn_when_they_come_near_and_follow_their_select(look, report):
+def test_charts_follow_their_select(look, report):
     page = look(report)
     charts = page.locator(".chart")
-    assert page.locator(".chart .main-svg").count() < charts.count() * 2
     for place in range(charts.count()):
         charts.nth(place).scroll_into_view_if_needed()
         charts.nth(place).locator(".main-svg").first.wait_for()
