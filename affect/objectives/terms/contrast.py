@@ -138,7 +138,7 @@ def choice_losses(scores: Tensor, choices: Tensor, published: bool = False) -> t
     several = choices.sum(1)
     if published:
         return losses, torch.ones_like(truth, dtype=torch.bool)
-    return losses / several.clamp(min=2).log(), several > 1
+    return losses / several.clamp(min=2).to(losses.dtype).log(), several > 1
 
 
 class SupervisedContrast(Term):
