@@ -63,9 +63,10 @@ class MutualInformation(Term):
         that it is fitted on is the one that it then measures. On MOSEI the authors' code fits q on the first
         half of the batches alone.
     Example:
+        >>> from functools import partial
         >>> corpus = affect.load("synthetic")
         >>> model = affect.FusionModel.for_corpus(corpus)
-        >>> terms = {"telling": functools.partial(MutualInformation, anchor="text", rhythm="epoch")}
+        >>> terms = {"telling": partial(MutualInformation, anchor="text", rhythm="epoch")}
         >>> run = affect.fit(model, corpus, training=affect.Training(epochs=1), terms=terms)
         >>> run.history["term: telling"].item() < 3
         True
@@ -227,9 +228,10 @@ class ContrastiveUpperBound(Term):
         here; Cheng et al., CLUB, ICML 2020, whose critic is a Gaussian. Differs: it steps before the model's
         step, not after; GELU in place of ReLU; 64 units in place of 512; no condition on the label.
     Example:
+        >>> from functools import partial
         >>> corpus = affect.load("synthetic")
         >>> model = affect.FusionModel.for_corpus(corpus, fusion=affect.fusion.SharedPrivateFusion)
-        >>> terms = {"apart": functools.partial(ContrastiveUpperBound, part="private")}
+        >>> terms = {"apart": partial(ContrastiveUpperBound, part="private")}
         >>> run = affect.fit(model, corpus, training=affect.Training(epochs=1), terms=terms)
         >>> run.history["term: apart"].item() < 1
         True
