@@ -2,6 +2,12 @@
 
 from affect.objectives.terms.base import Model, Seen, Term, TermFactory
 from affect.objectives.terms.contrast import Contrast, Matching, SupervisedContrast
+from affect.objectives.terms.information import (
+    ContrastiveUpperBound,
+    InformationBottleneck,
+    MutualInformation,
+    PredictiveCoding,
+)
 from affect.objectives.terms.spaces import (
     CorrelationAlignment,
     Difference,
@@ -15,14 +21,18 @@ from affect.objectives.terms.views import Consistency, Distillation, Imputation
 __all__ = [
     "Consistency",
     "Contrast",
+    "ContrastiveUpperBound",
     "CorrelationAlignment",
     "Difference",
     "Distillation",
     "DomainConfusion",
     "Imputation",
+    "InformationBottleneck",
     "Matching",
     "MaximumMeanDiscrepancy",
     "Model",
+    "MutualInformation",
+    "PredictiveCoding",
     "Reconstruction",
     "Seen",
     "Similarity",

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
 from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor, nn
@@ -126,7 +126,8 @@ class Term(Bounded, nn.Module):
     have one. Its parameters learn with the model's. What else it may do:
 
     - `critics`: parts of it that learn by `learn`, on values from which no gradient reaches the model, in a
-      step of their own before the model's; `forward` then leaves them as they are.
+      step of their own before the model's; `forward` then leaves them as they are. With `rhythm` `epoch`
+      they take a step for every training batch at the beginning of each epoch instead.
     - `observe`: after the step, without gradients: memories by sample (`seen.batch.rows`), moving averages.
     - `paces`: by how much the step of a modality's encoder is shortened.
 
@@ -162,6 +163,8 @@ class Term(Bounded, nn.Module):
     compares: ClassVar[bool] = False
     """Whether its value for a sample depends on the others of the batch: each device compares its own."""
 
+    rhythm: str = "step"
+    """When critics learn: before each `step` of the model, or from all batches before each `epoch`."""
     targets: tuple[str, ...] = ()
     """Other targets of the corpus that it reads, in `seen.batch.targets`."""
 
@@ -190,6 +193,9 @@ class Term(Bounded, nn.Module):
         """Of modalities whose encoder is to take a shorter step: the share that is taken, 0 to 1."""
         return {}
 
+
+RHYTHMS: Final = ("step", "epoch")
+"""When critics learn."""
 
 TermFactory: TypeAlias = Callable[[Any, tuple[str, ...]], Term]
 """A Term class, or a partial of one: whatever makes a term from a model and the ids that it learns from."""
