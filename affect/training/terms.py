@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim.optimizer import Optimizer
 
 from affect.classes.factories import check_factory, made_by
+from affect.data.targets import Target
 from affect.errors import ConfigError, described
 from affect.model import FusionModel
 from affect.naming import ModuleDict
@@ -27,6 +28,7 @@ def made_terms(
     factories: Mapping[str, TermFactory | None],
     training: Training,
     teacher: FusionModel | None = None,
+    targets: Mapping[str, Target] | None = None,
 ) -> Terms:
     """The terms of a training: those that are asked for, and those that its options ask for.
 
@@ -36,6 +38,7 @@ def made_terms(
         factories: by name; None switches off what the options ask for.
         training: whose `consistency`, `distillation` and `imputation` are weights of terms by these names.
         teacher: of the training.
+        targets: of the corpus, by name: what terms can read beside the label.
     Raises:
         ConfigError: a term needs what is not there, is none, or cannot be made.
     Example:
@@ -72,6 +75,7 @@ def made_terms(
                 f"terms: {name}: {type(term).__name__} needs {', '.join(lacking)}, which "
                 f"{type(model.fusion).__name__} does not offer; it offers {', '.join(offered) or 'nothing'}"
             )
+        term.prepare(targets or {})
         made[name] = term
     return Terms(made)
 

@@ -2,6 +2,7 @@
 
 from affect.objectives.terms.base import Model, Seen, Term, TermFactory
 from affect.objectives.terms.contrast import Contrast, Matching, SupervisedContrast
+from affect.objectives.terms.labels import GeneratedLabels, ModalityTargets
 from affect.objectives.terms.spaces import (
     CorrelationAlignment,
     Difference,
@@ -19,9 +20,11 @@ __all__ = [
     "Difference",
     "Distillation",
     "DomainConfusion",
+    "GeneratedLabels",
     "Imputation",
     "Matching",
     "MaximumMeanDiscrepancy",
+    "ModalityTargets",
     "Model",
     "Reconstruction",
     "Seen",
