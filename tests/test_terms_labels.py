@@ -84,8 +84,8 @@ def vectors_of(term, seen):
     for m, there in seen.present.items():
         hidden = term.hidden[m](seen.vectors[m]).detach()
         found |= {(m, i): hidden[i].tolist() for i in range(len(there)) if there[i]}
-    fused, there = seen.output.fused.mean().detach(), seen.output.fused.present
-    return found | {("fused", i): fused[i].tolist() for i in range(len(there)) if there[i]}
+    fused, there = seen.output.fused.mean().detach(), {i for _, i in found}
+    return found | {("fused", i): fused[i].tolist() for i in there}
 
 
 def epochs_of(part, model, epochs):

@@ -49,8 +49,8 @@ class GeneratedLabels(Term):
         seen -> ()
     Missing:
         a modality that a sample lacks counts for nothing and keeps its label; a sample without a label counts
-        for nothing and is in no centre, as is one that was not seen yet. While there is no positive or no
-        negative sample, labels stay as they are.
+        for nothing. In no centre is what has no label, what is absent, and what was not seen yet. While there
+        is no positive or no negative sample, labels stay as they are.
     Raises:
         ConfigError: no regression, or a label per step; a target whose labels have one sign.
     Also known as:
@@ -126,7 +126,8 @@ class GeneratedLabels(Term):
         self.labels[:, rows[fresh]] = truth[fresh].to(self.labels)
         self.labelled[rows[fresh]] = True
         vectors = [*self._hidden(seen).values(), seen.output.fused.mean()]
-        present = [*(seen.present[m] for m in self.dims), seen.output.fused.present]
+        own = [seen.present[m] for m in self.dims]
+        present = [*own, torch.stack(own).any(0)]  # a fusion may call what is of nothing observed
         if seen.epoch > 0:
             self._relabel(seen, vectors, present)
         for place, (vector, there) in enumerate(zip(vectors, present, strict=True)):
