@@ -16,7 +16,7 @@ from torch import Tensor
 from affect import metrics
 from affect.data.corpus import Corpus
 from affect.data.loading import batches
-from affect.data.targets import Target
+from affect.data.targets import Target, to_json
 from affect.errors import ConfigError
 from affect.files import scratch
 from affect.model import FusionModel
@@ -135,7 +135,9 @@ def fit(
     if init is not None:
         start_from(model, init)
     with seeded(seed):
-        beside_label = made_terms(model, development["train"].ids, terms or {}, training, teacher)
+        beside_label = made_terms(
+            model, development["train"].ids, terms or {}, training, teacher, corpus.targets
+        )
     learning = made_learner(learner, model, make(target), training, seed, teacher, weights, beside_label)
     if folder is not None:
         check_resumed(
@@ -201,6 +203,7 @@ def fit(
         corpus.files.check()
     own = {"objective": make, "learner": None if learner is Learner else learner, "terms": dict(terms or {})}
     given = [key for key, one in (("teacher", teacher), ("init", init)) if one is not None]
+    read = {one: to_json(corpus.targets[one]) for one in learning.terms.targets}
     return replace(
         run,
         terms=learning.terms,
@@ -209,6 +212,7 @@ def fit(
             **run.facts,
             **({"given": given} if given else {}),
             **({"learned_rows": len(development["train"])} if learning.terms else {}),
+            **({"learned_targets": read} if read else {}),
         },
     )
 

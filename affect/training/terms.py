@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim.optimizer import Optimizer
 
 from affect.classes.factories import check_factory, made_by
+from affect.data.targets import Target
 from affect.errors import ConfigError, described, did_you_mean
 from affect.model import FusionModel
 from affect.naming import ModuleDict
@@ -28,6 +29,7 @@ def made_terms(
     factories: Mapping[str, TermFactory | None],
     training: Training,
     teacher: FusionModel | None = None,
+    targets: Mapping[str, Target] | None = None,
 ) -> Terms:
     """The terms of a training: those that are asked for, and those that its options ask for.
 
@@ -37,6 +39,7 @@ def made_terms(
         factories: by name; None switches off what the options ask for.
         training: whose `consistency`, `distillation` and `imputation` are weights of terms by these names.
         teacher: of the training.
+        targets: of the corpus, by name: what terms can read beside the label.
     Raises:
         ConfigError: a term needs what is not there, is none, or cannot be made.
     Example:
@@ -75,6 +78,7 @@ def made_terms(
             )
         if term.rhythm not in RHYTHMS:
             raise ConfigError(f"terms: {name}: rhythm: {did_you_mean(term.rhythm, RHYTHMS)}")
+        term.prepare(targets or {})
         made[name] = term
     return Terms(made)
 

@@ -8,6 +8,7 @@ from affect.objectives.terms.information import (
     MutualInformation,
     PredictiveCoding,
 )
+from affect.objectives.terms.labels import GeneratedLabels, ModalityTargets
 from affect.objectives.terms.spaces import (
     CorrelationAlignment,
     Difference,
@@ -26,10 +27,12 @@ __all__ = [
     "Difference",
     "Distillation",
     "DomainConfusion",
+    "GeneratedLabels",
     "Imputation",
     "InformationBottleneck",
     "Matching",
     "MaximumMeanDiscrepancy",
+    "ModalityTargets",
     "Model",
     "MutualInformation",
     "PredictiveCoding",

@@ -12,6 +12,8 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor, nn
 
 from affect.bounds import NOT_NEGATIVE, Bounded
+from affect.data.targets import Target
+from affect.errors import ConfigError, did_you_mean
 from affect.fusion import Fusion
 from affect.heads import Head
 from affect.naming import ModuleDict
@@ -130,6 +132,7 @@ class Term(Bounded, nn.Module):
       they take a step for every training batch at the beginning of each epoch instead.
     - `observe`: after the step, without gradients: memories by sample (`seen.batch.rows`), moving averages.
     - `paces`: by how much the step of a modality's encoder is shortened.
+    - `targets`, `prepare`: other targets of the corpus that it reads, and what is made by their kinds.
 
     In evaluation neither is called. Parameters and buffers are saved with the run.
 
@@ -173,6 +176,20 @@ class Term(Bounded, nn.Module):
         NOT_NEGATIVE.check(f"{type(self).__name__}: weight", weight)
         self.dims, self.fused_dim, self.target = model.fusion.dims, model.fusion.out_dim, model.head.target
         self.rows, self.weight = len(ids), float(weight)
+
+    def prepare(self, targets: Mapping[str, Target]) -> None:
+        """Called once, when it was made: what depends on the kinds of the corpus's targets is made here.
+
+        Args:
+            targets: of the corpus, by name; of a run that was loaded, those that the terms read.
+        Raises:
+            ConfigError: one that it reads is not among them.
+        """
+        for name in self.targets:
+            if name not in targets:
+                raise ConfigError(
+                    f"{type(self).__name__}: targets: no target '{name}'; {did_you_mean(name, targets)}"
+                )
 
     def forward(self, seen: Seen) -> Tensor:
         """What the author writes: a mean over what counts, zero with a gradient where nothing does."""
