@@ -118,6 +118,7 @@ class Experiment:
             corpus=self.corpus if corpus is None else corpus_path(corpus, Path.cwd()),
             seeds=self.seeds if seeds is None else list(seeds),
             training=self.training if epochs is None else {**self.training, "epochs": epochs},
+            stages=self.stages if epochs is None else [_shortened(own, epochs) for own in self.stages],
             models=chosen,
         )
 
@@ -226,6 +227,7 @@ def _content(experiment: Experiment, own: Mapping[str, Any], target: str | None)
 
 
 def _shortened(own: Mapping[str, Any], epochs: int) -> dict[str, Any]:
-    """A model's own section, without epochs of its own."""
-    training = own.get("training")
-    return {**own, "training": {**training, "epochs": epochs}} if training else dict(own)
+    """A section of a model or a stage, without epochs of its own."""
+    training, stages = own.get("training"), own.get("stages")
+    own = {**own, "training": {**training, "epochs": epochs}} if training else dict(own)
+    return {**own, "stages": [_shortened(one, epochs) for one in stages]} if stages else own

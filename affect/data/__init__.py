@@ -7,7 +7,7 @@ The rooms from low to high; each imports those above it in this list alone, and 
     rules, consistency
     formats, samples
     corpus
-    classes, duplicates, quality, leaks, splitting, text, shapes, native, export, checks
+    classes, duplicates, quality, leaks, splitting, text, shapes, factors, native, export, checks
     loading, synthetic, writer, making
     words
     sources

@@ -118,7 +118,7 @@ class Corpus:
         aligned: whether step t is the same moment in every modality; None: as the splits say.
         notes: what must stand beside every figure made with this corpus.
         citation: whom to cite.
-        ceiling: the best possible score on the test split, by metric, where it is known.
+        ceiling: the best possible score of the main target on the test split, by metric, where known.
         main: the target that is meant where none is named; empty where there is no obvious one.
         columns: the names of the features, for the modalities whose source has them.
         provenance: who made the features, for the modalities of which that is known.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -19,13 +20,27 @@ class UniformPosterior:
     """The posterior of uniform latents: normal around what was measured, cut at the edges."""
 
     centre: Array
-    spread: Array
+    spread: Array | float
 
     def _share(self, latent: Array | float) -> Array:
         from scipy.special import ndtr
 
         share: Array = ndtr((latent - self.centre) / self.spread)
         return share
+
+    @classmethod
+    def joint(cls, measured: Iterable[UniformPosterior]) -> UniformPosterior:
+        """The posterior of latents that were measured more than once, with independent noise."""
+        centre, precision = np.zeros(1), np.zeros(1)
+        for x in measured:
+            weight = np.asarray(x.spread, dtype=np.float64) ** -2
+            centre, precision = centre + weight * x.centre, precision + weight
+        return cls(centre / precision, precision**-0.5)
+
+    def inside(self) -> Array:
+        """How much of the normal that is cut lies between the edges."""
+        inside: Array = self._share(EDGE) - self._share(-EDGE)
+        return inside
 
     def below(self, latent: Array) -> Array:
         """Probability of less than `latent`, (..., samples)."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from affect import metrics
 from affect.data.corpus import Corpus, Split
+from affect.data.factors import SharedFactors
 from affect.data.posteriors import EDGE, Array, Counts, UniformPosterior, median_count
 from affect.data.ragged import Ragged
 from affect.data.shapes import SHAPES, shaped
@@ -44,7 +45,9 @@ def generate(name: str, seed: int = 0) -> Corpus:
         name: `synthetic` (the interaction), `synthetic:additive`, `synthetic:interaction` or
             `synthetic:temporal`; `:aligned` may follow each. Or the shape of a published file
             (`affect.data.shapes`): `synthetic:mosi_unaligned`, `synthetic:iemocap` and others; a number of
-            training samples may follow each, as in `synthetic:mosi_unaligned:24`.
+            training samples may follow each, as in `synthetic:mosi_unaligned:24`. Or `synthetic:shared`
+            (`affect.data.factors`), which `:aligned`, `:shifted`, `:5%labelled` and `:50%unpaired` may
+            follow, in this order and with other percentages.
         seed: of the whole corpus.
     Raises:
         ConfigError: there is no such corpus.
@@ -58,8 +61,11 @@ def generate(name: str, seed: int = 0) -> Corpus:
     if family != "synthetic":
         raise ConfigError(f"no generated corpus '{name}'; {did_you_mean(family, ['synthetic'])}")
     kind, _, form = full_name(name).partition(":")[2].partition(":")
+    if kind == "shared":
+        return SharedFactors.named(name, seed).corpus()
     if kind not in makers and kind not in SHAPES:
-        raise ConfigError(f"no generated corpus '{name}'; {did_you_mean(kind, [*makers, *SHAPES])}")
+        known = did_you_mean(kind, [*makers, *SHAPES, "shared"])
+        raise ConfigError(f"no generated corpus '{name}'; {known}")
     if kind in SHAPES:
         if form and not (form.isdecimal() and int(form)):
             raise ConfigError(

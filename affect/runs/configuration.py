@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Container, Mapping
+from copy import deepcopy
 from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -263,7 +264,7 @@ def complete(content: Mapping[str, Any], where: str) -> dict[str, Any]:
         kind = kind_of(plain[key]) if key == "model" else Training
         plain[key] = {**_defaults(kind), **plain[key]}
     plain["stages"] = [
-        {**own, "training": {**plain["training"], **own["training"]}} for own in plain["stages"]
+        {**own, "training": deepcopy({**plain["training"], **own["training"]})} for own in plain["stages"]
     ]
     return {**_defaults(Configuration, but=("corpus", "model", "training")), **plain}
 

@@ -191,11 +191,14 @@ class FinishedRun:
             DataError: what they learned is gone, was changed, or is of others.
         """
         ids = ("",) * int(self.facts.get("learned_rows", 0))
+        known = self.facts.get("learned_targets", {})
+        read = {name: targets.from_json(one, str(self.folder / DONE)) for name, one in known.items()}
         with within(self.home):
             named = {name: own for name, own in self.configuration.terms.items() if own is not None}
-            terms = Terms(
-                {name: made_by(name, own, Term, model, ids, who="terms") for name, own in named.items()}
-            )
+            made = {name: made_by(name, own, Term, model, ids, who="terms") for name, own in named.items()}
+            for term in made.values():
+                term.prepare(read)
+            terms = Terms(made)
         if terms.state_dict():
             load_weights(terms, self.manifest.check(TERMS), {})
         return terms.eval()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
@@ -10,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from affect.classes.factories import check_factory
-from affect.data.targets import Regression, Target
+from affect.data.targets import Binary, MultiClass, Regression, Target
 from affect.errors import BrokenLawError
 from affect.fusion import FusionFactory, SharedPrivateFusion
 from affect.model import FusionModel
@@ -39,6 +41,14 @@ class TermPart:
     target: Target
     fusion: FusionFactory
 
+    @property
+    def others(self) -> dict[str, Target]:
+        """A target of each modality, of several kinds, beside what the model predicts."""
+        kinds: tuple[Callable[[str], Target], ...]
+        kinds = (Regression, Binary, functools.partial(MultiClass, classes=("low", "middle", "high")))
+        names = [f"{self.target.name}_{name}" for name in self.modalities]
+        return {name: kind(name) for name, kind in zip(names, itertools.cycle(kinds), strict=False)}
+
     def made(self, seed: int = 0) -> tuple[FusionModel, Term]:
         """A model in eval mode and the term, in float64."""
         dims = {name: 3 + place for place, name in enumerate(self.modalities)}
@@ -48,10 +58,11 @@ class TermPart:
                 dims, self.target, aligned=False, fusion=self.fusion, width=8, out_dim=8
             )
             term = self.build(model, tuple(f"s{row}" for row in range(_SAMPLES)))
+            term.prepare(self.others)
         return model.double().eval(), term.double().eval()
 
     def batch(self, seed: int = 0) -> Batch:
-        """Samples of several lengths; each modality is absent from two, and one has no label."""
+        """Samples of several lengths; each modality is absent from two, and one has no label of a target."""
         generator = torch.Generator().manual_seed(seed)
         inputs = {}
         for place, name in enumerate(self.modalities):
@@ -61,12 +72,14 @@ class TermPart:
             mask[[2 * place + 1, 2 * place + 2]] = False
             shape = (*mask.shape, 3 + place)
             inputs[name] = Sequence(torch.randn(shape, generator=generator, dtype=torch.float64), mask)
-        labelled = torch.arange(_SAMPLES) != _SAMPLES - 1
-        groups = torch.arange(_SAMPLES) // 3
-        return Batch(
-            inputs, self._truth(generator, labelled), tuple(f"s{row}" for row in range(_SAMPLES)),
-            torch.arange(_SAMPLES), groups=groups,
-        )  # fmt: skip
+        places = torch.arange(_SAMPLES)
+        target = _truth(self.target, generator, places != _SAMPLES - 1)
+        others = {
+            name: _truth(one, generator, places != _SAMPLES - 1 - place)
+            for place, (name, one) in enumerate(self.others.items())
+        }
+        ids = tuple(f"s{row}" for row in range(_SAMPLES))
+        return Batch(inputs, target, ids, places, others, groups=places // 3)
 
     def seen(self, model: FusionModel, batch: Batch) -> Seen:
         """What the term is shown of a batch, damaged in that every other sample's last modality is gone."""
@@ -96,13 +109,6 @@ class TermPart:
         value: Tensor = term(self.seen(model, batch))
         return value
 
-    def _truth(self, generator: torch.Generator, labelled: Tensor) -> Sequence:
-        count, classes = len(labelled), getattr(self.target, "count", 2)
-        numbers = torch.randn(count, self.target.size, generator=generator, dtype=torch.float64)
-        if not isinstance(self.target, Regression):
-            numbers = torch.randint(classes, numbers.shape, generator=generator).double()
-        return Sequence.vector(numbers, labelled)
-
 
 def value_is_a_number(part: TermPart) -> None:
     """One finite number with a gradient, also where nothing counts."""
@@ -131,8 +137,8 @@ def nothing_unobserved_is_read(part: TermPart) -> None:
     there = torch.arange(len(rows)) < _SAMPLES
     phantoms = Batch(
         {name: x.take(rows).keep(there.unsqueeze(1)) for name, x in batch.inputs.items()},
-        batch.target.take(rows).keep(there.unsqueeze(1)), (*batch.ids, "s0", "s1"),
-        rows, groups=rows // 3,
+        batch.target.take(rows).keep(there.unsqueeze(1)), (*batch.ids, "s0", "s1"), rows,
+        {name: x.take(rows).keep(there.unsqueeze(1)) for name, x in batch.targets.items()}, groups=rows // 3,
     )  # fmt: skip
     _expect(before, part.value(term, model, phantoms), "samples without anything change the value")
 
@@ -193,6 +199,8 @@ def every_parameter_of_a_term_learns(part: TermPart) -> None:
             value = value + term.learn(seen.detached())
         if value.requires_grad:
             value.backward()
+        with torch.no_grad():
+            term.observe(seen)
     dead = [n for n, p in term.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
     if dead:
         raise BrokenLawError(f"no gradient reaches {', '.join(dead)}")
@@ -257,6 +265,14 @@ def check_term(
                 law(part)
             except BrokenLawError as broken:
                 raise BrokenLawError(f"{law.__name__}: {broken}") from None
+
+
+def _truth(target: Target, generator: torch.Generator, labelled: Tensor) -> Sequence:
+    count, classes = len(labelled), getattr(target, "count", 2)
+    numbers = torch.randn(count, target.size, generator=generator, dtype=torch.float64)
+    if not isinstance(target, Regression):
+        numbers = torch.randint(classes, numbers.shape, generator=generator).double()
+    return Sequence.vector(numbers, labelled)
 
 
 def _without(batch: Batch, names: Iterable[str]) -> Batch:

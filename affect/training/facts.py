@@ -47,7 +47,7 @@ def facts_of(
             "name": corpus.name,
             "notes": corpus.notes,
             "citation": corpus.citation,
-            "ceiling": corpus.ceiling,
+            "ceiling": corpus.ceiling if corpus.main in ("", target.name) else {},
             "sha256": None,
         },
     }

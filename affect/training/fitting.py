@@ -16,7 +16,7 @@ from torch import Tensor
 from affect import metrics
 from affect.data.corpus import Corpus
 from affect.data.loading import batches
-from affect.data.targets import Target
+from affect.data.targets import Target, to_json
 from affect.errors import ConfigError
 from affect.files import scratch
 from affect.model import FusionModel
@@ -179,6 +179,7 @@ def fit(
         "terms": dict(terms or {}),
     }
     given = [key for key, one in (("teacher", teacher), ("init", init)) if one is not None]
+    read = {one: to_json(corpus.targets[one]) for one in learned.learner.terms.targets}
     if len(every) > 1:
         own["stages"] = every
     return replace(
@@ -190,6 +191,7 @@ def fit(
             **run.facts,
             **({"given": given} if given else {}),
             **({"learned_rows": len(corpus["train"])} if learned.learner.terms else {}),
+            **({"learned_targets": read} if read else {}),
         },
     )
 
@@ -250,7 +252,9 @@ def learn(
     if training.class_weights is not None:
         weights = class_weights(target, development["train"].labels(target.name), training.class_weights)
     with seeded(seed):
-        beside_label = made_terms(model, development["train"].ids, terms, training, teacher, supervised)
+        beside_label = made_terms(
+            model, development["train"].ids, terms, training, teacher, supervised, corpus.targets
+        )
     beside_label.go_on_from(before)
     learning = made_learner(learner, model, objective(target), training, seed, teacher, weights, beside_label)
     learning.label_weight = supervised
@@ -303,7 +307,11 @@ def learn(
                         devices,
                     ),
                     shared(
-                        batches(development["valid"], told, devices * evaluated, by_length=True), devices
+                        batches(
+                            development["valid"], told, devices * evaluated, by_length=True,
+                            beside=() if supervised else beside_label.targets,
+                        ),
+                        devices,
                     ),
                     ckpt_path=None
                     if folder is None

@@ -250,6 +250,19 @@ class Learner(lightning.LightningModule):
         rank = devices.rank()
         torch.manual_seed(hash((self.seed, self.current_epoch, *([rank] if rank else []))))
         self._began = time.perf_counter()
+        if self.terms.learn_before_epochs:
+            self._teach_before_epoch()
+
+    def _teach_before_epoch(self) -> None:
+        """Critics whose rhythm is `epoch` meet all batches that are to come, and the model as it is."""
+        precision, strategy = self.trainer.precision_plugin, self.trainer.strategy
+        loader: Any = self.trainer.train_dataloader
+        for batch in loader:
+            here = strategy.batch_to_device(precision.convert_input(batch))
+            with precision.train_step_context():
+                with torch.no_grad():
+                    seen = self.look(here)
+                self.terms.teach(seen, "epoch")
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Terms look at what was learned from."""

@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from torch.optim.optimizer import Optimizer
 
 from affect.classes.factories import check_factory, made_by
-from affect.errors import ConfigError, described
+from affect.data.targets import Target
+from affect.errors import ConfigError, described, did_you_mean
 from affect.model import FusionModel
 from affect.naming import ModuleDict
 from affect.objectives.terms import Consistency, Distillation, Imputation, Seen, Term, TermFactory
+from affect.objectives.terms.base import RHYTHMS
 from affect.training import devices
 from affect.training.optimisation import make_optimizer
 from affect.training.options import Training
@@ -28,6 +30,7 @@ def made_terms(
     training: Training,
     teacher: FusionModel | None = None,
     supervised: float = 1.0,
+    targets: Mapping[str, Target] | None = None,
 ) -> Terms:
     """The terms of a training: those that are asked for, and those that its options ask for.
 
@@ -38,6 +41,7 @@ def made_terms(
         training: whose `consistency`, `distillation` and `imputation` are weights of terms by these names.
         teacher: of the training.
         supervised: weight of the objective.
+        targets: of the corpus, by name: what terms can read beside the label.
     Raises:
         ConfigError: nothing is learned from; a term needs what is not there, is none, or cannot be made.
     Example:
@@ -74,6 +78,9 @@ def made_terms(
                 f"terms: {name}: {type(term).__name__} needs {', '.join(lacking)}, which "
                 f"{type(model.fusion).__name__} does not offer; it offers {', '.join(offered) or 'nothing'}"
             )
+        if term.rhythm not in RHYTHMS:
+            raise ConfigError(f"terms: {name}: rhythm: {did_you_mean(term.rhythm, RHYTHMS)}")
+        term.prepare(targets or {})
         made[name] = term
     if not supervised and not any(term.weight for term in made.values()):
         raise ConfigError(
@@ -135,10 +142,17 @@ class Terms(ModuleDict):
         """Those of the critics' optimisers."""
         return {name: step.state_dict() for name, step in self._steps.items()}
 
-    def teach(self, seen: Seen) -> None:
-        """Let every critic take a step."""
+    @property
+    def learn_before_epochs(self) -> bool:
+        """Whether some critics learn at the beginning of an epoch."""
+        return any(self._every[name].rhythm == "epoch" for name in self._critics)
+
+    def teach(self, seen: Seen, rhythm: str = "step") -> None:
+        """Let every critic of a rhythm take a step."""
         for name, step in self._steps.items():
             critic = self._critics[name]
+            if self._every[name].rhythm != rhythm:
+                continue
             with _learning(critic), torch.enable_grad():
                 self._every[name].learn(seen.detached()).backward()
                 devices.average([p.grad for p in critic.parameters() if p.grad is not None])

@@ -56,7 +56,7 @@ def load(
             names say what they are, or one for each sample; a folder of feature files (what OpenFace,
             openSMILE, py-feat, FACET and COVAREP write too) and of transcripts, with a table of labels; a CSV
             or Parquet table; or `synthetic`, `synthetic:additive`, `synthetic:interaction`,
-            `synthetic:temporal`.
+            `synthetic:temporal`, `synthetic:shared`.
         columns: names of columns that are features though they look like none, such as `confidence` or
             `frame`: those are left out otherwise, and a note names them.
         targets: the kinds of targets by name, where numbers are codes of classes: `{"emotion": "multiclass"}`

@@ -2,6 +2,13 @@
 
 from affect.objectives.terms.base import Model, Seen, Term, TermFactory
 from affect.objectives.terms.contrast import Contrast, Matching, SupervisedContrast
+from affect.objectives.terms.information import (
+    ContrastiveUpperBound,
+    InformationBottleneck,
+    MutualInformation,
+    PredictiveCoding,
+)
+from affect.objectives.terms.labels import GeneratedLabels, ModalityTargets
 from affect.objectives.terms.spaces import (
     CorrelationAlignment,
     Difference,
@@ -15,14 +22,20 @@ from affect.objectives.terms.views import Consistency, Distillation, Imputation
 __all__ = [
     "Consistency",
     "Contrast",
+    "ContrastiveUpperBound",
     "CorrelationAlignment",
     "Difference",
     "Distillation",
     "DomainConfusion",
+    "GeneratedLabels",
     "Imputation",
+    "InformationBottleneck",
     "Matching",
     "MaximumMeanDiscrepancy",
+    "ModalityTargets",
     "Model",
+    "MutualInformation",
+    "PredictiveCoding",
     "Reconstruction",
     "Seen",
     "Similarity",

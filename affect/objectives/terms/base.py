@@ -6,12 +6,14 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
 from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor, nn
 
 from affect.bounds import NOT_NEGATIVE, Bounded
+from affect.data.targets import Target
+from affect.errors import ConfigError, did_you_mean
 from affect.fusion import Fusion
 from affect.heads import Head
 from affect.naming import ModuleDict
@@ -126,9 +128,11 @@ class Term(Bounded, nn.Module):
     have one. Its parameters learn with the model's. What else it may do:
 
     - `critics`: parts of it that learn by `learn`, on values from which no gradient reaches the model, in a
-      step of their own before the model's; `forward` then leaves them as they are.
+      step of their own before the model's; `forward` then leaves them as they are. With `rhythm` `epoch`
+      they take a step for every training batch at the beginning of each epoch instead.
     - `observe`: after the step, without gradients: memories by sample (`seen.batch.rows`), moving averages.
     - `paces`: by how much the step of a modality's encoder is shortened.
+    - `targets`, `prepare`: other targets of the corpus that it reads, and what is made by their kinds.
 
     In evaluation neither is called. Parameters and buffers are saved with the run.
 
@@ -162,6 +166,8 @@ class Term(Bounded, nn.Module):
     compares: ClassVar[bool] = False
     """Whether its value for a sample depends on the others of the batch: each device compares its own."""
 
+    rhythm: str = "step"
+    """When critics learn: before each `step` of the model, or from all batches before each `epoch`."""
     targets: tuple[str, ...] = ()
     """Other targets of the corpus that it reads, in `seen.batch.targets`."""
 
@@ -170,6 +176,20 @@ class Term(Bounded, nn.Module):
         NOT_NEGATIVE.check(f"{type(self).__name__}: weight", weight)
         self.dims, self.fused_dim, self.target = model.fusion.dims, model.fusion.out_dim, model.head.target
         self.rows, self.weight = len(ids), float(weight)
+
+    def prepare(self, targets: Mapping[str, Target]) -> None:
+        """Called once, when it was made: what depends on the kinds of the corpus's targets is made here.
+
+        Args:
+            targets: of the corpus, by name; of a run that was loaded, those that the terms read.
+        Raises:
+            ConfigError: one that it reads is not among them.
+        """
+        for name in self.targets:
+            if name not in targets:
+                raise ConfigError(
+                    f"{type(self).__name__}: targets: no target '{name}'; {did_you_mean(name, targets)}"
+                )
 
     def forward(self, seen: Seen) -> Tensor:
         """What the author writes: a mean over what counts, zero with a gradient where nothing does."""
@@ -190,6 +210,9 @@ class Term(Bounded, nn.Module):
         """Of modalities whose encoder is to take a shorter step: the share that is taken, 0 to 1."""
         return {}
 
+
+RHYTHMS: Final = ("step", "epoch")
+"""When critics learn."""
 
 TermFactory: TypeAlias = Callable[[Any, tuple[str, ...]], Term]
 """A Term class, or a partial of one: whatever makes a term from a model and the ids that it learns from."""

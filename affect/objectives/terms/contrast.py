@@ -111,16 +111,34 @@ class Contrast(Term):
     def _asked(self, seen: Seen, x: Tensor, y: Tensor, both: Tensor, same: Tensor | None) -> Tensor:
         """How hard it is for each of x to find its own y."""
         scores = self.warmth.clamp(max=math.log(_WARMEST)).exp() * x @ y.mT
-        own = torch.eye(len(x), dtype=torch.bool, device=x.device)
         choices = both.expand(len(x), -1) if same is None else both & ~same
-        choices = choices | own  # which is always one, so that no row is without any
-        losses = F.cross_entropy(
-            scores.masked_fill(~choices, -torch.inf), torch.arange(len(x), device=x.device), reduction="none"
-        )
-        several = choices.sum(1)
-        if self.published:
-            return seen.mean(losses, both)
-        return seen.mean(losses / several.clamp(min=2).log(), both & (several > 1))
+        losses, counts = choice_losses(scores, choices, self.published)
+        return seen.mean(losses, both & counts)
+
+
+def choice_losses(scores: Tensor, choices: Tensor, published: bool = False) -> tuple[Tensor, Tensor]:
+    """How hard it is to choose, in each row, the column of the same place; and which rows had a choice.
+
+    The cross-entropy of the scores, divided by log of how many there were to choose from: chance is 1.
+
+    Args:
+        scores: of every row for every column.
+        choices: which columns there are to choose from, beside its own, which always is one.
+        published: without the division; all rows count then.
+    Shapes:
+        scores: (batch, batch); choices: (batch, batch) or (batch,) -> (batch,), (batch,)
+    Example:
+        >>> choice_losses(torch.zeros(3, 3), torch.tensor([True, True, False]))
+        (tensor([1., 1., 1.]), tensor([True, True, True]))
+    """
+    own = torch.eye(len(scores), dtype=torch.bool, device=scores.device)
+    choices = choices | own  # so that no row is without any
+    truth = torch.arange(len(scores), device=scores.device)
+    losses = F.cross_entropy(scores.masked_fill(~choices, -torch.inf), truth, reduction="none")
+    several = choices.sum(1)
+    if published:
+        return losses, torch.ones_like(truth, dtype=torch.bool)
+    return losses / several.clamp(min=2).to(losses.dtype).log(), several > 1
 
 
 class SupervisedContrast(Term):
