@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +22,8 @@ from affect.objectives.terms.base import RHYTHMS
 from affect.training import devices
 from affect.training.optimisation import make_optimizer
 from affect.training.options import Training
+
+logger = logging.getLogger(__name__)
 
 
 def made_terms(
@@ -82,11 +85,23 @@ def made_terms(
             raise ConfigError(f"terms: {name}: rhythm: {did_you_mean(term.rhythm, RHYTHMS)}")
         term.prepare(targets or {})
         made[name] = term
-    if not supervised and not any(term.weight for term in made.values()):
+    if not supervised and not any(term.weight and not remembers(term) for term in made.values()):
         raise ConfigError(
-            "stages: nothing is learned where supervised is 0 and no term has a weight; name a term"
+            "stages: where supervised is 0, expected a term with a weight and without a memory by sample, by "
+            f"which the epoch is chosen, got {', '.join(made) or 'none'}; name one, or leave out supervised"
         )
     return Terms(made)
+
+
+def remembers(term: Term) -> bool:
+    """Whether a term has a memory by sample.
+
+    Example:
+        >>> model = affect.FusionModel.for_corpus(affect.load("synthetic"))
+        >>> remembers(affect.objectives.terms.Contrast(model, ("a", "b")))
+        False
+    """
+    return type(term).observe is not Term.observe
 
 
 class Terms(ModuleDict):
@@ -124,10 +139,11 @@ class Terms(ModuleDict):
             if name not in self:
                 continue
             own, state = self[name], other.state_dict()
-            if {key: x.shape for key, x in own.state_dict().items()} == {
-                k: x.shape for k, x in state.items()
-            }:
+            sizes, found = ({k: x.shape for k, x in one.items()} for one in (own.state_dict(), state))
+            if sizes == found:
                 own.load_state_dict(state)
+            else:
+                logger.warning("terms: %s begins anew: it is of other sizes than in the stage before", name)
 
     def configure(self, training: Training, states: Mapping[str, Any] | None = None) -> None:
         """Make the optimisers of the critics, which go on from `states` where there are any."""
@@ -168,9 +184,7 @@ class Terms(ModuleDict):
 
         Those with a memory by sample are left out: it is of other samples.
         """
-        values = [
-            term.weight * term(seen) for term in self._every.values() if type(term).observe is Term.observe
-        ]
+        values = [term.weight * term(seen) for term in self._every.values() if not remembers(term)]
         value = torch.stack(values).sum() if values else torch.tensor(torch.nan)
         return value.reshape(1), torch.tensor([len(seen.batch)])
 

@@ -200,6 +200,11 @@ def _task(
         content["corpus"] = corpus_path(corpus, Path.cwd())
     if epochs is not None:
         content["training"] = {**(content.get("training") or {}), "epochs": epochs}
+    if content.get("stages"):  # whose epochs are counted anew, and whose monitors are not of one kind
+        raise ConfigError(
+            f"{path}: search: a training in stages is not searched yet; search the last one with init: RUN, "
+            "the run of those before"
+        )
     metric_names = [search.metric] if isinstance(search.metric, str) else search.metric
     if own := metrics_in({"metrics": [name.partition(": ")[0] for name in metric_names]}):
         content["metrics"] = list(dict.fromkeys([*(content.get("metrics") or []), *own]))

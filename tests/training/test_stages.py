@@ -151,7 +151,7 @@ def test_validation_of_a_stage_without_labels_draws_the_same_every_epoch(corpus)
     [
         ([Stage("a"), Stage("a")], "two are called 'a'"),
         ([Stage("a", supervised=0, terms=BIND)], "the last, 'a', has to learn the label"),
-        ([Stage("a", supervised=0), Stage("b")], "nothing is learned where supervised is 0"),
+        ([Stage("a", supervised=0), Stage("b")], "expected a term with a weight and without a memory"),
         (
             [Stage("a", frozen=["encoder"]), Stage("b")],
             "frozen: no module 'encoder'; did you mean 'encoders'",
@@ -242,3 +242,12 @@ def test_wrong_stages_of_a_configuration_are_one_line(stages, message, tmp_path)
         parse({**CONTENT, "stages": stages}, "doc")
     assert message in str(told.value)
     assert "\n" not in str(told.value)
+
+
+def test_a_search_of_stages_is_refused_in_one_line(tmp_path):
+    from affect.tuning.search import task_of
+
+    path = tmp_path / "staged.yaml"
+    path.write_text(yaml.safe_dump(CONTENT))
+    with pytest.raises(ConfigError, match="search: a training in stages is not searched yet"):
+        task_of(path)
