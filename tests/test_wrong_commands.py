@@ -81,7 +81,7 @@ SAMPLERS = ", ".join(
         if inspect.isclass(c) and issubclass(c, optuna.samplers.BaseSampler) and n != "BaseSampler"
     )
 )
-VERBS = "align, bench, compare, convert, inspect, list, predict, report, sweep, train, tune"
+VERBS = "align, bench, compare, convert, explain, inspect, list, predict, report, sweep, train, tune"
 KEYS = ", ".join(sorted(Configuration.__dataclass_fields__))
 
 WRONG = {
@@ -223,7 +223,7 @@ WRONG = {
     "corpus",
     "affect inspect synthetic:tempral": "ConfigError: no generated corpus 'synthetic:tempral'; did you mean 'temporal'? known: "
     "additive, iemocap, interaction, mosei_aligned, mosei_emotions, mosei_unaligned, mosi_aligned, mosi_context, "
-    "mosi_unaligned, sims, temporal",
+    "mosi_unaligned, shared, sims, temporal",
     "affect convert corpus.pkl out.csv": "ConfigError: out.csv: expected a file that ends with .safetensors",
     "affect convert corpus.pkl out.pkl": "ConfigError: out.pkl: expected a file that ends with .safetensors; for .pkl "
     "give --to mmsa",

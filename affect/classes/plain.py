@@ -12,11 +12,14 @@ from typing import Any
 from affect.classes.paths import path_of
 from affect.errors import ConfigError, described
 
-GIVEN = ("self", "dims", "in_dim", "out_dim", "target", "optimizer", "split", "model", "ids")
+GIVEN = ("self", "dims", "in_dim", "out_dim", "target", "optimizer", "split")
 """Arguments of parts that no configuration holds: they are given when the part is made."""
 
 _OPTIMIZER = ("params", "lr", "weight_decay")
 """The same of optimisers, which are known by their first argument, `params`."""
+
+_TERM = ("model", "ids")
+"""The same of terms, which are known by both of them."""
 
 _LEARNER = ("model", "objective", "training", "seed", "teacher", "class_weights", "terms")
 """The same of learners, which are known by the first four."""
@@ -35,6 +38,7 @@ def arguments_of(cls: type) -> dict[str, inspect.Parameter]:
     """
     found = dict(inspect.signature(cls).parameters)
     given = (*GIVEN, *_OPTIMIZER) if "params" in found else GIVEN
+    given = (*given, *_TERM) if found.keys() >= {*_TERM} else given
     given = (*given, *_LEARNER) if found.keys() >= {*_LEARNER[:4]} else given
     return {name: one for name, one in found.items() if name not in given and one.kind not in _MORE}
 

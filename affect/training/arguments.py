@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from lightning.pytorch.callbacks import Callback
@@ -62,6 +62,24 @@ def check_fit(
     if teacher is not None:
         check_model("fit: teacher", teacher)
     check_learner(learner)
+
+
+def check_terms(terms: Any) -> None:
+    """Refuse what is no mapping of terms; what is in it is looked at where they are made.
+
+    Args:
+        terms: what was given.
+    Raises:
+        ConfigError: it is none.
+    Example:
+        >>> check_terms(["Contrast"])
+        Traceback (most recent call last):
+        affect.errors.ConfigError: fit: terms: expected a dictionary of a Term class for each name, got a list
+    """
+    if not isinstance(terms, Mapping | None):
+        raise ConfigError(
+            f"fit: terms: expected a dictionary of a Term class for each name, got {described(terms)}"
+        )
 
 
 def check_seed(who: str, seed: Any) -> None:
@@ -198,16 +216,17 @@ def made_learner(
         'Learner'
     """
     given = (model, objective, training, seed)
-    named = {"teacher": teacher, "class_weights": weights, **({"terms": terms} if terms else {})}
     try:
-        inspect.signature(learner).bind(*given, **named)
+        inspect.signature(learner).bind(*given, teacher=teacher, class_weights=weights)
     except TypeError as error:
         name = getattr(learner, "__name__", "the learner")
         raise ConfigError(
             f"fit: learner: {name} cannot be made: {error}; write its __init__(self, *given, **named) and "
             "hand both on to super().__init__"
         ) from error
-    return learner(*given, **named)
+    made = learner(*given, teacher=teacher, class_weights=weights)
+    made.terms = terms
+    return made
 
 
 def _several(key: str, given: Any, kind: Any) -> list[Any]:

@@ -24,7 +24,7 @@ from affect.naming import slug
 from affect.objectives import Objective, class_weights, objective_for
 from affect.objectives.terms import TermFactory
 from affect.seeding import seeded
-from affect.training.arguments import check_around, check_fit, made_learner
+from affect.training.arguments import check_around, check_fit, check_terms, made_learner
 from affect.training.checkpoints import (
     LAST,
     BestCheckpoint,
@@ -133,6 +133,7 @@ def fit(
     check_fit(model, corpus, seed, training, objective, teacher, learner)
     loggers, callbacks = check_around(name, fold, folder, loggers, callbacks, progress)
     every = check_stages(stages)
+    check_terms(terms)
     asked, make = training or Training(), objective or objective_for(model.head.target)
     if init is not None:
         start_from(model, init)
@@ -294,9 +295,9 @@ def learn(
         check_demand("fit", model, development["train"], training.batch_size, asked_for_room, shares)
         evaluated = affordable("fit", model, development["valid"], EVALUATED, asked_for_room, shares)
         over = Finished(root / "checkpoints" / FINISHED, training.epochs)
-        if not (finished and over.read_into(learning)):
-            model.train()
-            with float32_after(model, training.precision):
+        with float32_after(model, training.precision):
+            if not (finished and over.read_into(learning)):
+                model.train()
                 traced_as(f"learning from {corpus.source.get('corpus', corpus.name)}", trainer.fit)(
                     learning,
                     shared(
@@ -319,10 +320,10 @@ def learn(
                     weights_only=True,
                 )  # fmt: skip
                 back.read_into(learning)
-            if finished and folder is not None:
-                over.write(learning)
-        best = read_whole(root / "checkpoints" / LAST)
-        learning.load_state_dict(best["state_dict"])
+                if finished and folder is not None:
+                    over.write(learning)
+            best = read_whole(root / "checkpoints" / LAST)
+            learning.load_state_dict(best["state_dict"])
     return Learned(learning, int(best["epoch"]))
 
 

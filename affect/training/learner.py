@@ -21,7 +21,7 @@ from affect.sequences import Batch, Output, Sequence
 from affect.training import devices
 from affect.training.optimisation import Mode, make_optimizer, make_schedule, warms_up
 from affect.training.options import Training
-from affect.training.terms import Terms, norms
+from affect.training.terms import Terms, made_terms, norms
 from affect.training.unlabelled import probe, vectors
 
 MONITOR = "valid/monitor"
@@ -65,7 +65,7 @@ class Learner(lightning.LightningModule):
         seed: of dropout and of damage.
         teacher: a trained model of the same target, which terms may look at.
         class_weights: (target.size, classes), as `affect.objectives.class_weights` makes them.
-        terms: what is learned beside the label.
+        terms: what is learned beside the label; by default what the options ask for.
     Example:
         >>> class Calm(Learner):
         ...     def __init__(self, *given, calm: float = 0.01, **named):
@@ -95,7 +95,7 @@ class Learner(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.model, self.objective, self.options, self.seed = model, objective, training, seed
-        self.terms = Terms({}) if terms is None else terms
+        self.terms = made_terms(model, (), {}, training, teacher) if terms is None else terms
         self.register_buffer("class_weights", class_weights, persistent=False)
         # in a list: it neither learns nor is saved
         self._teachers = [] if teacher is None else [teacher.eval()]

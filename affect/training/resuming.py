@@ -134,7 +134,9 @@ def _may_go_on(training: Training, learner: Any) -> bool:
 
 
 def _said(key: str, value: Any) -> str:
-    if key in ("model", "objective", "learner", "teacher", "corpus", "corruption") or isinstance(value, dict):
+    if key in ("model", "objective", "learner", "terms", "teacher", "corpus", "corruption") or isinstance(
+        value, dict
+    ):
         return f"another {key}" if value is not None else f"no {key}"
     return f"other {key}" if key == "initial weights" else f"{key} {value}"
 

@@ -14,7 +14,7 @@ from torch.optim.optimizer import Optimizer
 
 from affect.classes.factories import check_factory, made_by
 from affect.data.targets import Target
-from affect.errors import ConfigError, described, did_you_mean
+from affect.errors import ConfigError, did_you_mean
 from affect.model import FusionModel
 from affect.naming import ModuleDict
 from affect.objectives.terms import Consistency, Distillation, Imputation, Seen, Term, TermFactory
@@ -56,10 +56,6 @@ def made_terms(
         affect.errors.ConfigError: terms: alike: Alike needs shared, which ConcatenationFusion does not offer;
         it offers nothing
     """
-    if not isinstance(factories, Mapping):
-        raise ConfigError(
-            f"fit: terms: expected a dictionary of a Term class for each name, got {described(factories)}"
-        )
     offered = [*model.fusion.offers]
     asked: dict[str, TermFactory | None] = {}
     if training.consistency:
