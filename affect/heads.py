@@ -89,6 +89,8 @@ class RegressionHead(Head):
         self.register_buffer("scale", torch.ones(target.outputs))
 
     def fit(self, labels: Tensor) -> None:
+        if not len(labels):  # of a corpus without any: the scale stays 1
+            return
         self.centre.copy_(labels.mean(0))
         self.scale.copy_(labels.std(0, correction=0).clamp(min=1e-6))
 

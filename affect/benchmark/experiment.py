@@ -28,6 +28,7 @@ from affect.runs.configuration import (
     read,
     resolve,
 )
+from affect.training.terms import joined
 
 
 @dataclass
@@ -199,7 +200,7 @@ def _content(experiment: Experiment, own: Mapping[str, Any], target: str | None)
         objective = objective.get(target)
     own = dict(own)
     training = {**experiment.training, **(own.pop("training", None) or {})}
-    terms = {**experiment.terms, **(own.pop("terms", None) or {})}
+    terms = joined(experiment.terms, own.pop("terms", None) or {})
     stages = own.pop("stages", experiment.stages)
     beside = {key: value for key in ("teacher", "init", "searched") if (value := own.pop(key, None))}
     measured = metrics_in({"metrics": experiment.metrics})

@@ -232,7 +232,7 @@ def _curves(answers: Answers, summary: pd.DataFrame, drawn: bool) -> Iterator[Se
     )
 
 
-_NOT_MEASURED = ("epoch", "seconds", "epoch_seconds")
+_NOT_MEASURED = ("epoch", "seconds", "epoch_seconds", "stage")
 
 
 def _errors(answers: Answers, summary: pd.DataFrame, drawn: bool) -> Iterator[Section]:

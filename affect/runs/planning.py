@@ -7,14 +7,18 @@ from pathlib import Path
 
 from affect import metrics
 from affect.classes import beside, within
+from affect.data.corpus import Corpus
+from affect.errors import ConfigError
 from affect.model import FusionModel
 from affect.naming import slug
 from affect.runs.borrowed import check_borrowed
-from affect.runs.configuration import check_seeds, folds_to_run, parse, read, resolve
+from affect.runs.configuration import Configuration, check_seeds, folds_to_run, parse, read, resolve
 from affect.runs.finished import FinishedRun, check_unseen, prepare
 from affect.runs.jobs import Job, digest
 from affect.training import Learner
 from affect.training.arguments import check_optimisation
+from affect.training.stages import check_stages, frozen
+from affect.training.terms import joined, made_terms
 
 
 def jobs_of(
@@ -60,8 +64,8 @@ def check_jobs(todo: list[Job], path: Path) -> None:
         todo: runs of one corpus; where there are none, nothing is looked at.
         path: the file that they come from.
     Raises:
-        ConfigError: one of them cannot be built, or its optimiser or schedule cannot; it learns from what is
-            no run, or would test on samples of the search that chose its configuration.
+        ConfigError: one of them, its optimiser, its schedule, its terms or its stages cannot be made; it
+            learns from what is no run, or would test on samples of the search that chose its configuration.
     """
     if not todo:
         return
@@ -78,8 +82,25 @@ def check_jobs(todo: list[Job], path: Path) -> None:
             with within(job.home), metrics.using(*configuration.measured):
                 learner = configuration.learner or Learner
                 check_optimisation(learner, made, configuration.training, len(corpus["train"]))
+                _check_terms(made, corpus, configuration, job, path)
     for job in todo:
         if job.teacher is not None:
             _ = FinishedRun.read(job.teacher, trust=job.trust).configuration
         if job.init is not None:
             FinishedRun.read(job.init)
+
+
+def _check_terms(
+    model: FusionModel, corpus: Corpus, configuration: Configuration, job: Job, path: Path | str
+) -> None:
+    """Refuse terms and stages that cannot be made."""
+    teacher = None if job.teacher is None else model  # of which nothing is asked
+    ids, targets = corpus["train"].ids, corpus.targets
+    try:
+        for stage in check_stages(configuration.stages):
+            training = stage.training or configuration.training
+            terms = joined(configuration.terms, stage.terms)
+            with frozen(model, stage.frozen, f"stages: {stage.name}"):
+                made_terms(model, ids, terms, training, teacher, stage.supervised, targets)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {str(error).removeprefix('fit: ')}") from error

@@ -45,9 +45,9 @@ from affect.training.progress import EpochProgress, Progress, heard
 from affect.training.quietness import quiet
 from affect.training.resuming import check_resumed
 from affect.training.run import Run
-from affect.training.stages import FINISHED, STAGES, Finished, Stage, check_stages, frozen
+from affect.training.stages import FINISHED, STAGES, Finished, Stage, check_labelled, check_stages, frozen
 from affect.training.start import start_from
-from affect.training.terms import Terms, made_terms
+from affect.training.terms import Terms, joined, made_terms
 from affect.training.watching import CorpusWatch
 from affect.workers.crashes import traced_as
 
@@ -152,7 +152,7 @@ def fit(
                 seed,
                 training=stage.training or asked,
                 objective=make,
-                terms={**(terms or {}), **stage.terms},
+                terms=joined(terms or {}, stage.terms),
                 supervised=stage.supervised,
                 before=None if learned is None else learned.learner.terms,
                 name=name if len(every) == 1 else f"{name} {stage.name}".strip(),
@@ -249,6 +249,8 @@ def learn(
     development, training = prepared(model, corpus, asked, teacher)
     if not supervised:
         training = replace(training, monitor="loss")  # the terms'
+    if supervised:
+        check_labelled(development, target.name)
     weights = None
     if training.class_weights is not None:
         weights = class_weights(target, development["train"].labels(target.name), training.class_weights)

@@ -100,9 +100,27 @@ def check_stages(stages: Iterable[Stage]) -> list[Stage]:
         if place == len(found) - 1 and (not one.supervised or one.corpus is not None):
             raise ConfigError(
                 f"fit: stages: the last, '{one.name}', has to learn the label of the corpus itself, which is "
-                "what is measured; leave out supervised and corpus there"
+                "what is measured: not with supervised: 0, nor from another corpus; put it before another"
             )
     return found
+
+
+def check_labelled(corpus: Corpus, target: str) -> None:
+    """Refuse a training split without a label.
+
+    Args:
+        corpus: has the split `train`.
+        target: whose labels are to be learned.
+    Raises:
+        ConfigError: there is none.
+    Example:
+        >>> check_labelled(affect.load("synthetic"), "sentiment")
+    """
+    if not len(corpus["train"].labels(target)):
+        raise ConfigError(
+            f"{corpus.name}: no sample of the split 'train' has a label of '{target}' to learn from; a stage "
+            "with supervised: 0 learns from none"
+        )
 
 
 @contextmanager
@@ -124,7 +142,8 @@ def frozen(model: FusionModel, names: Iterable[str], where: str = "stages") -> I
     modules = dict(model.named_modules())
     for name in names:
         if not name or name not in modules:
-            raise ConfigError(f"{where}: frozen: no module '{name}'; {did_you_mean(name, modules)}")
+            near = [known for known in modules if known and known.count(".") < 2]
+            raise ConfigError(f"{where}: frozen: no module '{name}'; {did_you_mean(name, near)}")
     held = [p for name in names for p in modules[name].parameters() if p.requires_grad]
     for parameter in held:
         parameter.requires_grad_(False)

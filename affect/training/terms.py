@@ -68,10 +68,19 @@ def made_terms(
         offered.append("imputation")
     made = {}
     for name, factory in {**asked, **factories}.items():
+        if name in _TAKEN or (factory is None and name not in _OPTIONS):
+            said = (
+                "is what the label's part is called" if name in _TAKEN else "is not there to be switched off"
+            )
+            raise ConfigError(f"terms: {name}: {said}; choose another name")
         if factory is None:
             continue
         check_factory("terms", name, factory, Term)
-        term = made_by(name, factory, Term, model, ids, who="terms")
+        try:
+            term = made_by(name, factory, Term, model, ids, who="terms")
+        except ConfigError as error:
+            said = str(error).removeprefix(f"terms: {name}: ")
+            raise ConfigError(f"terms: {name}: {said}") from error
         if lacking := [need for need in term.needs if need not in offered]:
             raise ConfigError(
                 f"terms: {name}: {type(term).__name__} needs {', '.join(lacking)}, which "
@@ -87,6 +96,27 @@ def made_terms(
             f"which the epoch is chosen, got {', '.join(made) or 'none'}; name one, or leave out supervised"
         )
     return Terms(made)
+
+
+_TAKEN = ("supervised",)
+_OPTIONS = ("consistency", "distillation", "imputation")
+"""The terms that options of a training ask for."""
+
+
+def joined(
+    whole: Mapping[str, TermFactory | None], own: Mapping[str, TermFactory | None]
+) -> dict[str, TermFactory | None]:
+    """The terms of all stages and one's own, which take the place of those of the same name.
+
+    Args:
+        whole: by name.
+        own: by name; None in the place of one of `whole` leaves it out.
+    Example:
+        >>> joined({"bind": Consistency}, {"bind": None})
+        {}
+    """
+    kept = {name: factory for name, factory in whole.items() if name not in own}
+    return {**kept, **{name: one for name, one in own.items() if one is not None or name not in whole}}
 
 
 def remembers(term: Term) -> bool:

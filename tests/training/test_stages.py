@@ -251,3 +251,54 @@ def test_a_search_of_stages_is_refused_in_one_line(tmp_path):
     path.write_text(yaml.safe_dump(CONTENT))
     with pytest.raises(ConfigError, match="search: a training in stages is not searched yet"):
         task_of(path)
+
+
+def test_a_bench_of_stages_has_a_page(tmp_path):
+    from affect.report import write_pages
+
+    path = tmp_path / "staged.yaml"
+    path.write_text(yaml.safe_dump({**CONTENT, "models": {"staged": {}}}))
+    for job in jobs(load(path), path, tmp_path / "out"):
+        job.run()
+    (page,) = write_pages(tmp_path / "out")
+    assert "term: bind in training" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"terms": {"supervised": "Contrast"}}, "terms: supervised: is what the label's part is called"),
+        ({"terms": {"bnd": None}}, "terms: bnd: is not there to be switched off"),
+        (
+            {"terms": {"bind": {"class_path": "Contrast", "init_args": {"weight": -1}}}},
+            "terms: bind: Contrast: weight",
+        ),
+        ({"terms": {"alike": "Similarity"}}, "terms: alike: Similarity needs shared"),
+        ({"stages": [{"name": "a"}, {"name": "a"}]}, "stages: two are called 'a'"),
+        (
+            {"stages": [{"name": "a", "supervised": 0, "terms": {"bind": "Contrast"}}]},
+            "the last, 'a', has to learn",
+        ),
+        (
+            {"stages": [{"name": "a", "frozen": ["nothing"]}]},
+            "frozen: no module 'nothing'; known: encoders, ",
+        ),
+    ],
+)
+def test_wrong_terms_and_stages_are_refused_before_anything_begins(change, message, tmp_path):
+    from affect.runs.planning import check_jobs, jobs_of
+
+    path = tmp_path / "wrong.yaml"
+    path.write_text(yaml.safe_dump({**{k: x for k, x in CONTENT.items() if k != "stages"}, **change}))
+    with pytest.raises(ConfigError) as told:
+        check_jobs(jobs_of(path, tmp_path / "out"), path)
+    assert str(told.value).startswith(f"{path}: ")
+    assert message in str(told.value)
+    assert "\n" not in str(told.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_corpus_without_labels_is_refused_in_their_words():
+    corpus = affect.load("synthetic:shared:0%labelled")
+    with pytest.raises(ConfigError, match="no sample of the split 'train' has a label of 'sentiment'"):
+        affect.fit(model_of(corpus), corpus, training=Training(epochs=1))
