@@ -142,9 +142,8 @@ def fit(
     learned: Learned | None = None
     for place, stage in enumerate(every):
         last = place == len(every) - 1
-        within = None if folder is None else Path(folder)
-        if within is not None and not last:
-            within = within / STAGES / f"{place}-{slug(stage.name)}"
+        below = [] if last else [STAGES, f"{place}-{slug(stage.name)}"]
+        within = None if folder is None else Path(folder, *below)
         with frozen(model, stage.frozen, f"stages: {stage.name}"):
             learned = learn(
                 model,
