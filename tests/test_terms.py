@@ -375,11 +375,14 @@ def test_a_shortened_step_is_shorter_whatever_the_optimiser(optimizer):
 def test_history_holds_each_part_s_value_and_its_shares_of_loss_and_gradient():
     corpus = affect.load("synthetic")
     run = affect.fit(
-        model_of(corpus), corpus, training=Training(epochs=2), terms={"alike": Similarity, "off": None}
+        model_of(corpus),
+        corpus,
+        training=Training(epochs=2),
+        terms={"alike": Similarity, "consistency": None},
     )
     history = run.history
     assert {"term: supervised", "term: alike"} <= {*history}
-    assert "term: off" not in history
+    assert "term: consistency" not in history
     for kind in ("loss", "gradient"):
         shares = history[[f"{kind}: supervised", f"{kind}: alike"]]
         assert shares.sum(axis=1).tolist() == pytest.approx([1, 1])
