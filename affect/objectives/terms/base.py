@@ -147,7 +147,8 @@ class Term(Bounded, nn.Module):
     Example:
         >>> class Small(Term):
         ...     def forward(self, seen):
-        ...         return seen.mean(seen.output.fused.mean().square().mean(-1), seen.output.fused.present)
+        ...         some = torch.stack([*seen.present.values()]).any(0)  # a sample may lack all modalities
+        ...         return seen.mean(seen.output.fused.mean().square().mean(-1), some)
         >>> corpus = affect.load("synthetic")
         >>> model = affect.FusionModel.for_corpus(corpus)
         >>> run = affect.fit(model, corpus, training=affect.Training(epochs=1), terms={"small": Small})
