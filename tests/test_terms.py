@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 import torch
-from lightning.pytorch.callbacks import Callback
+from stopped import StopAt, StopError
 from torch import nn
 
 import affect
@@ -282,16 +282,6 @@ class Recalls(Term):
 
     def paces(self, seen):
         return {"acoustic": 0.5}
-
-
-class StopError(Exception):
-    pass
-
-
-class StopAt(Callback):
-    def on_train_epoch_start(self, trainer, learner):
-        if trainer.current_epoch == 3:
-            raise StopError
 
 
 def test_a_training_that_was_killed_goes_on_with_memories_and_critics_as_if_it_had_not_been(tmp_path):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from lightning.pytorch.callbacks import Callback
+from stopped import StopAt, StopError
 from torch import nn
 
 import affect
@@ -342,16 +342,6 @@ def test_critics_of_epochs_learn_from_all_batches_before_the_model_moves():
     assert Watched.calls[0][1] != Watched.calls[-1][1]
     assert not any(grad for _, _, grad, _ in Watched.calls)
     assert run.history["term: told"].isna().sum() == 0
-
-
-class StopError(Exception):
-    pass
-
-
-class StopAt(Callback):
-    def on_train_epoch_start(self, trainer, learner):
-        if trainer.current_epoch == 3:
-            raise StopError
 
 
 def test_a_training_with_critics_of_epochs_that_was_killed_goes_on_as_if_it_had_not_been(tmp_path):

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch.callbacks import Callback
+from stopped import StopAt, StopError
 
 import affect
 from affect.classes import beside
@@ -262,16 +262,6 @@ def corpus_of(samples=48, seed=0):
 
 def model_of(corpus):
     return affect.FusionModel.for_corpus(corpus, seed=0, width=8)
-
-
-class StopError(Exception):
-    pass
-
-
-class StopAt(Callback):
-    def on_train_epoch_start(self, trainer, learner):
-        if trainer.current_epoch == 3:
-            raise StopError
 
 
 def test_a_training_that_was_killed_goes_on_with_the_same_labels_and_memories(tmp_path):

@@ -246,10 +246,10 @@ def learn(
     """
     target, asked = model.head.target, training
     development, training = prepared(model, corpus, asked, teacher)
-    if not supervised:
-        training = replace(training, monitor="loss")  # the terms'
     if supervised:
         check_labelled(development, target.name)
+    else:
+        training = replace(training, monitor="loss")  # the terms'
     weights = None
     if training.class_weights is not None:
         weights = class_weights(target, development["train"].labels(target.name), training.class_weights)

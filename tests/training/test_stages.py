@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 from lightning.pytorch.callbacks import Callback
+from stopped import StopAt, StopError
 
 import affect
 from affect.benchmark import jobs, load
@@ -42,30 +43,12 @@ def same(one, other):
     )
 
 
-class StopError(Exception):
-    pass
-
-
-class StopAt(Callback):
-    """Stops before an epoch of a stage."""
-
-    def __init__(self, stage, epoch):
-        self.left, self.epoch = stage, epoch
-
-    def on_train_start(self, trainer, learner):
-        self.left -= 1
-
-    def on_train_epoch_start(self, trainer, learner):
-        if self.left < 0 and trainer.current_epoch == self.epoch:
-            raise StopError
-
-
 @pytest.mark.parametrize(("stage", "epoch"), [(0, 1), (0, 2), (1, 0), (1, 2)])
 def test_a_kill_inside_any_stage_changes_nothing(corpus, stage, epoch, tmp_path):
     options = {"training": Training(epochs=3, learning_rate=0.01), "stages": stages()}
     whole = affect.fit(model_of(corpus), corpus, **options)
     with pytest.raises(StopError):
-        affect.fit(model_of(corpus), corpus, **options, folder=tmp_path, callbacks=[StopAt(stage, epoch)])
+        affect.fit(model_of(corpus), corpus, **options, folder=tmp_path, callbacks=[StopAt(epoch, stage)])
     resumed = affect.fit(model_of(corpus), corpus, **options, folder=tmp_path)
     assert resumed.history.drop(columns=TIMES).equals(whole.history.drop(columns=TIMES))
     assert same(whole.model, resumed.model)
@@ -75,7 +58,7 @@ def test_a_kill_inside_any_stage_changes_nothing(corpus, stage, epoch, tmp_path)
 def test_a_stage_that_is_over_is_not_learned_again(corpus, tmp_path, caplog):
     options = {"training": Training(epochs=2), "stages": stages(), "folder": tmp_path}
     with pytest.raises(StopError):
-        affect.fit(model_of(corpus), corpus, **options, callbacks=[StopAt(1, 0)])
+        affect.fit(model_of(corpus), corpus, **options, callbacks=[StopAt(0, stage=1)])
     starts = []
 
     class Counts(Callback):

@@ -60,7 +60,7 @@ class Similarity(Term):
     def forward(self, seen: Seen) -> Tensor:
         shared = seen.extra("shared")
         found = [self._apart(shared[a], shared[b], both) for a, b, both in seen.pairs()]
-        return torch.stack(found).mean() if found else seen.output.fused.values.sum() * 0
+        return _mean_of_pairs(found, seen)
 
     def _apart(self, x: Tensor, y: Tensor, both: Tensor) -> Tensor:
         one, other = (self._moments(part, both) for part in (x, y))
@@ -207,7 +207,7 @@ class MaximumMeanDiscrepancy(Term):
     def forward(self, seen: Seen) -> Tensor:
         shared = seen.extra("shared")
         found = [self._apart(shared[a][both], shared[b][both]) for a, b, both in seen.pairs()]
-        return torch.stack(found).mean() if found else seen.output.fused.values.sum() * 0
+        return _mean_of_pairs(found, seen)
 
     def _apart(self, x: Tensor, y: Tensor) -> Tensor:
         count = len(x)
@@ -261,7 +261,7 @@ class CorrelationAlignment(Term):
         for a, b, both in seen.pairs():
             one, other = (self._covariance(shared[m], both) for m in (a, b))
             found.append((one - other).square().mean() / 4)
-        return torch.stack(found).mean() if found else seen.output.fused.values.sum() * 0
+        return _mean_of_pairs(found, seen)
 
     def _covariance(self, x: Tensor, there: Tensor) -> Tensor:
         count = there.sum()
@@ -333,3 +333,8 @@ class _Turned(torch.autograd.Function):
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, grad: Tensor) -> tuple[Tensor, None]:
         return -ctx.share * grad, None  # type: ignore[attr-defined]
+
+
+def _mean_of_pairs(found: list[Tensor], seen: Seen) -> Tensor:
+    """The mean over pairs of modalities; zero, with a gradient, where there is none."""
+    return torch.stack(found).mean() if found else seen.output.fused.values.sum() * 0
