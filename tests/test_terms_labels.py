@@ -374,7 +374,7 @@ def test_targets_that_are_not_there_are_one_line(term, message):
     corpus = corpus_of(samples=10)
     with pytest.raises(ConfigError) as told:
         affect.fit(model_of(corpus), corpus, terms={"own": term})
-    assert str(told.value) == message
+    assert str(told.value) == f"terms: own: {message}"
 
 
 @pytest.mark.parametrize(

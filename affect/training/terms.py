@@ -78,6 +78,7 @@ def made_terms(
         check_factory("terms", name, factory, Term)
         try:
             term = made_by(name, factory, Term, model, ids, who="terms")
+            term.prepare(targets or {})
         except ConfigError as error:
             said = str(error).removeprefix(f"terms: {name}: ")
             raise ConfigError(f"terms: {name}: {said}") from error
@@ -88,7 +89,6 @@ def made_terms(
             )
         if term.rhythm not in RHYTHMS:
             raise ConfigError(f"terms: {name}: rhythm: {did_you_mean(term.rhythm, RHYTHMS)}")
-        term.prepare(targets or {})
         made[name] = term
     if not supervised and not any(term.weight and not remembers(term) for term in made.values()):
         raise ConfigError(
