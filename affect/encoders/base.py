@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import ClassVar, TypeAlias
 
 import optuna
-from torch import nn
+from torch import Tensor, nn
 
 from affect.bounds import Bounded
 from affect.errors import ConfigError, ShapeError
@@ -34,6 +34,10 @@ class Encoder(Bounded, nn.Module):
     """Whether values are word indices: they are not normalised then."""
     unknown: int = 0
     """The index that is read as an unknown word, where values are indices."""
+    masked: int | None = None
+    """The index that is read as a word that is hidden, where values are indices and there is one."""
+    first: int = 0
+    """The index of the first of `words`."""
 
     def __init__(self, in_dim: int, out_dim: int) -> None:
         super().__init__()
@@ -57,6 +61,11 @@ class Encoder(Bounded, nn.Module):
                 f"{type(self).__name__}.encode must return feature size {self.out_dim}, got {encoded.dim}"
             )
         return encoded
+
+    @property
+    def words(self) -> Tensor | None:
+        """The vectors of the words of its vocabulary, (words, size), where values are indices into one."""
+        return None
 
     def time_of(self, steps: int) -> int:
         """How many steps come out of so many."""

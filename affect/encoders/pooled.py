@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import torch
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
-from torch import nn
+from torch import Tensor, nn
 
 from affect.encoders.base import Encoder
 from affect.errors import ConfigError
@@ -155,6 +155,10 @@ class EmbeddingEncoder(Encoder):
         self.table = nn.Embedding(size, out_dim)
         nn.init.normal_(self.table.weight, std=0.02)
         self.dropout = Dropout(dropout)
+
+    @property
+    def words(self) -> Tensor:
+        return self.table.weight
 
     def encode(self, x: Sequence) -> Sequence:
         index = x.values.squeeze(-1).round().long()

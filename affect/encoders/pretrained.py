@@ -51,6 +51,7 @@ class PretrainedEncoder(LayeredEncoder):
     """
 
     reads_indices = True
+    first = 1  # 0 holds the place of a sub-word that is not there
     search_space: ClassVar[dict[str, BaseDistribution]] = {
         "learning_rate": FloatDistribution(1e-6, 1e-3, log=True),
         "dropout": FloatDistribution(0.0, 0.5),
@@ -78,7 +79,8 @@ class PretrainedEncoder(LayeredEncoder):
             raise ConfigError(f"PretrainedEncoder: '{model}' has {self.depth} layers, got trained={trained}")
         self.whole, self.lora = trained == "all", lora
         self.special = _Special.of(tokenizer)
-        self.unknown = self.special.unknown + 1
+        self.unknown = self.special.unknown + self.first
+        self.masked = None if self.special.mask is None else self.special.mask + self.first
         self.limit = places(tokenizer, self.encoder) - len(self.special.before) - len(self.special.behind)
         self.size = self.encoder.get_input_embeddings().num_embeddings
         self.encoder.pooler = None  # it reads the first token, and nothing reads it
@@ -100,6 +102,11 @@ class PretrainedEncoder(LayeredEncoder):
         """The model's name, and its revision where it is from the Hugging Face hub."""
         revision = getattr(self.encoder.config, "_commit_hash", None)
         return {"name": self.model, **({"revision": revision} if revision else {})}
+
+    @property
+    def words(self) -> Tensor:
+        vectors: Tensor = self.encoder.get_input_embeddings().weight
+        return vectors
 
     def train(self, mode: bool = True) -> PretrainedEncoder:
         """Frozen layers stay in eval mode: dropout in them would be noise that nothing learns from."""
@@ -172,7 +179,7 @@ class PretrainedEncoder(LayeredEncoder):
     def _lay_out(self, x: Sequence) -> _Tokens:
         """The sub-words of observed words end to end, with special tokens around them."""
         batch, words = x.mask.shape
-        index = x.values.round().long() - 1  # 0 holds the place of a sub-word that is not there
+        index = x.values.round().long() - self.first
         there = x.mask.unsqueeze(-1) & (index != -1)
         there = there & (there.sum(-1).cumsum(-1) <= self.limit).unsqueeze(-1)  # whole words alone
         index = torch.where((index >= 0) & (index < self.size), index, self.special.unknown)
@@ -197,11 +204,12 @@ class PretrainedEncoder(LayeredEncoder):
 
 @dataclass(frozen=True)
 class _Special:
-    """The tokens that stand around a text, for words that are unknown, and behind the end."""
+    """The tokens that stand around a text, for words that are unknown or hidden, and behind the end."""
 
     before: list[int]
     behind: list[int]
     unknown: int
+    mask: int | None
     padding: int
 
     @classmethod
@@ -214,6 +222,7 @@ class _Special:
             before=ids[: inside[0]],
             behind=ids[inside[-1] + 1 :],
             unknown=ids[inside[0]] if unknown is None else unknown,
+            mask=tokenizer.mask_token_id,
             padding=tokenizer.pad_token_id,
         )
 

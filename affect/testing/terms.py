@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from affect.classes.factories import check_factory
+from affect.classes.factories import check_factory, made_of
 from affect.data.targets import Binary, MultiClass, Regression, Target
+from affect.encoders import EmbeddingEncoder, EncoderFactory, PooledEncoder
 from affect.errors import BrokenLawError
 from affect.fusion import FusionFactory, SharedPrivateFusion
 from affect.model import FusionModel
@@ -23,6 +24,7 @@ from affect.testing.parts import NAMES
 
 _SAMPLES = 12
 _LENGTHS = (5, 3, 1, 4)
+_WORDS = 9
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,24 @@ class TermPart:
         modalities: names of the model's modalities.
         target: what it predicts.
         fusion: its fusion.
+        encoder: of its modalities; the first is of word indices where the term needs words.
     """
 
     build: TermFactory
     modalities: tuple[str, ...]
     target: Target
     fusion: FusionFactory
+    encoder: EncoderFactory = PooledEncoder
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The modalities of word indices."""
+        return self.modalities[:1] if "words" in getattr(made_of(self.build), "needs", ()) else ()
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """Feature size of each modality."""
+        return {name: 1 if name in self.words else 3 + place for place, name in enumerate(self.modalities)}
 
     @property
     def others(self) -> dict[str, Target]:
@@ -51,12 +65,13 @@ class TermPart:
 
     def made(self, seed: int = 0) -> tuple[FusionModel, Term]:
         """A model in eval mode and the term, in float64."""
-        dims = {name: 3 + place for place, name in enumerate(self.modalities)}
+        of_words = functools.partial(EmbeddingEncoder, size=_WORDS)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = FusionModel.for_shape(
-                dims, self.target, aligned=False, fusion=self.fusion, width=8, out_dim=8
-            )
+                self.dims, self.target, aligned=False, fusion=self.fusion, width=8, out_dim=8,
+                encoder=self.encoder, encoders=dict.fromkeys(self.words, of_words),
+            )  # fmt: skip
             term = self.build(model, tuple(f"s{row}" for row in range(_SAMPLES)))
             term.prepare(self.others)
         return model.double().eval(), term.double().eval()
@@ -70,8 +85,11 @@ class TermPart:
             mask = torch.arange(int(lengths.max())) < lengths.unsqueeze(1)
             mask[0, 1] = False
             mask[[2 * place + 1, 2 * place + 2]] = False
-            shape = (*mask.shape, 3 + place)
-            inputs[name] = Sequence(torch.randn(shape, generator=generator, dtype=torch.float64), mask)
+            shape = (*mask.shape, self.dims[name])
+            values = torch.randn(shape, generator=generator, dtype=torch.float64)
+            if name in self.words:
+                values = torch.randint(1, _WORDS, shape, generator=generator).double()
+            inputs[name] = Sequence(values, mask)
         places = torch.arange(_SAMPLES)
         target = _truth(self.target, generator, places != _SAMPLES - 1)
         others = {
@@ -160,10 +178,12 @@ def company_matters_as_declared(part: TermPart) -> None:
     if term.compares:
         return
     batch, grads = part.batch(), []
-    for sign in (1, -2):
-        scale = torch.ones(_SAMPLES, 1, 1, dtype=torch.float64)
-        scale[-2] = sign
-        leaves = {name: (x.values * scale).requires_grad_() for name, x in batch.inputs.items()}
+    for same in (True, False):
+        leaves = {name: x.values.clone() for name, x in batch.inputs.items()}
+        for name, leaf in leaves.items():
+            if not same:
+                leaf[-2] = _WORDS - leaf[-2] if name in part.words else -2 * leaf[-2]
+            leaf.requires_grad_()
         inputs = {name: Sequence(leaf, batch.inputs[name].mask) for name, leaf in leaves.items()}
         value = part.value(term, model, replace(batch, inputs=inputs))
         found = torch.autograd.grad(value, [*leaves.values()], allow_unused=True)

@@ -253,10 +253,9 @@ def learn(
     weights = None
     if training.class_weights is not None:
         weights = class_weights(target, development["train"].labels(target.name), training.class_weights)
+    train = development["train"]
     with seeded(seed):
-        beside_label = made_terms(
-            model, development["train"].ids, terms, training, teacher, supervised, corpus.targets
-        )
+        beside_label = made_terms(model, train.ids, terms, training, teacher, supervised, corpus.targets)
     beside_label.go_on_from(before)
     learning = made_learner(learner, model, objective(target), training, seed, teacher, weights, beside_label)
     learning.label_weight = supervised
@@ -267,7 +266,8 @@ def learn(
             teacher=teacher,
             terms=[terms, supervised, beside_label.state_dict()] if terms or supervised != 1 else None,
         )  # fmt: skip
-    told = target.name if target.name in development["train"].targets else None
+    beside_label.fit(model, train)
+    told = target.name if target.name in train.targets else None
     with ExitStack() as stack:
         beside = stack.enter_context(scratch(folder and folder / "checkpoints"))
         for around in (seeded(seed), quiet(), one_line()):

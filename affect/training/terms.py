@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim.optimizer import Optimizer
 
 from affect.classes.factories import check_factory, made_by
+from affect.data.corpus import Split
 from affect.data.targets import Target
 from affect.errors import ConfigError, did_you_mean
 from affect.model import FusionModel
@@ -66,6 +67,8 @@ def made_terms(
     if model.imputer is not None:
         asked["imputation"] = functools.partial(Imputation, weight=training.imputation)
         offered.append("imputation")
+    if any(encoder.words is not None for encoder in dict(model.encoders.items()).values()):
+        offered.append("words")
     made = {}
     for name, factory in {**asked, **factories}.items():
         if name in _TAKEN or (factory is None and name not in _OPTIONS):
@@ -170,6 +173,11 @@ class Terms(ModuleDict):
                 own.load_state_dict(state)
             else:
                 logger.warning("terms: %s begins anew: it is of other sizes than in the stage before", name)
+
+    def fit(self, model: FusionModel, split: Split) -> None:
+        """Let every term make what it makes of the training split."""
+        for term in self._every.values():
+            term.fit(model, split)
 
     def configure(self, training: Training, states: Mapping[str, Any] | None = None) -> None:
         """Make the optimisers of the critics, which go on from `states` where there are any."""

@@ -9,6 +9,7 @@ from affect.objectives.terms.information import (
     PredictiveCoding,
 )
 from affect.objectives.terms.labels import GeneratedLabels, ModalityTargets
+from affect.objectives.terms.masking import MaskedClusters, MaskedSteps, MaskedWords
 from affect.objectives.terms.spaces import (
     CorrelationAlignment,
     Difference,
@@ -30,6 +31,9 @@ __all__ = [
     "GeneratedLabels",
     "Imputation",
     "InformationBottleneck",
+    "MaskedClusters",
+    "MaskedSteps",
+    "MaskedWords",
     "Matching",
     "MaximumMeanDiscrepancy",
     "ModalityTargets",

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeAlias
 
 from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor, nn
@@ -20,6 +20,9 @@ from affect.naming import ModuleDict
 from affect.scaling import Scaler
 from affect.sequences import Batch, Output, Sequence
 
+if TYPE_CHECKING:
+    from affect.data.corpus import Split
+
 
 class Model(Protocol):
     """What a term knows of a model: its parts, and how to look again."""
@@ -28,6 +31,10 @@ class Model(Protocol):
     fusion: Fusion
     head: Head
     scaler: Scaler | None
+
+    @property
+    def modalities(self) -> list[str]:
+        """What it reads in use: not what is there in training only."""
 
     def __call__(self, inputs: Mapping[str, Sequence]) -> Output: ...
     def encode(self, inputs: Mapping[str, Sequence]) -> dict[str, Sequence]:
@@ -132,6 +139,7 @@ class Term(Bounded, nn.Module):
       they take a step for every training batch at the beginning of each epoch instead.
     - `observe`: after the step, without gradients: memories by sample (`seen.batch.rows`), moving averages.
     - `paces`: by how much the step of a modality's encoder is shortened.
+    - `fit`: what is made of the training split before the first step, such as clusters.
     - `targets`, `prepare`: other targets of the corpus that it reads, and what is made by their kinds.
 
     In evaluation neither is called. Parameters and buffers are saved with the run.
@@ -159,7 +167,7 @@ class Term(Bounded, nn.Module):
     search_space: ClassVar[dict[str, BaseDistribution]] = {"weight": FloatDistribution(1e-3, 1.0, log=True)}
     needs: ClassVar[tuple[str, ...]] = ()
     """What the fusion must offer (`Fusion.offers`); `teacher` and `imputation` are the training's and the
-    imputer's."""
+    imputer's, `words` are an encoder's."""
     looks_again: ClassVar[bool] = False
     """Whether the model runs a second time."""
     needs_labels: ClassVar[bool] = False
@@ -191,6 +199,17 @@ class Term(Bounded, nn.Module):
                 raise ConfigError(
                     f"{type(self).__name__}: targets: no target '{name}'; {did_you_mean(name, targets)}"
                 )
+
+    def fit(self, model: Model, split: Split) -> None:
+        """Called before the first step of a stage: what is made of the training split is made here.
+
+        It belongs into buffers: where a training is resumed, its checkpoint then replaces what is made anew.
+        A term that goes on from a stage before has that one's buffers, and should leave them as they are.
+
+        Args:
+            model: is to be trained.
+            split: that it is to be trained on.
+        """
 
     def forward(self, seen: Seen) -> Tensor:
         """What the author writes: a mean over what counts, zero with a gradient where nothing does."""
