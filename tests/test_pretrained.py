@@ -3,6 +3,7 @@
 import copy
 import functools
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -10,17 +11,19 @@ import torch
 
 import affect
 from affect import testing
+from affect.corruption.draws import Draws
 from affect.data.ragged import Ragged, Words
 from affect.data.targets import Regression
 from affect.errors import ConfigError, DataError
 from affect.fusion import GatedShiftFusion
+from affect.objectives.terms import MaskedWords, Seen
 from affect.sequences import Sequence
 from affect.training import Learner, Training
 
 transformers = pytest.importorskip("transformers", reason="needs affect[text]")
 pytest.importorskip("peft", reason="needs affect[text]")
 
-from small_encoders import PLACES, bert, byte_level, write  # noqa: E402, needs transformers
+from small_encoders import PIECES, PLACES, bert, byte_level, write  # noqa: E402, needs transformers
 
 from affect.data.text import embed, tokenize  # noqa: E402
 from affect.encoders import PassEncoder, PretrainedEncoder, StepEncoder  # noqa: E402
@@ -54,6 +57,37 @@ def made(folder, in_dim=3, out_dim=8, **options):
 @pytest.mark.parametrize("options", [{}, {"trained": 1}, {"trained": "none"}], ids=str)
 def test_law(folder, law, options):
     law(testing.encoder_part(functools.partial(PretrainedEncoder, model=folder, **options), in_dim=1))
+
+
+def test_hidden_words_become_the_mask_token_and_are_told_by_the_encoder_s_own_vectors(folder, tmp_path):
+    assert made(folder).masked is None
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer.mask_token = "film"
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    tokenizer.save_pretrained(tmp_path)
+    encoder = functools.partial(PretrainedEncoder, model=str(tmp_path), dropout=0.0)
+    torch.manual_seed(0)
+    model = affect.FusionModel.for_shape({"text": 3}, Regression("y"), False, encoder=encoder).eval()
+    term = MaskedWords(model, ("a", "b"), share=1.0)
+    x = batch_of(
+        tokenize(corpus_of([["unbelievably", "so"], ["good", "bad", "so"]]), str(tmp_path)), "tokens"
+    )
+    masked = PIECES.index("film") + 1
+    assert model.encoders["text"].masked == masked
+    draws = Draws(("a", "b"))
+    shown = term.covered(model, "text", x, x.mask, draws).values
+    kinds = draws.uniform("kind", 3)
+    assert (kinds < 0.8).sum() >= 3
+    assert torch.equal(shown == 0, x.values == 0)
+    assert (
+        shown[(kinds < 0.8) & x.mask] == torch.where(x.values == 0, 0, masked)[(kinds < 0.8) & x.mask]
+    ).all()
+    assert torch.equal(shown[kinds >= 0.9], x.values[kinds >= 0.9])
+    batch = affect.Batch({"text": x}, Sequence.vector(torch.zeros(2, 1)), ("a", "b"))
+    value = term(Seen(model, batch, model(batch.inputs), batch.inputs, objective=None))
+    value.backward()
+    assert 0.5 < value.item() < 3  # weights are far from zero
+    assert model.encoders["text"].words.grad.any()
 
 
 def test_words_are_the_indices_of_their_sub_words(folder):

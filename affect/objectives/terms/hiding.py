@@ -134,7 +134,7 @@ def spans(mask: Tensor, share: float, length: int, draws: Draws) -> Tensor:
     Example:
         >>> hidden = spans(torch.ones(1, 20, dtype=torch.bool), 0.3, 3, Draws(("a",)))
         >>> "".join(".x"[own] for own in hidden[0].int())
-        ''
+        '....xxx......xxx....'
     """
     count = mask.sum(1, keepdim=True)
     begins = (draws.uniform("begin", 1) * length).long().to(mask.device)
