@@ -27,6 +27,7 @@ _FRAMES = 50_000
 """Of the training split, at most, from which clusters are made."""
 _MASKED, _REPLACED = 0.8, 0.9
 """Of hidden words, below which draw one becomes the mask token, and below which another word; others stay."""
+_WIDTHS = CategoricalDistribution((16, 32, 64, 128))
 _SEVERAL = Bounds("at least 2", 2, limit=10**6, whole=True)
 
 
@@ -78,6 +79,7 @@ class MaskedSteps(Masking):
         **Term.search_space,
         "share": FloatDistribution(0.1, 0.5),
         "length": IntDistribution(1, 10),
+        "width": _WIDTHS,
     }
     lacking = "holds word indices, which are no features; use MaskedWords"
 
@@ -263,6 +265,7 @@ class MaskedWords(Masking):
     search_space: ClassVar[dict[str, BaseDistribution]] = {
         **Term.search_space,
         "share": FloatDistribution(0.1, 0.5),
+        "width": _WIDTHS,
     }
     needs: ClassVar[tuple[str, ...]] = ("words",)
     lacking = "has no vocabulary; an EmbeddingEncoder or a PretrainedEncoder has one"
