@@ -159,6 +159,11 @@ class Terms(ModuleDict):
         """Other targets that terms read."""
         return list(dict.fromkeys(name for term in self._every.values() for name in term.targets))
 
+    @property
+    def compare(self) -> bool:
+        """Whether some compare the samples of a batch."""
+        return any(term.compares for term in self._every.values())
+
     def go_on_from(self, before: Terms | None) -> None:
         """Take over what terms of the same names and sizes have learned before."""
         for name, other in {} if before is None else before.items():
