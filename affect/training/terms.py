@@ -127,7 +127,7 @@ def remembers(term: Term) -> bool:
         >>> remembers(affect.objectives.terms.Contrast(model, ("a", "b")))
         False
     """
-    return type(term).observe is not Term.observe
+    return term.by_sample and type(term).observe is not Term.observe
 
 
 class Terms(ModuleDict):

@@ -9,6 +9,7 @@ from affect.objectives.terms.information import (
     PredictiveCoding,
 )
 from affect.objectives.terms.labels import GeneratedLabels, ModalityTargets
+from affect.objectives.terms.momentum import MomentumContrast
 from affect.objectives.terms.spaces import (
     CorrelationAlignment,
     Difference,
@@ -34,6 +35,7 @@ __all__ = [
     "MaximumMeanDiscrepancy",
     "ModalityTargets",
     "Model",
+    "MomentumContrast",
     "MutualInformation",
     "PredictiveCoding",
     "Reconstruction",
