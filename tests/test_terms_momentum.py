@@ -137,6 +137,17 @@ def test_without_queue_and_average_it_says_what_contrast_says_and_keys_have_no_g
     assert not all(torch.allclose(one.grad, other.grad) for one, other in both)
 
 
+def test_keys_of_vectors_in_bfloat16_are_kept_as_numbers_of_the_term():
+    model, _ = PART.made()
+    seen = seen_of(model, 0, 0)
+    encoded = {m: x.with_values(x.values.bfloat16()) for m, x in seen.output.encoded.items()}
+    term = MomentumContrast(model, IDS, queue=20)
+    with torch.no_grad():
+        term.observe(replace(seen, output=replace(seen.output, encoded=encoded)))
+    assert term.keys.dtype == torch.float32
+    assert term.used.any()
+
+
 def test_it_keeps_the_laws_without_a_queue():
     check_term(partial(MomentumContrast, queue=0, width=4), modalities=(2,))
 
