@@ -238,6 +238,7 @@ FUNCTIONS = {
     "fit: fold": (lambda v: check_around("", v, None, [], [], False), (0, 1)),
     "batches: batch_size": (lambda v: affect.batches(CORPUS["train"], "y", batch_size=v), (1,)),
     "batches: seed": (lambda v: affect.batches(CORPUS["train"], "y", seed=v), (0, 1)),
+    "batches: mixed": (lambda v: affect.batches(CORPUS["train"], "y", mixed=v), (0, 1)),
     "predict: batch_size": (lambda v: training.predict(MODEL, CORPUS["test"], batch_size=v), (1,)),
     "sweep: batch_size": (lambda v: sweep(MODEL, CORPUS["test"], SUBSETS, batch_size=v), (1,)),
     "sweep: seed": (lambda v: sweep(MODEL, CORPUS["test"], SUBSETS, seed=v), (0, 1)),

@@ -34,7 +34,7 @@ class Draws:
 
     def __init__(self, ids: Iterable[str], seed: int = 0) -> None:
         self.ids = tuple(ids)
-        self._keys = _mixed(_hashed(self.ids) ^ _hashed([f"seed {seed}"]))
+        self._keys = _mixed(hashed(self.ids) ^ hashed([f"seed {seed}"]))
 
     def apart(self, name: str) -> Draws:
         """Other numbers for the same samples."""
@@ -54,11 +54,18 @@ class Draws:
         return normal
 
     def _for(self, name: str) -> Tensor:
-        return _mixed(self._keys ^ _hashed([name]))
+        return _mixed(self._keys ^ hashed([name]))
 
 
-def _hashed(names: Iterable[str]) -> Tensor:
-    """64 bits for each name, the same in every process."""
+def hashed(names: Iterable[str]) -> Tensor:
+    """64 bits for each name, the same in every process.
+
+    Args:
+        names: of samples, say.
+    Example:
+        >>> bool(hashed(["a", "b"])[1] == hashed(["b"])[0])
+        True
+    """
     import numpy as np
     from pandas.util import hash_array
 

@@ -1,4 +1,4 @@
-"""Split -> batches: samples of like length together, trimmed to the longest of each batch."""
+"""Split -> batches: of like or of mixed length, trimmed to the longest of each batch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from affect import renamed
-from affect.bounds import COUNT, SEED
+from affect.bounds import COUNT, NATURAL, SEED
 from affect.data.checks import check_split
 from affect.data.corpus import Split
 from affect.data.ragged import Rows
@@ -85,6 +85,26 @@ class Buckets(Sampler[list[int]]):
         yield from (batches[at].tolist() for at in rng.permutation(len(batches)))
 
 
+class Mixed(Sampler[list[int]]):
+    """Batches of rows as they are shuffled, whatever their lengths; none has fewer than `least`.
+
+    A last batch that would have fewer is joined to the one before, so that no row is lost.
+    """
+
+    def __init__(self, batch_size: int, sampler: Shuffle, least: int) -> None:
+        self.batch_size, self.sampler, self.least = batch_size, sampler, least
+
+    def __len__(self) -> int:
+        whole, left = divmod(len(self.sampler), self.batch_size)
+        return whole + (left >= self.least or (not whole and left > 0))
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order, last = list(self.sampler), len(self) - 1
+        for place in range(last + 1):
+            begin = place * self.batch_size
+            yield order[begin:] if place == last else order[begin : begin + self.batch_size]
+
+
 @renamed.arguments(aligned="")
 def batches(
     split: Split,
@@ -93,6 +113,7 @@ def batches(
     seed: int | None = None,
     by_length: bool = False,
     beside: Iterable[str] = (),
+    mixed: int = 0,
 ) -> DataLoader[Batch]:
     """The samples of `split` in batches; where it is aligned, all modalities of a batch are as long.
 
@@ -103,8 +124,12 @@ def batches(
         seed: shuffle, with a new order each epoch; None keeps the split's order.
         by_length: without a seed, begin with the longest samples: little is padded, and memory grows no more.
         beside: other targets that the batches carry in `targets`.
+        mixed: 0 puts samples of like length together. Any other number is how many samples each batch has at
+            least, of any lengths: samples that are compared are told apart by more than their length. A last
+            batch of fewer is joined to the one before. Without a seed, these batches are always the same.
     Raises:
-        ConfigError: it is no split, it has no such target, or the batch size is not positive.
+        ConfigError: it is no split, it has no such target, the batch size is not positive, or `mixed` is
+            below 0 or given with `by_length`.
     Example:
         >>> split = affect.load("synthetic")["valid"]
         >>> sum(len(batch) for batch in batches(split, "sentiment", seed=0)) == len(split)
@@ -113,6 +138,9 @@ def batches(
     COUNT.check("batches: batch_size", batch_size)
     if seed is not None:
         SEED.check("batches: seed", seed)
+    NATURAL.check("batches: mixed", mixed)
+    if mixed and by_length:
+        raise ConfigError("batches: mixed: lengths are mixed, or in order; leave out mixed, or by_length")
     check_split("batches", split)
     others = tuple(listed("batches: beside", beside))
     for name in (*([] if target is None else [target]), *others):
@@ -120,7 +148,11 @@ def batches(
             raise ConfigError(f"batches: no target '{name}'; {did_you_mean(name, split.targets)}")
     samples = _Samples(split, target, others)
     order: Sampler[list[int]] | list[list[int]]
-    if seed is None:
+    if mixed:
+        order = Mixed(batch_size, Shuffle(len(split), seed or 0), mixed)
+        if seed is None:
+            order = list(order)  # which has no epochs
+    elif seed is None:
         rows = np.argsort(-_lengths(split), kind="stable") if by_length else np.arange(len(split))
         order = [rows[at : at + batch_size].tolist() for at in range(0, len(split), batch_size)]
     else:

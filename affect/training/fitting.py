@@ -15,7 +15,6 @@ from torch import Tensor
 
 from affect import metrics
 from affect.data.corpus import Corpus
-from affect.data.loading import batches
 from affect.data.targets import Target, to_json
 from affect.errors import ConfigError
 from affect.files import scratch
@@ -34,10 +33,11 @@ from affect.training.checkpoints import (
     read_whole,
 )
 from affect.training.demand import affordable, askable, check_demand
-from affect.training.devices import HistoryFile, shared
+from affect.training.devices import HistoryFile
 from affect.training.evaluation import EVALUATED, evaluate
 from affect.training.facts import facts_of
 from affect.training.learner import MONITOR, Learner
+from affect.training.loaders import loaders
 from affect.training.machine import float32_after, make_trainer, strategy_of
 from affect.training.options import Training
 from affect.training.processes import DeviceProcesses, one_line
@@ -301,20 +301,7 @@ def learn(
                 model.train()
                 traced_as(f"learning from {corpus.source.get('corpus', corpus.name)}", trainer.fit)(
                     learning,
-                    shared(
-                        batches(
-                            development["train"], told, devices * training.batch_size, seed,
-                            beside=beside_label.targets,
-                        ),
-                        devices,
-                    ),
-                    shared(
-                        batches(
-                            development["valid"], told, devices * evaluated, by_length=True,
-                            beside=() if supervised else beside_label.targets,
-                        ),
-                        devices,
-                    ),
+                    *loaders(development, told, beside_label, supervised, training, seed, devices, evaluated),
                     ckpt_path=None
                     if folder is None
                     else newest_whole(root / "checkpoints", learning.state_dict()),

@@ -130,7 +130,7 @@ def remembers(term: Term) -> bool:
         >>> remembers(affect.objectives.terms.Contrast(model, ("a", "b")))
         False
     """
-    return type(term).observe is not Term.observe
+    return term.by_sample and type(term).observe is not Term.observe
 
 
 class Terms(ModuleDict):
@@ -161,6 +161,11 @@ class Terms(ModuleDict):
     def targets(self) -> list[str]:
         """Other targets that terms read."""
         return list(dict.fromkeys(name for term in self._every.values() for name in term.targets))
+
+    @property
+    def compare(self) -> bool:
+        """Whether some compare the samples of a batch."""
+        return any(term.compares for term in self._every.values())
 
     def go_on_from(self, before: Terms | None) -> None:
         """Take over what terms of the same names and sizes have learned before."""

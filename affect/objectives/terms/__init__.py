@@ -10,6 +10,7 @@ from affect.objectives.terms.information import (
 )
 from affect.objectives.terms.labels import GeneratedLabels, ModalityTargets
 from affect.objectives.terms.masking import MaskedClusters, MaskedSteps, MaskedWords
+from affect.objectives.terms.momentum import MomentumContrast
 from affect.objectives.terms.spaces import (
     CorrelationAlignment,
     Difference,
@@ -38,6 +39,7 @@ __all__ = [
     "MaximumMeanDiscrepancy",
     "ModalityTargets",
     "Model",
+    "MomentumContrast",
     "MutualInformation",
     "PredictiveCoding",
     "Reconstruction",

@@ -173,7 +173,10 @@ class Term(Bounded, nn.Module):
     needs_labels: ClassVar[bool] = False
     """Whether a sample without a label counts for nothing."""
     compares: ClassVar[bool] = False
-    """Whether its value for a sample depends on the others of the batch: each device compares its own."""
+    """Whether its value for a sample depends on the others of the batch: each device compares its own.
+    Batches then are of mixed lengths (`affect.training.loaders`)."""
+    by_sample: ClassVar[bool] = True
+    """Whether what `observe` remembers is by the sample, so that it says nothing of the validation split."""
 
     rhythm: str = "step"
     """When critics learn: before each `step` of the model, or from all batches before each `epoch`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -87,31 +88,39 @@ class Contrast(Term):
         self.warmth = nn.Parameter(torch.tensor(math.log(1 / temperature)))
 
     def forward(self, seen: Seen) -> Tensor:
-        vectors = self.embedded(seen)
-        same = self._same(seen)
-        found = [
-            (self._asked(seen, vectors[a], vectors[b], both, same)
-            + self._asked(seen, vectors[b], vectors[a], both, same)) / 2
-            for a, b, both in seen.pairs(self.anchor)
-        ]  # fmt: skip
+        vectors, found = self.embedded(seen), []
+        keys = self.keys_of(seen, vectors)
+        for a, b, both in seen.pairs(self.anchor):
+            choices = self.choices(seen, a, b)
+            ways = [self._asked(seen, vectors[x], keys[y], both, choices) for x, y in ((a, b), (b, a))]
+            found.append((ways[0] + ways[1]) / 2)
         return torch.stack(found).mean() if found else self.warmth * 0
 
-    def embedded(self, seen: Seen) -> dict[str, Tensor]:
+    def embedded(self, seen: Seen, project: ModuleDict | None = None) -> dict[str, Tensor]:
         """Where each modality of each sample lies, (batch, width), of length 1."""
-        return {m: F.normalize(self.project[m](v), dim=-1) for m, v in seen.vectors.items()}
+        own, kind = self.project if project is None else project, self.warmth.dtype
+        return {m: F.normalize(own[m](v.to(kind)), dim=-1) for m, v in seen.vectors.items()}
 
-    def _same(self, seen: Seen) -> Tensor | None:
-        """(batch, batch): whether two samples are of one group."""
+    def keys_of(self, seen: Seen, vectors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """What is chosen from, by modality, (choices, width); those of the batch are the first."""
+        return vectors
+
+    def choices(self, seen: Seen, a: str, b: str) -> Tensor:
+        """Which keys of a modality each sample chooses from to find its own of another, (batch, choices)."""
+        both = seen.present[a] & seen.present[b]
         if self.apart == "sample":
-            return None
+            return both.expand(len(both), -1)
+        groups = self._groups(seen)
+        return both & (groups.unsqueeze(0) != groups.unsqueeze(1))
+
+    def _groups(self, seen: Seen) -> Tensor:
         if (groups := seen.batch.groups) is None:
             raise ConfigError("Contrast: apart: group: the corpus has no groups; leave it out")
-        return groups.unsqueeze(0) == groups.unsqueeze(1)
+        return groups
 
-    def _asked(self, seen: Seen, x: Tensor, y: Tensor, both: Tensor, same: Tensor | None) -> Tensor:
-        """How hard it is for each of x to find its own y."""
-        scores = self.warmth.clamp(max=math.log(_WARMEST)).exp() * x @ y.mT
-        choices = both.expand(len(x), -1) if same is None else both & ~same
+    def _asked(self, seen: Seen, x: Tensor, keys: Tensor, both: Tensor, choices: Tensor) -> Tensor:
+        """How hard it is for each of x to find its own key."""
+        scores = self.warmth.clamp(max=math.log(_WARMEST)).exp() * x @ keys.mT
         losses, counts = choice_losses(scores, choices, self.published)
         return seen.mean(losses, both & counts)
 
@@ -123,15 +132,16 @@ def choice_losses(scores: Tensor, choices: Tensor, published: bool = False) -> t
 
     Args:
         scores: of every row for every column.
-        choices: which columns there are to choose from, beside its own, which always is one.
+        choices: which columns there are to choose from, beside its own, which always is one. There may be
+            more columns than rows.
         published: without the division; all rows count then.
     Shapes:
-        scores: (batch, batch); choices: (batch, batch) or (batch,) -> (batch,), (batch,)
+        scores: (batch, columns); choices: (batch, columns) or (columns,) -> (batch,), (batch,)
     Example:
         >>> choice_losses(torch.zeros(3, 3), torch.tensor([True, True, False]))
         (tensor([1., 1., 1.]), tensor([True, True, True]))
     """
-    own = torch.eye(len(scores), dtype=torch.bool, device=scores.device)
+    own = torch.eye(*scores.shape, dtype=torch.bool, device=scores.device)
     choices = choices | own  # so that no row is without any
     truth = torch.arange(len(scores), device=scores.device)
     losses = F.cross_entropy(scores.masked_fill(~choices, -torch.inf), truth, reduction="none")

@@ -187,7 +187,7 @@ class MaximumMeanDiscrepancy(Term):
     Shapes:
         seen -> ()
     Missing:
-        a sample counts for the pairs of modalities that it has; of fewer than two there is nothing to say.
+        a sample counts for the pairs of modalities that it has; a pair that fewer than two have counts as 0.
     Also known as:
         MMD, kernel two-sample test.
     Reference:
@@ -216,7 +216,8 @@ class MaximumMeanDiscrepancy(Term):
         every = torch.cat([x, y])
         squares = (every.unsqueeze(0) - every.unsqueeze(1)).square().sum(-1)
         others = ~torch.eye(2 * count, dtype=torch.bool, device=x.device)
-        middle = squares.detach()[others].median().clamp(min=1e-12)
+        apart = squares.detach()[others]
+        middle = ((apart.median() - (-apart).median()) / 2).clamp(min=1e-12)  # torch's own is the lower one
         kernel = torch.stack([(-squares / (middle * wide)).exp() for wide in _WIDTHS]).sum(0)
         own = others[:count, :count]
         within = (kernel[:count, :count] + kernel[count:, count:])[own].mean()
@@ -238,7 +239,7 @@ class CorrelationAlignment(Term):
     Shapes:
         seen -> ()
     Missing:
-        a sample counts for the pairs of modalities that it has.
+        a sample counts for the pairs of modalities that it has; a pair that fewer than two have counts as 0.
     Also known as:
         Deep CORAL.
     Reference:
