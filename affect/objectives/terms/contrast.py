@@ -88,7 +88,7 @@ class Contrast(Term):
         self.warmth = nn.Parameter(torch.tensor(math.log(1 / temperature)))
 
     def forward(self, seen: Seen) -> Tensor:
-        vectors, found = self.embedded(seen), []
+        vectors, found = self.embedded(seen.vectors), []
         keys = self.keys_of(seen, vectors)
         for a, b, both in seen.pairs(self.anchor):
             choices = self.choices(seen, a, b)
@@ -96,10 +96,22 @@ class Contrast(Term):
             found.append((ways[0] + ways[1]) / 2)
         return torch.stack(found).mean() if found else self.warmth * 0
 
-    def embedded(self, seen: Seen, project: ModuleDict | None = None) -> dict[str, Tensor]:
-        """Where each modality of each sample lies, (batch, width), of length 1."""
+    def embedded(self, vectors: Mapping[str, Tensor], project: ModuleDict | None = None) -> dict[str, Tensor]:
+        """Where each modality of each sample lies, (batch, width), of length 1.
+
+        Args:
+            vectors: the mean of each encoded modality over its steps, (batch, dim).
+            project: in place of the term's own projections.
+        Example:
+            >>> corpus = affect.load("synthetic")
+            >>> model = affect.FusionModel.for_corpus(corpus)
+            >>> batch = next(iter(affect.batches(corpus["valid"], batch_size=5)))
+            >>> means = {m: x.mean() for m, x in model.encode(batch.inputs).items()}
+            >>> Contrast(model, batch.ids).embedded(means)["text"].shape
+            torch.Size([5, 64])
+        """
         own, kind = self.project if project is None else project, self.warmth.dtype
-        return {m: F.normalize(own[m](v.to(kind)), dim=-1) for m, v in seen.vectors.items()}
+        return {m: F.normalize(own[m](v.to(kind)), dim=-1) for m, v in vectors.items()}
 
     def keys_of(self, seen: Seen, vectors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """What is chosen from, by modality, (choices, width); those of the batch are the first."""

@@ -135,7 +135,7 @@ class MomentumContrast(Contrast):
     def _fresh(self, seen: Seen) -> dict[str, Tensor]:
         """The keys of the batch, (batch, width)."""
         with torch.no_grad():
-            return self.embedded(seen, self.slow)
+            return self.embedded(seen.vectors, self.slow)
 
     def _joins(self, seen: Seen) -> Tensor:
         """(batch,): whether a sample has two modalities to compare."""
