@@ -17,14 +17,13 @@ from affect import metrics
 from affect.data.corpus import Corpus
 from affect.data.loading import batches
 from affect.data.targets import Target, to_json
-from affect.errors import ConfigError
 from affect.files import scratch
 from affect.model import FusionModel
 from affect.naming import slug
 from affect.objectives import Objective, class_weights, objective_for
 from affect.objectives.terms import TermFactory
 from affect.seeding import seeded
-from affect.training.arguments import check_around, check_fit, check_terms, made_learner
+from affect.training.arguments import check_around, check_fit, check_terms, made_learner, prepared
 from affect.training.checkpoints import (
     LAST,
     BestCheckpoint,
@@ -154,7 +153,8 @@ def fit(
                 terms=joined(terms or {}, stage.terms),
                 supervised=stage.supervised,
                 before=None if learned is None else learned.learner.terms,
-                name=name if len(every) == 1 else f"{name} {stage.name}".strip(),
+                name=name,
+                stage=stage.name if len(every) > 1 else "",
                 folder=within,
                 finished=not last,
                 loggers=loggers,
@@ -214,6 +214,7 @@ def learn(
     supervised: float,
     before: Terms | None,
     name: str,
+    stage: str,
     folder: Path | None,
     finished: bool,
     loggers: list[Logger],
@@ -234,6 +235,7 @@ def learn(
         supervised: weight of the objective.
         before: the terms of the stage before, from which those of the same names and sizes go on.
         name: of the model, for the progress.
+        stage: its name, for the progress and for messages; empty where it is the only one.
         folder: the same.
         finished: whether the folder says when the stage is over, so that it is not learned again.
         loggers: the same.
@@ -285,7 +287,8 @@ def learn(
         tell = None if isinstance(progress, bool) else progress
         if tell is not None and isinstance(strategy_of(training), DeviceProcesses):
             tell = stack.enter_context(heard(beside / "epochs", tell))
-        bar = [EpochProgress(name or type(model.fusion).__name__, tell)] if progress else []
+        shown = f"{name} {stage}".strip() or type(model.fusion).__name__
+        bar = [EpochProgress(shown, tell)] if progress else []
         back = HistoryFile(beside / "history.json")
         around_epochs = [checkpoint, stopping, back, CorpusWatch(corpus.files), *bar, *callbacks]
         trainer = make_trainer(training, around_epochs, logs, WholeCheckpoints(kept=folder is not None))
@@ -317,7 +320,7 @@ def learn(
                     ),
                     ckpt_path=None
                     if folder is None
-                    else newest_whole(root / "checkpoints", learning.state_dict()),
+                    else newest_whole(root / "checkpoints", learning.state_dict(), stage),
                     weights_only=True,
                 )  # fmt: skip
                 back.read_into(learning)
@@ -326,34 +329,6 @@ def learn(
             best = read_whole(root / "checkpoints" / LAST)
             learning.load_state_dict(best["state_dict"])
     return Learned(learning, int(best["epoch"]))
-
-
-def prepared(
-    model: FusionModel, corpus: Corpus, training: Training, teacher: FusionModel | None
-) -> tuple[Corpus, Training]:
-    """The corpus without its test split, and the options with a corruption that knows what it may draw from.
-
-    Args:
-        model: is to be trained.
-        corpus: with the splits `train` and `valid`.
-        training: how to train.
-        teacher: to learn from too.
-    Raises:
-        ConfigError: as `fit` says.
-    """
-    if "valid" not in corpus.splits:
-        raise ConfigError(
-            f"{corpus.name}: no split 'valid' to choose the epoch on; carve one from the training groups "
-            "(affect.data.splitting.carve)"
-        )
-    target = model.head.target
-    if teacher is not None and teacher.head.target != target:
-        raise ConfigError(f"fit: the teacher is for {teacher.head.target}, and the model for {target}")
-    development = corpus.without("test")
-    if training.corruption is not None:
-        training.corruption.check_indices(model.indices)
-        training = replace(training, corruption=training.corruption.bound(development["train"]))
-    return development, replace(training, monitor=metrics.name_of(training.monitor))
 
 
 def measured(learner: Learner, corpus: Corpus, best_epoch: int, name: str, fold: int = 0) -> Run:

@@ -44,12 +44,18 @@ def same(one, other):
 
 
 @pytest.mark.parametrize(("stage", "epoch"), [(0, 1), (0, 2), (1, 0), (1, 2)])
-def test_a_kill_inside_any_stage_changes_nothing(corpus, stage, epoch, tmp_path):
+def test_a_kill_inside_any_stage_changes_nothing(corpus, stage, epoch, tmp_path, caplog):
     options = {"training": Training(epochs=3, learning_rate=0.01), "stages": stages()}
     whole = affect.fit(model_of(corpus), corpus, **options)
     with pytest.raises(StopError):
         affect.fit(model_of(corpus), corpus, **options, folder=tmp_path, callbacks=[StopAt(epoch, stage)])
     resumed = affect.fit(model_of(corpus), corpus, **options, folder=tmp_path)
+    own = whole.history[whole.history["stage"] == ["pairs", "labels"][stage]].head(epoch)
+    place, name = [(tmp_path / "stages" / "0-pairs", "pairs"), (tmp_path, "labels")][stage]
+    best = own["loss"].argmin() if epoch else None
+    assert [line for line in caplog.messages if "goes on" in line] == (
+        [f"fit: {place}: the stage '{name}' goes on after epoch {best}, the best so far"] if epoch else []
+    )
     assert resumed.history.drop(columns=TIMES).equals(whole.history.drop(columns=TIMES))
     assert same(whole.model, resumed.model)
     assert same(whole.terms, resumed.terms)
