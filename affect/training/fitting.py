@@ -35,7 +35,7 @@ from affect.training.checkpoints import (
 from affect.training.demand import affordable, askable, check_demand
 from affect.training.devices import HistoryFile, shared
 from affect.training.evaluation import EVALUATED, evaluate
-from affect.training.facts import facts_of
+from affect.training.facts import corpus_facts, facts_of
 from affect.training.learner import MONITOR, Learner
 from affect.training.machine import float32_after, make_trainer, strategy_of
 from affect.training.options import Training
@@ -44,7 +44,16 @@ from affect.training.progress import EpochProgress, Progress, heard
 from affect.training.quietness import quiet
 from affect.training.resuming import check_resumed
 from affect.training.run import Run
-from affect.training.stages import FINISHED, STAGES, Finished, Stage, check_labelled, check_stages, frozen
+from affect.training.stages import (
+    FINISHED,
+    STAGES,
+    Finished,
+    Stage,
+    check_labelled,
+    check_stage_corpus,
+    check_stages,
+    frozen,
+)
 from affect.training.start import start_from
 from affect.training.terms import Terms, joined, made_terms
 from affect.training.watching import CorpusWatch
@@ -134,6 +143,9 @@ def fit(
     every = check_stages(stages)
     check_terms(terms)
     asked, make = training or Training(), objective or objective_for(model.head.target)
+    apart = {stage.name: stage.corpus for stage in every if stage.corpus is not None}
+    for stage in every:
+        check_stage_corpus(stage, corpus, model)
     if init is not None:
         start_from(model, init)
     history: list[dict[str, float]] = []  # of all stages; epochs are counted on
@@ -171,8 +183,9 @@ def fit(
         names += [stage.name] * len(rows)
     assert learned is not None
     run = measured(learned.learner, corpus, done + learned.best_epoch, name, fold)
-    if corpus.files is not None:
-        corpus.files.check()
+    for used in (corpus, *apart.values()):
+        if used.files is not None:
+            used.files.check()
     own: dict[str, Any] = {
         "objective": make,
         "learner": None if learner is Learner else learner,
@@ -190,6 +203,7 @@ def fit(
         facts={
             **run.facts,
             **({"given": given} if given else {}),
+            **({"stage_corpora": {key: corpus_facts(one) for key, one in apart.items()}} if apart else {}),
             **({"learned_rows": len(corpus["train"])} if learned.learner.terms else {}),
             **({"learned_targets": read} if read else {}),
         },

@@ -246,11 +246,16 @@ def test_a_bench_of_stages_has_a_page(tmp_path):
     from affect.report import write_pages
 
     path = tmp_path / "staged.yaml"
-    path.write_text(yaml.safe_dump({**CONTENT, "models": {"staged": {}}}))
+    pairs, labels = CONTENT["stages"]
+    pairs = {**pairs, "corpus": "synthetic:additive"}
+    path.write_text(yaml.safe_dump({**CONTENT, "stages": [pairs, labels], "models": {"staged": {}}}))
     for job in jobs(load(path), path, tmp_path / "out"):
         job.run()
     (page,) = write_pages(tmp_path / "out")
-    assert "term: bind in training" in page.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
+    assert "term: bind in training" in text
+    assert "The stage &#39;pairs&#39; learned from synthetic:additive." in text
+    assert "SHA-256 of synthetic:additive, of the stage &#39;pairs&#39; alone" in text
 
 
 @pytest.mark.parametrize(
