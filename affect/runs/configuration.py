@@ -135,6 +135,11 @@ class Configuration:
         return metrics_in({"metrics": self.metrics, "training": {"monitor": self.training.monitor}})
 
     @property
+    def measured_training(self) -> Training:
+        """How the last stage is trained, which is the one that is measured."""
+        return (self.stages[-1].training if self.stages else None) or self.training
+
+    @property
     def reading(self) -> dict[str, Any]:
         """How the corpus is to be read: arguments of `affect.load`."""
         return {name: getattr(self, name) for name in READING}

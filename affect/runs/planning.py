@@ -83,7 +83,7 @@ def check_jobs(todo: list[Job], path: Path) -> None:
             with within(job.home), metrics.using(*configuration.measured):
                 learner = configuration.learner or Learner
                 check_optimisation(learner, made, configuration.training, len(corpus["train"]))
-                _check_terms(made, corpus, configuration, job, path)
+                check_parts(made, corpus, configuration, path)
     for job in todo:
         if job.teacher is not None:
             _ = FinishedRun.read(job.teacher, trust=job.trust).configuration
@@ -107,11 +107,18 @@ def _with_stages(
         raise type(error)(f"{path}: {error}") from error
 
 
-def _check_terms(
-    model: FusionModel, corpus: Corpus, configuration: Configuration, job: Job, path: Path | str
-) -> None:
-    """Refuse terms and stages that cannot be made, or whose corpora are of other features."""
-    teacher = None if job.teacher is None else model  # of which nothing is asked
+def check_parts(model: FusionModel, corpus: Corpus, configuration: Configuration, where: Path | str) -> None:
+    """Refuse terms and stages that cannot be made, or whose corpora are of other features.
+
+    Args:
+        model: of the configuration.
+        corpus: of the whole, with the split `train`.
+        configuration: with the corpora of its stages read.
+        where: begins the message.
+    Raises:
+        ConfigError: as said.
+    """
+    teacher = None if configuration.teacher is None else model  # of which nothing is asked
     try:
         for stage in check_stages(configuration.stages):
             check_stage_corpus(stage, corpus, model)
@@ -122,4 +129,4 @@ def _check_terms(
             with frozen(model, stage.frozen, f"stages: {stage.name}"):
                 made_terms(model, ids, terms, training, teacher, stage.supervised, targets)
     except ConfigError as error:
-        raise ConfigError(f"{path}: {str(error).removeprefix('fit: ')}") from error
+        raise ConfigError(f"{where}: {str(error).removeprefix('fit: ')}") from error

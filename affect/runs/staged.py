@@ -109,6 +109,21 @@ def stage_digests(content: Mapping[str, Any]) -> dict[str, str | None]:
     return {name: corpus_digest(corpus) for name, corpus in named_corpora(content).items()}
 
 
+def shortened(own: Mapping[str, Any], epochs: int) -> dict[str, Any]:
+    """A section of a configuration, a model or a stage, without epochs of its own.
+
+    Args:
+        own: the section.
+        epochs: that it trains at most, where it says how many.
+    Example:
+        >>> shortened({"training": {"epochs": 9}, "stages": [{"name": "a"}]}, 2)
+        {'training': {'epochs': 2}, 'stages': [{'name': 'a'}]}
+    """
+    training, stages = own.get("training"), own.get("stages")
+    own = {**own, "training": {**training, "epochs": epochs}} if training else dict(own)
+    return {**own, "stages": [shortened(one, epochs) for one in stages]} if stages else own
+
+
 def last_part(corpus: str) -> str:
     """The name of a corpus's file, wherever it lies.
 

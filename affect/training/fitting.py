@@ -275,7 +275,7 @@ def learn(
         )
     beside_label.go_on_from(before)
     learning = made_learner(learner, model, objective(target), training, seed, teacher, weights, beside_label)
-    learning.label_weight = supervised
+    learning.label_weight, learning.last_stage = supervised, not finished
     if folder is not None:
         check_resumed(
             folder / "checkpoints", model, development, seed,

@@ -233,15 +233,6 @@ def test_wrong_stages_of_a_configuration_are_one_line(stages, message, tmp_path)
     assert "\n" not in str(told.value)
 
 
-def test_a_search_of_stages_is_refused_in_one_line(tmp_path):
-    from affect.tuning.search import task_of
-
-    path = tmp_path / "staged.yaml"
-    path.write_text(yaml.safe_dump(CONTENT))
-    with pytest.raises(ConfigError, match="search: a training in stages is not searched yet"):
-        task_of(path)
-
-
 def test_a_bench_of_stages_has_a_page(tmp_path):
     from affect.report import write_pages
 
