@@ -28,6 +28,7 @@ from affect.runs.configuration import (
     read,
     resolve,
 )
+from affect.runs.staged import shortened
 from affect.training.terms import joined
 
 
@@ -113,13 +114,13 @@ class Experiment:
         if models is not None:
             chosen = {name: self._model(name) for name in listed("models", models)}
         if epochs is not None:
-            chosen = {name: _shortened(own or {}, epochs) for name, own in chosen.items()}
+            chosen = {name: shortened(own or {}, epochs) for name, own in chosen.items()}
         return replace(
             self,
             corpus=self.corpus if corpus is None else corpus_path(corpus, Path.cwd()),
             seeds=self.seeds if seeds is None else list(seeds),
             training=self.training if epochs is None else {**self.training, "epochs": epochs},
-            stages=self.stages if epochs is None else [_shortened(own, epochs) for own in self.stages],
+            stages=self.stages if epochs is None else [shortened(own, epochs) for own in self.stages],
             models=chosen,
         )
 
@@ -225,10 +226,3 @@ def _content(experiment: Experiment, own: Mapping[str, Any], target: str | None)
             if Options.of(**{name: (value := getattr(experiment, name))}) != DEFAULTS
         },
     }
-
-
-def _shortened(own: Mapping[str, Any], epochs: int) -> dict[str, Any]:
-    """A section of a model or a stage, without epochs of its own."""
-    training, stages = own.get("training"), own.get("stages")
-    own = {**own, "training": {**training, "epochs": epochs}} if training else dict(own)
-    return {**own, "stages": [_shortened(one, epochs) for one in stages]} if stages else own

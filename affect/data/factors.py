@@ -150,10 +150,11 @@ class SharedFactors:
         """What a name asks for: `synthetic:shared`, and what may follow it, in the order below.
 
         Args:
-            name: `:aligned`, `:shifted`, `:5%labelled` and `:50%unpaired` may follow, with other percentages.
+            name: `:aligned`, `:shifted`, `:5%labelled` and `:50%unpaired` may follow, with other percentages
+                up to 100.
             seed: of the whole corpus.
         Raises:
-            ConfigError: something else follows, or in another order.
+            ConfigError: something else follows, a size among it, or in another order.
         Example:
             >>> SharedFactors.named("synthetic:shared:shifted:50%unpaired").unpaired
             0.5
@@ -161,8 +162,8 @@ class SharedFactors:
         found = _FORMS.fullmatch(name.removeprefix("synthetic:shared"))
         aligned, shifted, labelled, unpaired = found.groups() if found else [None] * 4
         made = cls(
-            labelled=1.0 if labelled is None else float(labelled) / 100,
-            unpaired=float(unpaired or 0) / 100,
+            labelled=min(1.0, float(labelled or 100) / 100),  # of more, the name is another
+            unpaired=min(1.0, float(unpaired or 0) / 100),
             shifted=bool(shifted),
             aligned=bool(aligned),
             seed=seed,
@@ -170,7 +171,8 @@ class SharedFactors:
         if made.name != name:
             raise ConfigError(
                 f"no generated corpus '{name}'; only ':aligned', ':shifted', ':5%labelled' and "
-                "':50%unpaired' may follow 'synthetic:shared', in this order, with other percentages"
+                "':50%unpaired' may follow 'synthetic:shared', in this order, with other percentages up to "
+                "100; its size is always the same"
             )
         return made
 

@@ -102,6 +102,11 @@ def contents_of(
     """
     runs = [run for own in answers for run in own.runs]
     of_corpora = [note for run in runs for note in run.facts["corpus"]["notes"]]
+    of_corpora += [
+        f"The stage '{stage}' learned from {corpus['name']}. {' '.join(corpus['notes'])}".strip()
+        for run in runs
+        for stage, corpus in run.facts.get("stage_corpora", {}).items()
+    ]
     return Contents(
         title=title,
         summary=summary,

@@ -124,6 +124,10 @@ def _environment(runs: list[FinishedRun]) -> list[tuple[str, list[str]]]:
         facts = run.facts
         corpus = facts["corpus"]
         named = {f"SHA-256 of {corpus['name']}": corpus.get("sha256") or "generated"}
+        named |= {
+            f"SHA-256 of {own['name']}, of the stage '{stage}' alone": own.get("sha256") or "generated"
+            for stage, own in facts.get("stage_corpora", {}).items()
+        }
         named |= {"epoch chosen by": facts.get("chosen_by")}
         named |= {key.replace("_", " "): value for key, value in facts.get("ran_on", {}).items()}
         for name, value in named.items():

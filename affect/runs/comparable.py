@@ -16,6 +16,7 @@ from affect.runs.configuration import READING
 from affect.runs.finished import FinishedRun
 from affect.runs.making import filled
 from affect.runs.sameness import differences
+from affect.runs.staged import last_part, named_corpora, renamed_corpora
 from affect.training.saving import CONFIG
 
 logger = logging.getLogger(__name__)
@@ -58,15 +59,26 @@ def _content(run: FinishedRun) -> str | None:
     return kept_digest(facts, "" if "content" in facts else run.content["corpus"])
 
 
+def _of_stages(run: FinishedRun) -> dict[str, Any]:
+    """What the corpora held that stages of a run alone have learned from."""
+    return {stage: own.get("content") for stage, own in run.facts.get("stage_corpora", {}).items()}
+
+
 def _check_contents(runs: list[FinishedRun]) -> None:
-    if len({run.facts["corpus"].get("content") for run in runs} - {None}) == 1 and all(
-        "content" in run.facts["corpus"] for run in runs
+    if (
+        not any(map(_of_stages, runs))
+        and len({run.facts["corpus"].get("content") for run in runs} - {None}) == 1
+        and all("content" in run.facts["corpus"] for run in runs)
     ):
         return  # whatever their paths
     contents: dict[str, dict[str, list[str]]] = {}
     for run in runs:
         if (held := _content(run)) is not None:
             contents.setdefault(run.content["corpus"], {}).setdefault(held, []).append(str(run.folder))
+        named = named_corpora(run.content) if _of_stages(run) else {}
+        for stage, held in _of_stages(run).items():
+            if held is not None:
+                contents.setdefault(named[stage], {}).setdefault(held, []).append(str(run.folder))
     for corpus, found in contents.items():
         if len(found) > 1:
             said = "; ".join(f"SHA-256 {held[:8]}: {few(own)}" for held, own in found.items())
@@ -88,6 +100,11 @@ def _check_settings(runs: Iterable[FinishedRun]) -> None:
         found += changed_files(*(one.facts["modules"] or {} for one in (other, run)))
         if _content(other) != _content(run) and None not in (_content(other), _content(run)):
             found.append("the corpus has other content")
+        found += [
+            f"the corpus of the stage '{stage}' has other content"
+            for stage, held in _of_stages(run).items()
+            if None not in (held, was := _of_stages(other).get(stage)) and held != was
+        ]
         for key, place, weights in _learned_from(run):
             before, theirs = learned.setdefault((run.name, f"{key} {place}"), (run, weights))
             if theirs != weights and not found:
@@ -119,7 +136,7 @@ def _settings(run: FinishedRun) -> dict[str, Any]:
     kept = {key: content[key] for key in _SETTINGS if key in content}
     training = {key: x for key, x in (kept.get("training") or {}).items() if key not in _MACHINE}
     others = {key: content[key] and _end(content[key]) for key in _OTHERS if key in content}
-    return {**kept, "training": training, **others}
+    return {**kept, "training": training, **others, **renamed_corpora(kept, last_part)}
 
 
 def _learned_from(run: FinishedRun) -> Iterator[tuple[str, str, Any]]:

@@ -35,6 +35,7 @@ from affect.objectives.terms import TermFactory
 from affect.runs.named import check_named
 from affect.runs.parts import FACTORIES, factory_of, part_of
 from affect.runs.searched import Searched
+from affect.runs.staged import NamedStage, StageKeys
 from affect.runs.type_errors import without_names, wrong_value
 from affect.scaling import Nonfinite, Scaling
 from affect.training import LearnerFactory, Stage, Training
@@ -81,8 +82,9 @@ class Configuration:
         terms: what is learned beside the label, by name; none in the place of one switches off what an option
             of `training` asks for.
         loggers: any Lightning loggers, beside the CSV and TensorBoard logs in the run folder.
-        stages: parts of the training, one after the other: mappings of the fields of `affect.training.Stage`
-            but for `corpus`; `training` there changes what differs from the whole, and so do `terms`.
+        stages: parts of the training, one after the other: mappings of the fields of `affect.training.Stage`;
+            `training` there changes what differs from the whole, and so do `terms`; `corpus` is a file or a
+            name, as the `corpus` of the whole is, and is read and cut as that one is.
         seeds: one run each.
         folds: for a corpus without official splits, into how many to cut it; 0 uses the splits it has.
         fold: the only one of them that is run; each by default.
@@ -131,6 +133,11 @@ class Configuration:
     def measured(self) -> list[str]:
         """The metrics that are measured beside those that always are."""
         return metrics_in({"metrics": self.metrics, "training": {"monitor": self.training.monitor}})
+
+    @property
+    def measured_training(self) -> Training:
+        """How the last stage is trained, which is the one that is measured."""
+        return (self.stages[-1].training if self.stages else None) or self.training
 
     @property
     def reading(self) -> dict[str, Any]:
@@ -285,24 +292,15 @@ def _stages(stages: Any, where: str) -> list[dict[str, Any]]:
         raise ConfigError(f"{where}: stages: expected a list, got {stages!r}")
     found = []
     for own in stages:
-        check_keys(own, _StageKeys, f"{where}: stages")
+        check_keys(own, StageKeys, f"{where}: stages")
         place = f"{where}: stages: {own.get('name', '')}"
+        if not isinstance(own.get("corpus") or "", str):
+            raise ConfigError(f"{place}: corpus: expected a file or a name, got {own['corpus']!r}")
         training, terms = (own.get(key) or {} for key in ("training", "terms"))
         check_keys(training, Training, f"{place}: training")
         training = {name: part_of(value, name, f"{place}: training") for name, value in training.items()}
         found.append({**own, "training": training, "terms": part_of(terms, "terms", place)})
     return found
-
-
-@dataclass
-class _StageKeys:
-    """What a stage of a configuration may say."""
-
-    name: str
-    training: dict[str, Any]
-    terms: dict[str, Any]
-    supervised: float
-    frozen: list[str]
 
 
 def _stage(own: Mapping[str, Any], whole: Mapping[str, Any], where: str) -> Stage:
@@ -312,7 +310,7 @@ def _stage(own: Mapping[str, Any], whole: Mapping[str, Any], where: str) -> Stag
     made = parse(content, f"{where}: stages: {own.get('name', '')}")
     given = {key: own[key] for key in ("name", "supervised", "frozen") if key in own}
     try:
-        return Stage(training=made.training, terms=made.terms, **given)
+        return NamedStage(training=made.training, terms=made.terms, named=own.get("corpus"), **given)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
 

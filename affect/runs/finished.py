@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -31,6 +31,7 @@ from affect.model import FusionModel
 from affect.objectives.terms import Term
 from affect.runs.configuration import BaselineModel, Configuration, parse
 from affect.runs.recorded import REMEDY, content_of_run, facts_of_run, manifest_of, table_of_run
+from affect.runs.staged import renamed_corpora, with_corpora
 from affect.scaling import Scaler
 from affect.training import predict as predict_split
 from affect.training.matching import matched
@@ -341,6 +342,28 @@ def corpus_path(corpus: str, root: Path) -> str:
     return corpus if is_generated(corpus) else str(real(root / corpus))
 
 
+def read_stages(
+    configuration: Configuration,
+    fold: int,
+    root: Path,
+    checked: Callable[[str, str, Callable[[], Corpus]], Corpus] = lambda name, path, read: read(),
+) -> Configuration:
+    """The configuration with the corpora that its stages name, read and cut as its own.
+
+    Args:
+        configuration: as it was parsed.
+        fold: which one the corpora are cut for.
+        root: the folder that their paths are relative to.
+        checked: reads one, from the name of the stage, the corpus's whole path, and what reads it.
+    """
+
+    def read(name: str, named: str) -> Corpus:
+        own = replace(configuration, corpus=named, searched=None)
+        return checked(name, corpus_path(named, root), partial(prepare, own, fold, root))
+
+    return replace(configuration, stages=with_corpora(configuration.stages, read))
+
+
 def with_absolute_paths(content: Mapping[str, Any], root: Path) -> dict[str, Any]:
     """A configuration's plain values for use from any folder: what they name has its whole path.
 
@@ -353,6 +376,7 @@ def with_absolute_paths(content: Mapping[str, Any], root: Path) -> dict[str, Any
         **content,
         "corpus": corpus_path(content["corpus"], root),
         **{key: str(real(root / run)) for key, run in runs.items()},
+        **renamed_corpora(content, partial(corpus_path, root=root)),
     }
 
 

@@ -6,8 +6,9 @@ import hashlib
 import json
 import shutil
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ from affect.data.corpus import Corpus
 from affect.data.corpus_files import CorpusFiles, file_digest
 from affect.errors import AffectError, DataError
 from affect.files import fresh, of_disk, put_in_place, settle, writing
-from affect.runs.configuration import BaselineModel, Configuration, complete, parse
+from affect.runs.configuration import BaselineModel, complete, parse
 from affect.runs.costs import forget_peak_memory
 from affect.runs.damage import damage
-from affect.runs.finished import FinishedRun, prepare, with_absolute_paths
+from affect.runs.finished import FinishedRun, prepare, read_stages, with_absolute_paths
 from affect.runs.making import fit_baseline, teacher_of, train_model
 from affect.runs.sameness import Origin, in_full
+from affect.runs.staged import named_corpora, stage_digests
 from affect.runs.standing import FAILED
 from affect.training import Progress
 from affect.training.environment import environment
@@ -95,6 +97,7 @@ class Job:
             modules,
             corpus_digest(content["corpus"]),
             {key: file_digest(run / WEIGHTS) for key, run in runs.items() if run is not None},
+            stage_digests(content),
         )
 
     @property
@@ -204,7 +207,12 @@ class Job:
     def _make(self, into: Path, origin: Origin, progress: Progress = False) -> None:
         forget_peak_memory()
         configuration = parse(self.content, str(self.folder / CONFIG))
-        corpus = self._corpus(configuration, origin)
+        path = origin.configuration["corpus"]
+        corpus = unchanged(path, origin.corpus, partial(prepare, configuration, self.fold, self.root))
+        configuration = read_stages(
+            configuration, self.fold, self.root,
+            lambda name, path, read: unchanged(path, origin.stages[name], read),
+        )  # fmt: skip
         target = corpus.target(configuration.target)
         with metrics.using(*configuration.measured):
             if isinstance(configuration.model, BaselineModel):
@@ -213,10 +221,10 @@ class Job:
                 made = train_model(self, configuration.model, configuration, corpus, into, progress)
         if corpus.files is not None:
             corpus.files.check()
-        digests = {"sha256": file_digest(Path(origin.configuration["corpus"])), "content": origin.corpus}
         facts = {
             **made.facts,
-            "corpus": {**made.facts["corpus"], **digests},
+            "corpus": {**made.facts["corpus"], "sha256": file_digest(Path(path)), "content": origin.corpus},
+            **self._of_stages(made.facts.get("stage_corpora"), origin),
             "modules": kept(origin.modules, into),
             "learned_from": origin.runs,
             "ran_on": environment(configuration.training.accelerator),
@@ -225,23 +233,39 @@ class Job:
         tables = {"results": made.results, "predictions": made.predictions, "history": made.history}
         write_run(into, in_full(origin.configuration, target), tables, facts, made.model, made.terms)
 
-    def _corpus(self, configuration: Configuration, origin: Origin) -> Corpus:
-        """The corpus of the run, which holds what its digest says, and says of which files it is.
+    def _of_stages(self, facts: Mapping[str, Any] | None, origin: Origin) -> dict[str, Any]:
+        """What `run.json` says of the corpora that stages alone have learned from."""
+        named = named_corpora(origin.configuration)
+        found = {
+            name: {**own, "sha256": file_digest(Path(named[name])), "content": origin.stages[name]}
+            for name, own in (facts or {}).items()
+        }
+        return {"stage_corpora": found} if found else {}
 
-        Raises:
-            DataError: the files changed while they were read.
-        """
-        path = origin.configuration["corpus"]
-        files = CorpusFiles.of(files_in(path), digests=True)
-        corpus = prepare(configuration, self.fold, self.root)
-        files.check()
-        if (now := corpus_digest(path)) != origin.corpus:
-            then, now = (origin.corpus or "none")[:8], (now or "none")[:8]
-            raise DataError(
-                f"{path}: the corpus changed while it was read: SHA-256 {then} then, {now} now; run the "
-                "command again"
-            )
-        return corpus.read_from(corpus.source, files)
+
+def unchanged(path: str, held: str | None, read: Callable[[], Corpus]) -> Corpus:
+    """A corpus that holds what its digest says, and says of which files it is.
+
+    Args:
+        path: of the corpus, or the name of a generated one.
+        held: its digest.
+        read: reads it.
+    Raises:
+        DataError: the files changed while they were read.
+    Example:
+        >>> unchanged("synthetic", corpus_digest("synthetic"), lambda: affect.load("synthetic")).name
+        'synthetic:interaction'
+    """
+    files = CorpusFiles.of(files_in(path), digests=True)
+    corpus = read()
+    files.check()
+    if (now := corpus_digest(path)) != held:
+        then, now = (held or "none")[:8], (now or "none")[:8]
+        raise DataError(
+            f"{path}: the corpus changed while it was read: SHA-256 {then} then, {now} now; run the "
+            "command again"
+        )
+    return corpus.read_from(corpus.source, files)
 
 
 def digest(content: Mapping[str, Any]) -> str:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from affect import metrics
 from affect.classes import beside, within
 from affect.data.corpus import Corpus
-from affect.errors import ConfigError
+from affect.errors import AffectError, ConfigError
 from affect.model import FusionModel
 from affect.naming import slug
 from affect.runs.borrowed import check_borrowed
 from affect.runs.configuration import Configuration, check_seeds, folds_to_run, parse, read, resolve
-from affect.runs.finished import FinishedRun, check_unseen, prepare
+from affect.runs.finished import FinishedRun, check_unseen, prepare, read_stages
 from affect.runs.jobs import Job, digest
 from affect.training import Learner
 from affect.training.arguments import check_optimisation
-from affect.training.stages import check_stages, frozen
+from affect.training.stages import check_stage_corpus, check_stages, frozen
 from affect.training.terms import joined, made_terms
 
 
@@ -75,14 +75,15 @@ def check_jobs(todo: list[Job], path: Path) -> None:
         check_unseen(parsed[job.folder.parent], job.fold, job.root)
     first = parsed[todo[0].folder.parent]
     corpus = prepare(first, todo[0].fold, todo[0].root).without("test")  # all models have one corpus
+    known: dict[str, Corpus] = {}
     for place, job in one_each.items():
-        configuration = parsed[place]
+        configuration = _with_stages(parsed[place], job, known, path)
         made = configuration.model.for_corpus(corpus, configuration.target)
         if isinstance(made, FusionModel):
             with within(job.home), metrics.using(*configuration.measured):
                 learner = configuration.learner or Learner
                 check_optimisation(learner, made, configuration.training, len(corpus["train"]))
-                _check_terms(made, corpus, configuration, job, path)
+                check_parts(made, corpus, configuration, path)
     for job in todo:
         if job.teacher is not None:
             _ = FinishedRun.read(job.teacher, trust=job.trust).configuration
@@ -90,17 +91,42 @@ def check_jobs(todo: list[Job], path: Path) -> None:
             FinishedRun.read(job.init)
 
 
-def _check_terms(
-    model: FusionModel, corpus: Corpus, configuration: Configuration, job: Job, path: Path | str
-) -> None:
-    """Refuse terms and stages that cannot be made."""
-    teacher = None if job.teacher is None else model  # of which nothing is asked
-    ids, targets = corpus["train"].ids, corpus.targets
+def _with_stages(
+    configuration: Configuration, job: Job, known: dict[str, Corpus], path: Path | str
+) -> Configuration:
+    """The configuration with the corpora of its stages; those that are known are not read again."""
+
+    def once(name: str, place: str, read: Callable[[], Corpus]) -> Corpus:
+        if place not in known:
+            known[place] = read()
+        return known[place]
+
+    try:
+        return read_stages(configuration, job.fold, job.root, once)
+    except AffectError as error:
+        raise type(error)(f"{path}: {error}") from error
+
+
+def check_parts(model: FusionModel, corpus: Corpus, configuration: Configuration, where: Path | str) -> None:
+    """Refuse terms and stages that cannot be made, or whose corpora are of other features.
+
+    Args:
+        model: of the configuration.
+        corpus: of the whole, with the split `train`.
+        configuration: with the corpora of its stages read.
+        where: begins the message.
+    Raises:
+        ConfigError: as said.
+    """
+    teacher = None if configuration.teacher is None else model  # of which nothing is asked
     try:
         for stage in check_stages(configuration.stages):
+            check_stage_corpus(stage, corpus, model)
+            own = stage.corpus or corpus
+            ids, targets = own["train"].ids, own.targets
             training = stage.training or configuration.training
             terms = joined(configuration.terms, stage.terms)
             with frozen(model, stage.frozen, f"stages: {stage.name}"):
                 made_terms(model, ids, terms, training, teacher, stage.supervised, targets)
     except ConfigError as error:
-        raise ConfigError(f"{path}: {str(error).removeprefix('fit: ')}") from error
+        raise ConfigError(f"{where}: {str(error).removeprefix('fit: ')}") from error

@@ -38,6 +38,7 @@ _FACTS: dict[str, Any] = {
         "scaled?": list,
     },
     "corpus": {"name": str, "notes": list, "ceiling??": {"*": _NUMBER}},
+    "stage_corpora?": {"*": {"name": str, "notes": list, "content??": str}},
     "metrics?": {"*": {"bounds": list, "higher_is_better": bool}},
     "modules??": {"digest": str, "files": {"*": str}},
     "learned_from?": dict,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from affect.classes import Home, Modules, path_of, within
@@ -22,6 +22,7 @@ from affect.objectives import objective_for
 from affect.runs.configuration import complete, kind_of
 from affect.runs.finished import FinishedRun
 from affect.runs.parts import part_of
+from affect.runs.staged import last_part, named_corpora, renamed_corpora
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,14 @@ class Origin:
         modules: the user's modules that it names.
         corpus: the digest of what the corpus holds; None where it is gone.
         runs: the digest of the weights of each run that it learns from, by the key that names it.
+        stages: the digest of each corpus that a stage alone learns from, by the stage's name.
     """
 
     configuration: dict[str, Any]
     modules: Modules
     corpus: str | None
     runs: dict[str, str | None]
+    stages: dict[str, str | None] = field(default_factory=dict)
 
     def trust(self) -> None:
         """Write down that what is executed of it is the user's own."""
@@ -51,6 +54,7 @@ class Origin:
             "modules": self.modules.digest,
             "corpus": self.corpus,
             "runs": self.runs,
+            **({"stages": self.stages} if self.stages else {}),
         }
 
     def changes(self, run: FinishedRun, home: Home) -> list[str]:
@@ -65,6 +69,12 @@ class Origin:
             found += self.modules.changes(facts.get("modules") or {})
         if self.corpus is not None and self.corpus != kept_digest(facts["corpus"], run.content["corpus"]):
             found.append(f"the corpus {self.configuration['corpus']} has other content")
+        held = {name: own.get("content") for name, own in facts.get("stage_corpora", {}).items()}
+        found += [
+            f"the corpus {corpus} of the stage '{name}' has other content"
+            for name, corpus in named_corpora(self.configuration).items()
+            if self.stages[name] is not None and self.stages[name] != held.get(name, self.stages[name])
+        ]
         before = facts.get("learned_from", self.runs)  # of a release that did not keep it
         found += [
             f"{key}: the run {self.configuration[key]} was made anew"
@@ -108,7 +118,7 @@ def _comparable(content: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration without what is compared by content, or makes no other run."""
     left_out = ("seeds", "fold", "searched", "teacher", "init")
     apart = {key: value for key, value in content.items() if key not in left_out}
-    return {**apart, "corpus": content["corpus"].replace("\\", "/").rpartition("/")[2]}
+    return {**apart, "corpus": last_part(content["corpus"]), **renamed_corpora(content, last_part)}
 
 
 def in_full(content: Mapping[str, Any], target: Target) -> dict[str, Any]:

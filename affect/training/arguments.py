@@ -5,15 +5,18 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
+from affect import metrics
 from affect.bounds import NATURAL, SEED
 from affect.classes.factories import check_factory
 from affect.data.checks import check_corpus
+from affect.data.corpus import Corpus
 from affect.errors import ConfigError, described, path_in
 from affect.model import FusionModel, check_model
 from affect.objectives import Objective, objective_for
@@ -227,6 +230,34 @@ def made_learner(
     made = learner(*given, teacher=teacher, class_weights=weights)
     made.terms = terms
     return made
+
+
+def prepared(
+    model: FusionModel, corpus: Corpus, training: Training, teacher: FusionModel | None
+) -> tuple[Corpus, Training]:
+    """The corpus without its test split, and the options with a corruption that knows what it may draw from.
+
+    Args:
+        model: is to be trained.
+        corpus: with the splits `train` and `valid`.
+        training: how to train.
+        teacher: to learn from too.
+    Raises:
+        ConfigError: as `fit` says.
+    """
+    if "valid" not in corpus.splits:
+        raise ConfigError(
+            f"{corpus.name}: no split 'valid' to choose the epoch on; carve one from the training groups "
+            "(affect.data.splitting.carve)"
+        )
+    target = model.head.target
+    if teacher is not None and teacher.head.target != target:
+        raise ConfigError(f"fit: the teacher is for {teacher.head.target}, and the model for {target}")
+    development = corpus.without("test")
+    if training.corruption is not None:
+        training.corruption.check_indices(model.indices)
+        training = replace(training, corruption=training.corruption.bound(development["train"]))
+    return development, replace(training, monitor=metrics.name_of(training.monitor))
 
 
 def _several(key: str, given: Any, kind: Any) -> list[Any]:

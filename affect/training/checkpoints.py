@@ -133,14 +133,16 @@ def read_whole(path: Path) -> dict[str, Any]:
     return found
 
 
-def newest_whole(folder: Path, weights: Mapping[str, Tensor]) -> Path | None:
+def newest_whole(folder: Path, weights: Mapping[str, Tensor], stage: str = "") -> Path | None:
     """The newest checkpoint that a training can go on from, as the last one; None: it begins anew.
 
-    One that is damaged is set aside, and a log line says so. What a kill left half written is deleted.
+    A log line says after which epoch it goes on. A checkpoint that is damaged is set aside, and a log line
+    says so. What a kill left half written is deleted.
 
     Args:
         folder: of the checkpoints.
         weights: of the learner that goes on, as its `state_dict` has them.
+        stage: the name of the training's stage that they are of; empty where there is one alone.
     """
     for rest in folder.glob(".*.partial"):
         rest.unlink(missing_ok=True)
@@ -149,7 +151,7 @@ def newest_whole(folder: Path, weights: Mapping[str, Tensor]) -> Path | None:
         if not path.exists():
             continue
         try:
-            _check_resumable(path, weights)
+            epoch = _check_resumable(path, weights)
         except DataError as error:
             aside = set_aside(path)
             logger.warning(
@@ -157,6 +159,10 @@ def newest_whole(folder: Path, weights: Mapping[str, Tensor]) -> Path | None:
                 error, aside.name,
             )  # fmt: skip
         else:
+            logger.warning(
+                "fit: %s: %s goes on after epoch %d, the best so far",
+                folder.parent, f"the stage '{stage}'" if stage else "the training", epoch,
+            )  # fmt: skip
             return path.replace(folder / LAST)
     return None
 
@@ -199,7 +205,8 @@ def set_aside(path: Path) -> Path:
     return path.replace(path.with_name(path.name + DAMAGED))
 
 
-def _check_resumable(path: Path, weights: Mapping[str, Tensor]) -> None:
+def _check_resumable(path: Path, weights: Mapping[str, Tensor]) -> int:
+    """The epoch that a checkpoint is of."""
     found = read_whole(path)
     if gone := sorted(_KEYS - found.keys()):
         raise DataError(f"{path}: no whole checkpoint: it has no {few(gone)}")
@@ -207,6 +214,7 @@ def _check_resumable(path: Path, weights: Mapping[str, Tensor]) -> None:
     shapes = {key: getattr(x, "shape", None) for key, x in state.items()} if isinstance(state, dict) else {}
     if not shapes or any(key not in weights or weights[key].shape != x for key, x in shapes.items()):
         raise DataError(f"{path}: no whole checkpoint: its weights are of another model")
+    return int(found["epoch"])
 
 
 def _keep(path: Path) -> None:

@@ -44,13 +44,19 @@ def facts_of(
         },
         "metrics": metrics.own_to_json(target),
         "corpus": {
-            "name": corpus.name,
-            "notes": corpus.notes,
-            "citation": corpus.citation,
+            **corpus_facts(corpus),
             "ceiling": corpus.ceiling if corpus.main in ("", target.name) else {},
-            "sha256": None,
         },
     }
+
+
+def corpus_facts(corpus: Corpus) -> dict[str, Any]:
+    """Which corpus was learned from, and whom to cite.
+
+    Args:
+        corpus: that was learned from.
+    """
+    return {"name": corpus.name, "notes": corpus.notes, "citation": corpus.citation, "sha256": None}
 
 
 def learning_facts(best_epoch: int, monitor: str, seconds: float, costs: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,14 +16,13 @@ from torch import Tensor
 from affect import metrics
 from affect.data.corpus import Corpus
 from affect.data.targets import Target, to_json
-from affect.errors import ConfigError
 from affect.files import scratch
 from affect.model import FusionModel
 from affect.naming import slug
 from affect.objectives import Objective, class_weights, objective_for
 from affect.objectives.terms import TermFactory
 from affect.seeding import seeded
-from affect.training.arguments import check_around, check_fit, check_terms, made_learner
+from affect.training.arguments import check_around, check_fit, check_terms, made_learner, prepared
 from affect.training.checkpoints import (
     LAST,
     BestCheckpoint,
@@ -35,7 +34,7 @@ from affect.training.checkpoints import (
 from affect.training.demand import affordable, askable, check_demand
 from affect.training.devices import HistoryFile
 from affect.training.evaluation import EVALUATED, evaluate
-from affect.training.facts import facts_of
+from affect.training.facts import corpus_facts, facts_of
 from affect.training.learner import MONITOR, Learner
 from affect.training.loaders import loaders
 from affect.training.machine import float32_after, make_trainer, strategy_of
@@ -45,7 +44,16 @@ from affect.training.progress import EpochProgress, Progress, heard
 from affect.training.quietness import quiet
 from affect.training.resuming import check_resumed
 from affect.training.run import Run
-from affect.training.stages import FINISHED, STAGES, Finished, Stage, check_labelled, check_stages, frozen
+from affect.training.stages import (
+    FINISHED,
+    STAGES,
+    Finished,
+    Stage,
+    check_labelled,
+    check_stage_corpus,
+    check_stages,
+    frozen,
+)
 from affect.training.start import start_from
 from affect.training.terms import Terms, joined, made_terms
 from affect.training.watching import CorpusWatch
@@ -135,6 +143,9 @@ def fit(
     every = check_stages(stages)
     check_terms(terms)
     asked, make = training or Training(), objective or objective_for(model.head.target)
+    apart = {stage.name: stage.corpus for stage in every if stage.corpus is not None}
+    for stage in every:
+        check_stage_corpus(stage, corpus, model)
     if init is not None:
         start_from(model, init)
     history: list[dict[str, float]] = []  # of all stages; epochs are counted on
@@ -154,7 +165,8 @@ def fit(
                 terms=joined(terms or {}, stage.terms),
                 supervised=stage.supervised,
                 before=None if learned is None else learned.learner.terms,
-                name=name if len(every) == 1 else f"{name} {stage.name}".strip(),
+                name=name,
+                stage=stage.name if len(every) > 1 else "",
                 folder=within,
                 finished=not last,
                 loggers=loggers,
@@ -171,8 +183,9 @@ def fit(
         names += [stage.name] * len(rows)
     assert learned is not None
     run = measured(learned.learner, corpus, done + learned.best_epoch, name, fold)
-    if corpus.files is not None:
-        corpus.files.check()
+    for used in (corpus, *apart.values()):
+        if used.files is not None:
+            used.files.check()
     own: dict[str, Any] = {
         "objective": make,
         "learner": None if learner is Learner else learner,
@@ -190,6 +203,7 @@ def fit(
         facts={
             **run.facts,
             **({"given": given} if given else {}),
+            **({"stage_corpora": {key: corpus_facts(one) for key, one in apart.items()}} if apart else {}),
             **({"learned_rows": len(corpus["train"])} if learned.learner.terms else {}),
             **({"learned_targets": read} if read else {}),
         },
@@ -214,6 +228,7 @@ def learn(
     supervised: float,
     before: Terms | None,
     name: str,
+    stage: str,
     folder: Path | None,
     finished: bool,
     loggers: list[Logger],
@@ -234,6 +249,7 @@ def learn(
         supervised: weight of the objective.
         before: the terms of the stage before, from which those of the same names and sizes go on.
         name: of the model, for the progress.
+        stage: its name, for the progress and for messages; empty where it is the only one.
         folder: the same.
         finished: whether the folder says when the stage is over, so that it is not learned again.
         loggers: the same.
@@ -258,7 +274,7 @@ def learn(
         beside_label = made_terms(model, train.ids, terms, training, teacher, supervised, corpus.targets)
     beside_label.go_on_from(before)
     learning = made_learner(learner, model, objective(target), training, seed, teacher, weights, beside_label)
-    learning.label_weight = supervised
+    learning.label_weight, learning.last_stage = supervised, not finished
     if folder is not None:
         check_resumed(
             folder / "checkpoints", model, development, seed,
@@ -285,7 +301,8 @@ def learn(
         tell = None if isinstance(progress, bool) else progress
         if tell is not None and isinstance(strategy_of(training), DeviceProcesses):
             tell = stack.enter_context(heard(beside / "epochs", tell))
-        bar = [EpochProgress(name or type(model.fusion).__name__, tell)] if progress else []
+        shown = f"{name} {stage}".strip() or type(model.fusion).__name__
+        bar = [EpochProgress(shown, tell)] if progress else []
         back = HistoryFile(beside / "history.json")
         around_epochs = [checkpoint, stopping, back, CorpusWatch(corpus.files), *bar, *callbacks]
         trainer = make_trainer(training, around_epochs, logs, WholeCheckpoints(kept=folder is not None))
@@ -304,7 +321,7 @@ def learn(
                     *loaders(development, told, beside_label, supervised, training, seed, devices, evaluated),
                     ckpt_path=None
                     if folder is None
-                    else newest_whole(root / "checkpoints", learning.state_dict()),
+                    else newest_whole(root / "checkpoints", learning.state_dict(), stage),
                     weights_only=True,
                 )  # fmt: skip
                 back.read_into(learning)
@@ -313,34 +330,6 @@ def learn(
             best = read_whole(root / "checkpoints" / LAST)
             learning.load_state_dict(best["state_dict"])
     return Learned(learning, int(best["epoch"]))
-
-
-def prepared(
-    model: FusionModel, corpus: Corpus, training: Training, teacher: FusionModel | None
-) -> tuple[Corpus, Training]:
-    """The corpus without its test split, and the options with a corruption that knows what it may draw from.
-
-    Args:
-        model: is to be trained.
-        corpus: with the splits `train` and `valid`.
-        training: how to train.
-        teacher: to learn from too.
-    Raises:
-        ConfigError: as `fit` says.
-    """
-    if "valid" not in corpus.splits:
-        raise ConfigError(
-            f"{corpus.name}: no split 'valid' to choose the epoch on; carve one from the training groups "
-            "(affect.data.splitting.carve)"
-        )
-    target = model.head.target
-    if teacher is not None and teacher.head.target != target:
-        raise ConfigError(f"fit: the teacher is for {teacher.head.target}, and the model for {target}")
-    development = corpus.without("test")
-    if training.corruption is not None:
-        training.corruption.check_indices(model.indices)
-        training = replace(training, corruption=training.corruption.bound(development["train"]))
-    return development, replace(training, monitor=metrics.name_of(training.monitor))
 
 
 def measured(learner: Learner, corpus: Corpus, best_epoch: int, name: str, fold: int = 0) -> Run:

@@ -108,6 +108,7 @@ class Learner(lightning.LightningModule):
         self._validated: list[tuple[Tensor, ...]] = []
         self._asked: list[Batch] = []
         self.label_weight = 1.0
+        self.last_stage = True
         self._seen: Seen | None = None
         self._parts: dict[str, list[float]] = {}
         self._norms: dict[str, float] = {}

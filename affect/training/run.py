@@ -202,11 +202,13 @@ class Run:
         costs = {"parameters": sum(p.numel() for p in self.model.parameters()), **epochs}
         corpus = dict(self.facts["corpus"])
         if "reader" in self.asked:  # it is from there, and how is known
-            path = str(content["corpus"])
-            corpus |= {"sha256": file_digest(Path(path)), "content": corpus_digest(path)}
+            corpus |= _held(content["corpus"])
+        apart = {own["name"]: own["corpus"] for own in content.get("stages", ()) if "corpus" in own}
+        stages = {key: {**self.facts["stage_corpora"][key], **_held(path)} for key, path in apart.items()}
         return {
             **self.facts,
             "corpus": corpus,
+            **({"stage_corpora": stages} if stages else {}),
             **learning_facts(self.best_epoch, self.monitor, self.seconds, costs),
             "ran_on": environment(content["training"]["accelerator"]),
         }
@@ -220,3 +222,8 @@ class Run:
             where="run.predict",
             training_only=self.model.training_only,
         )
+
+
+def _held(corpus: str) -> dict[str, str | None]:
+    """What a corpus holds now: its file's digest, and its content's."""
+    return {"sha256": file_digest(Path(corpus)), "content": corpus_digest(corpus)}

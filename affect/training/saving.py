@@ -148,7 +148,7 @@ def content_of(asked: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in asked.items():
         where = f"run.save: {key}"
         if key == "stages":
-            content[key] = [_stage_of(one, f"{where}: {one.name}") for one in value]
+            content[key] = [_stage_of(one, asked, f"{where}: {one.name}") for one in value]
             continue
         if dataclasses.is_dataclass(value) and key in ("model", "training"):
             content[key] = {
@@ -160,16 +160,22 @@ def content_of(asked: Mapping[str, Any]) -> dict[str, Any]:
     return content
 
 
-def _stage_of(stage: Stage, where: str) -> dict[str, Any]:
-    """A stage as a configuration file holds it."""
-    if stage.corpus is not None:
-        raise ConfigError(f"{where}: learns from a corpus of its own, which a configuration cannot name")
+def _stage_of(stage: Stage, asked: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """A stage as a configuration file holds it; its corpus is read as that of the whole."""
+    source = {} if stage.corpus is None else dict(stage.corpus.source)
+    named = source.pop("corpus", None)
+    if stage.corpus is not None and (named is None or any(asked.get(k) != x for k, x in source.items())):
+        raise ConfigError(
+            f"{where}: learns from a corpus of its own that a configuration cannot name; expected what "
+            "affect.load returned, read as the corpus of the whole"
+        )
     training = (
         {} if stage.training is None else content_of({"model": {}, "training": stage.training})["training"]
     )
     return {
         "name": stage.name, "training": training, "terms": plain(stage.terms, where),
         "supervised": stage.supervised, "frozen": [*stage.frozen],
+        **({} if named is None else {"corpus": named}),
     }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from affect.manifest import read_facts, write_facts
 from affect.model import FusionModel
 from affect.objectives.terms import TermFactory
 from affect.training.learner import Learner
+from affect.training.matching import check_features, shape_of
 from affect.training.options import Training
 
 logger = logging.getLogger(__name__)
@@ -120,6 +121,50 @@ def check_labelled(corpus: Corpus, target: str) -> None:
         raise ConfigError(
             f"{corpus.name}: no sample of the split 'train' has a label of '{target}' to learn from; a stage "
             "with supervised: 0 learns from none"
+        )
+
+
+def check_stage_corpus(stage: Stage, corpus: Corpus, model: FusionModel) -> None:
+    """Refuse a corpus of a stage's own whose features or labels are not those of the whole.
+
+    Args:
+        stage: whose corpus; one without is that of the whole.
+        corpus: of the whole.
+        model: is to be trained.
+    Raises:
+        ConfigError: a modality is not there, or has another size, columns or extractor; it is not aligned as
+            the model needs; the target is another one, where it is learned from.
+    Example:
+        >>> corpus = affect.load("synthetic")
+        >>> other = Stage("pairs", corpus=affect.load("synthetic:mosi_unaligned:24"))
+        >>> check_stage_corpus(other, corpus, affect.FusionModel.for_corpus(corpus))
+        Traceback (most recent call last):
+        affect.errors.ConfigError: stages: pairs: corpus: text of synthetic:mosi_unaligned:24 has feature size
+        768, and that of synthetic:interaction has 8; choose a corpus of the same features
+    """
+    own = stage.corpus
+    if own is None:
+        return
+    where, shape = f"stages: {stage.name}: corpus", shape_of(corpus, model.encoders)
+    for name, size in shape["dims"].items():
+        if name not in own.dims:
+            raise ConfigError(
+                f"{where}: {own.name} has no {name}, which the model reads; it has {', '.join(own.dims)}"
+            )
+        if own.dims[name] != size:
+            raise ConfigError(
+                f"{where}: {name} of {own.name} has feature size {own.dims[name]}, and that of {corpus.name} "
+                f"has {size}; choose a corpus of the same features"
+            )
+        message = f"{where}: {name} of {own.name} is not that of {corpus.name}"
+        check_features(own, name, shape, message=message, where=where)
+    if model.needs_alignment and not own.aligned:
+        raise ConfigError(f"{where}: the model needs aligned sequences, and {own.name} is not aligned")
+    target = model.head.target
+    if stage.supervised and own.targets.get(target.name) != target:
+        raise ConfigError(
+            f"{where}: {own.name} has not the target {target}, which the stage learns; it has "
+            f"{', '.join(map(str, own.targets.values())) or 'none'}; with supervised: 0 it needs none"
         )
 
 

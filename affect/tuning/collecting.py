@@ -8,13 +8,18 @@ A parameter is called by its place in the configuration, with the class that it 
     model.fusion.LowRankFusion.rank: [2, 4, 8]                     # these values alone
     training.batch_size: 32                                        # this value
     model.encoders.*: fixed                                        # as the configuration has it
+    stages.pairs.terms.bind.Contrast.weight: [0.1, 1.0]            # of the stage `pairs`
+    stages.pairs.training.epochs: {low: 5, high: 50}
+
+Of a stage, what it says itself varies as its classes declare; any other option of its training, and its
+weight `supervised`, where the section names it.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import fields
 from typing import Any
@@ -31,7 +36,7 @@ from affect.classes import class_of
 from affect.errors import ConfigError, did_you_mean
 from affect.runs.configuration import kind_of
 from affect.runs.parts import ROOMS, part_of
-from affect.training import Training
+from affect.training import Stage, Training
 from affect.tuning.space import Branch, Number, Parameter, Place, Space, holds
 
 FIXED = "fixed"
@@ -57,11 +62,16 @@ def space_of(configuration: Mapping[str, Any], changes: Mapping[str, Any], where
     content: dict[str, Any] = deepcopy(dict(configuration))
     collector = _Collector(changes, where)
     found: list[Parameter] = []
-    for section, kind in (("model", kind_of(content.get("model"))), ("training", Training)):
-        found += collector.section(content.setdefault(section, {}), kind, section)
+    training, stages = content.setdefault("training", {}), content.get("stages") or []
+    of_stages = [one for number in range(len(stages)) for one in collector.stage(content, number)]
+    everywhere = set.intersection(*({*own["training"]} for own in stages)) if stages else set()
+    model = content.setdefault("model", {})
+    found += collector.section(model, kind_of(model), "model", but=())
+    found += collector.section(training, Training, "training", but=everywhere)  # of which no stage has any
     found += collector.part(content.get("objective"), "objective", "objective", ("objective",))
     for name, term in (content.get("terms") or {}).items():
         found += collector.part(term, "term", f"terms.{name}", ("terms", name))
+    found += of_stages
     collector.finish()
     return Space(content, tuple(found))
 
@@ -75,21 +85,51 @@ class _Collector:
         self.known: list[str] = []
         self.conditions: set[str] = set()
 
-    def section(self, values: dict[str, Any], kind: type, name: str) -> list[Parameter]:
-        """What varies in a section that a dataclass describes."""
+    def section(self, values: dict[str, Any], kind: type, name: str, but: Iterable[str]) -> list[Parameter]:
+        """What varies in a section that a dataclass describes; what is in `but`, only where it is named."""
+        for entry in fields(kind):
+            if isinstance(entry.default, int | float | str):
+                values.setdefault(entry.name, entry.default)
+        return self._options(values, kind, name, (name,), but)
+
+    def stage(self, content: Mapping[str, Any], number: int) -> list[Parameter]:
+        """What varies in a stage: what it says itself, and what is named of it."""
+        own = content["stages"][number]
+        name, place = f"stages.{own.get('name') or number}", ("stages", number)
+        training = own["training"]
+        for entry in fields(Training):
+            called = f"{name}.training.{entry.name}"
+            if called in self.changes and entry.name not in ROOMS:
+                training.setdefault(entry.name, content["training"].get(entry.name, entry.default))
+            elif entry.name not in training:
+                self.known.append(called)
+        found = self._options(training, Training, f"{name}.training", (*place, "training"))
+        for term, value in own["terms"].items():
+            found += self.part(value, "term", f"{name}.terms.{term}", (*place, "terms", term))
+        weight = f"{name}.supervised"
+        if weight in self.changes:
+            own.setdefault("supervised", Stage.supervised)
+            found += self.plain(own, "supervised", None, weight, (*place, "supervised"))
+        self.known.append(weight)
+        return found
+
+    def _options(
+        self, values: dict[str, Any], kind: type, name: str, place: Place, but: Iterable[str] = ()
+    ) -> list[Parameter]:
+        """What varies of the options that a section has."""
         found: list[Parameter] = []
         for entry in fields(kind):
+            called, where = f"{name}.{entry.name}", (*place, entry.name)
             if entry.name == "encoders":
                 for modality, value in (values.get("encoders") or {}).items():
-                    place = (name, "encoders", modality)
-                    found += self.part(value, "encoder", f"{name}.encoders.{modality}", place)
+                    found += self.part(value, "encoder", f"{called}.{modality}", (*where, modality))
             elif entry.name in ROOMS:
-                value = values.get(entry.name)
-                found += self.part(value, entry.name, f"{name}.{entry.name}", (name, entry.name))
-            elif isinstance(values.get(entry.name, entry.default), int | float | str):
-                values.setdefault(entry.name, entry.default)
+                found += self.part(values.get(entry.name), entry.name, called, where)
+            elif isinstance(values.get(entry.name), int | float | str):
                 declared = getattr(kind, "search_space", {}).get(entry.name)
-                found += self.plain(values, entry.name, declared, f"{name}.{entry.name}", (name, entry.name))
+                found += self.plain(
+                    values, entry.name, None if entry.name in but else declared, called, where
+                )
         return found
 
     def part(self, value: Any, room: str, name: str, place: Place) -> list[Parameter]:

@@ -20,12 +20,15 @@ from affect.data.targets import Target
 from affect.errors import ConfigError, DataError
 from affect.files import real
 from affect.heads import head_for
-from affect.model import ModelSpec
+from affect.model import FusionModel, ModelSpec
 from affect.objectives import objective_for
-from affect.runs import corpus_path, prepare
+from affect.runs import corpus_path, prepare, with_absolute_paths
 from affect.runs.borrowed import check_borrowed
 from affect.runs.configuration import check_keys, check_seeds, kind_of, metrics_in, parse, read, resolve
+from affect.runs.finished import read_stages
+from affect.runs.planning import check_parts
 from affect.runs.searched import Searched
+from affect.runs.staged import shortened, stage_digests
 from affect.tuning.aims import Aim, aim_of
 from affect.tuning.collecting import space_of
 from affect.tuning.space import Parameter, Space
@@ -47,9 +50,10 @@ class Search:
         fold: for a corpus without official splits, the fold whose test split is kept from the search; by
             default the configuration's own `fold`, or the first.
         sampler: any sampler of Optuna's; multivariate TPE, which learns each branch by itself, by default.
-        pruner: any pruner of Optuna's, which sees the metric after each epoch of the first seed, and the mean
-            after each seed; by default a configuration stops that is worse, after a quarter of the epochs,
-            than the median of those that were trained with all seeds.
+        pruner: any pruner of Optuna's, which sees the metric after each epoch of the first seed (of its last
+            stage, where there are several) and the mean after each seed; by default a configuration stops
+            that is worse, after a quarter of the epochs, than the median of those that were trained with all
+            seeds.
         racing: level of the test by which a configuration stops that is significantly worse than the best
             after some of its seeds (`affect.tuning.significantly_worse`); 0 leaves stopping to the pruner.
         start: values to begin with, by the names of the parameters; the configuration itself comes first.
@@ -104,6 +108,7 @@ class Task:
         starts: the trials that come first, by what they are called.
         path: the configuration's file, from the root of the disk; users' modules lie beside it.
         digest: of what its corpus held when the search was read (`affect.data.contents.corpus_digest`).
+        stage_digests: the same of the corpora that stages alone learn from, by the stages' names.
         trust: whether runs that it learns from may execute code that is not known to be one's own.
     """
 
@@ -116,6 +121,7 @@ class Task:
     path: Path
     digest: str | None
     trust: bool = False
+    stage_digests: dict[str, str | None] = field(default_factory=dict)
 
     @property
     def home(self) -> Home:
@@ -124,8 +130,8 @@ class Task:
 
     @property
     def epochs(self) -> int:
-        """How many its configuration trains at most."""
-        return parse(self.content, str(self.path), self.home).training.epochs
+        """How many its configuration trains at most, in its last stage."""
+        return parse(self.content, str(self.path), self.home).measured_training.epochs
 
     @property
     def looked_at(self) -> str:
@@ -150,14 +156,26 @@ class Task:
             DataError: the corpus is not what it was when the search was read.
         """
         corpus = development(self.content, self.search.fold, self.path)
-        path = corpus_path(self.content["corpus"], self.path.parent)
-        if (now := corpus_digest(path)) != self.digest:
-            then, now = (self.digest or "none")[:8], (now or "none")[:8]
-            raise DataError(
-                f"{path}: a worker reads another corpus than the search began with: expected SHA-256 {then}, "
-                f"got {now}; bring that one back, or run the command again"
-            )
-        return corpus
+        return held(corpus_path(self.content["corpus"], self.path.parent), self.digest, corpus)
+
+
+def held(path: str, digest: str | None, corpus: Corpus) -> Corpus:
+    """The corpus, if it is what it was when the search was read.
+
+    Args:
+        path: of it, or the name of a generated one.
+        digest: what it held then.
+        corpus: as it was read from there now.
+    Raises:
+        DataError: it holds something else.
+    """
+    if (now := corpus_digest(path)) != digest:
+        then, now = (digest or "none")[:8], (now or "none")[:8]
+        raise DataError(
+            f"{path}: a worker reads another corpus than the search began with: expected SHA-256 {then}, "
+            f"got {now}; bring that one back, or run the command again"
+        )
+    return corpus
 
 
 def task_of(
@@ -199,12 +217,7 @@ def _task(
     if corpus is not None:
         content["corpus"] = corpus_path(corpus, Path.cwd())
     if epochs is not None:
-        content["training"] = {**(content.get("training") or {}), "epochs": epochs}
-    if content.get("stages"):  # whose epochs are counted anew, and whose monitors are not of one kind
-        raise ConfigError(
-            f"{path}: search: a training in stages is not searched yet; search the last one with init: RUN, "
-            "the run of those before"
-        )
+        content = shortened({**content, "training": content.get("training") or {"epochs": epochs}}, epochs)
     metric_names = [search.metric] if isinstance(search.metric, str) else search.metric
     if own := metrics_in({"metrics": [name.partition(": ")[0] for name in metric_names]}):
         content["metrics"] = list(dict.fromkeys([*(content.get("metrics") or []), *own]))
@@ -217,7 +230,8 @@ def _task(
         aims = tuple(aim_of(metric, target, str(path)) for metric in metric_names)
     first = starts(search.start, search.published, space, path)
     digest = corpus_digest(corpus_path(content["corpus"], real(path).parent))
-    task = Task(search, content, space, target, aims, first, real(path), digest, trust)
+    stages = stage_digests(with_absolute_paths(content, real(path).parent))
+    task = Task(search, content, space, target, aims, first, real(path), digest, trust, stages)
     _check(task, visible)
     return task
 
@@ -274,9 +288,14 @@ def _check(task: Task, corpus: Corpus) -> None:
         for label in parameter.branches:
             content, _ = task.space.fill(partial(_with_branch, parameter.name, label))
             tried.append((f"{parameter.name} = {label}", content))
+    of_stages = read_stages(parse(task.content, str(task.path)), task.search.fold, task.path.parent).stages
+    read = {stage.name: stage.corpus for stage in of_stages}
     for what, content in tried:
         configuration = parse(content, str(task.path))
+        stages = [replace(stage, corpus=read[stage.name]) for stage in configuration.stages]
         try:
-            configuration.model.for_corpus(corpus, configuration.target)
+            made = configuration.model.for_corpus(corpus, configuration.target)
         except ConfigError as error:
             raise ConfigError(f"{task.path}: {what}: {error}") from None
+        if isinstance(made, FusionModel):
+            check_parts(made, corpus, replace(configuration, stages=stages), f"{task.path}: {what}")

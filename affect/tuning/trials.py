@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import lightning
@@ -20,42 +20,48 @@ from affect.errors import AffectError, ConfigError, DataError, MemoryTakenError
 from affect.files import of_disk
 from affect.runs import fitted_baseline, teacher_of, trained_run
 from affect.runs.configuration import BaselineModel, Configuration, parse
+from affect.runs.finished import read_stages
 from affect.runs.studies import EPOCHS, FAILURE, SECONDS, SEEDS
 from affect.training import Learner
 from affect.tuning.aims import Aim
 from affect.tuning.racing import significantly_worse
-from affect.tuning.search import Task
+from affect.tuning.search import Task, held
 
 
 class InterruptedTrialError(AffectError):
     """A trial ended for a reason that is not its own, which would end the next one too: it is tried again."""
 
 
-def attempt(trial: Trial, task: Task, corpus: Corpus) -> tuple[float, ...]:
+def attempt(
+    trial: Trial, task: Task, corpus: Corpus, of_stages: dict[str, Corpus] | None = None
+) -> tuple[float, ...]:
     """What a trial comes to, as means over its seeds; its attributes say what each seed came to.
 
     Args:
         trial: a running one.
         task: the search.
         corpus: as `task.corpus` gives it: there is no test split to look at.
+        of_stages: the corpora that stages alone learn from, by the stages' names; those that are not there
+            yet are read into it.
     Raises:
         TrialPruned: it was stopped.
         InterruptedTrialError: a disk refuses, others have taken the memory, or the corpus changed.
         Exception: it could not be done; an attribute of the trial says why.
     """
+    of_stages = {} if of_stages is None else of_stages
     try:
-        return _attempted(trial, task, corpus)
+        return _attempted(trial, task, corpus, of_stages)
     except optuna.TrialPruned:
         raise
     except Exception as error:
-        if why := _not_its_own(error, corpus):
+        if why := _not_its_own(error, [corpus, *of_stages.values()]):
             raise InterruptedTrialError(f"tune: a trial could not be trained: {why}") from error
         own = isinstance(error, AffectError)
         trial.set_user_attr(FAILURE, " ".join((str(error) if own else repr(error)).split()))
         raise
 
 
-def _not_its_own(error: Exception, corpus: Corpus) -> str:
+def _not_its_own(error: Exception, corpora: list[Corpus]) -> str:
     """Why a trial failed that another time would not, and what to do; nothing where the fault is its own."""
     kept = "finished trials are kept, and the same command goes on when"
     if number := of_disk(error):
@@ -63,16 +69,24 @@ def _not_its_own(error: Exception, corpus: Corpus) -> str:
     if isinstance(error, MemoryTakenError):
         return f"{error}; {kept} other processes leave more (--memory GB lets such trials fail instead)"
     try:
-        if corpus.files is not None:
-            corpus.files.check()
+        for corpus in corpora:
+            if corpus.files is not None:
+                corpus.files.check()
     except DataError as changed:
         return str(changed)
     return ""
 
 
-def _attempted(trial: Trial, task: Task, corpus: Corpus) -> tuple[float, ...]:
+def _attempted(trial: Trial, task: Task, corpus: Corpus, of_stages: dict[str, Corpus]) -> tuple[float, ...]:
     begin = time.perf_counter()
+
+    def once(name: str, path: str, read: Callable[[], Corpus]) -> Corpus:
+        if name not in of_stages:
+            of_stages[name] = held(path, task.stage_digests[name], read().without("test"))
+        return of_stages[name]
+
     configuration = parse(task.space.suggest(trial), f"trial {trial.number}")
+    configuration = read_stages(configuration, task.search.fold, task.path.parent, once)
     alone = task.aims[0] if len(task.aims) == 1 else None  # Optuna stops no trial that has several aims
     found: list[list[float]] = []
     spent = _Spent()
@@ -85,7 +99,7 @@ def _attempted(trial: Trial, task: Task, corpus: Corpus) -> tuple[float, ...]:
             trial.set_user_attr(SEEDS, found)
             if alone is not None:
                 so_far = float(np.mean(found))
-                trial.report(so_far, configuration.training.epochs + place)
+                trial.report(so_far, configuration.measured_training.epochs + place)
                 more = len(found) < len(task.search.seeds)
                 if more and (trial.should_prune() or _behind(trial, task, found)):
                     raise optuna.TrialPruned(f"stopped after {len(found)} seeds")
@@ -150,6 +164,8 @@ class _Spent(Callback):
 class _Watch(Callback):
     """Tells Optuna after each epoch what the epoch that would be kept has come to, and stops when it says so.
 
+    Of a training in stages these are the epochs of the last one, the one that is measured.
+
     A training that ends by itself stands at its best from there on, so that later ones are compared with it
     at every epoch.
     """
@@ -159,6 +175,8 @@ class _Watch(Callback):
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         assert isinstance(pl_module, Learner)
+        if not pl_module.last_stage:
+            return
         epoch = len(pl_module.history) - 1
         self._tell(pl_module, [epoch])
         if self.trial.should_prune():
@@ -166,7 +184,8 @@ class _Watch(Callback):
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         assert isinstance(pl_module, Learner)
-        self._tell(pl_module, range(len(pl_module.history), pl_module.options.epochs))
+        if pl_module.last_stage:
+            self._tell(pl_module, range(len(pl_module.history), pl_module.options.epochs))
 
     def _tell(self, learner: Learner, epochs: Iterable[int]) -> None:
         """Report what the best epoch so far has come to; nothing where none could be measured."""

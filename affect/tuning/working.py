@@ -16,6 +16,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import TrialState
 
 from affect.classes import class_of, modules_in, within
+from affect.data.corpus import Corpus
 from affect.errors import ConfigError, DataError
 from affect.kernels import keep_freed_memory
 from affect.runs import digest
@@ -136,6 +137,8 @@ def _say_other(storage: BaseStorage, study: optuna.Study, facts: dict[str, Any])
             changes.append(f"{place} was edited")
     if then.get("corpus") != facts["corpus"]:
         changes.append("the corpus has other content")
+    if then.get("corpora of stages") != facts.get("corpora of stages"):
+        changes.append("a corpus of a stage has other content")
     why = "; ".join(changes) or "the search is another one"
     logger.warning("%s: a new study begins beside one of the same file: %s", study.study_name, why)
 
@@ -188,12 +191,12 @@ def _worker(worker_task: WorkerTask, place: int) -> None:
             entropy.append(secrets.randbits(64))
         study.sampler = sampler_of(search, int(np.random.SeedSequence(entropy).generate_state(1)[0]))
         study.pruner = pruner_of(search, task.epochs)
-        corpus = task.corpus()
+        corpus, of_stages = task.corpus(), dict[str, Corpus]()
         waited, interrupted = 0, dict[int, InterruptedTrialError]()
 
         def objective(trial: optuna.Trial) -> tuple[float, ...]:
             try:
-                return attempt(trial, task, corpus)
+                return attempt(trial, task, corpus, of_stages)
             except InterruptedTrialError as error:
                 interrupted[trial.number] = error
                 raise
@@ -299,6 +302,7 @@ def _facts_of(task: Task) -> dict[str, Any]:
         "content": task.content,
         "code": code.facts(),
         "corpus": task.digest,
+        **({"corpora of stages": task.stage_digests} if task.stage_digests else {}),
         "space": space,
         "aims": [aim.name for aim in task.aims],
         "seeds": search.seeds,

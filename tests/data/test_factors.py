@@ -414,7 +414,7 @@ def test_a_latent_measured_more_than_once():
 
 FORMS = (
     "; only ':aligned', ':shifted', ':5%labelled' and ':50%unpaired' may follow 'synthetic:shared', in this "
-    "order, with other percentages"
+    "order, with other percentages up to 100; its size is always the same"
 )
 REFUSALS = [
     *(
@@ -423,12 +423,13 @@ REFUSALS = [
             f"synthetic:shared:{form}"
             for form in (
                 "5%", "algned", "shifted:aligned", "05%labelled", "100%labelled", "0%unpaired", "5.%labelled",
-                "24", "5%unlabelled", "50%unpaired:5%labelled", "", "-5%labelled",
+                "24", "5%unlabelled", "50%unpaired:5%labelled", "", "-5%labelled", "5%labelled:24",
+                "150%labelled", "101%unpaired", "101%labelled:5%unpaired",
             )
         )
     ),
     (
-        lambda: affect.load("synthetic:shared:101%unpaired"),
+        lambda: SharedFactors(unpaired=1.01),
         "synthetic:shared: unpaired must be between 0 and 1, got 1.01",
     ),
     (

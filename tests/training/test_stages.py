@@ -44,12 +44,18 @@ def same(one, other):
 
 
 @pytest.mark.parametrize(("stage", "epoch"), [(0, 1), (0, 2), (1, 0), (1, 2)])
-def test_a_kill_inside_any_stage_changes_nothing(corpus, stage, epoch, tmp_path):
+def test_a_kill_inside_any_stage_changes_nothing(corpus, stage, epoch, tmp_path, caplog):
     options = {"training": Training(epochs=3, learning_rate=0.01), "stages": stages()}
     whole = affect.fit(model_of(corpus), corpus, **options)
     with pytest.raises(StopError):
         affect.fit(model_of(corpus), corpus, **options, folder=tmp_path, callbacks=[StopAt(epoch, stage)])
     resumed = affect.fit(model_of(corpus), corpus, **options, folder=tmp_path)
+    own = whole.history[whole.history["stage"] == ["pairs", "labels"][stage]].head(epoch)
+    place, name = [(tmp_path / "stages" / "0-pairs", "pairs"), (tmp_path, "labels")][stage]
+    best = own["loss"].argmin() if epoch else None
+    assert [line for line in caplog.messages if "goes on" in line] == (
+        [f"fit: {place}: the stage '{name}' goes on after epoch {best}, the best so far"] if epoch else []
+    )
     assert resumed.history.drop(columns=TIMES).equals(whole.history.drop(columns=TIMES))
     assert same(whole.model, resumed.model)
     assert same(whole.terms, resumed.terms)
@@ -227,24 +233,20 @@ def test_wrong_stages_of_a_configuration_are_one_line(stages, message, tmp_path)
     assert "\n" not in str(told.value)
 
 
-def test_a_search_of_stages_is_refused_in_one_line(tmp_path):
-    from affect.tuning.search import task_of
-
-    path = tmp_path / "staged.yaml"
-    path.write_text(yaml.safe_dump(CONTENT))
-    with pytest.raises(ConfigError, match="search: a training in stages is not searched yet"):
-        task_of(path)
-
-
 def test_a_bench_of_stages_has_a_page(tmp_path):
     from affect.report import write_pages
 
     path = tmp_path / "staged.yaml"
-    path.write_text(yaml.safe_dump({**CONTENT, "models": {"staged": {}}}))
+    pairs, labels = CONTENT["stages"]
+    pairs = {**pairs, "corpus": "synthetic:additive"}
+    path.write_text(yaml.safe_dump({**CONTENT, "stages": [pairs, labels], "models": {"staged": {}}}))
     for job in jobs(load(path), path, tmp_path / "out"):
         job.run()
     (page,) = write_pages(tmp_path / "out")
-    assert "term: bind in training" in page.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
+    assert "term: bind in training" in text
+    assert "The stage &#39;pairs&#39; learned from synthetic:additive." in text
+    assert "SHA-256 of synthetic:additive, of the stage &#39;pairs&#39; alone" in text
 
 
 @pytest.mark.parametrize(
