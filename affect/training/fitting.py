@@ -318,7 +318,10 @@ def learn(
                 model.train()
                 traced_as(f"learning from {corpus.source.get('corpus', corpus.name)}", trainer.fit)(
                     learning,
-                    *loaders(development, told, beside_label, supervised, training, seed, devices, evaluated),
+                    *loaders(
+                        development, told, beside_label, supervised, training, seed, devices, evaluated,
+                        every=bool(beside_label) or learner is not Learner,
+                    ),
                     ckpt_path=None
                     if folder is None
                     else newest_whole(root / "checkpoints", learning.state_dict(), stage),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Final
 
 from torch.utils.data import DataLoader
@@ -12,6 +13,8 @@ from affect.sequences import Batch
 from affect.training.devices import shared
 from affect.training.options import Training
 from affect.training.terms import Terms
+
+logger = logging.getLogger(__name__)
 
 LEAST: Final = 8
 """Samples that a device has at least to compare."""
@@ -26,6 +29,7 @@ def loaders(
     seed: int,
     devices: int = 1,
     evaluated: int = 32,
+    every: bool = True,
 ) -> tuple[DataLoader[Batch], DataLoader[Batch]]:
     """The batches that are learned from, and those that the epoch is chosen by.
 
@@ -34,6 +38,9 @@ def loaders(
     is. A last batch of fewer than 8 samples on each device is joined to the one before, and no sample is
     lost. Where no label is learned from, such a term is asked about the same batches of mixed lengths in
     every epoch and with every seed, as large as those that are learned from.
+
+    A sample without a label is left out where nothing is learned from it, with a warning: a batch of such
+    samples would be a step without a gradient, which moves weights all the same.
 
     Args:
         corpus: with the splits `train` and `valid`.
@@ -44,6 +51,7 @@ def loaders(
         seed: of the order.
         devices: how many share them.
         evaluated: samples of a batch in validation, on each device.
+        every: whether something may be learned from a sample without a label.
     Example:
         >>> corpus = affect.load("synthetic")
         >>> learned, _ = loaders(corpus, "sentiment", Terms({}), 1.0, Training(batch_size=100), seed=0)
@@ -51,8 +59,16 @@ def loaders(
         [100, 100, 100, 100, 100, 100]
     """
     compared = LEAST * devices if terms.compare else 0
+    train = corpus["train"]
+    if target is not None and not every and not (labelled := train.targets[target].present).all():
+        lacking = (~labelled).sum()
+        logger.warning(
+            "fit: %s of %s training samples have no label of '%s' and are left out: no term learns from them",
+            f"{lacking:,}", f"{len(train):,}", target,
+        )  # fmt: skip
+        train = train.take(labelled)
     learned = batches(
-        corpus["train"], target, devices * training.batch_size, seed, beside=terms.targets, mixed=compared
+        train, target, devices * training.batch_size, seed, beside=terms.targets, mixed=compared
     )
     asked: dict[str, Any] = {"by_length": True}
     if not supervised:
