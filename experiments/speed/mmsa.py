@@ -178,7 +178,7 @@ def times(sides: Sides, lengths: str, models: list[str], repeats: int) -> None:
     print(f"\ngeometric mean of the ratios: {statistics.geometric_mean(ratios):.2f}", flush=True)
 
 
-def times_whole(sides: Sides, lengths: str, models: list[str], repeats: int) -> None:
+def times_whole(sides: Sides, lengths: str, models: list[str], repeats: int, clock: str) -> None:
     """Seconds of an epoch and quotients of those that stand side by side, as a table."""
     print(f"\n### {lengths} lengths\n", flush=True)
     pairs_of = "MMSA / affect, of pairs: min | median | max"
@@ -190,7 +190,7 @@ def times_whole(sides: Sides, lengths: str, models: list[str], repeats: int) -> 
         seconds: dict[str, list[float]] = {side: [] for side in workers}
         for _ in range(1 + repeats):
             for side, worker in workers.items():
-                seconds[side].append(worker.go()["seconds"])
+                seconds[side].append(worker.go()[clock])
         for worker in workers.values():
             worker.end()
         own, theirs, bare = (found[1:] for found in seconds.values())
@@ -238,6 +238,12 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--scale", type=float, default=1.0, help="times CMU-MOSI's number of samples")
     parser.add_argument("--precision", choices=get_args(Precision), default="float32", help="of affect")
+    parser.add_argument(
+        "--clock",
+        choices=("seconds", "cpu_seconds"),
+        default="seconds",
+        help="of models with terms: cpu_seconds (of all threads) where others work on the machine too",
+    )
     parser.add_argument("--quality", action="store_true")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-seed", type=int, default=0)
@@ -266,7 +272,7 @@ def main() -> None:
             if plain := [model for model in args.models if model in MODELS]:
                 times(sides, lengths, plain, args.repeats)
             if whole := [model for model in args.models if model in WHOLE]:
-                times_whole(sides, lengths, whole, args.repeats)
+                times_whole(sides, lengths, whole, args.repeats, args.clock)
 
 
 if __name__ == "__main__":

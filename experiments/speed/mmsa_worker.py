@@ -38,16 +38,18 @@ class Pace:
         self.out = os.fdopen(os.dup(1), "w")  # what is trained may print what it likes
         os.dup2(2, 1)
         self.begin: float | None = None
+        self.cpu = 0.0
         self.stopped = 0.0
 
     def __call__(self, **figures: Any) -> None:
         """Tell, and wait."""
         if self.begin is not None:
-            self.say(seconds=time.perf_counter() - self.begin, **figures)
+            cpu = time.process_time() - self.cpu
+            self.say(seconds=time.perf_counter() - self.begin, cpu_seconds=cpu, **figures)
         if not sys.stdin.readline():
             self.say(peak=peak())
             os._exit(0)
-        self.begin = time.perf_counter()
+        self.begin, self.cpu = time.perf_counter(), time.process_time()
 
     def stop(self) -> None:
         """What comes now does not count."""
