@@ -1,4 +1,4 @@
-"""Training epochs of seven models, beside MMSA's own at the same shapes, widths and batch sizes.
+"""Training epochs of ten models, beside MMSA's own at the same shapes, widths and batch sizes.
 
 python -m experiments.speed.mmsa --mmsa PYTHON [--lengths mosi full] [--models tfn lmf ...] [--repeats 3]
                                  [--precision bfloat16]
@@ -15,6 +15,9 @@ their validation, and the other one waits. The first epoch does not count. The c
 epochs are without validation on both sides, and its median batch stands for all where they are alike: MMSA's
 always, affect's at full length.
 
+Seven are trained by the label alone. MISA, Self-MM and MMIM (`experiments.speed.whole`) are trained with
+their terms, without BERT on both sides; a third process trains affect's model without terms, in turn.
+
 --quality: mean absolute error on the validation split after as many epochs, over seeds. The cross-modal
 transformer is given fewer frames there, or MMSA would take a day.
 """
@@ -28,9 +31,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -39,122 +39,25 @@ from lightning.pytorch.callbacks import Callback
 
 import affect
 from affect.data import native
-from affect.data.corpus import Corpus
 from affect.data.export.mmsa import to_mmsa
-from affect.encoders import LSTMEncoder, PassEncoder, PooledEncoder
-from affect.fusion import (
-    ConcatenationFusion,
-    CrossModalTransformer,
-    EarlyFusion,
-    GraphMemoryFusion,
-    LowRankFusion,
-    MemoryFusion,
-    TensorFusion,
-)
-from affect.heads import RegressionHead
 from affect.kernels import keep_freed_memory
-from affect.model import FusionModel
-from affect.pooling import LastPooling
-from affect.training import Precision, Training, seeded
+from affect.training import Precision
 from experiments.speed.mmsa_worker import Pace
+from experiments.speed.models import ALIGNED, MODELS, settings
 from experiments.speed.shaped import FRAMES, SIZES, shaped
+from experiments.speed.whole import WHOLE, WHOLE_ALIGNED, whole_settings
 
 SHORT = {"text": 50, "acoustic": 60, "visual": 80}
-MODELS = ("tfn", "lmf", "ef_lstm", "lf_dnn", "mfn", "graph_mfn", "mult")
-ALIGNED = ("ef_lstm", "mfn", "graph_mfn")
 
 
-@dataclass(frozen=True)
-class Setting:
-    """MMSA's settings of a model on CMU-MOSI, and affect's model of the same widths."""
-
-    batch_size: int
-    learning_rate: float
-    encoder: dict[str, Callable[[int, int], Any]]
-    fusion: Callable[[dict[str, int], int], Any]
-    out_dim: int = 64
-    head_dropout: float = 0.1
-    accumulate: int = 1
-
-    def build(self, corpus: Corpus, seed: int) -> FusionModel:
-        """The model, with weights drawn from a seed."""
-        with seeded(seed):
-            return FusionModel.for_corpus(
-                corpus,
-                encoder=self.encoder,
-                fusion=self.fusion,
-                head=partial(RegressionHead, dropout=self.head_dropout),
-                out_dim=self.out_dim,
-            )
-
-    def training(self, **options: Any) -> Training:
-        """How it is trained; the norm of gradients has no limit there."""
-        return Training(
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            gradient_clip=0.0,
-            accumulate=self.accumulate,
-            **options,
-        )
-
-
-def settings() -> dict[str, Setting]:
-    """By MMSA's names."""
-    last = LastPooling()
-
-    def late(text: int, acoustic: int, visual: int, dropout: float) -> dict[str, Callable[[int, int], Any]]:
-        """The last state of a network over words, and perceptrons of three layers over mean frames."""
-        return {
-            "text": lambda in_dim, _: LSTMEncoder(
-                in_dim, text, width=128, bidirectional=False, dropout=0.0, pooling=last
-            ),
-            "acoustic": lambda in_dim, _: PooledEncoder(in_dim, acoustic, layers=2, dropout=dropout),
-            "visual": lambda in_dim, _: PooledEncoder(in_dim, visual, layers=2, dropout=dropout),
-        }
-
-    read = dict.fromkeys(FRAMES, PassEncoder)
-    noisy = {**read, "text": partial(PassEncoder, dropout=0.5)}
-    widths = {"text": 256, "acoustic": 32, "visual": 256}
-    recurrent = partial(LSTMEncoder, layers=4, bidirectional=False, dropout=0.5, pooling=last)
-    tensor = partial(TensorFusion, dropout=0.5)
-    low_rank = partial(LowRankFusion, rank=3)
-    concatenation = partial(ConcatenationFusion, layers=1)
-    early = partial(EarlyFusion, encoder=recurrent)
-    # MMSA's networks have hidden layers of several sizes; one of these sizes makes as many weights
-    memory = partial(MemoryFusion, width=widths, memory=400, hidden=128)
-    graph = partial(GraphMemoryFusion, width=widths, memory=300, vertex=128, hidden=192)
-    attention = partial(
-        CrossModalTransformer,
-        width=50,
-        heads=10,
-        layers=4,
-        own_layers=4,
-        dropout=0.0,
-        key_dropout=0.1,
-        local=False,
-        kernel=5,
-        pooling=last,
-        blank=True,
-        bare=True,
-        residual_dropout=0.5,
-    )
-    return {
-        "tfn": Setting(32, 1e-3, late(32, 32, 128, 0.3), tensor, 64),
-        "lmf": Setting(64, 1e-3, late(64, 16, 128, 0.3), low_rank, 64),
-        "ef_lstm": Setting(32, 1e-3, read, early, 128),
-        "lf_dnn": Setting(128, 1e-3, late(256, 16, 128, 0.2), concatenation, 128),
-        "mfn": Setting(128, 2e-3, read, memory, 128),
-        "graph_mfn": Setting(32, 2e-3, read, graph, 256),
-        "mult": Setting(16, 2e-3, noisy, attention, head_dropout=0.0, accumulate=8),
-    }
-
-
-def train(model: str, corpus: Path, seed: int, threads: int, batches: bool, precision: Precision) -> None:
+def train(
+    model: str, corpus: Path, seed: int, threads: int, batches: bool, bare: bool, precision: Precision
+) -> None:
     """Train as `mmsa_worker` does, as long as there are lines."""
     pace = Pace()
     keep_freed_memory()
     torch.set_num_threads(threads)
-    setting, shaped_corpus = settings()[model], affect.load(corpus)
+    setting, shaped_corpus = {**settings(), **whole_settings()}[model], affect.load(corpus)
 
     class Paced(Callback):
         def on_validation_end(self, trainer: Any, module: Any) -> None:
@@ -174,7 +77,15 @@ def train(model: str, corpus: Path, seed: int, threads: int, batches: bool, prec
     options = setting.training(epochs=10**6, patience=10**6, precision=precision)
     pace()
     callbacks = [PacedBatches() if batches else Paced()]
-    affect.fit(built, shaped_corpus, seed, training=options, callbacks=callbacks)
+    affect.fit(
+        built,
+        shaped_corpus,
+        seed,
+        training=options,
+        objective=setting.objective,
+        terms={} if bare else setting.terms,
+        callbacks=callbacks,
+    )
 
 
 class Worker:
@@ -206,26 +117,31 @@ class Worker:
 class Sides:
     """How both sides are begun."""
 
-    def __init__(self, python: Path, folder: Path, threads: int, precision: Precision) -> None:
-        self.python, self.folder, self.threads, self.precision = python, folder, threads, precision
+    def __init__(
+        self, python: Path, folder: Path, threads: int, precision: Precision, scale: float = 1.0
+    ) -> None:
+        self.python, self.folder, self.threads = python, folder, threads
+        self.precision, self.scale = precision, scale
 
     def write(self, lengths: str, aligned: bool, frames: dict[str, int] = FRAMES) -> str:
         """The name of a corpus that is there, as a pickle and as a native file."""
-        name = f"{lengths}_{'aligned' if aligned else 'x'.join(map(str, frames.values()))}"
+        name = f"{lengths}_{'aligned' if aligned else 'x'.join(map(str, frames.values()))}_{self.scale:g}"
         if not (self.folder / f"{name}.safetensors").exists():
-            corpus = shaped(lengths, aligned, frames)
+            corpus = shaped(lengths, aligned, frames, self.scale)
             to_mmsa(corpus, self.folder / f"{name}.pkl")
             native.save(corpus, self.folder / f"{name}.safetensors")
         return name
 
     def begin(self, side: str, model: str, corpus: str, seed: int = 0, batches: bool = False) -> Worker:
-        """A process that waits."""
+        """A process that waits; `bare` is affect without terms."""
         options = ["--seed", str(seed), "--threads", str(self.threads), *["--batches"] * batches]
         if side == "MMSA":
             command = [str(self.python), "-m", "experiments.speed.mmsa_worker", model]
-            return Worker([*command, f"{self.folder / corpus}.pkl", *options])
+            aligned = ["--aligned"] * (model in WHOLE_ALIGNED)
+            return Worker([*command, f"{self.folder / corpus}.pkl", *options, *aligned])
         command = [sys.executable, "-m", "experiments.speed.mmsa", "--train", model]
         options += ["--corpus", f"{self.folder / corpus}.safetensors", "--precision", self.precision]
+        options += ["--bare"] * (side == "bare")
         return Worker([*command, *options])
 
 
@@ -240,7 +156,7 @@ def times(sides: Sides, lengths: str, models: list[str], repeats: int) -> None:
     for model in models:
         corpus = sides.write(lengths, model in ALIGNED)
         slow = model == "mult"
-        steps = -(-SIZES["train"] // settings()[model].batch_size)
+        steps = -(-round(sides.scale * SIZES["train"]) // settings()[model].batch_size)
         alike = {"affect": lengths == "full", "MMSA": True}
         workers = {side: sides.begin(side, model, corpus, batches=slow) for side in alike}
         seconds: dict[str, list[float]] = {side: [] for side in alike}
@@ -262,12 +178,41 @@ def times(sides: Sides, lengths: str, models: list[str], repeats: int) -> None:
     print(f"\ngeometric mean of the ratios: {statistics.geometric_mean(ratios):.2f}", flush=True)
 
 
+def times_whole(sides: Sides, lengths: str, models: list[str], repeats: int, clock: str) -> None:
+    """Seconds of an epoch and quotients of those that stand side by side, as a table."""
+    print(f"\n### {lengths} lengths\n", flush=True)
+    pairs_of = "MMSA / affect, of pairs: min | median | max"
+    print(f"| model | affect, s | MMSA, s | {pairs_of} | without terms, s | with / without |", flush=True)
+    print("|---|---|---|---|---|---|---|---|", flush=True)
+    for model in models:
+        corpus = sides.write(lengths, model in ALIGNED + WHOLE_ALIGNED)
+        workers = {side: sides.begin(side, model, corpus) for side in ("affect", "MMSA", "bare")}
+        seconds: dict[str, list[float]] = {side: [] for side in workers}
+        for _ in range(1 + repeats):
+            for side, worker in workers.items():
+                seconds[side].append(worker.go()[clock])
+        for worker in workers.values():
+            worker.end()
+        own, theirs, bare = (found[1:] for found in seconds.values())
+        pairs = [b / a for a, b in zip(own, theirs, strict=True)]
+        cost = statistics.median(a / b for a, b in zip(own, bare, strict=True))
+        cells = [
+            statistics.median(own),
+            statistics.median(theirs),
+            min(pairs),
+            statistics.median(pairs),
+            max(pairs),
+        ]
+        cells += [statistics.median(bare), cost]
+        print(f"| {model} | {' | '.join(f'{x:.2f}' for x in cells)} |", flush=True)
+
+
 def quality(sides: Sides, lengths: str, models: list[str], seeds: range, epochs: int) -> None:
     """The validation error after as many epochs, as a table."""
     print(f"\n### {lengths} lengths\n", flush=True)
     print("| model | affect | MMSA | difference | standard error |\n|---|---|---|---|---|", flush=True)
     for model in models:
-        corpus = sides.write(lengths, model in ALIGNED, SHORT if model == "mult" else FRAMES)
+        corpus = sides.write(lengths, model in ALIGNED + WHOLE_ALIGNED, SHORT if model == "mult" else FRAMES)
         errors: dict[str, list[float]] = {"affect": [], "MMSA": []}
         for seed in seeds:
             for side, found in errors.items():
@@ -288,10 +233,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mmsa", type=Path, help="Python of an environment with MMSA")
     parser.add_argument("--lengths", nargs="+", choices=("mosi", "full"), default=["mosi", "full"])
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--models", nargs="+", choices=MODELS + WHOLE, default=list(MODELS))
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--scale", type=float, default=1.0, help="times CMU-MOSI's number of samples")
     parser.add_argument("--precision", choices=get_args(Precision), default="float32", help="of affect")
+    parser.add_argument(
+        "--clock",
+        choices=("seconds", "cpu_seconds"),
+        default="seconds",
+        help="of models with terms: cpu_seconds (of all threads) where others work on the machine too",
+    )
     parser.add_argument("--quality", action="store_true")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-seed", type=int, default=0)
@@ -299,23 +251,28 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="keeps the generated corpora")
     for hidden in ("--train", "--corpus", "--seed"):
         parser.add_argument(hidden, help=argparse.SUPPRESS)
-    parser.add_argument("--batches", action="store_true", help=argparse.SUPPRESS)
+    for hidden in ("--batches", "--bare"):
+        parser.add_argument(hidden, action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.train:
-        train(args.train, Path(args.corpus), int(args.seed), args.threads, args.batches, args.precision)
+        corpus, seed = Path(args.corpus), int(args.seed)
+        train(args.train, corpus, seed, args.threads, args.batches, args.bare, args.precision)
         return
     if args.mmsa is None:
         parser.error("--mmsa: expected the Python of an environment with MMSA")
     with tempfile.TemporaryDirectory() as scratch:
         folder = args.folder or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        sides = Sides(Path(os.path.abspath(args.mmsa)), folder, args.threads, args.precision)
+        sides = Sides(Path(os.path.abspath(args.mmsa)), folder, args.threads, args.precision, args.scale)
         for lengths in args.lengths:
             if args.quality:
                 seeds = range(args.first_seed, args.first_seed + args.seeds)
                 quality(sides, lengths, args.models, seeds, args.epochs)
-            else:
-                times(sides, lengths, args.models, args.repeats)
+                continue
+            if plain := [model for model in args.models if model in MODELS]:
+                times(sides, lengths, plain, args.repeats)
+            if whole := [model for model in args.models if model in WHOLE]:
+                times_whole(sides, lengths, whole, args.repeats, args.clock)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,9 @@ Every line on standard input lets it train for an epoch and its validation (`--b
 training), after which it prints the seconds as JSON; the end of the input ends it, with its peak memory. Two
 calls of MMSA do not work with PyTorch 2.13 on a CPU, and are replaced: `torch.cuda.set_device`, and the
 argument `verbose` of `ReduceLROnPlateau`.
+
+MISA, Self-MM and MMIM insist on BERT. In its place they get a linear layer on the mean of the words'
+features, which stand in the file's `text` and are handed to it behind the word indices.
 """
 
 from __future__ import annotations
@@ -13,15 +16,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import pickle
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from experiments.speed.memory import peak
+
+NEEDS_BERT = ("misa", "self_mm", "mmim")
 
 
 class Pace:
@@ -31,16 +38,18 @@ class Pace:
         self.out = os.fdopen(os.dup(1), "w")  # what is trained may print what it likes
         os.dup2(2, 1)
         self.begin: float | None = None
+        self.cpu = 0.0
         self.stopped = 0.0
 
     def __call__(self, **figures: Any) -> None:
         """Tell, and wait."""
         if self.begin is not None:
-            self.say(seconds=time.perf_counter() - self.begin, **figures)
+            cpu = time.process_time() - self.cpu
+            self.say(seconds=time.perf_counter() - self.begin, cpu_seconds=cpu, **figures)
         if not sys.stdin.readline():
             self.say(peak=peak())
             os._exit(0)
-        self.begin = time.perf_counter()
+        self.begin, self.cpu = time.perf_counter(), time.process_time()
 
     def stop(self) -> None:
         """What comes now does not count."""
@@ -56,6 +65,37 @@ class Pace:
         print(json.dumps(figures), file=self.out, flush=True)
 
 
+class Words(torch.nn.Module):
+    """In the place of BERT: the same vector for every word, of size 768 as BERT's."""
+
+    def __init__(self, **_: Any) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(768, 768)
+
+    def forward(self, text: torch.Tensor) -> torch.Tensor:
+        """(batch, 3 + 768, words), the mask in the second row -> (batch, words, 768)."""
+        mask = text[:, 1:2]
+        mean = (text[:, 3:] * mask).sum(2) / mask.sum(2)
+        return self.linear(mean).unsqueeze(1).expand(-1, text.shape[2], -1)
+
+
+def replace_bert(python_name: str) -> None:
+    """Give a model of MMSA `Words` in the place of BERT, and its data set the features for it."""
+    from MMSA.data_loader import MMDataset
+
+    parts = [name for name in sys.modules if name.startswith("MMSA.models") and name.endswith(python_name)]
+    sys.modules[parts[0]].BertTextEncoder = Words
+    init = MMDataset.__init__
+
+    def with_features(self: Any, args: Any, mode: str = "train") -> None:
+        init(self, args, mode)
+        with open(args["featurePath"], "rb") as file:
+            features = pickle.load(file)[mode]["text"]
+        self.text = np.concatenate([self.text, features.swapaxes(1, 2)], 1)
+
+    MMDataset.__init__ = with_features
+
+
 def main() -> None:
     """Train as long as there are lines."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -64,6 +104,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batches", action="store_true")
+    parser.add_argument("--aligned", action="store_true", help="the pickle is, of models that need BERT")
     args = parser.parse_args()
     pace = Pace()
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
@@ -102,7 +143,11 @@ def main() -> None:
     else:
         ATIO.getTrain = paced
     config = get_config_regression(args.model, "mosi")
-    config["featurePath"], config["use_bert"], config["early_stop"] = str(args.pickle.resolve()), False, 10**6
+    whole = args.model in NEEDS_BERT
+    config["featurePath"], config["use_bert"], config["early_stop"] = str(args.pickle.resolve()), whole, 10**6
+    if whole:
+        replace_bert(args.model.upper())
+        config["need_data_aligned"] = args.aligned
     pace()
     with tempfile.TemporaryDirectory() as folder:
         MMSA_run(

@@ -23,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from affect.data.loading import batches
 from affect.objectives import AbsoluteError
 from affect.training import Learner
-from experiments.speed.mmsa import ALIGNED, MODELS, settings
+from experiments.speed.models import ALIGNED, MODELS, settings
 from experiments.speed.shaped import Lengths, shaped
 
 PHASES = ("data", "forward", "backward", "optimiser")
