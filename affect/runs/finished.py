@@ -36,6 +36,7 @@ from affect.scaling import Scaler
 from affect.training import predict as predict_split
 from affect.training.matching import matched
 from affect.training.saving import CONFIG, DONE, TERMS, WEIGHTS
+from affect.training.stages import terms_of
 from affect.training.terms import Terms
 from affect.training.weights import load_weights
 
@@ -184,21 +185,23 @@ class FinishedRun:
         return model.eval()
 
     def terms(self, model: FusionModel) -> Terms:
-        """What its configuration names to be learned beside the label, as it was in the best epoch.
+        """What its configuration names to be learned beside the label: in the best epoch of its last stage.
 
         Args:
             model: of the run.
         Raises:
             DataError: what they learned is gone, was changed, or is of others.
         """
-        ids = ("",) * int(self.facts.get("learned_rows", 0))
+        rows = self.facts.get("learned_rows", {})
         known = self.facts.get("learned_targets", {})
         read = {name: targets.from_json(one, str(self.folder / DONE)) for name, one in known.items()}
         with within(self.home):
-            named = {name: own for name, own in self.configuration.terms.items() if own is not None}
-            made = {name: made_by(name, own, Term, model, ids, who="terms") for name, own in named.items()}
-            for term in made.values():
-                term.prepare(read)
+            made = {}
+            for name, own in terms_of(self.configuration.terms, self.configuration.stages).items():
+                if own is not None:
+                    ids = ("",) * int(rows.get(name, 0))
+                    made[name] = made_by(name, own, Term, model, ids, who="terms")
+                    made[name].prepare(read)
             terms = Terms(made)
         if terms.state_dict():
             load_weights(terms, self.manifest.check(TERMS), {})

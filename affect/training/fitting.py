@@ -151,6 +151,7 @@ def fit(
     history: list[dict[str, float]] = []  # of all stages; epochs are counted on
     names: list[str] = []
     learned: Learned | None = None
+    beside = Terms({})  # of all stages
     for place, stage in enumerate(every):
         last = place == len(every) - 1
         below = [] if last else [STAGES, f"{place}-{slug(stage.name)}"]
@@ -164,7 +165,7 @@ def fit(
                 objective=make,
                 terms=joined(terms or {}, stage.terms),
                 supervised=stage.supervised,
-                before=None if learned is None else learned.learner.terms,
+                before=beside,
                 name=name,
                 stage=stage.name if len(every) > 1 else "",
                 folder=within,
@@ -175,6 +176,7 @@ def fit(
                 learner=learner,
                 progress=progress,
             )
+        beside = Terms({**dict(beside.items()), **dict(learned.learner.terms.items())})
         rows = learned.learner.history
         done = len(history)
         if len(every) > 1:
@@ -192,19 +194,19 @@ def fit(
         "terms": dict(terms or {}),
     }
     given = [key for key, one in (("teacher", teacher), ("init", init)) if one is not None]
-    read = {one: to_json(corpus.targets[one]) for one in learned.learner.terms.targets}
+    read = {one: to_json(corpus.targets[one]) for one in beside.targets}
     if len(every) > 1:
         own["stages"] = every
     return replace(
         run,
         history=pd.DataFrame(history).assign(**({"stage": names} if len(every) > 1 else {})),
-        terms=learned.learner.terms,
+        terms=beside.eval(),
         asked={**run.asked, "training": asked, **own},
         facts={
             **run.facts,
             **({"given": given} if given else {}),
             **({"stage_corpora": {key: corpus_facts(one) for key, one in apart.items()}} if apart else {}),
-            **({"learned_rows": len(corpus["train"])} if learned.learner.terms else {}),
+            **({"learned_rows": {key: term.rows for key, term in beside.items()}} if beside else {}),
             **({"learned_targets": read} if read else {}),
         },
     )
@@ -226,7 +228,7 @@ def learn(
     objective: ObjectiveFactory,
     terms: Mapping[str, TermFactory | None],
     supervised: float,
-    before: Terms | None,
+    before: Terms,
     name: str,
     stage: str,
     folder: Path | None,
@@ -247,7 +249,7 @@ def learn(
         objective: the same.
         terms: the same.
         supervised: weight of the objective.
-        before: the terms of the stage before, from which those of the same names and sizes go on.
+        before: the terms of earlier stages, from which those of the same names and sizes go on.
         name: of the model, for the progress.
         stage: its name, for the progress and for messages; empty where it is the only one.
         folder: the same.

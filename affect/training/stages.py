@@ -18,6 +18,7 @@ from affect.objectives.terms import TermFactory
 from affect.training.learner import Learner
 from affect.training.matching import check_features, shape_of
 from affect.training.options import Training
+from affect.training.terms import joined
 
 logger = logging.getLogger(__name__)
 
@@ -103,6 +104,24 @@ def check_stages(stages: Iterable[Stage]) -> list[Stage]:
                 f"fit: stages: the last, '{one.name}', has to learn the label of the corpus itself, which is "
                 "what is measured: not with supervised: 0, nor from another corpus; put it before another"
             )
+    return found
+
+
+def terms_of(
+    whole: Mapping[str, TermFactory | None], stages: Iterable[Stage]
+) -> dict[str, TermFactory | None]:
+    """The terms of all stages by name; of those of one name, the last.
+
+    Args:
+        whole: what is learned beside the label in all of them.
+        stages: of a training; none for one.
+    Example:
+        >>> list(terms_of({}, [Stage("a", terms={"bind": affect.objectives.terms.Contrast}), Stage("b")]))
+        ['bind']
+    """
+    found = dict(whole)
+    for stage in stages:
+        found |= {name: one for name, one in joined(whole, stage.terms).items() if one is not None}
     return found
 
 

@@ -167,9 +167,9 @@ class Terms(ModuleDict):
         """Whether some compare the samples of a batch."""
         return any(term.compares for term in self._every.values())
 
-    def go_on_from(self, before: Terms | None) -> None:
+    def go_on_from(self, before: Terms) -> None:
         """Take over what terms of the same names and sizes have learned before."""
-        for name, other in {} if before is None else before.items():
+        for name, other in before.items():
             if name not in self:
                 continue
             own, state = self[name], other.state_dict()

@@ -287,3 +287,18 @@ def test_a_corpus_without_labels_is_refused_in_their_words():
     corpus = affect.load("synthetic:shared:0%labelled")
     with pytest.raises(ConfigError, match="no sample of the split 'train' has a label of 'sentiment'"):
         affect.fit(model_of(corpus), corpus, training=Training(epochs=1))
+
+
+def test_a_run_keeps_the_terms_of_every_stage(corpus, tmp_path):
+    """Also of one that a later stage does not have; a third goes on from what the first has learned."""
+    every = [
+        *stages()[:1],
+        Stage("labels"),
+        Stage("both", terms=BIND, training=Training(1, learning_rate=1e-9)),
+    ]
+    run = affect.fit(model_of(corpus), corpus, training=Training(epochs=1), stages=every[:2])
+    longer = affect.fit(model_of(corpus), corpus, training=Training(epochs=1), stages=every)
+    again = affect.load_run(run.save(tmp_path / "run"))
+    assert same(run.terms, again.terms)
+    for name, own in run.terms.state_dict().items():
+        torch.testing.assert_close(longer.terms.state_dict()[name], own, rtol=0, atol=1e-6)
