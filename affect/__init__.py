@@ -6,6 +6,7 @@ Names are imported when they are first used, so that `import affect` is quick.
 # nothing stands before this, not even `__future__`: it could be a file of the folder that Python started in
 from affect import started as started  # isort: split
 
+import functools
 import importlib
 from typing import TYPE_CHECKING, Any
 
@@ -124,11 +125,17 @@ def __getattr__(name: str) -> Any:
     elif name in _ROOMS or name == "cli":
         value = importlib.import_module(f"affect.{name}")
     else:
-        from affect.errors import did_you_mean
-
-        raise AttributeError(f"affect has no '{name}'; {did_you_mean(name, __all__)}")
+        raise AttributeError(_refusal(name))
     globals()[name] = value
     return value
+
+
+@functools.cache
+def _refusal(name: str) -> str:
+    """Is asked for thousands of times: jsonargparse looks for every class here first."""
+    from affect.errors import did_you_mean
+
+    return f"affect has no '{name}'; {did_you_mean(name, __all__)}"
 
 
 def __dir__() -> list[str]:

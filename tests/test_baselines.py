@@ -588,8 +588,10 @@ def test_few_steps_equal_steps_and_classes_without_a_modality(caplog):
 
 
 def test_seeds_draw_where_states_begin():
-    corpus = synthetic.additive(samples=SMALL)
-    said = [fitted(HiddenMarkov, corpus, seed).predict(corpus["test"])["prediction"] for seed in (0, 0, 1)]
+    corpus = synthetic.additive(samples={"train": 40, "valid": 4, "test": 20})
+    said = [
+        fitted(HiddenMarkov, corpus, seed, bins=2).predict(corpus["test"])["prediction"] for seed in (0, 0, 1)
+    ]
     assert said[0].equals(said[1])
     assert not said[0].equals(said[2])
 
@@ -616,7 +618,10 @@ BENCH = {
                 "init_args": {"weighting": "alignment", "costs": [1, 10]},
             }
         },
-        "hidden Markov": {"baseline": "HiddenMarkov", "modalities": ["acoustic"]},
+        "hidden Markov": {
+            "baseline": {"class_path": "HiddenMarkov", "init_args": {"states": 2, "bins": 2}},
+            "modalities": ["acoustic"],
+        },
         "mine": {"baseline": {"class_path": "my_baselines.MyBaseline", "init_args": {"shift": 0.5}}},
     },
 }

@@ -14,6 +14,7 @@ import pandas as pd
 import psutil
 import pytest
 import yaml
+from forks import Command, server
 from servers import free_port
 
 import affect
@@ -52,7 +53,7 @@ def write(folder, content):
 
 
 def command(path, out, *more):
-    return [sys.executable, "-m", "affect", "bench", str(path), "--out", str(out), *more]
+    return Command(path.parent, ["bench", path, "--out", out, *more])
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +73,9 @@ def same_tables(one, other):
 def bench_fragile(folder, broken):
     """A bench by the command line, one of whose models cannot be built with some seeds."""
     models = {**SMALL["models"], "fragile": {"fusion": "fragile.Fragile"}}
-    path, out = write(folder, {**SMALL, "models": models}), folder / "out"
+    path, out = write(folder, {**SMALL, "models": models, "training": {"epochs": 1}}), folder / "out"
     (folder / "fragile.py").write_text(FRAGILE.replace("BROKEN", broken))
-    return path, out, subprocess.run(command(path, out), capture_output=True, text=True, check=False)
+    return path, out, command(path, out).ended()
 
 
 def test_a_failed_run_is_recorded_and_tried_again(tmp_path):
@@ -95,7 +96,8 @@ def test_a_failed_run_is_recorded_and_tried_again(tmp_path):
     before = {run: run.stat().st_mtime_ns for run in out.rglob("run.json")}
     assert len(before) == 5
     (tmp_path / "fragile.py").write_text(FRAGILE.replace("BROKEN", "{}"))
-    ended = subprocess.run(command(path, out), capture_output=True, text=True, check=True)
+    ended = command(path, out).ended()
+    assert ended.returncode == 0
     assert "fragile: fragile.py was edited\n4 runs finished before, 2 to do\n" in ended.stderr
     assert not list(out.rglob("failed.txt"))
     after = {run: run.stat().st_mtime_ns for run in out.rglob("run.json")}
@@ -111,18 +113,25 @@ def test_a_model_of_which_no_run_is_left_stands_in_the_table(tmp_path):
     table = (out / "table.md").read_text()
     mark = re.search(r"^(\w): 2 runs failed\.", table, re.MULTILINE)[1]
     assert f"| fragile | failed {mark} | failed {mark} |" in table
-    only = subprocess.run(
-        command(path, tmp_path / "only", "--models", "fragile"), capture_output=True, text=True, check=False
-    )
+    only = command(path, tmp_path / "only", "--models", "fragile").ended()
     assert only.stderr.splitlines()[-1].startswith(
         f"DataError: {tmp_path / 'only'}: every run failed, the first one so: RuntimeError: "
     )
 
 
-def test_the_number_of_workers_changes_no_figure(whole, tmp_path):
+def test_a_killed_bench_goes_on_with_more_workers_to_the_same_tables(whole, tmp_path):
     path, out = whole
-    bench(path, tmp_path / "two", 2, quiet=True)
-    same_tables(tmp_path / "two", out)
+    cut = tmp_path / "cut"
+    killed = command(path, cut)
+    while killed.process.is_alive() and not [*cut.rglob("run.json")]:
+        time.sleep(0.05)
+    killed.kill()
+    finished = {run: run.stat().st_mtime_ns for run in cut.rglob("run.json")}
+    bench(path, cut, 2, quiet=True)
+    runs = {run: run.stat().st_mtime_ns for run in cut.rglob("run.json")}
+    assert 0 < len(finished) < len(runs)
+    assert finished.items() < runs.items()
+    same_tables(cut, out)
 
 
 def test_progress_counts_every_call():
@@ -290,25 +299,25 @@ def ray_cluster():
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.mark.slow  # Ray's own processes; `test_a_dask_cluster_gives_the_same_rows` asks the same of Dask
 def test_a_ray_cluster_of_two_nodes_gives_the_same_rows(whole, tmp_path):
     pytest.importorskip("ray", reason="Ray is not installed")
     path, out = whole
     with ray_cluster() as address:
-        subprocess.run(
-            command(path, tmp_path / "out", "--backend", "ray", "--address", address),
-            check=True, capture_output=True, timeout=300,
-        )  # fmt: skip
+        ended = command(path, tmp_path / "out", "--backend", "ray", "--address", address).ended()
+        assert ended.returncode == 0, ended.stderr
     same_tables(tmp_path / "out", out)
 
 
-def test_a_dask_cluster_gives_the_same_rows(whole, tmp_path):
+def test_a_dask_cluster_gives_the_same_rows(whole, tmp_path, monkeypatch):
     distributed = pytest.importorskip("distributed", reason="Dask is not installed")
+    monkeypatch.setattr("distributed.process.get_mp_context", server)
     path, out = whole
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-        subprocess.run(
-            command(path, tmp_path / "out", "--backend", "dask", "--address", cluster.scheduler_address),
-            check=True, capture_output=True, timeout=300,
-        )  # fmt: skip
+        ended = command(
+            path, tmp_path / "out", "--backend", "dask", "--address", cluster.scheduler_address
+        ).ended()
+        assert ended.returncode == 0, ended.stderr
     same_tables(tmp_path / "out", out)
 
 

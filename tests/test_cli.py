@@ -1,9 +1,6 @@
-import os
+import io
 import pickle
-import signal
-import subprocess
-import sys
-import time
+from contextlib import redirect_stdout
 
 import numpy as np
 import pandas as pd
@@ -61,10 +58,17 @@ def test_train_and_predict(tmp_path, capsys):
     )
 
 
-def test_a_bench_writes_a_table_a_report_and_rows(tmp_path, capsys):
-    out = tmp_path / "out"
-    main(["bench", str(write(tmp_path, EXPERIMENT)), "--out", str(out)])
-    said = capsys.readouterr().out
+@pytest.fixture(scope="module")
+def benched(tmp_path_factory):
+    """The folder that a bench left, and what it said; nothing writes there but the bench."""
+    folder, said = tmp_path_factory.mktemp("benched"), io.StringIO()
+    with redirect_stdout(said):
+        main(["bench", str(write(folder, EXPERIMENT)), "--out", str(folder / "out")])
+    return folder / "out", said.getvalue()
+
+
+def test_a_bench_writes_a_table_a_report_and_rows(benched):
+    out, said = benched
     assert "not clearly better than a constant" in said
     assert f"report:  {out / 'report.html'}" in said
     rows = pd.read_csv(out / "results.csv")
@@ -80,10 +84,8 @@ def test_a_bench_writes_a_table_a_report_and_rows(tmp_path, capsys):
     assert "tensor" in page
 
 
-def test_compare_and_report(tmp_path, capsys):
-    out = tmp_path / "out"
-    main(["bench", str(write(tmp_path, EXPERIMENT)), "--out", str(out)])
-    capsys.readouterr()
+def test_compare_and_report(benched, tmp_path, capsys):
+    out, _ = benched
     main(["compare", str(out), "--metric", "pearson", "mae"])
     said = capsys.readouterr().out
     assert "synthetic:interaction · sentiment · pearson" in said
@@ -231,30 +233,6 @@ def test_two_runs_of_one_name_are_not_mixed(tmp_path):
         SystemExit, match="another run of toy, seed 0, fold 0 is in .*; name the one that is meant$"
     ):
         main(["sweep", str(tmp_path / "runs"), "--out", str(tmp_path / "out")])
-
-
-def bench_command(path, out):
-    return [sys.executable, "-m", "affect", "bench", str(path), "--out", str(out), "--jobs", "2"]
-
-
-def test_a_killed_bench_goes_on_to_the_same_table(tmp_path):
-    path = write(tmp_path, EXPERIMENT)
-    process = subprocess.Popen(
-        bench_command(path, tmp_path / "cut"),
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    while process.poll() is None and not [*(tmp_path / "cut").rglob("run.json")]:
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    finished = {run: run.stat().st_mtime_ns for run in (tmp_path / "cut").rglob("run.json")}
-    main(["bench", str(path), "--out", str(tmp_path / "cut")])
-    runs = {run: run.stat().st_mtime_ns for run in (tmp_path / "cut").rglob("run.json")}
-    assert 0 < len(finished) < len(runs)
-    assert finished.items() < runs.items()
-    main(["bench", str(path), "--out", str(tmp_path / "whole")])
-    for table in ("results.csv", "summary.csv"):
-        assert (tmp_path / "cut" / table).read_bytes() == (tmp_path / "whole" / table).read_bytes()
 
 
 BAD = {

@@ -1,7 +1,5 @@
 """The README's path with a fusion of one's own, from a wheel, in fresh processes, from one folder to another."""
 
-import json
-import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from forks import Command
 
 import affect
 from affect.data.native import save
@@ -76,24 +75,7 @@ def run(installed, tmp_path):
     """Commands in one fresh process, in a folder: what each wrote on stdout and stderr."""
 
     def run(folder, *commands, ends=0):
-        script = (
-            "import sys, json, affect, affect.cli\n"
-            f"assert affect.__file__.startswith({str(installed)!r}), affect.__file__\n"
-            "for command in json.loads(sys.argv[1]):\n    affect.cli.main(command)\n"
-        )
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(installed),
-            "AFFECT_TRUST": str(tmp_path / "trust"),
-            "OMP_NUM_THREADS": "1",
-        }
-        done = subprocess.run(
-            [sys.executable, "-c", script, json.dumps([[str(x) for x in c] for c in commands])],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
+        done = Command(folder, *commands, path=installed, AFFECT_TRUST=tmp_path / "trust").ended()
         assert done.returncode == ends, done.stderr
         return done
 

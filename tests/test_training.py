@@ -41,7 +41,7 @@ def model_of(corpus, seed=0, **options):
 
 def test_the_ceiling_of_the_interaction_needs_a_product():
     corpus = affect.load("synthetic:interaction")
-    training, reached = Training(epochs=40, learning_rate=3e-3), {}
+    training, reached = Training(epochs=15, batch_size=64, learning_rate=0.01), {}
     for fusion in (ConcatenationFusion, TensorFusion):
         run = affect.fit(model_of(corpus, encoder=linear, fusion=fusion), corpus, training=training)
         rows = run.results.query("split == 'test' and metric == 'pearson'")

@@ -24,7 +24,6 @@ from affect import metrics, renamed
 from affect.baselines import Baseline
 from affect.bounds import NATURAL, SEED
 from affect.classes import Home, as_written, importable, path_of, within
-from affect.corruption import Corruption
 from affect.data.corpus import Corpus
 from affect.data.sources.options import Options
 from affect.data.targets import Target
@@ -33,7 +32,7 @@ from affect.model import ModelSpec
 from affect.objectives import Objective
 from affect.objectives.terms import TermFactory
 from affect.runs.named import check_named
-from affect.runs.parts import FACTORIES, factory_of, part_of
+from affect.runs.parts import FACTORIES, factory_of, parser_of, part_of
 from affect.runs.searched import Searched
 from affect.runs.staged import NamedStage, StageKeys
 from affect.runs.type_errors import without_names, wrong_value
@@ -196,12 +195,11 @@ def parse(content: Mapping[str, Any], where: str, home: Home | None = None) -> C
         >>> parse({"corpus": "synthetic", "model": {"fusion": "TensorFusion"}}, "doc").seeds
         [0]
     """
-    from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
+    from jsonargparse import ArgumentError
 
     if home is not None:
         with within(home):
             return parse(content, where)
-    set_parsing_settings(subclasses_enabled=[Corruption])  # of a dataclass they are not, unless asked for
     plain = resolve(content, where)
     check_named(plain, where)
     stages = [_stage(own, plain, where) for own in plain.pop("stages")]
@@ -212,11 +210,7 @@ def parse(content: Mapping[str, Any], where: str, home: Home | None = None) -> C
         raise ConfigError(f"{where}: {wrong}")
     # where there is no type, jsonargparse makes an object of what has a class path
     untyped: dict[str, Any] = {"targets": plain.pop("targets", None) or {}}
-    parser = ArgumentParser(exit_on_error=False)
-    skipped = {"model", "training", "learner", "stages", *untyped}
-    parser.add_class_arguments(Configuration, None, skip=skipped, fail_untyped=False)  # users' own classes
-    parser.add_class_arguments(Training, "training", skip={*FACTORIES} - {"learner"}, fail_untyped=False)
-    parser.add_class_arguments(kind_of(plain["model"]), "model", fail_untyped=False)
+    parser = parser_of(Configuration, kind_of(plain["model"]))
     try:
         with metrics.using(*metrics_in(plain)):
             parsed = parser.parse_object(importable(plain))

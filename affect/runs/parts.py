@@ -12,7 +12,9 @@ from affect import renamed
 from affect.classes import as_written, class_of, module_of, modules_in
 from affect.classes.kinds import FIRST, may_be_called, of_python
 from affect.classes.plain import arguments_of, named
+from affect.corruption import Corruption
 from affect.errors import ConfigError, did_you_mean
+from affect.training.options import Training
 
 ROOMS = {
     "baseline": ("affect.baselines", "Baseline"),
@@ -93,6 +95,25 @@ def factory_of(part: Any) -> Any:
     made = class_of(part["class_path"])
     arguments = {name: factory_of(value) for name, value in (part.get("init_args") or {}).items()}
     return functools.partial(made, **arguments) if arguments else made
+
+
+@functools.cache
+def parser_of(whole: type, model: type) -> Any:
+    """The parser of a configuration, of jsonargparse; making one takes as long as parsing with it.
+
+    Args:
+        whole: the configuration's own class.
+        model: what its model section describes.
+    """
+    from jsonargparse import ArgumentParser, set_parsing_settings
+
+    set_parsing_settings(subclasses_enabled=[Corruption])  # of a dataclass they are not, unless asked for
+    parser = ArgumentParser(exit_on_error=False)
+    skipped = {"model", "training", "learner", "stages", "targets"}
+    parser.add_class_arguments(whole, None, skip=skipped, fail_untyped=False)  # users' own classes
+    parser.add_class_arguments(Training, "training", skip={*FACTORIES} - {"learner"}, fail_untyped=False)
+    parser.add_class_arguments(model, "model", fail_untyped=False)
+    return parser
 
 
 def _users_path(path: str) -> str:

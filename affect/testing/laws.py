@@ -27,35 +27,35 @@ def shape_is_declared(part: Part) -> None:
 
 def padding_is_not_read(part: Part) -> None:
     """More padded steps change nothing."""
-    inputs = part.inputs()
+    run, inputs = part.ready(), part.inputs()
     longer = {name: _padded(x, 3) for name, x in inputs.items()}
-    expect_same(part.run(inputs), part.run(longer), "more padding changes the output")
+    expect_same(run(inputs), run(longer), "more padding changes the output")
 
 
 def holes_are_not_read(part: Part) -> None:
     """NaN under unobserved steps changes nothing; an observed step does matter."""
-    inputs = part.inputs()
+    run, inputs = part.ready(), part.inputs()
     poisoned = {
         name: Sequence(torch.where(x.mask.unsqueeze(-1), x.values, torch.nan), x.mask)
         for name, x in inputs.items()
     }
-    before = part.run(inputs)
-    expect_same(before, part.run(poisoned), "what lies under an unobserved step reaches the output")
+    before = run(inputs)
+    expect_same(before, run(poisoned), "what lies under an unobserved step reaches the output")
     for name, x in inputs.items():
         step = int(x.mask[0].nonzero()[-1])
         values = x.values.clone()
         values[0, step] = -2 * values[0, step] + 1
-        after = part.run({**inputs, name: x.with_values(values)})
+        after = run({**inputs, name: x.with_values(values)})
         if _close(before.values[0], after.values[0]):
             raise BrokenLawError(f"an observed step of {name} does not reach the output")
 
 
 def batch_independent(part: Part) -> None:
     """A sample alone, cut to its own length, gets what it gets in a batch."""
-    inputs = part.inputs()
-    together = part.run(inputs)
+    run, inputs = part.ready(), part.inputs()
+    together = run(inputs)
     for row in range(len(LENGTHS)):
-        alone = part.run({name: _alone(x, row) for name, x in inputs.items()})
+        alone = run({name: _alone(x, row) for name, x in inputs.items()})
         expect_same(
             together.take(torch.tensor([row])),
             alone,
@@ -88,8 +88,9 @@ def any_subset_works(part: Part) -> None:
     for name, leaf in leaves.items():
         if leaf.grad is not None and leaf.grad[~batch[name].present].any():
             raise BrokenLawError(f"{name} gets a gradient from samples that lack it")
+    run = part.ready(module)
     for row, subset in enumerate(subsets):
-        alone = part.run({name: x.take(torch.tensor([row])) for name, x in batch.items()})
+        alone = run({name: x.take(torch.tensor([row])) for name, x in batch.items()})
         expect_same(
             out.take(torch.tensor([row])),
             alone,
@@ -99,20 +100,20 @@ def any_subset_works(part: Part) -> None:
 
 def order_of_names_is_free(part: Part) -> None:
     """The same inputs in another order give the same output."""
-    inputs = part.inputs()
+    run, inputs = part.ready(), part.inputs()
     turned = dict(reversed(inputs.items()))
-    expect_same(part.run(inputs), part.run(turned), "the order of the modalities matters")
+    expect_same(run(inputs), run(turned), "the order of the modalities matters")
 
 
 def every_modality_counts(part: Part) -> None:
     """Changing one input, or losing it, changes the output."""
-    inputs = part.inputs()
-    before = part.run(inputs)
+    run, inputs = part.ready(), part.inputs()
+    before = run(inputs)
     for name, x in inputs.items():
         changed = {**inputs, name: x.with_values(-2 * x.values + 1)}
         lost = {**inputs, name: x.keep(torch.zeros_like(x.mask))}
         for other in (changed, lost):
-            if _close(before.values, part.run(other).values):
+            if _close(before.values, run(other).values):
                 raise BrokenLawError(f"{name} does not reach the output")
 
 

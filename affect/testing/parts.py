@@ -66,8 +66,17 @@ class Part:
 
     def run(self, inputs: Inputs, seed: int = 0) -> Sequence:
         """What a freshly made module computes, without gradients."""
-        with torch.no_grad():
-            return self.call(self.make(seed), inputs)
+        return self.ready(self.make(seed))(inputs)
+
+    def ready(self, module: nn.Module | None = None) -> Callable[[Inputs], Sequence]:
+        """What a module, made here unless it is given, computes of inputs each time, without gradients."""
+        module = self.make() if module is None else module
+
+        def run(inputs: Inputs) -> Sequence:
+            with torch.no_grad():
+                return self.call(module, inputs)
+
+        return run
 
 
 def encoder_part(encoder: EncoderFactory, in_dim: int | None = None) -> Part:

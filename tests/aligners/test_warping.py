@@ -195,7 +195,9 @@ def test_soft_gradient_is_exact(pairs, band, normalise):
     x = x.keep(torch.tensor([True, True, False, True, True]).unsqueeze(1))
     leaves = [z.values.clone().requires_grad_() for z in (x, y)]
     assert torch.autograd.gradcheck(
-        lambda a, b: soft_dtw(x.with_values(a), y.with_values(b), 0.5, band, normalise=normalise), leaves
+        lambda a, b: soft_dtw(x.with_values(a), y.with_values(b), 0.5, band, normalise=normalise),
+        leaves,
+        fast_mode=normalise,  # in a direction drawn at random; it is three of the plain ones
     )
     soft_dtw(x.with_values(leaves[0]), y.with_values(leaves[1]), normalise=normalise).sum().backward()
     for z, leaf in zip((x, y), leaves, strict=True):

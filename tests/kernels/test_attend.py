@@ -90,7 +90,7 @@ def test_its_derivatives_are_right_twice(given, kept, monkeypatch):
         return attend(*parts, seen)
 
     assert gradcheck(mixed, parts)
-    assert gradgradcheck(mixed, parts)
+    assert gradgradcheck(mixed, parts, fast_mode=True)  # in a direction drawn at random
 
 
 def test_a_query_that_does_not_learn_has_no_derivatives(given):

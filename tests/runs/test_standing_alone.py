@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from forks import Command
 from small_corpus import small
 from unsealed import unseal
 
@@ -170,22 +171,9 @@ def test_an_edit_makes_the_run_anew_and_a_kill_leaves_one_of_both(home, monkeypa
 
 def test_two_commands_may_sweep_one_run_at_once(home):
     run = mine(home).folder
-    command = [
-        sys.executable,
-        "-m",
-        "affect",
-        "sweep",
-        str(run),
-        "--protocol",
-        "fixed_subsets",
-        "--trust",
-        "--again",
-    ]
-    both = [
-        subprocess.Popen([*command, "--out", str(home / name)], stderr=subprocess.PIPE, text=True)
-        for name in ("a", "b")
-    ]
-    assert [(process.communicate()[1], process.returncode)[1] for process in both] == [0, 0]
+    command = ["sweep", run, "--protocol", "fixed_subsets", "--trust", "--again", "--out"]
+    both = [Command(home, [*command, home / name]) for name in ("a", "b")]
+    assert [one.ended().returncode for one in both] == [0, 0]
     assert (home / "a/robustness.csv").read_bytes() == (home / "b/robustness.csv").read_bytes()
     (kept,) = (path for path in (run / "sweeps").iterdir() if path.suffix != ".lock")
     assert len(stored_sweeps([FinishedRun.read(run)])) == 1

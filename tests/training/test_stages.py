@@ -19,6 +19,7 @@ from affect.runs import FinishedRun
 from affect.training import Stage, Training
 
 BIND = {"bind": partial(Contrast, width=8)}
+SHORT = Training(epochs=3, learning_rate=0.01)
 TIMES = ["seconds", "epoch_seconds"]
 
 
@@ -43,13 +44,25 @@ def same(one, other):
     )
 
 
+@pytest.fixture(scope="module")
+def few(corpus):
+    """The same corpus, of 100 samples."""
+    splits = {name: corpus[name].take(np.arange(count)) for name, count in (("train", 60), ("valid", 40))}
+    return affect.Corpus("few", splits, corpus.targets)
+
+
+@pytest.fixture(scope="module")
+def whole(few):
+    """Trained on it in stages, without a kill."""
+    return affect.fit(model_of(few), few, training=SHORT, stages=stages())
+
+
 @pytest.mark.parametrize(("stage", "epoch"), [(0, 1), (0, 2), (1, 0), (1, 2)])
-def test_a_kill_inside_any_stage_changes_nothing(corpus, stage, epoch, tmp_path, caplog):
-    options = {"training": Training(epochs=3, learning_rate=0.01), "stages": stages()}
-    whole = affect.fit(model_of(corpus), corpus, **options)
+def test_a_kill_inside_any_stage_changes_nothing(few, whole, stage, epoch, tmp_path, caplog):
+    options = {"training": SHORT, "stages": stages()}
     with pytest.raises(StopError):
-        affect.fit(model_of(corpus), corpus, **options, folder=tmp_path, callbacks=[StopAt(epoch, stage)])
-    resumed = affect.fit(model_of(corpus), corpus, **options, folder=tmp_path)
+        affect.fit(model_of(few), few, **options, folder=tmp_path, callbacks=[StopAt(epoch, stage)])
+    resumed = affect.fit(model_of(few), few, **options, folder=tmp_path)
     own = whole.history[whole.history["stage"] == ["pairs", "labels"][stage]].head(epoch)
     place, name = [(tmp_path / "stages" / "0-pairs", "pairs"), (tmp_path, "labels")][stage]
     best = own["loss"].argmin() if epoch else None
