@@ -176,7 +176,7 @@ def fit(
                 learner=learner,
                 progress=progress,
             )
-        beside = Terms({**dict(beside.items()), **dict(learned.learner.terms.items())})
+        beside = beside.joined_by(learned.learner.terms)
         rows = learned.learner.history
         done = len(history)
         if len(every) > 1:

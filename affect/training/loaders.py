@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any, Final
 
+import numpy as np
 from torch.utils.data import DataLoader
 
 from affect.data.corpus import Corpus
@@ -66,7 +67,7 @@ def loaders(
             "fit: %s of %s training samples have no label of '%s' and are left out: no term learns from them",
             f"{lacking:,}", f"{len(train):,}", target,
         )  # fmt: skip
-        train = train.take(labelled)
+        train = train.take(np.flatnonzero(labelled))
     learned = batches(
         train, target, devices * training.batch_size, seed, beside=terms.targets, mixed=compared
     )

@@ -167,6 +167,10 @@ class Terms(ModuleDict):
         """Whether some compare the samples of a batch."""
         return any(term.compares for term in self._every.values())
 
+    def joined_by(self, later: Terms) -> Terms:
+        """These and later ones, which take the place of those of the same name."""
+        return Terms({**self._every, **later._every})
+
     def go_on_from(self, before: Terms) -> None:
         """Take over what terms of the same names and sizes have learned before."""
         for name, other in before.items():
