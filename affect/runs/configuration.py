@@ -210,7 +210,8 @@ def parse(content: Mapping[str, Any], where: str, home: Home | None = None) -> C
         raise ConfigError(f"{where}: {wrong}")
     # where there is no type, jsonargparse makes an object of what has a class path
     untyped: dict[str, Any] = {"targets": plain.pop("targets", None) or {}}
-    parser = parser_of(Configuration, kind_of(plain["model"]))
+    kind: type = kind_of(plain["model"])
+    parser = parser_of(Configuration, kind)
     try:
         with metrics.using(*metrics_in(plain)):
             parsed = parser.parse_object(importable(plain))
