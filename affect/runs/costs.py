@@ -65,8 +65,14 @@ def sample_megaflops(model: FusionModel, split: Split, samples: int = 32) -> flo
 
     (batch,) = batches(split.take(np.arange(min(samples, len(split)))), None, samples)
     model.eval()
-    with torch.inference_mode(), FlopCounterMode(display=False, custom_mapping=_recurrent()) as counter:
-        model(batch.to(next(model.parameters()).device).inputs)
+    learning = [p for p in model.parameters() if p.requires_grad]
+    model.requires_grad_(False)  # the counter awaits the gradient of a parameter that a module is handed
+    try:
+        with torch.inference_mode(), FlopCounterMode(display=False, custom_mapping=_recurrent()) as counter:
+            model(batch.to(next(model.parameters()).device).inputs)
+    finally:
+        for parameter in learning:
+            parameter.requires_grad_(True)
     return float(counter.get_total_flops()) / len(batch.ids) / 1e6
 
 

@@ -84,7 +84,16 @@ def complete(page):
     return page
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+@pytest.mark.parametrize(
+    ("page_of", "width", "scheme"),
+    [
+        ("bench", 1280, "light"),
+        ("bench", 390, "dark"),
+        ("search", 390, "dark"),
+        ("robustness", 1280, "light"),
+    ],
+    indirect=["page_of"],
+)
 def test_axe_finds_nothing(width, scheme, look, page_of):
     pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
     page = complete(look(page_of, width, scheme))

@@ -72,3 +72,16 @@ def test_asking_for_memory_does_not_take_up_a_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: pytest.fail("a GPU was taken up"))
     forget_peak_memory()
+
+
+def test_parameters_that_modules_are_handed_are_counted_and_learn_on():
+    """torch's counter hooks the gradient of whatever goes into a module, which there is none of here."""
+    corpus = affect.load("synthetic:aligned")
+    model = affect.FusionModel.for_corpus(
+        corpus, fusion=affect.fusion.LearnedQueryFusion, encoder=affect.encoders.StepEncoder
+    )
+    model.fusion.out.requires_grad_(False)
+    assert sample_megaflops(model, corpus["valid"]) > 0
+    assert {name for name, p in model.named_parameters() if not p.requires_grad} == {
+        f"fusion.out.{name}" for name, _ in model.fusion.out.named_parameters()
+    }
