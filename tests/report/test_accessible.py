@@ -178,6 +178,8 @@ def test_paper_holds_all_columns(look, page_of):
     over = "[...document.querySelectorAll('td, th, .main-svg')].filter(e => e.getBoundingClientRect().right > 1033)"
     assert page.evaluate(f"{over}.length") == 0
     assert page.locator(".numbers:visible").count() == 0
+    # dots, intervals and shades of cells are backgrounds, which browsers leave out on paper unless told
+    assert page.locator("body").evaluate("body => getComputedStyle(body).printColorAdjust") == "exact"
 
 
 def test_a_page_of_ten_runs_is_small(runs, tmp_path):
