@@ -41,6 +41,7 @@ def busy(request, monkeypatch):
         return plain(path)
 
     monkeypatch.setattr(memory, "_text", text)
+    monkeypatch.setattr(memory, "_kept", lambda: 0)  # of other tests of this process
     monkeypatch.delenv(memory.LIMIT, raising=False)
 
 
