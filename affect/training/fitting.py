@@ -152,6 +152,7 @@ def fit(
     names: list[str] = []
     learned: Learned | None = None
     beside = Terms({})  # of all stages
+    targets = {name: one for used in (*apart.values(), corpus) for name, one in used.targets.items()}
     for place, stage in enumerate(every):
         last = place == len(every) - 1
         below = [] if last else [STAGES, f"{place}-{slug(stage.name)}"]
@@ -194,7 +195,7 @@ def fit(
         "terms": dict(terms or {}),
     }
     given = [key for key, one in (("teacher", teacher), ("init", init)) if one is not None]
-    read = {one: to_json(corpus.targets[one]) for one in beside.targets}
+    read = {one: to_json(targets[one]) for one in beside.targets}
     if len(every) > 1:
         own["stages"] = every
     return replace(

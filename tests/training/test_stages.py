@@ -12,9 +12,10 @@ from stopped import StopAt, StopError
 
 import affect
 from affect.benchmark import jobs, load
+from affect.data.factors import SharedFactors
 from affect.data.ragged import Ragged
 from affect.errors import ConfigError
-from affect.objectives.terms import Contrast, Term
+from affect.objectives.terms import Contrast, ModalityTargets, Term
 from affect.runs import FinishedRun
 from affect.training import Stage, Training
 
@@ -315,3 +316,14 @@ def test_a_run_keeps_the_terms_of_every_stage(corpus, tmp_path):
     assert same(run.terms, again.terms)
     for name, own in run.terms.state_dict().items():
         torch.testing.assert_close(longer.terms.state_dict()[name], own, rtol=0, atol=1e-6)
+
+
+def test_a_term_may_read_a_target_that_the_corpus_of_its_stage_alone_has(tmp_path):
+    whole = SharedFactors(samples={"train": 40, "valid": 16}, aligned=True).corpus()
+    kept = {key: replace(x, targets={"sentiment": x.targets["sentiment"]}) for key, x in whole.splits.items()}
+    plain = replace(whole, splits=kept, targets={"sentiment": whole.targets["sentiment"]})
+    own = {"own": partial(ModalityTargets, targets={"text": "own_text"}, width=4)}
+    every = [Stage("factors", corpus=whole, terms=own), Stage("labels")]
+    run = affect.fit(model_of(plain), plain, training=Training(epochs=1), stages=every)
+    assert run.terms.targets == ["own_text"]
+    assert run.facts["learned_targets"]["own_text"]["name"] == "own_text"
