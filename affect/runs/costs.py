@@ -20,6 +20,7 @@ from affect.data.corpus import Split
 from affect.data.loading import batches
 from affect.model import FusionModel
 from affect.training import predict
+from affect.training.stages import frozen
 
 COSTS = {
     "parameters": "parameters",
@@ -65,14 +66,10 @@ def sample_megaflops(model: FusionModel, split: Split, samples: int = 32) -> flo
 
     (batch,) = batches(split.take(np.arange(min(samples, len(split)))), None, samples)
     model.eval()
-    learning = [p for p in model.parameters() if p.requires_grad]
-    model.requires_grad_(False)  # the counter awaits the gradient of a parameter that a module is handed
-    try:
-        with torch.inference_mode(), FlopCounterMode(display=False, custom_mapping=_recurrent()) as counter:
-            model(batch.to(next(model.parameters()).device).inputs)
-    finally:
-        for parameter in learning:
-            parameter.requires_grad_(True)
+    counter = FlopCounterMode(display=False, custom_mapping=_recurrent())
+    parts = dict(model.named_children())
+    with frozen(model, parts), torch.inference_mode(), counter:  # which awaits the gradients of what learns
+        model(batch.to(next(model.parameters()).device).inputs)
     return float(counter.get_total_flops()) / len(batch.ids) / 1e6
 
 
