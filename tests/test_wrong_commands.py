@@ -81,7 +81,9 @@ SAMPLERS = ", ".join(
         if inspect.isclass(c) and issubclass(c, optuna.samplers.BaseSampler) and n != "BaseSampler"
     )
 )
-VERBS = "align, bench, compare, convert, explain, inspect, list, predict, report, sweep, train, tune"
+VERBS = (
+    "align, bench, compare, convert, explain, inspect, list, predict, report, retrieve, sweep, train, tune"
+)
 KEYS = ", ".join(sorted(Configuration.__dataclass_fields__))
 
 WRONG = {

@@ -117,6 +117,37 @@ def check_names(
                 raise ConfigError(f"{what} '{name}' among these runs; {did_you_mean(name, names)}")
 
 
+def check_query(runs: Collection[FinishedRun], query: str | None) -> FinishedRun:
+    """The run that is searched with one sample, if it is one, and what to search with is said.
+
+    Args:
+        runs: finished ones.
+        query: the modalities to search with.
+    Raises:
+        ConfigError: as said.
+    """
+    run = next(iter(runs))
+    if query is None:
+        known = ", ".join(sorted(run.facts["shape"]["dims"]))
+        raise ConfigError(f"--query: needs --with and a modality, or several as A+B; known: {known}")
+    if len(runs) > 1:
+        raise ConfigError(f"--query: searches in one run, got {len(runs)}; name one, such as {run.folder}")
+    return run
+
+
+def modalities_in(query: str, known: Collection[str]) -> list[str]:
+    """The modalities that a query names: one by itself, or several with a plus between them.
+
+    Args:
+        query: as it was given.
+        known: those that there are.
+    Example:
+        >>> modalities_in("ecg+eeg", ["ecg", "eeg", "gsr"]), modalities_in("a+b", ["a+b", "c"])
+        (['ecg', 'eeg'], ['a+b'])
+    """
+    return [query] if query in known else [name.strip() for name in query.split("+")]
+
+
 def _splits(run: FinishedRun) -> Collection[str]:
     """Those that a run was measured on."""
     return [str(name) for name in run.table("results")["split"].unique()]

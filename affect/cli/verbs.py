@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -157,6 +158,33 @@ def sweep(args: argparse.Namespace) -> None:
         summary = scores_of(compared, args.metric or (), args.baseline)
         written = write_robustness(args.out, compared, summary)
     show(summary_tables(summary, turned=True))
+    say(*map(str, [args.out / TABLE, *written]))
+
+
+def retrieve(args: argparse.Namespace) -> None:
+    """Search between the modalities of finished runs: recall of every pair and sum, ranks, and their gap."""
+    from affect.report import frame_table, show, write_retrieval
+    from affect.retrieval.runs import TABLE, retrieve_runs, runs_to_search, search_run
+    from affect.retrieval.tables import retrieval_tables
+
+    runs = runs_to_search(args.run_folders)
+    checks.check_names(runs, split=args.split, splits=("train",))
+    if args.query is not None:
+        run = replace(checks.check_query(runs, args.modalities), trust=args.trust)
+        found = search_run(run, args.split, args.term, again=args.again).embeddings
+        query = checks.modalities_in(args.modalities, found.vectors)
+        title = f"nearest to {' + '.join(query)} of {args.query}"
+        show([frame_table(found.search(args.query, query, args.best), title)])
+        return
+    with _bar() as bar:
+        task = bar.add_task("runs", total=None)
+        summary = retrieve_runs(
+            args.run_folders, args.out, split=args.split, term=args.term, trust=args.trust, again=args.again,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )  # fmt: skip
+        bar.update(task, description="intervals, tables and the page")
+        written = write_retrieval(args.out, summary, args.out / TABLE)
+    show(retrieval_tables(summary))
     say(*map(str, [args.out / TABLE, *written]))
 
 
