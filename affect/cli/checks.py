@@ -117,35 +117,39 @@ def check_names(
                 raise ConfigError(f"{what} '{name}' among these runs; {did_you_mean(name, names)}")
 
 
-def check_query(runs: Collection[FinishedRun], query: str | None) -> FinishedRun:
-    """The run that is searched with one sample, if it is one, and what to search with is said.
+def check_one(runs: Collection[FinishedRun]) -> FinishedRun:
+    """The run, where there is one alone.
 
     Args:
         runs: finished ones.
-        query: the modalities to search with.
     Raises:
-        ConfigError: as said.
+        ConfigError: there are several.
     """
-    run = next(iter(runs))
-    if query is None:
-        known = ", ".join(sorted(run.facts["shape"]["dims"]))
-        raise ConfigError(f"--query: needs --with and a modality, or several as A+B; known: {known}")
+    first = next(iter(runs))
     if len(runs) > 1:
-        raise ConfigError(f"--query: searches in one run, got {len(runs)}; name one, such as {run.folder}")
-    return run
+        raise ConfigError(f"--query, --labels: of one run, got {len(runs)}; name one, such as {first.folder}")
+    return first
 
 
-def modalities_in(query: str, known: Collection[str]) -> list[str]:
+def modalities_in(query: str | None, known: Collection[str]) -> list[str]:
     """The modalities that a query names: one by itself, or several with a plus between them.
 
     Args:
-        query: as it was given.
+        query: as it was given; None names none.
         known: those that there are.
+    Raises:
+        ConfigError: there is no such modality.
     Example:
         >>> modalities_in("ecg+eeg", ["ecg", "eeg", "gsr"]), modalities_in("a+b", ["a+b", "c"])
         (['ecg', 'eeg'], ['a+b'])
     """
-    return [query] if query in known else [name.strip() for name in query.split("+")]
+    if query is None or query in known:
+        return [] if query is None else [query]
+    names = [name.strip() for name in query.split("+")]
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"--with: no modality '{name}'; {did_you_mean(name, known)}")
+    return names
 
 
 def _splits(run: FinishedRun) -> Collection[str]:

@@ -222,9 +222,7 @@ def _runs(add: Callable[..., Parser]) -> None:
     again(verb)
     trust(verb)
 
-    verb = add(
-        verbs.retrieve, "results/pretraining --query video_01 --with text+acoustic -k 5", computes=True
-    )
+    verb = add(verbs.retrieve, "results/pretraining --out results/retrieval", computes=True)
     verb.add_argument("run_folders", metavar="RUN", nargs="+", help="folders of runs, or a bench's folder")
     verb.add_argument("--split", default="test", help="which split (default: test)")
     verb.add_argument(
@@ -234,12 +232,14 @@ def _runs(add: Callable[..., Parser]) -> None:
         "--out", type=folder, default="results/retrieval",
         help="where tables and the page go (default: results/retrieval)",
     )  # fmt: skip
-    verb.add_argument(
-        "--query", metavar="SAMPLE", help="print what lies nearest to one sample, and write nothing"
-    )
+    verb.add_argument("--query", metavar="SAMPLE", help="print what lies nearest to one sample of one run")
     verb.add_argument(
         "--with", dest="modalities", metavar="NAME", help="what to search with: a modality, or A+B"
     )
+    verb.add_argument(
+        "--labels", nargs="+", metavar="TEXT",
+        help="write which of these texts lies nearest to each sample, where the text encoder is pretrained",
+    )  # fmt: skip
     verb.add_argument(
         "-k", dest="best", type=number(COUNT), default=5, help="how many of each modality (default: 5)"
     )

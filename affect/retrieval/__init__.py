@@ -3,6 +3,7 @@
 from affect.retrieval.embeddings import Embeddings, embed, term_with_embeddings
 from affect.retrieval.ranks import Index, Ranks, combine, modality_gap, rank
 from affect.retrieval.summary import Searched, searches, summarise, tidy
+from affect.retrieval.zero_shot import zero_shot
 
 __all__ = [
     "Embeddings",
@@ -17,4 +18,5 @@ __all__ = [
     "summarise",
     "term_with_embeddings",
     "tidy",
+    "zero_shot",
 ]

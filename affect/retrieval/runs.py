@@ -16,16 +16,19 @@ import pandas as pd
 from affect.classes import within
 from affect.data.contents import corpus_digest
 from affect.data.corpus_files import file_digest
-from affect.errors import ConfigError, DataError
+from affect.data.targets import MultiClass
+from affect.errors import ConfigError, DataError, listed
 from affect.files import writing
 from affect.model import ModelSpec
 from affect.retrieval.embeddings import Embeddings, NoSharedSpaceError, embed, term_with_embeddings
-from affect.retrieval.summary import Searched, summarise, tidy
+from affect.retrieval.summary import MEAN, Searched, summarise, tidy
+from affect.retrieval.zero_shot import zero_shot
 from affect.runs import FinishedRun, find, prepare
 from affect.runs.comparable import check_comparable
 from affect.runs.configuration import kind_of
 from affect.runs.finished import say_corpus
 from affect.spreadsheets import csv_of
+from affect.statistics import measure, spread, units
 from affect.training.saving import TERMS, WEIGHTS
 from affect.training.terms import joined
 
@@ -151,6 +154,54 @@ def search_run(
     with writing(path) as partial, partial.open("wb") as file:
         np.savez_compressed(file, **held)
     return _read(run, path)[0]  # so that what is read later is what was measured now
+
+
+def label_run(
+    run: FinishedRun,
+    labels: Iterable[str],
+    split: str = "test",
+    term: str | None = None,
+    query: Iterable[str] | None = None,
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """The nearest of several label texts to each sample of a finished run (`affect.retrieval.zero_shot`).
+
+    Args:
+        run: the finished one.
+        labels: the texts.
+        split: whose samples are compared.
+        term: the name of the term whose embeddings are meant, where several have some.
+        query: the modalities that are compared with the texts; by default all but the text.
+    Returns:
+        the table; and where the run's target has these classes, the accuracy: `mean`, its 95% interval for
+        these weights on new samples, `low` and `high`, `count`, and `floor`, of the most frequent class.
+    Raises:
+        ConfigError: as `search_run` and `zero_shot` say.
+        DataError: the same.
+    """
+    texts = listed("labels", labels)
+    found = search_run(run, split, term).embeddings
+    model = run.model()
+    own = run.terms(model)
+    with within(run.home):
+        name = term_with_embeddings(dict(own.items()), term)
+        table = zero_shot(model, found, texts, None if name is None else own[name], query)
+    target = run.target
+    if not isinstance(target, MultiClass) or target.per_step or {*target.classes} != {*texts}:
+        return table, {}
+    truth = run.table("predictions").query("split == @split").set_index("id")["truth"]
+    place = {name: at for at, name in enumerate(target.classes)}
+    both = table[table["id"].isin(truth.index)]
+    known = truth[both["id"]].to_numpy(np.float64)
+    hits = (both["label"].map(place).to_numpy() == known).astype(np.float64)
+    groups = [found.groups[found.ids.index(one)] for one in both["id"]] if found.groups else ()
+    drawn = units(both["id"], groups)
+    measured = measure(MEAN, {"accuracy": hits[None]}, known, drawn)["accuracy"]
+    accuracy = spread(*measured, bounds=(0.0, 1.0), samples=len(np.unique(drawn)))
+    return table, {
+        **accuracy,
+        "count": len(known),
+        "floor": np.unique(known, return_counts=True)[1].max() / len(known),
+    }
 
 
 def stored_searches(runs: Iterable[FinishedRun], split: str = "test") -> list[Searched]:

@@ -237,7 +237,7 @@ class _Lot:
                 name_of[part]: np.stack([_value(metric, r) for r in own]) for part, own in ranks.items()
             }
             pairs = [(name_of[query], name_of[part]) for part in ranks if part != query]
-            how = _MEDIAN if metric == RANK else _MEAN
+            how = _MEDIAN if metric == RANK else MEAN
             measured = measure(how, values, zeros, drawn, pairs=pairs, resamples=resamples)
             told = _spread(measured[name_of[query]], metric, count)
             told["chance"] = _chance(metric, ranks[query][0])
@@ -287,10 +287,11 @@ def _gain(
     }
 
 
-_MEAN = Summed(lambda values, _: columns(values, 1.0), mean)
+MEAN = Summed(lambda values, _: columns(values, 1.0), mean)
+"""Of whatever is known of each sample."""
 
 
-def _MEDIAN(values: Array, _: Array) -> float:  # noqa: N802 - a metric beside `_MEAN`
+def _MEDIAN(values: Array, _: Array) -> float:  # noqa: N802 - a metric beside `MEAN`
     return float(np.median(values))
 
 
