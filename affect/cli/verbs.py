@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -170,15 +169,15 @@ def retrieve(args: argparse.Namespace) -> None:
     from affect.retrieval.runs import TABLE, retrieve_runs, runs_to_search
     from affect.retrieval.tables import retrieval_tables
 
-    runs = runs_to_search(args.run_folders)
+    runs = runs_to_search(args.run_folders, trust=args.trust)
     checks.check_names(runs, split=args.split, splits=("train",))
     if args.query is not None or args.labels is not None:
-        _one_run(args, replace(checks.check_one(runs), trust=args.trust))
+        _one_run(args, checks.check_one(runs))
         return
     with _bar() as bar:
         task = bar.add_task("runs", total=None)
         summary = retrieve_runs(
-            args.run_folders, args.out, split=args.split, term=args.term, trust=args.trust, again=args.again,
+            runs, args.out, split=args.split, term=args.term, again=args.again,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )  # fmt: skip
         bar.update(task, description="intervals, tables and the page")

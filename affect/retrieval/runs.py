@@ -43,36 +43,31 @@ _DAMAGED = (OSError, ValueError, LookupError, EOFError, BadZipFile, zlib.error)
 
 
 def retrieve_runs(
-    folders: Iterable[str | Path],
+    runs: Iterable[FinishedRun],
     out: str | Path,
     *,
     split: str = "test",
     term: str | None = None,
-    trust: bool = False,
     again: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
     """Search between the modalities of finished runs; the values of each are written into `retrieval.csv`.
 
-    A run whose vectors have no space in common is left out where there are others, and a log line says so;
-    so is a baseline, which has no encoders.
+    A run whose vectors have no space in common is left out where there are others, and a log line says so.
 
     Args:
-        folders: of runs, or folders that hold some, such as a bench's.
+        runs: finished ones, as `runs_to_search` finds them.
         out: the folder of the table.
         split: whose samples are searched.
         term: the name of the term whose embeddings are searched, where several have some.
-        trust: whether code that the runs bring along may be executed, though it is not known to be one's own.
         again: embed anew what was embedded before.
         progress: is told how many runs are done, of how many.
     Returns:
         the summary (`affect.retrieval.summarise`).
     Raises:
-        DataError: there is no finished run, or two of the same model, seed and fold; they are not comparable.
         ConfigError: no run can be searched; a run brings code along that is not trusted.
     """
-    runs = [replace(run, trust=trust) for run in runs_to_search(folders)]
-    found, refused = [], []
+    runs, found, refused = [*runs], [], []
     for done, run in enumerate(runs):
         if progress is not None:
             progress(done, len(runs))
@@ -89,11 +84,12 @@ def retrieve_runs(
     return summarise(found)
 
 
-def runs_to_search(folders: Iterable[str | Path]) -> list[FinishedRun]:
-    """The runs in or below folders that have encoders.
+def runs_to_search(folders: Iterable[str | Path], *, trust: bool = False) -> list[FinishedRun]:
+    """The runs in or below folders that have encoders; a log line says how many others there are.
 
     Args:
-        folders: of runs, or that hold some.
+        folders: of runs, or folders that hold some, such as a bench's.
+        trust: whether code that the runs bring along may be executed, though it is not known to be one's own.
     Raises:
         DataError: there is no finished run of a torch model, or two of the same model, seed and fold; they
             are not comparable (`affect.runs.comparable.check_comparable`).
@@ -106,7 +102,7 @@ def runs_to_search(folders: Iterable[str | Path]) -> list[FinishedRun]:
     if len(found) < len(every):
         logger.warning("%d runs of baselines have no encoders, and are left out", len(every) - len(found))
     check_comparable(found)
-    return found
+    return [replace(run, trust=trust) for run in found]
 
 
 def search_run(

@@ -84,7 +84,7 @@ def summarise(searched: Iterable[Searched], resamples: int = 1000) -> pd.DataFra
     samples were drawn; `note`.
 
     The draws are of samples to search with; those to choose from stay. In simulation the interval of recall
-    covers 93% to 95%, where it says 95% (`python -m experiments.binding --coverage`). The folds of a seed are
+    covers 94% to 97%, where it says 95% (`python -m experiments.binding --coverage`). The folds of a seed are
     laid together, each searched by itself; a seed that lacks one is left out, and a log line says so.
 
     Args:
