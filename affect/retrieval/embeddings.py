@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -72,6 +72,7 @@ class Embeddings:
     source: str = ENCODERS
     groups: tuple[str, ...] = ()
     anchor: str = ""
+    _ranks: dict[Hashable, Ranks] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         if len(self.vectors) < 2:
@@ -137,8 +138,11 @@ class Embeddings:
                 f"rank: {int(rows.sum())} of {len(self)} samples have {', '.join([*weights, key])}, and a "
                 "search needs 2 or more"
             )
-        queries = combine({m: self.vectors[m][rows] for m in weights}, weights)
-        return rank(queries, self.vectors[key][rows])
+        place = (tuple(weights.items()), key, rows.tobytes())
+        if place not in self._ranks:  # a table and a summary ask for the same
+            queries = combine({m: self.vectors[m][rows] for m in weights}, weights)
+            self._ranks[place] = rank(queries, self.vectors[key][rows])
+        return self._ranks[place]
 
     def gap(self, one: str, other: str) -> float:
         """The distance of two modalities' mean vectors (`affect.retrieval.modality_gap`)."""

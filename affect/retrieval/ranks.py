@@ -98,9 +98,9 @@ def rank(queries: ArrayLike, keys: ArrayLike) -> Ranks:
     for rows in _blocks(count, count):
         cosines = a[rows] @ b.T
         places = np.arange(count)[rows]
-        above = cosines - cosines[np.arange(len(places)), places][:, None]
-        nearer[rows] = (above > TIED).sum(1)
-        tied[rows] = (np.abs(above) <= TIED).sum(1) - 1
+        own = cosines[np.arange(len(places)), places][:, None]
+        nearer[rows] = np.count_nonzero(cosines > own + TIED, axis=1)
+        tied[rows] = np.count_nonzero(cosines >= own - TIED, axis=1) - nearer[rows] - 1
     return Ranks(nearer, tied, np.full(count, count))
 
 

@@ -231,19 +231,25 @@ class _Lot:
         ranks = {part: self.ranks(part, key, here) for part in _parts(query)}
         zeros = np.zeros(len(drawn))
         found: dict[str, dict[str, Any]] = {}
-        for metric in METRICS[:-1]:
-            name_of = {part: " + ".join(part) for part in ranks}
+        for how, metrics in ((MEAN, METRICS[: len(BEST)]), (_median, (RANK,))):
             values = {
-                name_of[part]: np.stack([_value(metric, r) for r in own]) for part, own in ranks.items()
+                _named(metric, part): np.stack([_value(metric, r) for r in own])
+                for metric in metrics
+                for part, own in ranks.items()
             }
-            pairs = [(name_of[query], name_of[part]) for part in ranks if part != query]
-            how = _MEDIAN if metric == RANK else MEAN
+            pairs = [
+                (_named(metric, query), _named(metric, part))
+                for metric in metrics
+                for part in ranks
+                if part != query
+            ]
             measured = measure(how, values, zeros, drawn, pairs=pairs, resamples=resamples)
-            told = _spread(measured[name_of[query]], metric, count)
-            told["chance"] = _chance(metric, ranks[query][0])
-            if pairs:
-                told |= _gain(measured, pairs, metric, count)
-            found[metric] = told
+            for metric in metrics:
+                told = _spread(measured[_named(metric, query)], metric, count)
+                told["chance"] = _chance(metric, ranks[query][0])
+                if len(query) > 1:
+                    told |= _gain(measured, metric, query, count)
+                found[metric] = told
         if len(query) == 1:
             apart = {GAP: self.apart(*query, key, here)}
             truth = self.folds[every].astype(np.float64)
@@ -271,27 +277,26 @@ def _spread(measured: Measured, metric: str, count: int) -> dict[str, Any]:
     return dict(spread(*measured, bounds=_BOUNDS[metric], samples=count))
 
 
+def _named(metric: str, query: Query) -> str:
+    return f"{metric} with {' + '.join(query)}"
+
+
 def _gain(
-    measured: dict[str | tuple[str, str], Measured], pairs: list[tuple[str, str]], metric: str, count: int
+    measured: dict[str | tuple[str, str], Measured], metric: str, query: Query, count: int
 ) -> dict[str, Any]:
     """By how much a sum of modalities is better than the best of them alone."""
     sign = -1 if metric == RANK else 1
-    best = max(pairs, key=lambda pair: sign * measured[pair[1]].seeds.mean())
-    found = spread(*measured[best], samples=count)
-    ends = sorted(sign * found[end] + 0.0 for end in ("low", "high"))  # which leaves no -0.0
-    return {
-        "reference": best[1],
-        "gain": sign * found["mean"] + 0.0,
-        "gain_low": ends[0],
-        "gain_high": ends[1],
-    }
+    best = max(query, key=lambda m: sign * measured[_named(metric, (m,))].seeds.mean())
+    found = spread(*measured[_named(metric, query), _named(metric, (best,))], samples=count)
+    low, high = sorted(sign * found[end] + 0.0 for end in ("low", "high"))  # which leaves no -0.0
+    return {"reference": best, "gain": sign * found["mean"] + 0.0, "gain_low": low, "gain_high": high}
 
 
 MEAN = Summed(lambda values, _: columns(values, 1.0), mean)
 """Of whatever is known of each sample."""
 
 
-def _MEDIAN(values: Array, _: Array) -> float:  # noqa: N802 - a metric beside `MEAN`
+def _median(values: Array, _: Array) -> float:
     return float(np.median(values))
 
 
