@@ -55,7 +55,13 @@ CORPORA: dict[str, dict[str, Any]] = {
 MIDDLES = {"mustard": 5.0, "mmmo": 3.0}
 """Of the scale of labels."""
 LEFT_OUT = {
-    "mosi_context": {"GeneratedLabels": "it generates numbers, one for each sample"},
+    "mosi_context": {
+        "GeneratedLabels": "it generates numbers, one for each sample",
+        "SupervisedContrast": "it compares samples by one label of each",
+        **dict.fromkeys(
+            ("shared and private", *TERMS["shared and private"]), "parts are of a sample, not of an utterance"
+        ),
+    },
 }
 
 
