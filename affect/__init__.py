@@ -111,7 +111,18 @@ _HOMES = {
 _ROOMS = (
     *("aligners", "baselines", "benchmark", "corruption", "data", "encoders", "errors", "estimators"),
     *("explain", "fusion", "heads"),
-    *("imputation", "kernels", "metrics", "objectives", "pooling", "report", "results", "robustness", "runs"),
+    *(
+        "imputation",
+        "interactions",
+        "kernels",
+        "metrics",
+        "objectives",
+        "pooling",
+        "report",
+        "results",
+        "robustness",
+        "runs",
+    ),
     *("statistics", "testing", "training", "tuning"),
 )
 _NAMES = {name: home for home, names in _HOMES.items() for name in names}
