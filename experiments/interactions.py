@@ -8,8 +8,8 @@ python -m experiments.interactions coverage [--samples 300] [--worlds 60]
 figures for the tests. `shared` estimates what is known exactly of `synthetic:shared`. `coverage` draws
 worlds: a random table of two symbols and a label, each symbol a point in ten dimensions with normal noise
 around it, and every fifth world with labels that nothing knows of; it counts how often an interval holds the
-part of the table. The method was made with seeds 101 and 102 of `synthetic:shared` and worlds 5000 to 6024; those
-here are others.
+part of the table. The method was made with seeds 101 and 102 of `synthetic:shared` and worlds of other
+numbers; those here are others.
 """
 
 from __future__ import annotations
