@@ -13,7 +13,9 @@ from affect.metrics import Array
 
 Rows: TypeAlias = NDArray[np.int64]
 
-FOLDS = 10
+FOLDS, STACKED = 10, 5
+"""Folds of the kernels, and of what makes one posterior of them: these are several of those together."""
+
 _RIDGES = tuple(10.0 ** np.arange(-2, 2, 0.5))
 _SOME = 1000
 """Samples that choose the ridge, which is a variance of noise and does not depend on their number."""
@@ -74,7 +76,8 @@ class CrossFit:
         spread = scores.std(0)
         scores = (scores - scores.mean(0)) / np.where(spread > 0, spread, 1.0)
         found = np.zeros(self._truth.shape)
-        for held_out in self._folds:
+        for place in range(min(STACKED, len(self._folds))):
+            held_out = np.concatenate(self._folds[place::STACKED])
             rest = np.delete(np.arange(len(scores)), held_out)
             known = np.unique(self._labels[rest])
             if len(known) == 1:

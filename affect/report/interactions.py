@@ -82,7 +82,7 @@ def interaction_bars(estimates: Collection[Estimate]) -> go.Figure:
             [astuple(getattr(own, name))[place] for own in estimates] for name in ("value", "low", "high")
         )
         figure.add_bar(
-            x=value, y=pairs, orientation="h", name=kind, marker_color=colour_of(place),
+            x=value, y=pairs, orientation="h", name=kind, legendgroup=kind, marker_color=colour_of(place),
             hovertext=[shown(_parts(own)[place]) for own in estimates],
             hovertemplate="%{y}: %{hovertext} %{x:.3f} bits<extra></extra>",
             error_x={
@@ -112,22 +112,21 @@ def write_interactions(path: Path, corpus: str, estimates: Collection[Estimate])
 
     source, first = script(), next(iter(estimates))
     table = pd.concat([own.table() for own in estimates], ignore_index=True)
-    where = (
-        f"{corpus} · {first.target}, {first.samples:,} samples of {first.groups:,} groups; there are "
-        f"{first.entropy:.3f} bits to be known."
-    )
+    where = f"{corpus} · {first.target}, {first.samples:,} samples of {first.groups:,} groups"
+    known = f"There are {first.entropy:.3f} bits to be known."
     columns = [
         column("first", table["first"]),
         column("second", table["second"]),
         column("part", table["part"].str.replace("_", " ")),
         column("bits", table["bits"], low=numbers(table["low"]), high=numbers(table["high"])),
-        column("bias of counting taken off", table["counted"] - table["bits"]),
-        column("from half of the samples", table["halved"]),
+        column("bias taken off", table["counted"] - table["bits"]),
+        column("from half", table["halved"]),
     ]
-    caption = f"Redundant, unique and synergistic information {where} {BIASES}"
-    charts = [embedded({"": interaction_bars(estimates)}, caption=f"{where} {BIASES}")] if source else []
+    caption = f"Redundant, unique and synergistic information in bits ({where}). {known} {BIASES}"
+    drawn = {"": interaction_bars(estimates)} if source else {}
+    charts = [embedded(drawn, caption=f"({where}). {known} {BIASES}")] if drawn else []
     section = Section(
-        "interactions", "Redundancy, unique information and synergy", BIASES, charts=charts,
+        "interactions", "Redundancy, unique information and synergy", charts=charts,
         records=records("parts", columns, searched=[0, 1, 2], caption=caption),
     )  # fmt: skip
     notes = dict.fromkeys(note for own in estimates for note in own.notes)
@@ -136,7 +135,7 @@ def write_interactions(path: Path, corpus: str, estimates: Collection[Estimate])
         title=f"Interactions in {corpus}",
         notes=[f"{note}." for note in notes],
         parts=[{"title": f"{corpus} · {first.target}", "citation": "", "sections": [section]}],
-        about=where,
+        about=f"{where}. {known}",
         rest="All figures",
         measured=False,
         ranks=None,
