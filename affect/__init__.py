@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two equa
     from affect import fusion as fusion
     from affect import heads as heads
     from affect import imputation as imputation
+    from affect import interactions as interactions
     from affect import kernels as kernels
     from affect import metrics as metrics
     from affect import objectives as objectives

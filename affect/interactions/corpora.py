@@ -238,7 +238,9 @@ def _classes(
         edges = np.unique(np.quantile(own, np.arange(1, bins) / bins)) if own.size else own
         edges = edges[(edges > own.min(initial=np.inf))]
         cut = " and ".join(f"{edge:.3g}" for edge in edges)
-        notes.append(f"{target.name} is cut at {cut}" if len(edges) else f"{target.name} cannot be cut")
+        notes.append(
+            f"{target.name}: {'predictions' if decided else 'labels'} are cut at {cut or 'no place'}"
+        )
         return np.searchsorted(edges, own, side="right")
     if isinstance(target, MultiClass):
         return values.argmax(1) if decided else values[:, 0].astype(np.int64)

@@ -38,8 +38,9 @@ class Estimate:
         low: lower ends of the 95% intervals.
         high: upper ends.
         counted: before the bias of counting was taken out, which few samples in many cells have.
-        halved: the mean estimate from half of the samples; None where they are too few to halve. What is far
-            from `value` would still move with more samples.
+        halved: the mean estimate from half of the samples; None where they are too few to halve, and of the
+            outputs of models, which were trained elsewhere. What is far from `value` would still move with
+            more samples.
         entropy: of the target: no information is more.
         samples: how many there were.
         groups: of how many independent groups.

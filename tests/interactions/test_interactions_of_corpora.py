@@ -100,7 +100,7 @@ def test_numbers_are_cut_and_what_is_left_out_is_said():
         found.notes[3],
         "eeg: 1 values are NaN or infinite, and are taken for the column's mean",
     )
-    assert found.notes[3].startswith("level is cut at ")
+    assert found.notes[3].startswith("level: labels are cut at ")
     assert found.entropy == pytest.approx(1, abs=0.01)
 
 
