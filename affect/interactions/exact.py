@@ -136,7 +136,7 @@ def information(table: Array) -> float:
     Shapes:
         table: (values, targets)
     Example:
-        >>> round(information(np.eye(2) / 2) / np.log(2), 6)
+        >>> float(round(information(np.eye(2) / 2) / np.log(2), 6))
         1.0
     """
     there = table > 0

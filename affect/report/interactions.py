@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 BIASES = (
     "Estimates are of what predictors found in the features: what they do not find is missing, most of all "
     "synergy. Below zero is noise, or what the predictor of both missed and those of one found. Intervals "
-    "(95%) are for new samples, and longer by what half of the samples would change."
+    "(95%) are for new samples, and longer by what half of the samples would change; of few samples, synergy "
+    "may be more all the same."
 )
 """What must be known of estimates, beside them."""
 
