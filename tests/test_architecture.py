@@ -40,7 +40,7 @@ ORDER = [
     {"baselines", "estimators", "interactions"},
     {"runs"},
     {"results"},
-    {"robustness"},
+    {"retrieval", "robustness"},
     {"benchmark"},
     {"tuning"},
     {"report"},
