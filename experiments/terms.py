@@ -174,8 +174,9 @@ def main() -> None:
     runs = find([folder])
     best = chosen(runs, CORPORA[args.corpus]["metrics"][0])
     print("\n".join(table(args.corpus, answers(runs, best), best)))
-    for term, why in LEFT_OUT.get(args.corpus, {}).items():
-        print(f"\n{term} is left out: {why}.")
+    apart = LEFT_OUT.get(args.corpus, {})
+    for why in dict.fromkeys(apart.values()):
+        print(f"\nLeft out: {', '.join(term for term in apart if apart[term] == why)} ({why}).")
 
 
 if __name__ == "__main__":
