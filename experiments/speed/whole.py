@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from affect.encoders import Encoder, LSTMEncoder, PooledEncoder
 from affect.fusion import ConcatenationFusion, SharedPrivateFusion
+from affect.layers import Dropout
 from affect.model import FusionModel
 from affect.objectives import SquaredError
 from affect.objectives.terms import (
@@ -59,6 +60,15 @@ class EndsEncoder(Encoder):
         states = self.first(x)
         others = self.second(states.with_values(self.norm(states.values)))
         return Sequence.vector(torch.cat([self.ends(states), self.ends(others)], -1), x.present)
+
+
+class TanhFusion(ConcatenationFusion):
+    """Dropout of what is concatenated, and two layers with a hyperbolic tangent behind each."""
+
+    def __init__(self, dims: dict[str, int], out_dim: int, dropout: float = 0.1) -> None:
+        super().__init__(dims, out_dim)
+        first, second = (nn.Linear(size, out_dim) for size in (sum(dims.values()), out_dim))
+        self.layers = nn.Sequential(Dropout(dropout), first, nn.Tanh(), second, nn.Tanh())
 
 
 def at_rate(encoder: Callable[[int, int], Encoder], rate: float) -> Callable[[int, int], Encoder]:
@@ -132,7 +142,7 @@ def whole_settings() -> dict[str, Setting]:
             32,
             1e-3,
             {"text": at_rate(words, 5e-5), "acoustic": ends, "visual": ends},
-            partial(ConcatenationFusion, layers=1, dropout=0.1),
+            TanhFusion,
             out_dim=128,
             head_dropout=0.0,
             options={**adam, "weight_decay": 1e-4, "gradient_clip": 1.0},
