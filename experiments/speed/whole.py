@@ -62,13 +62,15 @@ class EndsEncoder(Encoder):
         return Sequence.vector(torch.cat([self.ends(states), self.ends(others)], -1), x.present)
 
 
-class TanhFusion(ConcatenationFusion):
-    """Dropout of what is concatenated, and two layers with a hyperbolic tangent behind each."""
+class TwoLayers(ConcatenationFusion):
+    """Dropout of what is concatenated, and two layers with the same activation behind each."""
 
-    def __init__(self, dims: dict[str, int], out_dim: int, dropout: float = 0.1) -> None:
+    def __init__(
+        self, dims: dict[str, int], out_dim: int, activation: Callable[[], nn.Module], dropout: float
+    ) -> None:
         super().__init__(dims, out_dim)
         first, second = (nn.Linear(size, out_dim) for size in (sum(dims.values()), out_dim))
-        self.layers = nn.Sequential(Dropout(dropout), first, nn.Tanh(), second, nn.Tanh())
+        self.layers = nn.Sequential(Dropout(dropout), first, activation(), second, activation())
 
 
 def at_rate(encoder: Callable[[int, int], Encoder], rate: float) -> Callable[[int, int], Encoder]:
@@ -131,7 +133,7 @@ def whole_settings() -> dict[str, Setting]:
                 "acoustic": at_rate(last(16), 5e-3),
                 "visual": at_rate(last(32), 5e-3),
             },
-            partial(ConcatenationFusion, layers=1, dropout=0.0),
+            partial(TwoLayers, activation=nn.ReLU, dropout=0.0),
             out_dim=128,
             head_dropout=0.0,
             accumulate=4,
@@ -142,7 +144,7 @@ def whole_settings() -> dict[str, Setting]:
             32,
             1e-3,
             {"text": at_rate(words, 5e-5), "acoustic": ends, "visual": ends},
-            TanhFusion,
+            partial(TwoLayers, activation=nn.Tanh, dropout=0.1),
             out_dim=128,
             head_dropout=0.0,
             options={**adam, "weight_decay": 1e-4, "gradient_clip": 1.0},
