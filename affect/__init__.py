@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two equa
     from affect import pooling as pooling
     from affect import report as report
     from affect import results as results
+    from affect import retrieval as retrieval
     from affect import robustness as robustness
     from affect import runs as runs
     from affect import statistics as statistics
@@ -111,8 +112,8 @@ _HOMES = {
 _ROOMS = (
     *("aligners", "baselines", "benchmark", "corruption", "data", "encoders", "errors", "estimators"),
     *("explain", "fusion", "heads"),
-    *("imputation", "kernels", "metrics", "objectives", "pooling", "report", "results", "robustness", "runs"),
-    *("statistics", "testing", "training", "tuning"),
+    *("imputation", "kernels", "metrics", "objectives", "pooling", "report", "results", "retrieval"),
+    *("robustness", "runs", "statistics", "testing", "training", "tuning"),
 )
 _NAMES = {name: home for home, names in _HOMES.items() for name in names}
 

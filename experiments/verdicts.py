@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from affect.metrics import mae, pearson
+from affect.metrics import ccc, mae, pearson
 from affect.statistics import fold_tests, measure, pairwise_tests, spread
 from experiments.coverage import RATIOS, Array, repeated
 
@@ -79,10 +79,13 @@ def split(
 def told(bench: int, setting: Setting, score: str = "mae") -> tuple[float, float, float]:
     """The smallest corrected p of all pairs; the first two models' difference, and its own p."""
     truth, said, of = split(np.random.default_rng([bench, setting.labels]), setting)
-    metric = {"mae": mae, "pearson": pearson}[score]
+    metric = {"mae": mae, "pearson": pearson, "ccc": ccc}[score]
     models = {str(number): own for number, own in enumerate(said)}
     found = pairwise_tests(
-        measure(metric, models, truth, of, resamples=DRAWS), len({*of.tolist()}), draws=DRAWS
+        measure(metric, models, truth, of, resamples=DRAWS),
+        len({*of.tolist()}),
+        draws=DRAWS,
+        correlation=metric.correlation,
     )
     first = found["0", "1"]
     return min(own.p_all for own in found.values()), first.value, first.p
@@ -170,6 +173,7 @@ ROWS: list[tuple[str, str, dict[str, float]]] = [
     ("Pearson r", "pearson", {}),
     ("Pearson r, every second model of a third of the scale", "pearson", {"scale": 1 / 3}),
     ("Pearson r, the same, 5 seeds", "pearson", {"scale": 1 / 3, "seeds": 5}),
+    ("CCC, 5 seeds", "ccc", {"seeds": 5}),
 ]
 SPLITS: list[tuple[str, dict[str, float]]] = [
     *((f"{labels} labels", {"labels": labels}) for labels in (20, 30, 50, 100)),

@@ -40,7 +40,7 @@ ORDER = [
     {"baselines", "estimators"},
     {"runs"},
     {"results"},
-    {"robustness"},
+    {"retrieval", "robustness"},
     {"benchmark"},
     {"tuning"},
     {"report"},

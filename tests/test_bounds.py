@@ -299,6 +299,7 @@ FLAGS = {
     "tune good.yaml --trials": (),
     "tune good.yaml --timeout": (0.5,),
     "sweep runs --draws": (),
+    "retrieve runs -k": (),
     "align a --out b.safetensors --tolerance": (0, 0.5),
     "train good.yaml --memory": (0.5,),
 }

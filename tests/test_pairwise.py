@@ -33,6 +33,33 @@ def test_where_seeds_do_not_differ_it_is_the_paired_t_test():
     assert found.p_all == found.p
 
 
+def test_correlations_are_compared_as_meng_rosenthal_and_rubin_do():
+    """Psychological Bulletin 1992, eq. 1 to 3: two predictors of one truth, on Fisher's z."""
+    rng, n = np.random.default_rng(4), 2000
+    truth, common = rng.normal(size=(2, n))
+    a, b = (truth + common + size * rng.normal(size=n) for size in (0.4, 0.6))
+    of_a, of_b, between = (np.corrcoef(*two)[0, 1] for two in ((a, truth), (b, truth), (a, b)))
+    square = (of_a**2 + of_b**2) / 2
+    f = min(1, (1 - between) / (2 * (1 - square)))
+    h = (1 - f * square) / (1 - square)
+    z = (np.arctanh(of_a) - np.arctanh(of_b)) * np.sqrt((n - 3) / (2 * (1 - between) * h))
+    models = {"a": np.stack([a] * 3), "b": np.stack([b] * 3)}
+    found = told_apart(models, truth, np.arange(n), pearson, correlation=True)["a", "b"]
+    assert found.value == pytest.approx(of_a - of_b)
+    assert stats.norm.isf(found.p / 2) == pytest.approx(z, rel=0.05)
+    assert (found.high - found.low) / 2 == pytest.approx(1.96 * found.value / z, rel=0.05)
+
+
+def test_the_interval_of_a_correlation_leaves_zero_out_where_p_is_small():
+    rng = np.random.default_rng(5)
+    for size in np.linspace(1, 2, 40):
+        models = {name: TRUTH + own * rng.normal(size=(3, 60)) for name, own in (("a", 1), ("b", size))}
+        found = told_apart(models, metric=pearson, correlation=True)["a", "b"]
+        assert (found.low > 0 or found.high < 0) == (found.p < 0.05)
+    perfect = {"a": np.stack([TRUTH] * 3), "b": np.stack([TRUTH] * 3)}
+    assert told_apart(perfect, metric=pearson, correlation=True)["a", "b"].p == 1
+
+
 def of_seeds(*values):
     """Models whose every sample has the same error: seeds alone differ."""
     return {str(n): np.repeat(np.abs(own)[:, None], 60, 1) for n, own in enumerate(values)}

@@ -21,6 +21,9 @@ from affect.training import Training
 
 IDS = tuple(f"s{row}" for row in range(12))
 TARGET = Regression("t", low=-1.5, high=1.5)
+TRUTH = torch.linspace(-1.5, 1.5, 12, dtype=torch.float64)[
+    torch.tensor([3, 9, 0, 6, 11, 1, 8, 4, 10, 2, 7, 5])
+].view(12, 1, 1)
 LEARNING = Training(epochs=3, learning_rate=0.01)
 
 
@@ -141,6 +144,23 @@ def test_generated_labels_are_those_of_loops_over_three_epochs(target):
         assert all(x.isfinite().all() for x in term.state_dict().values())
     assert max(weights) > 0.5
     assert generated["a"].isnan().tolist() == [False] * 11 + [True]  # the last has no label
+
+
+@torch.no_grad()
+def test_a_scale_with_another_middle_generates_the_same_labels():
+    made = []
+    for middle in (0.0, 3.0):
+        target = Regression("t", low=middle - 1.5, high=middle + 1.5)
+        own = partial(GeneratedLabels, middle=middle)
+        part = TermPart(own, ("a", "b"), target, affect.fusion.SharedPrivateFusion)
+        model, term = part.made()
+        for seen in epochs_of(part, model, 3):
+            batch = replace(seen.batch, target=seen.batch.target.with_values(TRUTH[seen.batch.rows] + middle))
+            term.observe(replace(seen, batch=batch))
+        made.append({m: labels - middle for m, labels in term.generated.items()})
+    for m, labels in made[0].items():
+        assert labels.allclose(made[1][m], equal_nan=True)
+        assert (labels - TRUTH[:, 0, 0])[:-1].abs().max() > 0.1
 
 
 @torch.no_grad()
@@ -382,11 +402,11 @@ def test_targets_that_are_not_there_are_one_line(term, message):
     [
         (Binary("irony"), "GeneratedLabels: is for a regression with a label per sample; 'irony' is Binary; leave it out"),
         (Regression("mood", per_step=True), "GeneratedLabels: is for a regression with a label per sample; 'mood' has a label per step; leave it out"),
-        (Regression("valence", low=1, high=5), "GeneratedLabels: needs positive and negative labels; 'valence' is between 1 and 5; subtract its middle from the labels"),
-        (Regression("loss", high=0), "GeneratedLabels: needs positive and negative labels; 'loss' is between None and 0; subtract its middle from the labels"),
+        (Regression("valence", low=1, high=5), "GeneratedLabels: needs labels on both sides of the middle, 0; 'valence' is between 1 and 5; name its middle: middle: 3 of a scale from 1 to 5"),
+        (Regression("loss", high=0), "GeneratedLabels: needs labels on both sides of the middle, 0; 'loss' is between None and 0; name its middle: middle: 3 of a scale from 1 to 5"),
     ],
 )  # fmt: skip
-def test_targets_without_two_signs_are_refused(target, message):
+def test_targets_without_two_sides_are_refused(target, message):
     with pytest.raises(ConfigError) as told:
         TermPart(GeneratedLabels, ("a", "b"), target, affect.fusion.ConcatenationFusion).made()
     assert str(told.value) == message

@@ -81,7 +81,9 @@ SAMPLERS = ", ".join(
         if inspect.isclass(c) and issubclass(c, optuna.samplers.BaseSampler) and n != "BaseSampler"
     )
 )
-VERBS = "align, bench, compare, convert, explain, inspect, list, predict, report, sweep, train, tune"
+VERBS = (
+    "align, bench, compare, convert, explain, inspect, list, predict, report, retrieve, sweep, train, tune"
+)
 KEYS = ", ".join(sorted(Configuration.__dataclass_fields__))
 
 WRONG = {
@@ -188,6 +190,11 @@ WRONG = {
     "known: acoustic, text, visual",
     "affect sweep corpora": "DataError: no finished run in corpora; expected folders that hold run.json",
     "affect sweep runs --out a_file": "affect sweep: --out: a_file is a file; name a folder; see affect sweep --help",
+    "affect retrieve runs --split tset": "ConfigError: --split: no split 'tset' among these runs; did you mean 'test'? "
+    "known: test, train, valid",
+    "affect retrieve runs --out a_file": "affect retrieve: --out: a_file is a file; name a folder; see affect retrieve --help",
+    "affect retrieve runs --query a": "ConfigError: --query: needs --with; known: acoustic, text, visual",
+    "affect retrieve corpora": "DataError: no finished run in corpora; expected folders that hold run.json",
     "affect predict corpora synthetic": f"DataError: corpora: not {ENDS}",
     "affect predict {run} gone.csv": "DataError: gone.csv: no such file; expected a corpus file, or 'synthetic' for a "
     "generated corpus",

@@ -117,6 +117,41 @@ def check_names(
                 raise ConfigError(f"{what} '{name}' among these runs; {did_you_mean(name, names)}")
 
 
+def check_one(runs: Collection[FinishedRun]) -> FinishedRun:
+    """The run, where there is one alone.
+
+    Args:
+        runs: finished ones.
+    Raises:
+        ConfigError: there are several.
+    """
+    first = next(iter(runs))
+    if len(runs) > 1:
+        raise ConfigError(f"--query, --labels: of one run, got {len(runs)}; name one, such as {first.folder}")
+    return first
+
+
+def modalities_in(query: str | None, known: Collection[str]) -> list[str]:
+    """The modalities that a query names: one by itself, or several with a plus between them.
+
+    Args:
+        query: as it was given; None names none.
+        known: those that there are.
+    Raises:
+        ConfigError: there is no such modality.
+    Example:
+        >>> modalities_in("ecg+eeg", ["ecg", "eeg", "gsr"]), modalities_in("a+b", ["a+b", "c"])
+        (['ecg', 'eeg'], ['a+b'])
+    """
+    if query is None or query in known:
+        return [] if query is None else [query]
+    names = [name.strip() for name in query.split("+")]
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"--with: no modality '{name}'; {did_you_mean(name, known)}")
+    return names
+
+
 def _splits(run: FinishedRun) -> Collection[str]:
     """Those that a run was measured on."""
     return [str(name) for name in run.table("results")["split"].unique()]

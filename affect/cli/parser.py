@@ -222,6 +222,30 @@ def _runs(add: Callable[..., Parser]) -> None:
     again(verb)
     trust(verb)
 
+    verb = add(verbs.retrieve, "results/pretraining --out results/retrieval", computes=True)
+    verb.add_argument("run_folders", metavar="RUN", nargs="+", help="folders of runs, or a bench's folder")
+    verb.add_argument("--split", default="test", help="which split (default: test)")
+    verb.add_argument(
+        "--term", metavar="NAME", help="whose embeddings, where several terms of a run have some"
+    )
+    verb.add_argument(
+        "--out", type=folder, default="results/retrieval",
+        help="where tables and the page go (default: results/retrieval)",
+    )  # fmt: skip
+    verb.add_argument("--query", metavar="SAMPLE", help="print what lies nearest to one sample of one run")
+    verb.add_argument(
+        "--with", dest="modalities", metavar="NAME", help="what to search with: a modality, or A+B"
+    )
+    verb.add_argument(
+        "--labels", nargs="+", metavar="TEXT",
+        help="write which of these texts lies nearest to each sample, where the text encoder is pretrained",
+    )  # fmt: skip
+    verb.add_argument(
+        "-k", dest="best", type=number(COUNT), default=5, help="how many of each modality (default: 5)"
+    )
+    again(verb)
+    trust(verb)
+
     verb = add(verbs.explain, "results/synthetic", computes=True)
     verb.add_argument("run_folders", metavar="RUN", nargs="+", help="folders of runs, or a bench's folder")
     verb.add_argument("--split", default="test", help="which split (default: test)")

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 
 from affect.cli import checks
 from affect.cli.flags import check_folder, reading_of
+from affect.errors import ConfigError
 from affect.spreadsheets import csv_of
 from affect.terminal import say, say_table
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+    from affect.runs import FinishedRun
 
 
 def inspect(args: argparse.Namespace) -> None:
@@ -160,6 +163,29 @@ def sweep(args: argparse.Namespace) -> None:
     say(*map(str, [args.out / TABLE, *written]))
 
 
+def retrieve(args: argparse.Namespace) -> None:
+    """Search between the modalities of finished runs: recall of every pair and sum, ranks, and their gap."""
+    from affect.report import show, write_retrieval
+    from affect.retrieval.runs import TABLE, retrieve_runs, runs_to_search
+    from affect.retrieval.tables import retrieval_tables
+
+    runs = runs_to_search(args.run_folders, trust=args.trust)
+    checks.check_names(runs, split=args.split, splits=("train",))
+    if args.query is not None or args.labels is not None:
+        _one_run(args, checks.check_one(runs))
+        return
+    with _bar() as bar:
+        task = bar.add_task("runs", total=None)
+        summary = retrieve_runs(
+            runs, args.out, split=args.split, term=args.term, again=args.again,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )  # fmt: skip
+        bar.update(task, description="intervals, tables and the page")
+        written = write_retrieval(args.out, summary, args.out / TABLE)
+    show(retrieval_tables(summary))
+    say(*map(str, [args.out / TABLE, *written]))
+
+
 def explain(args: argparse.Namespace) -> None:
     """Which words mattered to what finished runs predict, for their report."""
     from affect.robustness.runs import runs_to_sweep
@@ -226,6 +252,33 @@ def list_(args: argparse.Namespace) -> None:
 
     for line in listing(args.kind, args.words):
         say(line)
+
+
+def _one_run(args: argparse.Namespace, run: FinishedRun) -> None:
+    """What lies nearest to one sample, or which label to each, in one run."""
+    from affect.files import writing
+    from affect.report import frame_table, show
+    from affect.retrieval.runs import label_run, search_run
+
+    query = checks.modalities_in(args.modalities, run.facts["shape"]["dims"])
+    if args.query is not None:
+        if not query:
+            raise ConfigError(
+                f"--query: needs --with; known: {', '.join(sorted(run.facts['shape']['dims']))}"
+            )
+        found = search_run(run, args.split, args.term, again=args.again).embeddings
+        rows = found.search(args.query, query, args.best)
+        show([frame_table(rows, f"nearest to {' + '.join(query)} of {args.query}")])
+    if args.labels is not None:
+        table, accuracy = label_run(run, args.labels, args.split, args.term, query or None)
+        with writing(args.out / "labels.csv") as path:
+            path.write_text(csv_of(table), encoding="utf-8", newline="")
+        say(str(args.out / "labels.csv"))
+        if accuracy:
+            say(
+                "accuracy {mean:.3f} [{low:.3f}, {high:.3f}], for these weights only; the most frequent "
+                "class has {floor:.3f} (n={count})".format(**accuracy)
+            )
 
 
 def _named(given: str) -> tuple[str, Path]:

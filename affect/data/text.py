@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,21 +115,40 @@ def tokenize(corpus: Corpus, model: str | Path, name: str = "tokens", most: int 
         raise ConfigError(f"tokenize: most must be at least 1, got {most}")
     tokenizer, _ = pretrained("tokenize", str(model))
     parts = {split_name: _words(corpus, split_name, split) for split_name, split in corpus.splits.items()}
-    known = sorted({word for words in parts.values() for word in words.tokens})
-    ids = tokenizer([[word] for word in known], is_split_into_words=True, add_special_tokens=False)[
-        "input_ids"
-    ]
-    place = {word: row for row, word in enumerate(known)}
+    known = {word for words in parts.values() for word in words.tokens}
     seen = parts["train"].tokens if "train" in parts else known  # no size is learned from what is held out
-    width = min(most, max((len(ids[place[word]]) for word in seen), default=1) or 1)
-    table = np.zeros((len(known), width), dtype=np.float32)
-    for row, own in enumerate(ids):
-        table[row, : len(own[:width])] = np.array(own[:width]) + 1
-    tokens = {}
-    for split_name, words in parts.items():
-        values = table[[place[word] for word in words.tokens]]
-        tokens[split_name] = Ragged.from_offsets(values, words.offsets, values.max(1) > 0, words.times)
-    return corpus.with_modality(name, tokens)
+    ids = _sub_words(tokenizer, known)
+    width = min(most, max((len(ids[word]) for word in seen), default=1) or 1)
+    return corpus.with_modality(
+        name, {split_name: indexed(words, tokenizer, width) for split_name, words in parts.items()}
+    )
+
+
+def indexed(words: Words, tokenizer: Any, width: int) -> Ragged:
+    """Words as the indices of their sub-words, as `tokenize` has them.
+
+    Args:
+        words: of some samples.
+        tokenizer: of a pretrained encoder.
+        width: how many sub-words a word has; the first of more.
+    Shapes:
+        -> rows of (words, width)
+    """
+    ids = _sub_words(tokenizer, {*words.tokens})
+    table = {word: np.zeros(width, np.float32) for word in ids}
+    for word, own in ids.items():
+        table[word][: len(own[:width])] = np.array(own[:width]) + 1
+    values = np.array([table[word] for word in words.tokens], np.float32).reshape(-1, width)
+    return Ragged.from_offsets(values, words.offsets, values.max(1) > 0, words.times)
+
+
+def _sub_words(tokenizer: Any, words: Iterable[str]) -> dict[str, list[int]]:
+    """The indices of each word's sub-words."""
+    known = sorted(words)
+    if not known:
+        return {}
+    found = tokenizer([[word] for word in known], is_split_into_words=True, add_special_tokens=False)
+    return dict(zip(known, found["input_ids"], strict=True))
 
 
 def _pool(hidden: Tensor, place: Tensor) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -32,6 +32,7 @@ class Metric:
         kinds: the kinds of target that it is for.
         bounds: the least and the greatest value that it can have; intervals end there.
         scale: the least and the greatest number of the targets that it is for; any by default.
+        correlation: whether it is one: its differences are tested on Fisher's z.
     Shapes:
         prediction: (n,) numbers, or of two classes, and of each label of a multi-label target, probabilities;
             (n, classes) probabilities where there are more
@@ -53,6 +54,7 @@ class Metric:
     kinds: tuple[type[Target], ...] = (Regression,)
     bounds: tuple[float, float] = (-np.inf, np.inf)
     scale: tuple[float, float] | None = None
+    correlation: bool = False
 
     def __call__(self, prediction: Array, truth: Array) -> float:
         """What the author writes: the value on all labels."""

@@ -233,6 +233,21 @@ def bounds(name: str) -> tuple[float, float]:
     return _facts(name).bounds
 
 
+def is_correlation(name: str) -> bool:
+    """Whether differences of a metric are tested on Fisher's z.
+
+    Args:
+        name: of a metric, with a class behind it or not.
+    Raises:
+        ConfigError: there is no such metric.
+    Example:
+        >>> is_correlation("ccc"), is_correlation("mae")
+        (True, False)
+    """
+    facts = _facts(name)
+    return isinstance(facts, Metric) and facts.correlation
+
+
 def count(name: str, truth: Array) -> int:
     """How many labels a metric is computed on.
 

@@ -59,7 +59,7 @@ def mae(prediction: Array, truth: Array) -> Array:
     return columns(np.abs(prediction - truth), 1)
 
 
-@summed(_correlation, bounds=(-1.0, 1.0))
+@summed(_correlation, bounds=(-1.0, 1.0), correlation=True)
 def pearson(prediction: Array, truth: Array) -> Array:
     """Pearson's correlation coefficient (Corr, r).
 
@@ -79,7 +79,7 @@ def pearson(prediction: Array, truth: Array) -> Array:
     return columns(1, a, b, a * b, a * a, b * b)
 
 
-@summed(_concordance, bounds=(-1.0, 1.0))
+@summed(_concordance, bounds=(-1.0, 1.0), correlation=True)
 def ccc(prediction: Array, truth: Array) -> Array:
     """Concordance correlation coefficient: agreement in scale and offset too.
 

@@ -118,7 +118,7 @@ def sims_mae(prediction: Array, truth: Array) -> Array:
     return mae.terms(*map(_cut, numbers(prediction, truth)))
 
 
-@summed(pearson.value, scale=_SCALE, bounds=pearson.bounds)
+@summed(pearson.value, scale=_SCALE, bounds=pearson.bounds, correlation=True)
 def sims_pearson(prediction: Array, truth: Array) -> Array:
     """Pearson's correlation coefficient of numbers that are cut to [-1, 1].
 

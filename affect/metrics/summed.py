@@ -27,10 +27,11 @@ class Summed(Metric):
         terms: of predictions and truth; those of one call may be added in any number and choice, those of
             two calls not: a correlation's are relative to a centre and a scale of all that it was given.
         value: of sums of terms, NaN where the metric is undefined.
-        higher_is_better: as in `Metric`, and so are the next three; its name is that of the terms.
+        higher_is_better: as in `Metric`, and so are the next four; its name is that of the terms.
         kinds: the same.
         bounds: the same.
         scale: the same.
+        correlation: the same.
         one_against_rest: of a metric of one label's probabilities, whether each of several classes has it
             too, against all others, of 0 or 1 as is decided: as `METRIC.CLASS`, and as `METRIC` their mean.
         counted: of the truth, which labels count; all by default.
@@ -57,12 +58,13 @@ class Summed(Metric):
         kinds: tuple[type[Target], ...] = (Regression,),
         bounds: tuple[float, float] = (0.0, 1.0),
         scale: tuple[float, float] | None = None,
+        correlation: bool = False,
         one_against_rest: bool = False,
         counted: Callable[[Array], NDArray[np.bool_]] | None = None,
     ) -> None:
         self.terms, self.value = terms, value
         self.higher_is_better, self.kinds, self.bounds, self.scale = higher_is_better, kinds, bounds, scale
-        self.one_against_rest, self.counted = one_against_rest, counted
+        self.correlation, self.one_against_rest, self.counted = correlation, one_against_rest, counted
         functools.update_wrapper(self, terms)
         self.name = self.__name__
 

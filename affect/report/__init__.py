@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from affect.report.contents import Contents
     from affect.report.page import write_report
+    from affect.report.retrieval_page import write_retrieval
     from affect.report.sweeps import write_robustness
     from affect.report.writing import write_pages
     from affect.results.tables import (
@@ -35,6 +36,7 @@ __all__ = [
     "summary_tables",
     "write_pages",
     "write_report",
+    "write_retrieval",
     "write_robustness",
     "write_tables",
 ]
@@ -43,6 +45,7 @@ _OWN = {
     "Contents": "affect.report.contents",
     "write_pages": "affect.report.writing",
     "write_report": "affect.report.page",
+    "write_retrieval": "affect.report.retrieval_page",
     "write_robustness": "affect.report.sweeps",
 }
 

@@ -24,6 +24,7 @@ class Contents:
         comparisons: pairs of models, as `affect.results.compare` makes them.
         costs: one row per corpus, target and model, as `affect.results.costs` makes them.
         robustness: sweeps, for each corpus and target that has some.
+        retrieval: searches between modalities, as `affect.retrieval.summarise` makes them.
         importances: of words, as `affect.runs.explained.stored_importances` reads them.
         transcripts: what was said, by sample id, where it is known.
         notes: what must stand beside every figure.
@@ -36,6 +37,7 @@ class Contents:
     comparisons: pd.DataFrame = field(default_factory=pd.DataFrame)
     costs: pd.DataFrame = field(default_factory=pd.DataFrame)
     robustness: list[Comparison] = field(default_factory=list)
+    retrieval: pd.DataFrame = field(default_factory=pd.DataFrame)
     importances: list[WordImportances] = field(default_factory=list)
     transcripts: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

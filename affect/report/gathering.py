@@ -16,6 +16,8 @@ from affect.errors import AffectError
 from affect.files import real
 from affect.report.contents import Contents
 from affect.results import Answers, compare, costs, gather, summarise
+from affect.retrieval import summarise as summarise_searches
+from affect.retrieval.runs import stored_searches
 from affect.robustness.runs import TABLE, stored_sweeps
 from affect.runs import FinishedRun, find
 from affect.runs.configuration import READING
@@ -114,6 +116,7 @@ def contents_of(
         comparisons=comparisons,
         costs=costs(runs),
         robustness=stored_sweeps(runs),
+        retrieval=summarise_searches(stored_searches(runs)),
         importances=stored_importances(runs),
         transcripts=_transcripts(answers),
         notes=tuple(dict.fromkeys([*of_corpora, *notes])),

@@ -20,6 +20,7 @@ from affect.report.figures import embedded
 from affect.report.intervals import interval_picture
 from affect.report.pictures import agreement, confusion, cost_scatter, learning_curves
 from affect.report.records import column, number, numbers, records
+from affect.report.retrieval import retrieval_content
 from affect.report.robustness import charts_of, note_of
 from affect.report.samples import samples_note, samples_records
 from affect.results import Answers
@@ -80,6 +81,8 @@ def sections(
     sweeps = [c for c in contents.robustness if (c.corpus, c.target.name) == (corpus, target)]
     if drawn:
         found += _robustness(sweeps, str(summary["metric"].iloc[0]))
+    if not (searched := own(contents.retrieval)).empty:
+        found.append(retrieval_section(searched, drawn))
     if answers is not None:
         found += [_samples(answers, summary, contents, sweeps), _configurations(answers)]
     return found
@@ -264,6 +267,16 @@ def _robustness(found: list[Any], metric: str) -> Iterator[Section]:
         notes.append(note_of(points))
     if charts:
         yield Section("robustness", "Robustness", " ".join(dict.fromkeys(notes)), charts=charts)
+
+
+def retrieval_section(summary: pd.DataFrame, drawn: bool) -> Section:
+    """What search between modalities has found.
+
+    Args:
+        summary: as `affect.retrieval.summarise` makes it, of one corpus and target.
+        drawn: whether pictures can be.
+    """
+    return Section("retrieval", "Search between modalities", **retrieval_content(summary, drawn))
 
 
 def _samples(

@@ -102,7 +102,8 @@ function setUpRecords(box) {
     if (column.form === "plain") return String(value);
     if (column.digits === 0) return Math.round(value).toLocaleString("en");
     const number = x => Math.abs(x) < 1000 ? x.toFixed(column.digits) : Math.round(x).toLocaleString("en");
-    return column.low ? `${number(value)} [${number(column.low[row])}, ${number(column.high[row])}]` : number(value);
+    return missing(column.low?.[row]) ? number(value)
+      : `${number(value)} [${number(column.low[row])}, ${number(column.high[row])}]`;
   }
 
   function drawn(row) {

@@ -166,7 +166,7 @@ def values_and_tests(
         }
         tests = fold_tests(scores, 1 / len(folds), pairs)
     elif samples > 1:
-        tests = pairwise_tests(found, samples, pairs)
+        tests = pairwise_tests(found, samples, pairs, correlation=metrics.is_correlation(metric))
     else:
         tests = {}
     return spreads, tests if sign > 0 else {pair: turned(one) for pair, one in tests.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -31,10 +32,11 @@ class GeneratedLabels(Term):
     The hidden vectors of each head, and the fused vectors, are remembered by sample. Of each kind there is a
     centre of the samples with a positive label, and one of those with a negative label. The relative
     distance of a sample is a = (d_n - d_p) / (d_p + 1e-8), d_p and d_n its distances from the two centres.
-    With y the label of the sample, a_m and a_f the relative distances of a modality and of the fused vector,
-    the new label of the modality is (a_m / a_f * y + y + a_m - a_f) / 2, within the ends of the target, or
-    else of the labels seen so far. In epoch i = 2, 3, ... the label of the modality becomes
-    (i - 1) / (i + 1) times itself plus 2 / (i + 1) times the new one. It begins as y.
+    With y the label of the sample as a distance from the middle of the scale, a_m and a_f the relative
+    distances of a modality and of the fused vector, the new label of the modality is
+    (a_m / a_f * y + y + a_m - a_f) / 2, within the ends of the target, or else of the labels seen so far. In
+    epoch i = 2, 3, ... the label of the modality becomes (i - 1) / (i + 1) times itself plus 2 / (i + 1)
+    times the new one. It begins as y.
 
     The value is tanh|label - y| * |prediction - label|, a mean over samples and over modalities. Labels move
     after they were learned from, so it is zero in the first two epochs. `generated` gives the labels.
@@ -45,6 +47,7 @@ class GeneratedLabels(Term):
         weight: of the value; 1 in the paper, where `published`.
         width: of the hidden vectors; 16 to 64 in the authors' code.
         published: a sum over modalities: as many times as much.
+        middle: of the scale: labels above it count as positive, those below as negative.
     Shapes:
         seen -> ()
     Missing:
@@ -52,7 +55,7 @@ class GeneratedLabels(Term):
         for nothing. In no centre is what has no label, what is absent, and what was not seen yet. While there
         is no positive or no negative sample, labels stay as they are.
     Raises:
-        ConfigError: no regression, or a label per step; a target whose labels have one sign.
+        ConfigError: no regression, or a label per step; a target with no labels on one side of the middle.
     Also known as:
         Self-MM, self-supervised unimodal label generation (ULGM); as in TETFN.
     Reference:
@@ -88,10 +91,11 @@ class GeneratedLabels(Term):
         weight: float = 1.0,
         width: int = 32,
         published: bool = False,
+        middle: float = 0.0,
     ) -> None:
         super().__init__(model, ids, weight)
-        self.low, self.high = _ends(self.target)
-        self.published = published
+        self.low, self.high = _ends(self.target, middle)
+        self.published, self.middle = published, float(middle)
         self.hidden = ModuleDict(
             {m: nn.Sequential(nn.Linear(dim, width), nn.ReLU()) for m, dim in self.dims.items()}
         )
@@ -151,7 +155,8 @@ class GeneratedLabels(Term):
         divisor = torch.copysign(fused.abs().clamp(min=_SMALLEST_DIVISOR), fused)
         for place, (vector, there) in enumerate(zip(vectors[:-1], present[:-1], strict=True)):
             own, also = self._relative(place, vector)
-            new = self._within((own / divisor * truth + truth + own - fused) / 2)
+            above = truth - self.middle
+            new = self._within(self.middle + (own / divisor * above + above + own - fused) / 2)
             label = self.labels[place, rows]
             moved = (epoch - 1) / (epoch + 1) * label + 2 / (epoch + 1) * new
             moves = labelled & there & present[-1] & possible & also
@@ -163,7 +168,7 @@ class GeneratedLabels(Term):
         memory, labels = self._memory(place), self.labels[place]
         known = self.known[place] & self.labelled
         distances, counts = [], []
-        for side in (labels > 0, labels < 0):
+        for side in (labels > self.middle, labels < self.middle):
             count = (known & side).sum()
             centre = (known & side).to(exact) @ memory.to(exact) / count.clamp(min=1)
             distances.append(torch.linalg.vector_norm(vectors.to(exact) - centre, dim=-1))
@@ -186,18 +191,22 @@ def _labels_of(seen: Seen) -> tuple[Tensor, Tensor, Tensor]:
     return seen.batch.rows, target.values[:, 0, 0], target.present
 
 
-def _ends(target: Target) -> tuple[float | None, float | None]:
-    """Those of a target with labels of both signs."""
+def _ends(target: Target, middle: float) -> tuple[float | None, float | None]:
+    """Those of a target with labels on both sides of the middle."""
     if not isinstance(target, Regression) or target.per_step:
         what = "has a label per step" if target.per_step else f"is {type(target).__name__}"
         raise ConfigError(
             f"GeneratedLabels: is for a regression with a label per sample; '{target.name}' {what}; "
             "leave it out"
         )
-    if (target.low is not None and target.low >= 0) or (target.high is not None and target.high <= 0):
+    low, high = (
+        (-math.inf if target.low is None else target.low),
+        (math.inf if target.high is None else target.high),
+    )
+    if not low < middle < high:
         raise ConfigError(
-            f"GeneratedLabels: needs positive and negative labels; '{target.name}' is between {target.low} "
-            f"and {target.high}; subtract its middle from the labels"
+            f"GeneratedLabels: needs labels on both sides of the middle, {middle:g}; '{target.name}' is "
+            f"between {target.low} and {target.high}; name its middle: middle: 3 of a scale from 1 to 5"
         )
     return target.low, target.high
 

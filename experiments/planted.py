@@ -1,0 +1,127 @@
+"""What terms do where the truth is known: MISA's three, and the labels that Self-MM generates.
+
+python -m experiments.planted parts [--jobs 1] [--out results]    MISA's terms on generated corpora
+python -m experiments.planted labels [--seeds 5]                  generated labels beside the true factors
+
+`parts` is `affect bench experiments/parts.yaml` on each corpus, and what the histories say: each term's share
+of the gradient's norm, a mean over the epochs of its stage, and its value in the epoch that was kept, as a
+share of that in its first one. Weights and the 20 epochs were chosen on validation, with seeds 0 and 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import affect
+from affect.benchmark import bench
+from affect.data.factors import STRENGTHS
+from affect.encoders import PooledEncoder
+from affect.objectives.terms import GeneratedLabels
+from affect.runs import FinishedRun, find
+from affect.training import Training, seeded
+
+HERE = Path(__file__).parent
+CORPORA = ("synthetic:shared:aligned", "synthetic:additive", "synthetic:interaction")
+MISA = ("similarity", "difference", "reconstruction")
+
+
+def parts(out: Path, jobs: int) -> Iterator[str]:
+    """Lines of a table in Markdown."""
+    yield (
+        "| corpus | model | r | share of the gradient: "
+        + " | ".join(MISA)
+        + " | left of: "
+        + " | ".join(MISA)
+        + " |"
+    )
+    yield "|---|---|---:" + "|---:" * 6 + "|"
+    for corpus in CORPORA:
+        folder = out / corpus.replace(":", "_")
+        bench(HERE / "parts.yaml", folder, jobs, quiet=True, corpus=corpus)
+        runs = find([folder])
+        for model in dict.fromkeys(run.name for run in runs):
+            own = [run for run in runs if run.name == model]
+            scores = [_score(run, "pearson") for run in own]
+            cells = [corpus, model, f"{np.mean(scores):.3f} ± {np.std(scores, ddof=1):.3f}"]
+            kept = [_of_terms(run) for run in own]
+            for kind in ("share", "left"):
+                for name in MISA:
+                    found = [one[kind, name] for one in kept if one]
+                    cells.append(f"{np.mean(found):.0%}" if found else "")
+            yield f"| {' | '.join(cells)} |"
+
+
+def _score(run: FinishedRun, metric: str) -> float:
+    table = run.table("results")
+    return float(table[(table["split"] == "test") & (table["metric"] == metric)]["value"].iloc[0])
+
+
+def _of_terms(run: FinishedRun) -> dict[tuple[str, str], float]:
+    """By kind and term; of a run without terms nothing."""
+    history: pd.DataFrame = run.table("history").set_index("epoch")
+    if f"term: {MISA[0]}" not in history:
+        return {}
+    kept = history[history[f"term: {MISA[0]}"].notna()]
+    best = kept.loc[int(run.facts["best_epoch"])]
+    return {
+        **{("share", name): kept[f"gradient: {name}"].mean() for name in MISA},
+        **{("left", name): best[f"term: {name}"] / kept[f"term: {name}"].iloc[0] for name in MISA},
+    }
+
+
+def labels(seeds: int) -> Iterator[str]:
+    """Lines of a table in Markdown."""
+    corpus = affect.load("synthetic:shared:aligned")
+    train = corpus["train"]
+    truth = train.labels("sentiment")[:, 0]
+    factors = {name: train.labels(name)[:, 0] for name in ("shared", *(f"own_{m}" for m in corpus.dims))}
+    found: dict[str, list[list[float]]] = {m: [] for m in corpus.dims}
+    for seed in range(seeds):
+        with seeded(seed):
+            model = affect.FusionModel.for_corpus(
+                corpus, "sentiment", encoder=partial(PooledEncoder, layers=0), width=16
+            )
+        run = affect.fit(
+            model, corpus, seed, training=Training(epochs=60, learning_rate=3e-3, patience=60),
+            terms={"own": GeneratedLabels},
+        )  # fmt: skip
+        for m, generated in run.terms["own"].generated.items():
+            holds = STRENGTHS["shared"] * factors["shared"] + STRENGTHS[f"own_{m}"] * factors[f"own_{m}"]
+            found[m].append([np.corrcoef(generated, what)[0, 1] for what in (holds, factors[f"own_{m}"])])
+    yield (
+        "| modality | what it holds of the label: generated label | label "
+        "| its own factor: generated label | label |"
+    )
+    yield "|---|---:|---:|---:|---:|"
+    for m, every in found.items():
+        holds = STRENGTHS["shared"] * factors["shared"] + STRENGTHS[f"own_{m}"] * factors[f"own_{m}"]
+        cells = []
+        for place, what in enumerate((holds, factors[f"own_{m}"])):
+            values = [one[place] for one in every]
+            cells += [
+                f"{np.mean(values):.2f} ({min(values):.2f} to {max(values):.2f})",
+                f"{np.corrcoef(truth, what)[0, 1]:.2f}",
+            ]
+        yield f"| {m} | {' | '.join(cells)} |"
+
+
+def main() -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("parts", "labels"))
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=Path("results/planted"))
+    args = parser.parse_args()
+    for line in parts(args.out, args.jobs) if args.what == "parts" else labels(args.seeds):
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
