@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two equa
     from affect import fusion as fusion
     from affect import heads as heads
     from affect import imputation as imputation
+    from affect import interactions as interactions
     from affect import kernels as kernels
     from affect import metrics as metrics
     from affect import objectives as objectives
@@ -112,8 +113,8 @@ _HOMES = {
 _ROOMS = (
     *("aligners", "baselines", "benchmark", "corruption", "data", "encoders", "errors", "estimators"),
     *("explain", "fusion", "heads"),
-    *("imputation", "kernels", "metrics", "objectives", "pooling", "report", "results", "retrieval"),
-    *("robustness", "runs", "statistics", "testing", "training", "tuning"),
+    *("imputation", "interactions", "kernels", "metrics", "objectives", "pooling", "report", "results"),
+    *("retrieval", "robustness", "runs", "statistics", "testing", "training", "tuning"),
 )
 _NAMES = {name: home for home, names in _HOMES.items() for name in names}
 

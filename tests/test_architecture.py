@@ -37,7 +37,7 @@ ORDER = [
     {"encoders", "aligners", "imputation", "fusion", "heads", "objectives"},
     {"model"},
     {"testing", "training", "statistics", "explain"},
-    {"baselines", "estimators"},
+    {"baselines", "estimators", "interactions"},
     {"runs"},
     {"results"},
     {"retrieval", "robustness"},

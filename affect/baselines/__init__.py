@@ -3,6 +3,6 @@
 from affect.baselines.base import Baseline
 from affect.baselines.kernels import KernelSVM, MultipleKernelSVM
 from affect.baselines.markov import HiddenMarkov
-from affect.baselines.pooled import PooledFeatures
+from affect.data.pooled import PooledFeatures
 
 __all__ = ["Baseline", "HiddenMarkov", "KernelSVM", "MultipleKernelSVM", "PooledFeatures"]

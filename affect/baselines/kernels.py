@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from affect.baselines.base import Baseline
-from affect.baselines.pooled import PooledFeatures
 from affect.bounds import POSITIVE
 from affect.data.corpus import Split
+from affect.data.pooled import PooledFeatures
 from affect.data.targets import MultiClass, Regression, Target
 from affect.errors import ConfigError, did_you_mean
 from affect.metrics import Array

@@ -10,6 +10,8 @@ from affect.cli.flags import check_file, check_folder
 from affect.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
+    import argparse
+
     from affect.runs import FinishedRun
 
 _FORMS = {"native": ".safetensors", "mmsa": ".pkl"}
@@ -31,6 +33,21 @@ def check_converted(path: Path, form: str) -> None:
         raise ConfigError(f"{path}: expected a file that ends with {_FORMS[form]}; {other}")
     else:
         check_file(path, (_FORMS[form],))
+
+
+def check_interactions(args: argparse.Namespace) -> None:
+    """Refuse flags that say how interactions are estimated where they are not asked for.
+
+    Raises:
+        ConfigError: one is given without `--interactions`.
+    """
+    given = {
+        f"--{name}": getattr(args, name)
+        for name in ("about", "label", "modalities", "rest", "predictions", "out")
+    }
+    for flag, value in given.items():
+        if value and not args.interactions:
+            raise ConfigError(f"{flag} says how interactions are estimated; give --interactions too")
 
 
 def check_configuration(path: Path, verb: str) -> None:

@@ -169,6 +169,27 @@ def reader(verb: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def interactions(verb: argparse.ArgumentParser) -> None:
+    """What modalities say about a target, and how that is estimated."""
+    verb.add_argument(
+        "--interactions", action="store_true",
+        help="what the modalities say about a target, in bits: redundancy, unique information, synergy",
+    )  # fmt: skip
+    verb.add_argument("--about", metavar="TARGET", help="the target of interactions (default: the main one)")
+    verb.add_argument("--label", metavar="CLASS", help="one class of a target with several labels at once")
+    verb.add_argument(
+        "--modalities", nargs="+", metavar="NAME",
+        help="between these alone (default: all but those of word indices)",
+    )  # fmt: skip
+    verb.add_argument(
+        "--rest", action="store_true", help="each modality and all others together, in place of each pair"
+    )
+    verb.add_argument(
+        "--predictions", metavar="RUN", help="about what the model of a finished run predicts, not the labels"
+    )
+    verb.add_argument("--out", type=file(".html", ".htm"), help="a page of the interactions, with a picture")
+
+
 def trust(verb: argparse.ArgumentParser) -> None:
     """Whether a run's own code is executed."""
     verb.add_argument(

@@ -16,6 +16,7 @@ from affect.cli.flags import (
     duplicates,
     file,
     folder,
+    interactions,
     memory,
     number,
     one_of,
@@ -94,6 +95,7 @@ def _corpora(add: Callable[..., Parser]) -> None:
     verb.add_argument("path", help="a corpus in any format, or a generated one such as synthetic:temporal")
     reading(verb)
     reader(verb)
+    interactions(verb)
 
     verb = add(verbs.convert, "unaligned_50.pkl mosi.safetensors")
     verb.add_argument("path", help="a corpus in any format that affect reads")

@@ -14,8 +14,12 @@ from affect.spreadsheets import csv_of
 from affect.terminal import say, say_table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.progress import Progress
 
+    from affect.data.corpus import Corpus
+    from affect.report.lines import Lines
     from affect.runs import FinishedRun
 
 
@@ -25,10 +29,45 @@ def inspect(args: argparse.Namespace) -> None:
     from affect.data.sources import load
     from affect.report.inspection import describe
 
+    checks.check_interactions(args)
     console = TableConsole()
     reading = {**reading_of(args), "duplicates": "keep"}  # what they are is shown
-    for part in describe(load(args.path, **reading), Path(args.path)):
+    corpus = load(args.path, **reading)
+    for part in describe(corpus, Path(args.path)):
         console.print(part)
+    if args.interactions:
+        for part in _interactions(args, corpus):
+            console.print(part)
+
+
+def _interactions(args: argparse.Namespace, corpus: Corpus) -> Iterator[Lines | str]:
+    """What the modalities say about a target, or about a run's predictions, and what is known of errors."""
+    from rich.markup import escape
+
+    from affect.interactions import of_corpus
+    from affect.report.interactions import BIASES, interaction_lines, write_interactions
+
+    predictions = None
+    if args.predictions is not None:
+        from affect.runs import FinishedRun
+
+        run = FinishedRun.read(args.predictions)
+        predictions = run.table("predictions")
+        args.about = args.about or run.target.name
+    with _bar() as bar:
+        task = bar.add_task("interactions", total=None)
+        found = of_corpus(
+            corpus, args.about, predictions=predictions, modalities=args.modalities, label=args.label,
+            against="rest" if args.rest else "each",
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )  # fmt: skip
+    yield interaction_lines(found)
+    yield f"from {found[0].samples:,} samples of {found[0].groups:,} groups. {BIASES}"
+    for note in dict.fromkeys(note for own in found for note in own.notes):
+        yield f"[cyan]note:[/cyan] {escape(note)}"
+    if args.out is not None:
+        write_interactions(args.out, corpus.name, found)
+        yield f"{escape(str(args.out))} written"
 
 
 def convert(args: argparse.Namespace) -> None:

@@ -2,6 +2,11 @@
 
 from affect.objectives.terms.base import Model, Seen, Term, TermFactory
 from affect.objectives.terms.contrast import Contrast, Matching, SupervisedContrast
+from affect.objectives.terms.correlation import (
+    CanonicalCorrelation,
+    GeneralizedCorrelation,
+    MaximalCorrelation,
+)
 from affect.objectives.terms.information import (
     ContrastiveUpperBound,
     InformationBottleneck,
@@ -11,6 +16,7 @@ from affect.objectives.terms.information import (
 from affect.objectives.terms.labels import GeneratedLabels, ModalityTargets
 from affect.objectives.terms.masking import MaskedClusters, MaskedSteps, MaskedWords
 from affect.objectives.terms.momentum import MomentumContrast
+from affect.objectives.terms.redundancy import RedundancyReduction, VarianceCovariance
 from affect.objectives.terms.spaces import (
     CorrelationAlignment,
     Difference,
@@ -22,6 +28,11 @@ from affect.objectives.terms.spaces import (
 from affect.objectives.terms.views import Consistency, Distillation, Imputation
 
 __all__ = [
+    "CanonicalCorrelation",
+    "GeneralizedCorrelation",
+    "MaximalCorrelation",
+    "RedundancyReduction",
+    "VarianceCovariance",
     "Consistency",
     "Contrast",
     "ContrastiveUpperBound",
