@@ -1,6 +1,7 @@
 """Terms of information theory: loops that say the same, critics that learn, and when they do."""
 
 import math
+import statistics
 from functools import partial
 from types import SimpleNamespace
 
@@ -67,19 +68,20 @@ def test_a_bottleneck_is_for_any_target(target):
 
 
 @pytest.mark.parametrize("anchor", [None, "b"])
-def test_mutual_information_is_minus_the_log_density_of_a_gaussian(looked, anchor):
+def test_mutual_information_is_minus_the_log_density_of_a_gaussian_and_an_entropy(looked, anchor):
     model, seen = looked
-    values = {}
+    values, learned = {}, []
     for published in (False, True):
         torch.manual_seed(0)
         term = MutualInformation(model, IDS, anchor=anchor, published=published).double()
-        found = []
+        found, learned = [], []
         for a in ("a", "b", "c") if anchor is None else (anchor,):
             for m in {"a": "bc", "b": "ac", "c": "ab"}[a]:
-                losses = []
+                losses, there = [], []
                 for i in range(12):
                     if not (seen.present[a][i] and seen.present[m][i]):
                         continue
+                    there.append(seen.vectors[m][i].tolist())
                     vector = seen.vectors[m][i].tolist()
                     both = term.tell[a][m].layers(seen.vectors[a][i]).tolist()
                     means, raw = both[: len(vector)], both[len(vector) :]
@@ -90,11 +92,17 @@ def test_mutual_information_is_minus_the_log_density_of_a_gaussian(looked, ancho
                     ]
                     logs = [math.log(d) for d in density]
                     losses.append(-sum(logs) / (1 if published else len(logs)))
-                found.append(sum(losses) / len(losses))
+                learned.append(sum(losses) / len(losses))
+                entropies = [
+                    math.log(2 * math.pi * math.e * (statistics.pvariance(column) + 1e-6)) / 2
+                    for column in zip(*there, strict=True)
+                ]
+                entropy = sum(entropies) / (1 if published else len(entropies))
+                found.append(learned[-1] - entropy)
         values[published] = sum(found) if published else sum(found) / len(found)
         assert term(seen).item() == pytest.approx(values[published], rel=1e-9)
         own = term.learn(seen).item()
-        assert own == pytest.approx(sum(found) / len(found), rel=1e-9)
+        assert own == pytest.approx(sum(learned) / len(learned), rel=1e-9)
     pairs = 6 if anchor is None else 2
     assert values[True] == pytest.approx(8 * pairs * values[False], rel=1e-9)  # vectors have 8 features
 
@@ -262,8 +270,8 @@ def test_the_normaliser_finds_the_variance_and_without_it_there_is_no_end():
     fitted(term.tell.parameters(), lambda: term.learn(seen), 500)
     _, log_variance = term.told(seen, "text", "visual")
     assert torch.allclose(log_variance.mean(0), 2 * spread.log(), atol=0.15)
-    entropy = 0.5 * (math.log(2 * math.pi * math.e) + 2 * spread.log()).mean()
-    assert term(seen).item() == pytest.approx(entropy.item(), abs=0.05)
+    shared = (other.std(0).log() - spread.log()).mean()  # of a Gaussian, in nats
+    assert term(seen).item() == pytest.approx(-shared.item(), abs=0.05)
 
     def without():
         mean, log_variance = term.told(seen, "text", "visual")
@@ -271,6 +279,32 @@ def test_the_normaliser_finds_the_variance_and_without_it_there_is_no_end():
 
     fitted(term.tell.parameters(), without, 500, 0.1)
     assert (term.told(seen, "text", "visual")[1] > 5).float().mean() > 0.9  # its bound is 6
+
+
+def test_nothing_is_won_by_vectors_that_shrink():
+    torch.manual_seed(0)
+    anchor, other = torch.randn(256, 2), torch.randn(256, 3)
+    model = stub({"text": 2, "visual": 3})
+    term = MutualInformation(model, IDS, anchor="text", published=True)
+    size = torch.ones((), requires_grad=True)
+    seen = shown(model, {"text": anchor, "visual": size * other})
+    fitted(term.tell.parameters(), lambda: term.learn(seen.detached()), 500)
+    (slope,) = torch.autograd.grad(term(seen), size)
+    (bare,) = torch.autograd.grad(term.learn(shown(model, {"text": anchor, "visual": size * other})), size)
+    assert bare > 2.5  # of three features: what the likelihood alone has
+    assert abs(slope) < 0.3
+    (same,) = torch.autograd.grad(term(shown(model, {"text": anchor, "visual": 0 * size * other})), size)
+    assert same == 0
+
+
+def test_a_pair_that_one_sample_has_counts_for_nothing():
+    model = stub({"text": 2, "visual": 3})
+    term = MutualInformation(model, IDS)
+    one = {"text": torch.randn(1, 2, requires_grad=True), "visual": torch.randn(1, 3)}
+    value = term(shown(model, one))
+    value.backward()
+    assert value == 0
+    assert not one["text"].grad.any()
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.8])

@@ -36,7 +36,7 @@ class Encoder(Bounded, nn.Module):
     """The index that is read as an unknown word, where values are indices."""
     masked: int | None = None
     """The index that is read as a word that is hidden, where values are indices and there is one."""
-    first: int = 0
+    first_word: int = 0
     """The index of the first of `words`."""
 
     def __init__(self, in_dim: int, out_dim: int) -> None:

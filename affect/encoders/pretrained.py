@@ -51,7 +51,7 @@ class PretrainedEncoder(LayeredEncoder):
     """
 
     reads_indices = True
-    first = 1  # 0 holds the place of a sub-word that is not there
+    first_word = 1  # 0 holds the place of a sub-word that is not there
     search_space: ClassVar[dict[str, BaseDistribution]] = {
         "learning_rate": FloatDistribution(1e-6, 1e-3, log=True),
         "dropout": FloatDistribution(0.0, 0.5),
@@ -79,8 +79,8 @@ class PretrainedEncoder(LayeredEncoder):
             raise ConfigError(f"PretrainedEncoder: '{model}' has {self.depth} layers, got trained={trained}")
         self.whole, self.lora = trained == "all", lora
         self.special = _Special.of(tokenizer)
-        self.unknown = self.special.unknown + self.first
-        self.masked = None if self.special.mask is None else self.special.mask + self.first
+        self.unknown = self.special.unknown + self.first_word
+        self.masked = None if self.special.mask is None else self.special.mask + self.first_word
         self.limit = places(tokenizer, self.encoder) - len(self.special.before) - len(self.special.behind)
         self.size = self.encoder.get_input_embeddings().num_embeddings
         self.encoder.pooler = None  # it reads the first token, and nothing reads it
@@ -179,7 +179,7 @@ class PretrainedEncoder(LayeredEncoder):
     def _lay_out(self, x: Sequence) -> _Tokens:
         """The sub-words of observed words end to end, with special tokens around them."""
         batch, words = x.mask.shape
-        index = x.values.round().long() - self.first
+        index = x.values.round().long() - self.first_word
         there = x.mask.unsqueeze(-1) & (index != -1)
         there = there & (there.sum(-1).cumsum(-1) <= self.limit).unsqueeze(-1)  # whole words alone
         index = torch.where((index >= 0) & (index < self.size), index, self.special.unknown)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from affect.encoders import Encoder, LSTMEncoder, PooledEncoder
 from affect.fusion import ConcatenationFusion, SharedPrivateFusion
+from affect.layers import Dropout
 from affect.model import FusionModel
 from affect.objectives import SquaredError
 from affect.objectives.terms import (
@@ -59,6 +60,17 @@ class EndsEncoder(Encoder):
         states = self.first(x)
         others = self.second(states.with_values(self.norm(states.values)))
         return Sequence.vector(torch.cat([self.ends(states), self.ends(others)], -1), x.present)
+
+
+class TwoLayers(ConcatenationFusion):
+    """Dropout of what is concatenated, and two layers with the same activation behind each."""
+
+    def __init__(
+        self, dims: dict[str, int], out_dim: int, activation: Callable[[], nn.Module], dropout: float
+    ) -> None:
+        super().__init__(dims, out_dim)
+        first, second = (nn.Linear(size, out_dim) for size in (sum(dims.values()), out_dim))
+        self.layers = nn.Sequential(Dropout(dropout), first, activation(), second, activation())
 
 
 def at_rate(encoder: Callable[[int, int], Encoder], rate: float) -> Callable[[int, int], Encoder]:
@@ -121,7 +133,7 @@ def whole_settings() -> dict[str, Setting]:
                 "acoustic": at_rate(last(16), 5e-3),
                 "visual": at_rate(last(32), 5e-3),
             },
-            partial(ConcatenationFusion, layers=1, dropout=0.0),
+            partial(TwoLayers, activation=nn.ReLU, dropout=0.0),
             out_dim=128,
             head_dropout=0.0,
             accumulate=4,
@@ -132,7 +144,7 @@ def whole_settings() -> dict[str, Setting]:
             32,
             1e-3,
             {"text": at_rate(words, 5e-5), "acoustic": ends, "visual": ends},
-            partial(ConcatenationFusion, layers=1, dropout=0.1),
+            partial(TwoLayers, activation=nn.Tanh, dropout=0.1),
             out_dim=128,
             head_dropout=0.0,
             options={**adam, "weight_decay": 1e-4, "gradient_clip": 1.0},

@@ -22,18 +22,19 @@ from affect.sequences import Output, Sequence
 
 _LOG_VARIANCE = 6.0
 """Of a Gaussian, at most, and its negative at least."""
+_LEAST_VARIANCE = 1e-6  # added to that of a batch before its logarithm is taken
 
 
 class MutualInformation(Term):
-    """One modality can be told from another: the likelihood of a Gaussian that is fitted to tell it.
+    """One modality can be told from another: a bound on their mutual information, by a fitted Gaussian.
 
     A perceptron gives the mean and the log-variance (between -6 and 6) of q(m | anchor), for each feature of
     modality m's mean vector, from that of the anchor. It is a critic: it learns to make m likely, in steps of
-    its own. The term is -log q(m | anchor), which then moves the encoders alone, a mean over features,
-    samples, and pairs of anchor and modality.
+    its own. The term, which then moves the encoders alone, is -H(m) - E log q(m | anchor) in nats, a mean
+    over features, samples, and pairs of anchor and modality. H(m) is the entropy of a Gaussian with the
+    variance of the feature in the batch: without it, encoders whose vectors shrink have the lowest value.
 
-    I(m; anchor) is at least H(m) + E log q(m | anchor). The entropy H(m) is left out, so it is a bound up to
-    H(m): vectors that shrink, or are the same for all samples, have a low value too.
+    I(m; anchor) is at least H(m) + E log q(m | anchor) for the true H(m), which is no greater.
 
     Args:
         model: is to be trained; and `ids`, as in `Term`.
@@ -48,20 +49,20 @@ class MutualInformation(Term):
     Shapes:
         seen -> ()
     Missing:
-        a sample counts for the pairs that it has.
+        a sample counts for the pairs that it has; a pair that fewer than two samples have counts for nothing.
     Raises:
         ConfigError: fewer than two modalities; an unknown modality or rhythm; a width below 1.
     Also known as:
-        Barber-Agakov (BA) bound, MMIM's likelihood (lld).
+        Barber-Agakov (BA) bound, MMIM's likelihood (lld) and entropy (H).
     Reference:
         Han et al., Improving Multimodal Fusion with Hierarchical Mutual Information Maximization for
-        Multimodal Sentiment Analysis, EMNLP 2021; Barber and Agakov, The IM Algorithm, NIPS
-        2003. Differs: log q is whole; the authors' code leaves out -1/2 of the log-variance, and without it
-        the best variance is infinite. The entropy is left out: in the authors' code what it is measured of
-        is a random layer that never learns. The log-variance is bounded; one perceptron with GELU in place of
-        two with ReLU. With `step` another algorithm: q follows the encoders within the epoch, and each batch
-        that it is fitted on is the one that it then measures. On MOSEI the authors' code fits q on the first
-        half of the batches alone.
+        Multimodal Sentiment Analysis, EMNLP 2021; Barber and Agakov, The IM Algorithm, NIPS 2003. Differs:
+        log q is whole; the authors' code leaves out -1/2 of the log-variance, and without it the best
+        variance is infinite, by which the term fades away. The entropy is that of the vectors; in the
+        authors' code, that of a random layer upon them which never learns, with a covariance for each sign of
+        the label. The log-variance is bounded; one perceptron with GELU in place of two with ReLU. With
+        `step` another algorithm: q follows the encoders within the epoch, and each batch that it is fitted on
+        is the one that it then measures. On MOSEI their code fits q on the first half of the batches alone.
     Example:
         >>> from functools import partial
         >>> corpus = affect.load("synthetic")
@@ -76,6 +77,7 @@ class MutualInformation(Term):
         **Term.search_space,
         "width": CategoricalDistribution((16, 32, 64, 128)),
     }
+    compares: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -113,8 +115,13 @@ class MutualInformation(Term):
         return torch.stack(self._unlikely(seen)).mean()
 
     def forward(self, seen: Seen) -> Tensor:
-        found = torch.stack(self._unlikely(seen))
-        return found.sum() if self.published else found.mean()
+        found = []
+        for (a, m), unlikely in zip(self.pairs, self._unlikely(seen), strict=True):
+            both = seen.present[a] & seen.present[m]
+            entropy = _gaussian_entropy(seen.vectors[m], both)
+            value = unlikely - (entropy.sum() if self.published else entropy.mean())
+            found.append(torch.where(both.sum() > 1, value, 0))
+        return torch.stack(found).sum() if self.published else torch.stack(found).mean()
 
     def told(self, seen: Seen, anchor: str, modality: str) -> tuple[Tensor, Tensor]:
         """The mean and the log-variance of a modality's vector, given the anchor's, (batch, dim) each."""
@@ -132,6 +139,14 @@ class MutualInformation(Term):
             losses = losses.sum(-1) if self.published else losses.mean(-1)
             found.append(seen.mean(losses, seen.present[a] & seen.present[m]))
         return found
+
+
+def _gaussian_entropy(vectors: Tensor, there: Tensor) -> Tensor:
+    """By feature: that of a Gaussian with the variance over the samples that are there, in nats."""
+    exact = vectors.to(torch.promote_types(vectors.dtype, torch.float32))
+    weights = (there / there.sum().clamp(min=1)).to(exact)
+    variance = weights @ (exact - weights @ exact).square()
+    return ((variance + _LEAST_VARIANCE).log() + math.log(2 * math.pi * math.e)) / 2
 
 
 class _GaussianLayer(nn.Module):

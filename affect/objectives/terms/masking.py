@@ -294,7 +294,7 @@ class MaskedWords(Masking):
             return x.keep(~hidden)
         kind = draws.uniform("kind", x.time).to(x.values.device)
         other = draws.uniform("word", x.time, x.dim).to(x.values.device)
-        other = (other * len(encoder.words)).floor().to(x.values) + encoder.first
+        other = (other * len(encoder.words)).floor().to(x.values) + encoder.first_word
         becomes = torch.where((kind < _MASKED).unsqueeze(-1), encoder.masked, other)
         changes = (hidden & (kind < _REPLACED)).unsqueeze(-1) & (x.values != 0)  # of sub-words that are there
         return x.with_values(torch.where(changes, becomes, x.values))
@@ -304,7 +304,7 @@ class MaskedWords(Masking):
     ) -> tuple[Tensor, Tensor]:
         encoder = encoder_of(model, m)
         index, words = x.values.round().long(), encoder.words
-        place = index - encoder.first
+        place = index - encoder.first_word
         known = (index != encoder.unknown) & (place >= 0) & (place < len(words)) & hidden.unsqueeze(-1)
         told = known.any(-1)
         place, known = place[told].clamp(0, len(words) - 1), known[told]
