@@ -1,5 +1,6 @@
 """Terms: what is learned beside the label."""
 
+from affect.objectives.terms.balance import GradientModulation, UnimodalHeads
 from affect.objectives.terms.base import Model, Seen, Term, TermFactory
 from affect.objectives.terms.contrast import Contrast, Matching, SupervisedContrast
 from affect.objectives.terms.correlation import (
@@ -29,10 +30,6 @@ from affect.objectives.terms.views import Consistency, Distillation, Imputation
 
 __all__ = [
     "CanonicalCorrelation",
-    "GeneralizedCorrelation",
-    "MaximalCorrelation",
-    "RedundancyReduction",
-    "VarianceCovariance",
     "Consistency",
     "Contrast",
     "ContrastiveUpperBound",
@@ -40,13 +37,16 @@ __all__ = [
     "Difference",
     "Distillation",
     "DomainConfusion",
+    "GeneralizedCorrelation",
     "GeneratedLabels",
+    "GradientModulation",
     "Imputation",
     "InformationBottleneck",
     "MaskedClusters",
     "MaskedSteps",
     "MaskedWords",
     "Matching",
+    "MaximalCorrelation",
     "MaximumMeanDiscrepancy",
     "ModalityTargets",
     "Model",
@@ -54,9 +54,12 @@ __all__ = [
     "MutualInformation",
     "PredictiveCoding",
     "Reconstruction",
+    "RedundancyReduction",
     "Seen",
     "Similarity",
     "SupervisedContrast",
     "Term",
     "TermFactory",
+    "UnimodalHeads",
+    "VarianceCovariance",
 ]
