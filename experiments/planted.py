@@ -2,6 +2,7 @@
 
 python -m experiments.planted parts [--jobs 1] [--out results]    MISA's terms on generated corpora
 python -m experiments.planted labels [--seeds 5]                  generated labels beside the true factors
+python -m experiments.planted balance [--seeds 5]                 each modality in a joint training, and alone
 
 `parts` is `affect bench experiments/parts.yaml` on each corpus, and what the histories say: each term's share
 of the gradient's norm, a mean over the epochs of its stage, and its value in the epoch that was kept, as a
@@ -17,13 +18,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
+from sklearn.linear_model import Ridge
 from torch import Tensor
 
 import affect
 from affect.benchmark import bench
 from affect.data.factors import STRENGTHS
 from affect.encoders import PooledEncoder
-from affect.objectives.terms import GeneratedLabels
+from affect.objectives.terms import GeneratedLabels, GradientModulation, Term, UnimodalHeads
 from affect.runs import FinishedRun, find
 from affect.training import Training, seeded
 
@@ -110,15 +113,51 @@ def _generated(corpus: affect.Corpus, seed: int, epochs: int) -> dict[str, Tenso
     return run.terms["own"].generated
 
 
+def balance(seeds: int) -> Iterator[str]:
+    """Lines of a table in Markdown."""
+    yield "| corpus | modality | alone | joint, no term | unimodal heads | gradient modulation |"
+    yield "|---|---|---:|---:|---:|---:|"
+    for name in CORPORA[:2]:
+        corpus = affect.load(name)
+        for m in corpus.dims:
+            ways: tuple[tuple[list[str] | None, type[Term] | None], ...] = (
+                ([m], None), (None, None), (None, UnimodalHeads), (None, GradientModulation),
+            )  # fmt: skip
+            cells = []
+            for modalities, term in ways:
+                scores = [_probed(corpus, m, seed, modalities, term) for seed in range(seeds)]
+                cells.append(f"{np.mean(scores):.3f} ± {np.std(scores, ddof=1):.3f}")
+            yield f"| {name} | {m} | {' | '.join(cells)} |"
+
+
+def _probed(
+    corpus: affect.Corpus, m: str, seed: int, modalities: list[str] | None, term: type[Term] | None
+) -> float:
+    """The test split's r of a ridge regression on what the encoder of a modality makes of it."""
+    with seeded(seed):
+        model = affect.FusionModel.for_corpus(corpus, "sentiment", modalities=modalities, width=4)
+    terms = None if term is None else {"each": term}
+    run = affect.fit(model, corpus, seed, training=Training(epochs=40, learning_rate=3e-3), terms=terms)
+    parts = {}
+    for split in ("train", "test"):
+        (batch,) = affect.batches(corpus[split], batch_size=len(corpus[split]))
+        with torch.no_grad():
+            vectors = run.model.eval().encode(batch.inputs)[m].mean().numpy()
+        parts[split] = vectors, corpus[split].labels("sentiment")[:, 0]
+    probe = Ridge(1.0).fit(*parts["train"])
+    return float(np.corrcoef(probe.predict(parts["test"][0]), parts["test"][1])[0, 1])
+
+
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("parts", "labels"))
+    parser.add_argument("what", choices=("parts", "labels", "balance"))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("results/planted"))
     args = parser.parse_args()
-    for line in parts(args.out, args.jobs) if args.what == "parts" else labels(args.seeds):
+    made = {"labels": labels, "balance": balance}
+    for line in parts(args.out, args.jobs) if args.what == "parts" else made[args.what](args.seeds):
         print(line, flush=True)
 
 
