@@ -172,6 +172,9 @@ def test_refusals(bench, tmp_path):
         ],
         f"ConfigError: --query, --labels: of one run, got 3; name one, such as {bound}": [bench, "--query", "a"],
         "ConfigError: --query: needs --with; known: acoustic, text, visual": [bound, "--query", "a"],
+        "ConfigError: --with says what --query or --labels searches with; give one of them too": [
+            bound, "--with", "text",
+        ],
         "ConfigError: --with: no modality 'txt'; did you mean 'text'? known: acoustic, text, visual": [
             bound, "--query", "a", "--with", "txt+visual",
         ],

@@ -367,6 +367,28 @@ def test_a_shortened_step_is_shorter_whatever_the_optimiser(optimizer):
     assert any(x.any() for name, x in moved[None].items() if ".acoustic." in name)
 
 
+@pytest.mark.parametrize("precision", ["bfloat16", "bf16-true"])
+def test_steps_are_shortened_in_bfloat16_too(precision):
+    corpus = affect.load("synthetic")
+    training = Training(epochs=1, precision=precision)
+    run = affect.fit(model_of(corpus), corpus, training=training, terms={"each": known.GradientModulation})
+    assert math.isfinite(run.history["term: each"].item())
+
+
+@pytest.mark.parametrize(("batch_size", "idle"), [(4, True), (5, False)])
+def test_a_term_that_was_never_more_than_zero_is_told(batch_size, idle, caplog):
+    corpus = affect.load("synthetic")
+    splits = {name: split.take([*range(20)]) for name, split in corpus.splits.items()}
+    terms = {"alike": known.CanonicalCorrelation, "each": known.UnimodalHeads}  # four features
+    training = Training(epochs=2, batch_size=batch_size)
+    affect.fit(model_of(corpus), replace(corpus, splits=splits), training=training, terms=terms)
+    said = (
+        "terms: alike: CanonicalCorrelation was 0 in each epoch (2), so that nothing was learned from it: no "
+        "batch (of 4) had what counts for it; see its documentation, or leave it out"
+    )
+    assert [line for line in caplog.messages if line.startswith("terms: ")] == [said] * idle
+
+
 def test_history_holds_each_part_s_value_and_its_shares_of_loss_and_gradient():
     corpus = affect.load("synthetic")
     run = affect.fit(

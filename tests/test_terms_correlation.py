@@ -13,8 +13,11 @@ from affect.data.targets import Regression
 from affect.errors import ConfigError
 from affect.objectives.terms import (
     CanonicalCorrelation,
+    Contrast,
     GeneralizedCorrelation,
+    Matching,
     MaximalCorrelation,
+    MomentumContrast,
     RedundancyReduction,
     Seen,
     VarianceCovariance,
@@ -193,3 +196,23 @@ def test_what_cannot_be_is_one_line(term, options, message):
     with pytest.raises(ConfigError) as told:
         term(model, IDS, **options)
     assert str(told.value) == message
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        MaximalCorrelation,
+        CanonicalCorrelation,
+        GeneralizedCorrelation,
+        RedundancyReduction,
+        VarianceCovariance,
+        Contrast,
+        MomentumContrast,
+        Matching,
+    ],
+)
+def test_one_modality_has_nothing_to_be_compared_with(term):
+    model = affect.FusionModel.for_corpus(affect.load("synthetic"), modalities=["text"])
+    with pytest.raises(ConfigError) as told:
+        term(model, IDS)
+    assert str(told.value) == f"{term.__name__}: needs 2 modalities or more, got text; leave it out"

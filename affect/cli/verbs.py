@@ -213,6 +213,8 @@ def retrieve(args: argparse.Namespace) -> None:
     if args.query is not None or args.labels is not None:
         _one_run(args, checks.check_one(runs))
         return
+    if args.modalities is not None:
+        raise ConfigError("--with says what --query or --labels searches with; give one of them too")
     with _bar() as bar:
         task = bar.add_task("runs", total=None)
         summary = retrieve_runs(

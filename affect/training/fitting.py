@@ -179,6 +179,7 @@ def fit(
             )
         beside = beside.joined_by(learned.learner.terms)
         rows = learned.learner.history
+        learned.learner.terms.tell_idle(rows, learned.learner.options.batch_size)
         done = len(history)
         if len(every) > 1:
             rows = [{**row, "epoch": row["epoch"] + done} for row in rows]

@@ -210,7 +210,8 @@ class Learner(lightning.LightningModule):
         before = self.terms.before(self.model)
         self._whole_step(epoch, batch_idx, optimizer, optimizer_closure)
         if before and self._seen is not None:
-            self.terms.shorten(self._seen, before)
+            with self.trainer.precision_plugin.train_step_context():
+                self.terms.shorten(self._seen, before)
 
     def _whole_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any) -> None:
         if not warms_up(self.options):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -182,6 +182,26 @@ class Terms(ModuleDict):
                 own.load_state_dict(state)
             else:
                 logger.warning("terms: %s begins anew: it is of other sizes than in the stage before", name)
+
+    def tell_idle(self, history: Iterable[Mapping[str, float]], batch_size: int) -> None:
+        """Say which of them were 0 in every epoch, as nothing is learned from these.
+
+        Args:
+            history: of a training, as `Learner` keeps it: a row per epoch.
+            batch_size: of it.
+        """
+        rows = [*history]
+        for name, term in self._every.items():
+            values = [row[f"term: {name}"] for row in rows if f"term: {name}" in row]
+            if values and not any(values):
+                logger.warning(
+                    "terms: %s: %s was 0 in each epoch (%d), so that nothing was learned from it: no batch "
+                    "(of %d) had what counts for it; see its documentation, or leave it out",
+                    name,
+                    type(term).__name__,
+                    len(values),
+                    batch_size,
+                )
 
     def fit(self, model: FusionModel, split: Split) -> None:
         """Let every term make what it makes of the training split."""

@@ -189,6 +189,17 @@ class Term(Bounded, nn.Module):
         self.dims, self.fused_dim, self.target = model.fusion.dims, model.fusion.out_dim, model.head.target
         self.rows, self.weight = len(ids), float(weight)
 
+    def check_several(self) -> None:
+        """Refuse a model of one modality: for terms that compare two.
+
+        Raises:
+            ConfigError: there are fewer than two.
+        """
+        if len(self.dims) < 2:
+            raise ConfigError(
+                f"{type(self).__name__}: needs 2 modalities or more, got {', '.join(self.dims)}; leave it out"
+            )
+
     def prepare(self, targets: Mapping[str, Target]) -> None:
         """Called once, when it was made: what depends on the kinds of the corpus's targets is made here.
 

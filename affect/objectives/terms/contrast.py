@@ -45,7 +45,7 @@ class Contrast(Term):
     Missing:
         a sample that lacks one of two modalities is neither asked nor compared with.
     Raises:
-        ConfigError: an unknown modality or word; a number out of its range.
+        ConfigError: fewer than two modalities, or an unknown one; an unknown word; a number out of its range.
     Also known as:
         CLIP, image-text contrast (ITC); with an anchor: ImageBind.
     Reference:
@@ -78,6 +78,7 @@ class Contrast(Term):
         published: bool = False,
     ) -> None:
         super().__init__(model, ids, weight)
+        self.check_several()
         POSITIVE.check("Contrast: temperature", temperature)
         if anchor is not None and anchor not in self.dims:
             raise ConfigError(f"Contrast: anchor: no modality '{anchor}'; {did_you_mean(anchor, self.dims)}")
@@ -286,8 +287,7 @@ class Matching(Term):
     ) -> None:
         super().__init__(model, ids, weight)
         POSITIVE.check("Matching: temperature", temperature)
-        if len(self.dims) < 2:
-            raise ConfigError(f"Matching: needs 2 modalities or more, got {', '.join(self.dims)}")
+        self.check_several()
         self.temperature = temperature
         self.tell = nn.Linear(self.fused_dim, 1)
 

@@ -34,7 +34,7 @@ class MaximalCorrelation(Projected):
         a sample counts for the pairs of modalities that it has; a pair that fewer than two have does not
         count.
     Raises:
-        ConfigError: an unknown modality; a number out of its range.
+        ConfigError: fewer than two modalities, or an unknown one; a number out of its range.
     Also known as:
         Soft-HGR, Hirschfeld-Gebelein-Rényi maximal correlation.
     Reference:
@@ -91,7 +91,7 @@ class CanonicalCorrelation(Projected):
         a sample counts for the pairs of modalities that it has; a pair that no more samples have than
         `width` does not count.
     Raises:
-        ConfigError: an unknown modality; a number out of its range.
+        ConfigError: fewer than two modalities, or an unknown one; a number out of its range.
     Also known as:
         DCCA; with `Reconstruction` or masked steps beside it, DCCAE.
     Reference:
@@ -165,7 +165,7 @@ class GeneralizedCorrelation(Projected):
     Missing:
         a sample counts where it has all modalities; the value is 0 where no more samples than `width` do.
     Raises:
-        ConfigError: a number out of its range.
+        ConfigError: fewer than two modalities; a number out of its range.
     Also known as:
         deep GCCA, MAX-VAR.
     Reference:

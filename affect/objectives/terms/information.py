@@ -91,7 +91,7 @@ class MutualInformation(Term):
     ) -> None:
         super().__init__(model, ids, weight)
         COUNT.check("MutualInformation: width", width)
-        _check_several(self)
+        self.check_several()
         if anchor is not None and anchor not in self.dims:
             raise ConfigError(
                 f"MutualInformation: anchor: no modality '{anchor}'; {did_you_mean(anchor, self.dims)}"
@@ -269,7 +269,7 @@ class ContrastiveUpperBound(Term):
     ) -> None:
         super().__init__(model, ids, weight)
         COUNT.check("ContrastiveUpperBound: width", width)
-        _check_several(self)
+        self.check_several()
         offers = model.fusion.offers
         if part is not None and part not in offers:
             raise ConfigError(
@@ -393,8 +393,3 @@ class InformationBottleneck(Term):
 
 def _bounded(log_variance: Tensor) -> Tensor:
     return _LOG_VARIANCE * (log_variance / _LOG_VARIANCE).tanh()
-
-
-def _check_several(term: Term) -> None:
-    if len(term.dims) < 2:
-        raise ConfigError(f"{type(term).__name__}: needs 2 modalities or more, got {', '.join(term.dims)}")

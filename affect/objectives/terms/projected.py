@@ -32,6 +32,7 @@ class Projected(Term):
         self, model: Model, ids: tuple[str, ...], weight: float, width: int, anchor: str | None
     ) -> None:
         super().__init__(model, ids, weight)
+        self.check_several()
         who = type(self).__name__
         COUNT.check(f"{who}: width", width)
         if anchor is not None and anchor not in self.dims:

@@ -36,7 +36,7 @@ class RedundancyReduction(Projected):
         a sample counts for the pairs of modalities that it has; a pair that fewer than two have does not
         count.
     Raises:
-        ConfigError: an unknown modality; a number out of its range.
+        ConfigError: fewer than two modalities, or an unknown one; a number out of its range.
     Also known as:
         Barlow Twins.
     Reference:
@@ -103,7 +103,7 @@ class VarianceCovariance(Projected):
         a sample counts for the pairs of modalities that it has; a pair that fewer than two have does not
         count.
     Raises:
-        ConfigError: an unknown modality; a number out of its range.
+        ConfigError: fewer than two modalities, or an unknown one; a number out of its range.
     Also known as:
         VICReg.
     Reference:
