@@ -127,14 +127,22 @@ def chosen(runs: list[FinishedRun], metric: str) -> dict[tuple[str, int], str]:
 
 
 def answers(runs: list[FinishedRun], best: dict[tuple[str, int], str]) -> Answers:
-    """Those of the chosen settings alone, under the names of the rows."""
-    kept = []
+    """Those of the chosen settings, under the names of the rows; folds, whose settings differ, are joined."""
+    kept: dict[int, list[FinishedRun]] = {}
     for run in runs:
         row, number = run.name.split(": ")
         if best[row, run.fold] == number:
-            kept.append(replace(run, facts={**run.facts, "name": row}))
-    (found,) = gather(kept)
-    return found
+            kept.setdefault(run.fold, []).append(replace(run, facts={**run.facts, "name": row}))
+    parts = [gather(kept[fold])[0] for fold in sorted(kept)]
+    return replace(
+        parts[0],
+        **{key: np.concatenate([getattr(one, key) for one in parts]) for key in ("steps", "folds", "truth")},
+        **{key: sum((getattr(one, key) for one in parts), ()) for key in ("samples", "grouped", "runs")},
+        predictions={
+            row: {seed: np.concatenate([one.predictions[row][seed] for one in parts]) for seed in seeds}
+            for row, seeds in parts[0].predictions.items()
+        },
+    )
 
 
 def table(corpus: str, found: Answers, best: dict[tuple[str, int], str]) -> Iterator[str]:
