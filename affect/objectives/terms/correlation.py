@@ -108,7 +108,7 @@ class CanonicalCorrelation(Projected):
 
     search_space: ClassVar[dict[str, BaseDistribution]] = {
         **Term.search_space,
-        "width": CategoricalDistribution((2, 4, 8, 16)),
+        "width": CategoricalDistribution((2, 4, 8)),
         "ridge": FloatDistribution(1e-4, 1e-1, log=True),
     }
 
