@@ -124,6 +124,7 @@ def test_the_numbers_are_those_that_are_drawn(look, robustness, bench):
     page = complete(look(robustness))
     for place in range(page.locator(".chart").count()):
         page.locator(".numbers summary").nth(place).click()
+        page.locator(".numbers").nth(place).locator("tbody tr").first.wait_for()
     heads = "chart => [...chart.querySelectorAll('.numbers thead th')].map(head => head.textContent)"
     shown = [chart.evaluate(heads) for chart in page.locator(".chart").all()]
     assert shown[0][:2] == ["name", "all"]
@@ -137,6 +138,7 @@ def test_the_numbers_are_those_that_are_drawn(look, robustness, bench):
     assert rows.count() == drawn
     page = complete(look(bench))
     page.locator("#part-1-curves .numbers summary").click()
+    page.locator("#part-1-curves .numbers tbody tr").first.wait_for()
     assert page.locator("#part-1-curves").evaluate(heads)[-2:] == ["seed", "fold"]
 
 

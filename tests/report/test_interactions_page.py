@@ -74,6 +74,7 @@ def test_the_page_shows_the_picture_and_its_numbers(found, look, tmp_path):
     }
     assert page.locator(".records tbody tr").count() == 8
     page.locator(".numbers summary").click()
+    page.wait_for_selector(".numbers thead th")
     assert page.locator(".numbers thead th").all_inner_texts()[-3:] == ["bits", "low", "high"]
 
 
