@@ -41,7 +41,7 @@ ORDER = [
     {"runs"},
     {"results"},
     {"retrieval", "robustness"},
-    {"benchmark"},
+    {"benchmark", "transfer"},
     {"tuning"},
     {"report"},
     {"cli"},

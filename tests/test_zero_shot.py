@@ -1,6 +1,7 @@
 """Classes by their texts: with a small pretrained encoder that was bound to another modality."""
 
 import re
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -112,3 +113,17 @@ def test_refusals(run, corpus):
     for line, (labels, more) in wrong.items():
         with pytest.raises((ConfigError, DataError), match=f"^{re.escape(line)}$"):
             retrieval.zero_shot(loaded.model, held, labels, **{"term": loaded.terms["bind"], **more})
+
+
+def test_classes_of_another_corpus_are_told_by_their_texts(run, pieces, tmp_path, capsys):
+    others = [replace(one, id=f"other-{one.id}", targets={"kind": one.targets["mood"]}) for one in samples()]
+    read = tokenize(affect.Corpus.from_samples(others, name="others"), pieces, "words")
+    save(read, path := tmp_path / "others.safetensors")
+    call = ["transfer", str(run.folder), "--corpus", str(path), "--out", str(tmp_path / "out")]
+    main([*call, "--labels", "good=so good", "bad"])
+    assert "zero-shot: the text nearest to words, of 'bad', 'so good'" in capsys.readouterr().out
+    rows = pd.read_csv(tmp_path / "out" / "summary.csv").set_index("metric")
+    assert rows.loc["accuracy", "low"] > rows.loc["accuracy", "floor"]
+    said = pd.read_csv(tmp_path / "out" / "predictions.csv")
+    told = said[["prediction.bad", "prediction.good"]].to_numpy().argmax(1) == said["truth"]
+    assert told.mean() == pytest.approx(rows.loc["accuracy", "mean"])

@@ -145,6 +145,14 @@ def kind_of_target(given: str) -> tuple[str, str]:
     return name, kind
 
 
+def pair(given: str) -> tuple[str, str]:
+    """A name, and what it stands for: itself where nothing follows."""
+    name, equals, other = given.partition("=")
+    if not name or (equals and not other):
+        raise argparse.ArgumentTypeError(f"expected NAME=OTHER such as joy=positive, got '{given}'")
+    return name, other or name
+
+
 def reading(verb: argparse.ArgumentParser) -> None:
     """How a corpus's file is to be read; a configuration has keys of the same names."""
     verb.add_argument(

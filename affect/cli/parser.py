@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 
 import affect
-from affect.bounds import COUNT, NATURAL, NOT_NEGATIVE, POSITIVE
+from affect.bounds import COUNT, NATURAL, NOT_NEGATIVE, POSITIVE, SHARE
 from affect.cli import verbs
 from affect.cli.completion import Completion
 from affect.cli.flags import (
@@ -20,6 +20,7 @@ from affect.cli.flags import (
     memory,
     number,
     one_of,
+    pair,
     parallel,
     reader,
     reading,
@@ -246,6 +247,40 @@ def _runs(add: Callable[..., Parser]) -> None:
         "-k", dest="best", type=number(COUNT), default=5, help="how many of each modality (default: 5)"
     )
     again(verb)
+    trust(verb)
+
+    verb = add(verbs.transfer, "results/mosi_words --corpus meld.safetensors", computes=True)
+    verb.add_argument("run_folders", metavar="RUN", nargs="+", help="folders of runs, or a bench's folder")
+    verb.add_argument("--corpus", required=True, help="the other corpus, in any format, or a generated one")
+    verb.add_argument(
+        "--about", metavar="TARGET", help="its target (default: the one called as the runs', or its main one)"
+    )
+    verb.add_argument("--split", help="its split (default: test, else the first)")
+    verb.add_argument(
+        "--classes", nargs="+", type=pair, metavar="OWN=OTHER",
+        help="a class of the runs, and the one there that it becomes, such as joy=positive",
+    )  # fmt: skip
+    verb.add_argument(
+        "--neutral", type=number(SHARE), default=1 / 6, metavar="SHARE",
+        help="what is neutral of a number, as a share of half its scale (default: a sixth, -0.5 to 0.5 of 3)",
+    )  # fmt: skip
+    verb.add_argument(
+        "--labels", nargs="+", type=pair, metavar="CLASS=TEXT",
+        help="zero-shot: the class whose text lies nearest, where a term bound a pretrained text encoder",
+    )  # fmt: skip
+    verb.add_argument("--term", metavar="NAME", help="whose embeddings --labels is compared in")
+    verb.add_argument(
+        "--with", dest="modalities", metavar="NAME",
+        help="what --labels is compared with: a modality, or A+B (default: the text)",
+    )  # fmt: skip
+    verb.add_argument("--metric", nargs="+", metavar="NAME", help="which metrics (default: all)")
+    verb.add_argument(
+        "--out", type=folder, default="results/transfer",
+        help="where tables and predictions go (default: results/transfer)",
+    )  # fmt: skip
+    reading(verb)
+    reader(verb)
+    duplicates(verb)
     trust(verb)
 
     verb = add(verbs.explain, "results/synthetic", computes=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -225,6 +226,32 @@ def retrieve(args: argparse.Namespace) -> None:
         written = write_retrieval(args.out, summary, args.out / TABLE)
     show(retrieval_tables(summary))
     say(*map(str, [args.out / TABLE, *written]))
+
+
+def transfer(args: argparse.Namespace) -> None:
+    """Finished runs tested on another corpus, whose labels are on another scale or have other classes."""
+    from affect.report import show
+    from affect.runs import find
+    from affect.transfer import ZeroShot, transfer_runs
+
+    labels = None
+    if args.labels is not None:
+        query = tuple(args.modalities.split("+")) if args.modalities else ()
+        labels = ZeroShot(dict(args.labels), args.term, query)
+    elif args.term or args.modalities:
+        raise ConfigError("--term and --with say what --labels is compared with; give it too")
+    runs = [replace(run, trust=args.trust) for run in find(args.run_folders)]
+    with _bar() as bar:
+        task = bar.add_task("runs", total=None)
+        found = transfer_runs(
+            runs, args.corpus, target=args.about, split=args.split, classes=dict(args.classes or ()),
+            neutral=args.neutral, labels=labels, names=args.metric or (),
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            **reading_of(args),
+        )  # fmt: skip
+    written = found.write(args.out)
+    show(found.tables)
+    say(*map(str, written))
 
 
 def explain(args: argparse.Namespace) -> None:

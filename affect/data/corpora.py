@@ -120,6 +120,14 @@ CORPORA: dict[str, PublicCorpus] = {
         {},
         ("emotion",),
     ),
+    "meld": PublicCorpus(
+        "MELD",
+        "Poria et al., MELD: A Multimodal Multi-Party Dataset for Emotion Recognition in Conversations, ACL "
+        "2019",
+        "https://github.com/declare-lab/MELD",
+        {},
+        ("emotion", "sentiment"),
+    ),
 }
 """By the name that experiments use."""
 

@@ -56,7 +56,7 @@ from affect.metrics.sims import (
 )
 from affect.metrics.stored import Stored
 from affect.metrics.summed import Summed
-from affect.metrics.targets import Score, constant_baselines, metrics_for, score
+from affect.metrics.targets import Score, constant_baselines, constants, metrics_for, score
 
 __all__ = [
     "Array",
@@ -83,6 +83,7 @@ __all__ = [
     "f1_nonzero",
     "f1_weighted",
     "constant_baselines",
+    "constants",
     "higher_is_better",
     "is_correlation",
     "is_extra",

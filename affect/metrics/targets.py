@@ -107,12 +107,12 @@ def constant_baselines(target: Target, truth: Array) -> dict[str, float]:
     """
     truth = np.asarray(truth, np.float64)
     _check(target, np.zeros((*truth.shape[:1], target.outputs)), truth)
-    constants = [np.tile(constant, (len(truth), 1)) for constant in _constants(target, truth)]
+    tried = [np.tile(constant, (len(truth), 1)) for constant in constants(target, truth)]
     found: dict[str, float] = {}
     for name, metric in metrics_for(target).items():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of one's own metrics, which may know no constants
-            values = [metric(constant, truth) for constant in constants]
+            values = [metric(constant, truth) for constant in tried]
         found[name] = float(np.max(values) if higher_is_better(name) else np.min(values))
     return found
 
@@ -140,8 +140,19 @@ def _check(target: Target, prediction: Array, truth: Array) -> None:
         )
 
 
-def _constants(target: Target, truth: Array) -> Iterator[Array]:
-    """Constant predictions among which every metric's best one is."""
+def constants(target: Target, truth: Array) -> Iterator[Array]:
+    """Constant predictions among which every metric's best one is.
+
+    Args:
+        target: what is predicted.
+        truth: (n, target.size).
+    Shapes:
+        each (target.outputs,)
+    Example:
+        >>> mood = affect.data.targets.MultiClass("mood", classes=("low", "high"))
+        >>> [one.tolist() for one in constants(mood, np.array([[1.0]]))]
+        [[1.0, 0.0], [0.0, 1.0]]
+    """
     if isinstance(target, Regression):
         yield np.median(truth, axis=0)
         yield np.mean(truth, axis=0)

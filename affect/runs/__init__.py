@@ -40,13 +40,13 @@ from affect.runs.finished import (
     corpus_path,
     fitted_baseline,
     load_model,
-    predict,
     prepare,
     with_absolute_paths,
 )
 from affect.runs.jobs import Job, digest
 from affect.runs.making import teacher_of, trained_run
 from affect.runs.planning import check_jobs, jobs_of
+from affect.runs.predicting import predict
 from affect.runs.standing import due
 
 __all__ = [

@@ -20,8 +20,6 @@ from affect.data import splitting, targets
 from affect.data.contents import corpus_digest, is_generated, kept_digest
 from affect.data.corpus import Corpus
 from affect.data.sources import load as load_corpus
-from affect.data.sources import read as read_corpus
-from affect.data.sources.options import Options
 from affect.data.targets import MultiLabel, Target
 from affect.errors import ConfigError, DataError, check_flag, path_in
 from affect.files import real
@@ -33,8 +31,6 @@ from affect.runs.configuration import BaselineModel, Configuration, parse
 from affect.runs.recorded import REMEDY, content_of_run, facts_of_run, manifest_of, table_of_run
 from affect.runs.staged import renamed_corpora, with_corpora
 from affect.scaling import Scaler
-from affect.training import predict as predict_split
-from affect.training.matching import matched
 from affect.training.saving import CONFIG, DONE, TERMS, WEIGHTS
 from affect.training.stages import terms_of
 from affect.training.terms import Terms
@@ -221,55 +217,6 @@ class FinishedRun:
         return rows
 
 
-def predict(
-    folder: str | Path, source: str | Path, split: str | None = None, *, trust: bool = False, **reading: Any
-) -> pd.DataFrame:
-    """What a finished run says of a corpus that has its modalities; columns as in `affect.training.predict`.
-
-    The corpus needs no labels. A modality that it does not have at all is absent from every sample, as long
-    as it has some other; a warning says so. A baseline is fitted again, from the corpus that it was made
-    with.
-
-    Args:
-        folder: the run.
-        source: a corpus in any format, or a generated one.
-        split: the split `test` by default, or the first one where there is none.
-        trust: whether code that the run brings along may be executed, though it is not known to be one's own.
-        reading: how the corpus is to be read, as in `affect.load`; by default as that of the run was, as far
-            as the file has its columns and prefixes. Either of these takes the place of both.
-    Raises:
-        DataError: the folder is not a finished run; a baseline's corpus is gone or was changed.
-        ConfigError: the corpus has none of the modalities, has features of another size, of other names or by
-            another extractor, or is not aligned as it must be; the run brings code that is not trusted.
-    """
-    run = FinishedRun.read(folder, trust=trust)
-    configuration = run.configuration
-    named = bool({"columns", "prefixes"} & reading.keys())
-    kept = ("duplicates",) if named else ("duplicates", "columns", "prefixes")  # labels are not needed
-    kept_reading = {key: configuration.reading[key] for key in kept}
-    options = replace(Options.of(**{**kept_reading, **reading}), required=named)
-    say_corpus(run, corpus_path(str(source), Path.cwd()))
-    corpus = matched(
-        read_corpus(source, options),
-        run.facts["shape"],
-        run=str(run.folder),
-        source=str(source),
-        where=str(run.folder / DONE),
-        training_only=getattr(configuration.model, "training_only", ()),  # a baseline has none
-    )
-    rows = corpus[split or ("test" if "test" in corpus.splits else next(iter(corpus.splits)))]
-    model: FusionModel | Baseline
-    if isinstance(configuration.model, BaselineModel):
-        model = _fitted_again(run, configuration.model)
-        say = model.predict
-    else:
-        model = run.model()
-        say = partial(predict_split, model)
-    if model.needs_alignment and not corpus.aligned:
-        raise ConfigError(f"{source}: {folder} needs aligned sequences, and the corpus is not aligned")
-    return say(rows)
-
-
 def load_model(folder: str | Path, *, trust: bool = False) -> FusionModel:
     """The model of a finished run, in eval mode.
 
@@ -303,18 +250,6 @@ def say_corpus(run: FinishedRun, source: str) -> None:
             "%s: not %s, which the run was made with: SHA-256 %s, and %s there",
             Path(source).name, Path(run.content["corpus"]).name, now[:8], known[:8],
         )  # fmt: skip
-
-
-def _fitted_again(run: FinishedRun, parts: BaselineModel) -> Baseline:
-    """The baseline of a finished run, which is what its corpus, its settings and its seed make it."""
-    configuration = run.configuration
-    if corpus_digest(configuration.corpus) != kept_digest(run.facts["corpus"], configuration.corpus):
-        raise DataError(
-            f"{run.folder}: a baseline is fitted again to predict, but {configuration.corpus} is gone or is "
-            "not the file that the run was made with; put that file back, or train again"
-        )
-    with within(run.home):
-        return fitted_baseline(parts, configuration, prepare(configuration, run.fold, Path()), run.seed)
 
 
 def prepare(configuration: Configuration, fold: int, root: Path) -> Corpus:
