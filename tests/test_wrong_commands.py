@@ -82,7 +82,7 @@ SAMPLERS = ", ".join(
     )
 )
 VERBS = (
-    "align, bench, compare, convert, explain, inspect, list, predict, report, retrieve, sweep, train, tune"
+    "align, bench, compare, convert, explain, inspect, list, predict, report, retrieve, sweep, train, transfer, tune"
 )
 KEYS = ", ".join(sorted(Configuration.__dataclass_fields__))
 
