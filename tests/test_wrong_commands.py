@@ -81,9 +81,7 @@ SAMPLERS = ", ".join(
         if inspect.isclass(c) and issubclass(c, optuna.samplers.BaseSampler) and n != "BaseSampler"
     )
 )
-VERBS = (
-    "align, bench, compare, convert, explain, inspect, list, predict, report, retrieve, sweep, train, transfer, tune"
-)
+VERBS = "align, bench, compare, convert, explain, inspect, list, predict, report, retrieve, sweep, train, transfer, tune"
 KEYS = ", ".join(sorted(Configuration.__dataclass_fields__))
 
 WRONG = {

@@ -127,3 +127,27 @@ def test_classes_of_another_corpus_are_told_by_their_texts(run, pieces, tmp_path
     said = pd.read_csv(tmp_path / "out" / "predictions.csv")
     told = said[["prediction.bad", "prediction.good"]].to_numpy().argmax(1) == said["truth"]
     assert told.mean() == pytest.approx(rows.loc["accuracy", "mean"])
+
+
+def test_words_of_more_sub_words_are_cut_and_told(run, corpus, tmp_path, caplog):
+    own = {name: split.modalities["words"] for name, split in corpus.splits.items()}
+    wide = {}
+    for name, rows in own.items():
+        values = np.concatenate([rows.values, np.zeros((len(rows.values), 2), np.float32)], 1)
+        values[0, -1] = 5.0 if name == "test" else 0.0
+        wide[name] = replace(rows, values=values)
+    save(corpus.with_modality("words", wide), path := tmp_path / "wide.safetensors")
+    table = affect.runs.predict(run.folder, path, trust=True)
+    assert "1 words of words have more than" in caplog.text
+    known = run.table("predictions").query("split == 'test'")
+    columns = ["prediction.bad", "prediction.good"]
+    assert table[columns].to_numpy() == pytest.approx(known[columns].to_numpy(), abs=1e-6)
+
+
+def test_sub_words_of_another_vocabulary_are_refused(run, corpus, tmp_path):
+    made = corpus.provenance["words"]
+    rows = {name: split.modalities["words"] for name, split in corpus.splits.items()}
+    other = corpus.with_modality("words", rows, provenance=replace(made, weights="0" * 64))
+    save(other, path := tmp_path / "other.safetensors")
+    with pytest.raises(ConfigError, match=f"expected weights {made.weights}, got 0000"):
+        affect.runs.predict(run.folder, path)

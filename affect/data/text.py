@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affect.data.corpus import Corpus, Split
+from affect.data.provenance import Provenance
 from affect.data.ragged import Ragged, Words
 from affect.errors import ConfigError, DataError
 
@@ -91,7 +93,15 @@ def embed(
                 where, pooled = _pool(hidden.float().cpu(), torch.tensor(place))
                 values[where], observed[where] = pooled, True
             embedded[split_name] = Ragged.from_offsets(values, words.offsets, observed, words.times)
-    return corpus.with_modality(name, embedded)
+    weights = (
+        (key, x.cpu().contiguous().reshape(-1).view(torch.uint8)) for key, x in encoder.state_dict().items()
+    )
+    made = Provenance(
+        type(encoder).__name__,
+        arguments={"layer": layer % (layers + 1)},
+        weights=_digest((key, x.numpy().tobytes()) for key, x in weights),
+    )
+    return corpus.with_modality(name, embedded, provenance=made)
 
 
 def tokenize(corpus: Corpus, model: str | Path, name: str = "tokens", most: int = 8) -> Corpus:
@@ -119,9 +129,21 @@ def tokenize(corpus: Corpus, model: str | Path, name: str = "tokens", most: int 
     seen = parts["train"].tokens if "train" in parts else known  # no size is learned from what is held out
     ids = _sub_words(tokenizer, known)
     width = min(most, max((len(ids[word]) for word in seen), default=1) or 1)
-    return corpus.with_modality(
-        name, {split_name: indexed(words, tokenizer, width) for split_name, words in parts.items()}
+    vocabulary = sorted((place, piece) for piece, place in tokenizer.get_vocab().items())
+    made = Provenance(
+        type(tokenizer).__name__, weights=_digest((str(place), piece.encode()) for place, piece in vocabulary)
     )
+    rows = {split_name: indexed(words, tokenizer, width) for split_name, words in parts.items()}
+    return corpus.with_modality(name, rows, provenance=made)
+
+
+def _digest(parts: Iterable[tuple[str, bytes]]) -> str:
+    """SHA-256 of named parts."""
+    found = hashlib.sha256()
+    for name, content in parts:
+        found.update(f"{name} {len(content)} ".encode())
+        found.update(content)
+    return found.hexdigest()
 
 
 def indexed(words: Words, tokenizer: Any, width: int) -> Ragged:

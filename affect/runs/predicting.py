@@ -21,7 +21,7 @@ from affect.model import FusionModel
 from affect.runs.configuration import BaselineModel
 from affect.runs.finished import FinishedRun, corpus_path, fitted_baseline, prepare, say_corpus
 from affect.training import predict as predict_split
-from affect.training.matching import matched
+from affect.training.matching import matched, sub_words_of
 from affect.training.saving import DONE
 
 Say: TypeAlias = Callable[[Split], pd.DataFrame]
@@ -81,6 +81,13 @@ def asked(run: FinishedRun, source: str | Path, **reading: Any) -> tuple[Corpus,
     kept = ("duplicates",) if named else ("duplicates", "columns", "prefixes")  # labels are not needed
     kept_reading = {key: configuration.reading[key] for key in kept}
     options = replace(Options.of(**{**kept_reading, **reading}), required=named)
+    model: FusionModel | Baseline
+    if isinstance(configuration.model, BaselineModel):
+        model, sub_words = _fitted_again(run, configuration.model), []
+        say: Say = model.predict
+    else:
+        model = run.model()
+        say, sub_words = partial(predict_split, model), sub_words_of(model)
     corpus = matched(
         read_corpus(source, options),
         run.facts["shape"],
@@ -88,14 +95,8 @@ def asked(run: FinishedRun, source: str | Path, **reading: Any) -> tuple[Corpus,
         source=str(source),
         where=str(run.folder / DONE),
         training_only=getattr(configuration.model, "training_only", ()),  # a baseline has none
+        sub_words=sub_words,
     )
-    model: FusionModel | Baseline
-    if isinstance(configuration.model, BaselineModel):
-        model = _fitted_again(run, configuration.model)
-        say: Say = model.predict
-    else:
-        model = run.model()
-        say = partial(predict_split, model)
     if model.needs_alignment and not corpus.aligned:
         raise ConfigError(f"{source}: {run.folder} needs aligned sequences, and the corpus is not aligned")
     return corpus, say

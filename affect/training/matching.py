@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from affect.data import provenance
 from affect.data.corpus import Corpus
 from affect.data.ragged import Ragged
 from affect.errors import ConfigError
+from affect.model import FusionModel
 
 logger = logging.getLogger(__name__)
 
@@ -41,11 +45,13 @@ def matched(
     source: str,
     where: str,
     training_only: Collection[str] = (),
+    sub_words: Collection[str] = (),
 ) -> Corpus:
     """The corpus with every modality that a run reads; those that it has are what the run learned from.
 
     A modality that it does not have at all is absent from every sample, as long as it has some other; a
-    warning says so.
+    warning says so. Words that have more sub-words than any that the run learned from keep the first ones;
+    a warning says how many there are.
 
     Args:
         corpus: what to predict.
@@ -54,6 +60,7 @@ def matched(
         source: what the corpus is called there.
         where: the file that `shape` is from.
         training_only: modalities that need not be there.
+        sub_words: modalities whose steps are words, and features their sub-words, 0 where there is none.
     Raises:
         ConfigError: the corpus has none of the modalities, or has features of another size, of other names or
             by another extractor.
@@ -73,14 +80,47 @@ def matched(
             rows = {part: Ragged.from_rows([None] * len(split), dim) for part, split in corpus.splits.items()}
             corpus = corpus.with_modality(name, rows)
             continue
-        if corpus.dims[name] != dim:
+        if corpus.dims[name] != dim and name not in sub_words:
             raise ConfigError(
                 f"{source}: {run} needs {name} with feature size {dim}, got {corpus.dims[name]}"
             )
         check_features(
             corpus, name, shape, message=f"{source}: {name} is not what {run} learned from", where=where
         )
+        if corpus.dims[name] != dim:
+            corpus = _as_wide(corpus, name, dim, source)
     return corpus
+
+
+def sub_words_of(model: FusionModel) -> list[str]:
+    """The modalities whose features are a word's sub-words, as many as there are, and then 0.
+
+    Args:
+        model: that reads them.
+    Example:
+        >>> sub_words_of(FusionModel.for_corpus(affect.load("synthetic")))
+        []
+    """
+    return [name for name, encoder in model.encoders.items() if encoder.reads_indices and encoder.first_word]
+
+
+def _as_wide(corpus: Corpus, name: str, dim: int, source: str) -> Corpus:
+    """The corpus whose words have so many sub-words."""
+    rows, cut = {}, 0
+    for part, split in corpus.splits.items():
+        own = split.modalities[name]
+        values = np.zeros((len(own.values), dim), own.values.dtype)
+        kept = own.values[:, :dim]
+        values[:, : kept.shape[1]] = kept
+        rows[part] = replace(own, values=values)
+        cut += int((own.values[:, dim:] != 0).any(1).sum())
+    if cut:
+        logger.warning(
+            "%s: %s words of %s have more than %s sub-words, as no word has that the run learned from: the "
+            "first are read",
+            source, f"{cut:,}", name, dim,
+        )  # fmt: skip
+    return corpus.with_modality(name, rows, corpus.columns.get(name), corpus.provenance.get(name))
 
 
 def check_features(

@@ -27,7 +27,7 @@ from affect.model import FusionModel
 from affect.training.environment import environment
 from affect.training.evaluation import predict
 from affect.training.facts import learning_facts
-from affect.training.matching import matched
+from affect.training.matching import matched, sub_words_of
 from affect.training.saving import (
     CONFIG,
     DONE,
@@ -221,6 +221,7 @@ class Run:
             source=corpus.name,
             where="run.predict",
             training_only=self.model.training_only,
+            sub_words=sub_words_of(self.model),
         )
 
 
