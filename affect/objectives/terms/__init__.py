@@ -26,6 +26,7 @@ from affect.objectives.terms.spaces import (
     Reconstruction,
     Similarity,
 )
+from affect.objectives.terms.translation import Translation
 from affect.objectives.terms.views import Consistency, Distillation, Imputation
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "SupervisedContrast",
     "Term",
     "TermFactory",
+    "Translation",
     "UnimodalHeads",
     "VarianceCovariance",
 ]
