@@ -208,6 +208,7 @@ class Batch:
         rows: where the samples stand in their split, (batch,); none of a batch that is of no split.
         targets: other truths that were asked for, by name.
         groups: a number for the group of each sample (its video, its speaker), (batch,); none without groups.
+        auxiliary: a batch of another corpus, which terms alone see.
     Example:
         >>> x = Sequence.full(torch.ones(2, 3, 4))
         >>> len(Batch({"text": x}, Sequence.vector(torch.zeros(2, 1)), ("a", "b")).to("cpu"))
@@ -220,6 +221,7 @@ class Batch:
     rows: Tensor | None = None
     targets: dict[str, Sequence] = field(default_factory=dict)
     groups: Tensor | None = None
+    auxiliary: Batch | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -237,7 +239,8 @@ class Batch:
         rows, groups = (
             None if one is None else one.to(target.values.device) for one in (self.rows, self.groups)
         )
-        return Batch(inputs, target, self.ids, rows, targets, groups)
+        auxiliary = None if self.auxiliary is None else self.auxiliary.to(*args, **kwargs)
+        return Batch(inputs, target, self.ids, rows, targets, groups, auxiliary)
 
 
 def check_sequences(who: str, inputs: Mapping[str, Sequence]) -> None:

@@ -58,9 +58,7 @@ def test_a_corpus_without_labels_is_predicted(run, tmp_path, caplog):
 def test_a_modality_that_is_not_there_is_absent_and_said(run, tmp_path, caplog):
     save(a_corpus().select(["text", "acoustic"]), path := tmp_path / "two.safetensors")
     said = predict(run, path)["prediction"].to_numpy()
-    assert caplog.messages[1:] == [
-        f"{path}: it has no visual, which is absent from every sample of the predictions"
-    ]
+    assert caplog.messages[1:] == [f"{path}: it has no visual, which is absent from every sample of it"]
     test = a_corpus()["test"]
     gone = test.modalities["visual"].keep(np.zeros(test.modalities["visual"].total, dtype=bool))
     lacking = replace(test, modalities={**test.modalities, "visual": gone})
@@ -172,8 +170,8 @@ def test_what_a_run_was_told_of_its_corpus_does_not_bind_another(tmp_path, caplo
     assert len(predict(folder, tmp_path / "wav.csv")) == 1
     said = [message.rpartition(": ")[2] for message in caplog.messages]
     assert [one for one in said if one.startswith("it has") and "labels" not in one] == [
-        "it has no wav2vec2.0, which is absent from every sample of the predictions",
-        "it has no ecg, which is absent from every sample of the predictions",
+        "it has no wav2vec2.0, which is absent from every sample of it",
+        "it has no ecg, which is absent from every sample of it",
     ]
     with pytest.raises(ConfigError, match="columns: no column 'confidenc'"):
         predict(folder, tmp_path / "ecg.csv", columns=["confidenc"])

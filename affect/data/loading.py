@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -103,6 +105,62 @@ class Mixed(Sampler[list[int]]):
         for place in range(last + 1):
             begin = place * self.batch_size
             yield order[begin:] if place == last else order[begin : begin + self.batch_size]
+
+
+class _Both(Dataset[Batch]):
+    """Batches of two splits, each with one of the other's beside."""
+
+    def __init__(self, own: Any, other: Any) -> None:
+        self.own, self.other = own, other
+
+    def __len__(self) -> int:
+        return len(self.own)
+
+    def __getitems__(self, rows: tuple[list[int], list[int]]) -> Batch:
+        own: Batch = self.own.__getitems__(rows[0])
+        return replace(own, auxiliary=self.other.__getitems__(rows[1]))
+
+
+class _Orders:
+    """Two orders whose epoch is chosen together."""
+
+    def __init__(self, *orders: Any) -> None:
+        self.orders = orders
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch's orders; Lightning calls this."""
+        for order in self.orders:
+            order.set_epoch(epoch)
+
+
+class Paired(Sampler[tuple[list[int], list[int]]]):
+    """Rows of each batch, and of one of another split, which begins anew where it ends before."""
+
+    def __init__(self, own: Any, other: Any) -> None:
+        self.own, self.other = own, other
+        self.sampler = _Orders(own.sampler, other.sampler)
+
+    def __len__(self) -> int:
+        return len(self.own)
+
+    def __iter__(self) -> Iterator[tuple[list[int], list[int]]]:
+        yield from zip(self.own, itertools.cycle(self.other), strict=False)
+
+
+def beside(loader: DataLoader[Batch], other: DataLoader[Batch]) -> DataLoader[Batch]:
+    """The batches of a loader, each with one of another in `auxiliary`; as many as the first has.
+
+    Args:
+        loader: of a split, shuffled.
+        other: of another split, shuffled too.
+    Example:
+        >>> one, other = (batches(affect.load("synthetic")[name], seed=0) for name in ("train", "valid"))
+        >>> [len(batch.auxiliary) for batch in beside(one, other)][:3]
+        [32, 32, 32]
+    """
+    paired: Any = Paired(loader.batch_sampler, other.batch_sampler)
+    both = _Both(loader.dataset, other.dataset)
+    return DataLoader(both, batch_sampler=paired, collate_fn=_as_it_is, generator=torch.Generator())
 
 
 @renamed.arguments(aligned="")

@@ -38,6 +38,7 @@ from affect.runs.staged import NamedStage, StageKeys
 from affect.runs.type_errors import without_names, wrong_value
 from affect.scaling import Nonfinite, Scaling
 from affect.training import LearnerFactory, Stage, Training
+from affect.training.stages import OWN
 from affect.yaml_files import read_yaml
 
 
@@ -289,8 +290,9 @@ def _stages(stages: Any, where: str) -> list[dict[str, Any]]:
     for own in stages:
         check_keys(own, StageKeys, f"{where}: stages")
         place = f"{where}: stages: {own.get('name', '')}"
-        if not isinstance(own.get("corpus") or "", str):
-            raise ConfigError(f"{place}: corpus: expected a file or a name, got {own['corpus']!r}")
+        for key in OWN:
+            if not isinstance(own.get(key) or "", str):
+                raise ConfigError(f"{place}: {key}: expected a file or a name, got {own[key]!r}")
         training, terms = (own.get(key) or {} for key in ("training", "terms"))
         check_keys(training, Training, f"{place}: training")
         training = {name: part_of(value, name, f"{place}: training") for name, value in training.items()}
@@ -305,7 +307,8 @@ def _stage(own: Mapping[str, Any], whole: Mapping[str, Any], where: str) -> Stag
     made = parse(content, f"{where}: stages: {own.get('name', '')}")
     given = {key: own[key] for key in ("name", "supervised", "frozen") if key in own}
     try:
-        return NamedStage(training=made.training, terms=made.terms, named=own.get("corpus"), **given)
+        named = {key: own[key] for key in OWN if own.get(key) is not None}
+        return NamedStage(training=made.training, terms=made.terms, named=named, **given)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
 

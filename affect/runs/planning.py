@@ -127,6 +127,7 @@ def check_parts(model: FusionModel, corpus: Corpus, configuration: Configuration
             training = stage.training or configuration.training
             terms = joined(configuration.terms, stage.terms)
             with frozen(model, stage.frozen, f"stages: {stage.name}"):
-                made_terms(model, ids, terms, training, teacher, stage.supervised, targets)
+                other = stage.auxiliary is not None
+                made_terms(model, ids, terms, training, teacher, stage.supervised, targets, other)
     except ConfigError as error:
         raise ConfigError(f"{where}: {str(error).removeprefix('fit: ')}") from error

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from affect.data.contents import corpus_digest
 from affect.data.corpus import Corpus
 from affect.errors import AffectError
 from affect.training import Stage
+from affect.training.stages import OWN, name_of
 
 
 @dataclass
@@ -22,6 +23,7 @@ class StageKeys:
     supervised: float
     frozen: list[str]
     corpus: str
+    auxiliary: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,14 +31,14 @@ class NamedStage(Stage):
     """A stage as a configuration says it: of its own corpus it has the name, until that is read.
 
     Args:
-        named: a file, relative to the configuration's own folder, or a generated corpus; None for the
-            corpus of the whole.
+        named: for each of `OWN`, where there is one, a file, relative to the configuration's own folder, or a
+            generated corpus.
     Example:
-        >>> NamedStage("pairs", named="synthetic").corpus is None
+        >>> NamedStage("pairs", named={"corpus": "synthetic"}).corpus is None
         True
     """
 
-    named: str | None = None
+    named: Mapping[str, str] = field(default_factory=dict)
 
 
 def with_corpora(stages: list[Stage], read: Callable[[str, str], Corpus]) -> list[Stage]:
@@ -48,24 +50,25 @@ def with_corpora(stages: list[Stage], read: Callable[[str, str], Corpus]) -> lis
     Raises:
         AffectError: what reading says, with the name of the stage before it.
     Example:
-        >>> stages = with_corpora([NamedStage("pairs", named="synthetic")], lambda _, name: affect.load(name))
+        >>> named = [NamedStage("pairs", named={"corpus": "synthetic"})]
+        >>> stages = with_corpora(named, lambda _, name: affect.load(name))
         >>> [*stages[0].corpus.splits]
         ['train', 'valid']
     """
     found = []
     for stage in stages:
-        if isinstance(stage, NamedStage) and stage.named is not None:
+        own: dict[str, Any] = {}
+        for key, named in getattr(stage, "named", {}).items():
             try:
-                corpus = read(stage.name, stage.named).without("test")
+                own[key] = read(name_of(stage.name, key), named).without("test")
             except AffectError as error:
-                raise type(error)(f"stages: {stage.name}: corpus: {error}") from error
-            stage = replace(stage, corpus=corpus)
-        found.append(stage)
+                raise type(error)(f"stages: {stage.name}: {key}: {error}") from error
+        found.append(replace(stage, **own) if own else stage)
     return found
 
 
 def named_corpora(content: Mapping[str, Any]) -> dict[str, str]:
-    """The corpora that stages have of their own, by the names of the stages.
+    """The corpora that stages have of their own, by names (`affect.training.stages.name_of`).
 
     Args:
         content: a configuration's plain values.
@@ -74,7 +77,12 @@ def named_corpora(content: Mapping[str, Any]) -> dict[str, str]:
         {'pairs': 'a.pkl'}
     """
     stages = content.get("stages") or []
-    return {own.get("name", ""): own["corpus"] for own in stages if own.get("corpus") is not None}
+    return {
+        name_of(own.get("name", ""), key): own[key]
+        for own in stages
+        for key in OWN
+        if own.get(key) is not None
+    }
 
 
 def renamed_corpora(content: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
@@ -91,7 +99,7 @@ def renamed_corpora(content: Mapping[str, Any], change: Callable[[str], str]) ->
         return {}
     return {
         "stages": [
-            {**own, "corpus": change(own["corpus"])} if own.get("corpus") is not None else own
+            {**own, **{key: change(own[key]) for key in OWN if own.get(key) is not None}}
             for own in content["stages"]
         ]
     }

@@ -25,6 +25,8 @@ from affect.testing.parts import NAMES
 _SAMPLES = 12
 _LENGTHS = (5, 3, 1, 4)
 _WORDS = 9
+_OTHER = 1000
+"""Added to the seed of a batch for that of another corpus."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,9 @@ class TermPart:
             for place, (name, one) in enumerate(self.others.items())
         }
         ids = tuple(f"s{row}" for row in range(_SAMPLES))
-        return Batch(inputs, target, ids, places, others, groups=places // 3)
+        looks = "auxiliary" in getattr(made_of(self.build), "needs", ()) and seed < _OTHER
+        auxiliary = self.batch(seed + _OTHER) if looks else None
+        return Batch(inputs, target, ids, places, others, places // 3, auxiliary)
 
     def seen(self, model: FusionModel, batch: Batch) -> Seen:
         """What the term is shown of a batch, damaged in that every other sample's last modality is gone."""
@@ -118,9 +122,9 @@ class TermPart:
         teacher = self.made(7)[0]
         output = model(inputs)
         extras = {"imputation": output.fused.mean().square().mean(-1), **output.extras}
-        return Seen(
-            model, batch, replace(output, extras=extras), inputs, supervised, teacher, epoch=1, draw=3
-        )
+        other = None if batch.auxiliary is None else self.seen(model, batch.auxiliary)
+        output = replace(output, extras=extras)
+        return Seen(model, batch, output, inputs, supervised, teacher, epoch=1, draw=3, auxiliary=other)
 
     def value(self, term: Term, model: FusionModel, batch: Batch) -> Tensor:
         """What the term says of a batch."""
@@ -156,7 +160,8 @@ def nothing_unobserved_is_read(part: TermPart) -> None:
     phantoms = Batch(
         {name: x.take(rows).keep(there.unsqueeze(1)) for name, x in batch.inputs.items()},
         batch.target.take(rows).keep(there.unsqueeze(1)), (*batch.ids, "s0", "s1"), rows,
-        {name: x.take(rows).keep(there.unsqueeze(1)) for name, x in batch.targets.items()}, groups=rows // 3,
+        {name: x.take(rows).keep(there.unsqueeze(1)) for name, x in batch.targets.items()}, rows // 3,
+        batch.auxiliary,
     )  # fmt: skip
     _expect(before, part.value(term, model, phantoms), "samples without anything change the value")
 
@@ -300,7 +305,8 @@ def _without(batch: Batch, names: Iterable[str]) -> Batch:
     inputs = {
         name: x.keep(torch.zeros_like(x.mask)) if name in names else x for name, x in batch.inputs.items()
     }
-    return replace(batch, inputs=inputs)
+    other = None if batch.auxiliary is None else _without(batch.auxiliary, names)
+    return replace(batch, inputs=inputs, auxiliary=other)
 
 
 def _expect(one: Tensor, other: Tensor, law: str) -> None:

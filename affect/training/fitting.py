@@ -49,6 +49,7 @@ from affect.training.stages import (
     STAGES,
     Finished,
     Stage,
+    auxiliary_of,
     check_labelled,
     check_stage_corpus,
     check_stages,
@@ -143,7 +144,7 @@ def fit(
     every = check_stages(stages)
     check_terms(terms)
     asked, make = training or Training(), objective or objective_for(model.head.target)
-    apart = {stage.name: stage.corpus for stage in every if stage.corpus is not None}
+    apart = {name: one for stage in every for name, one in stage.corpora.items()}
     for stage in every:
         check_stage_corpus(stage, corpus, model)
     if init is not None:
@@ -165,6 +166,7 @@ def fit(
                 training=stage.training or asked,
                 objective=make,
                 terms=joined(terms or {}, stage.terms),
+                auxiliary=auxiliary_of(stage, corpus, model),
                 supervised=stage.supervised,
                 before=beside,
                 name=name,
@@ -229,6 +231,7 @@ def learn(
     training: Training,
     objective: ObjectiveFactory,
     terms: Mapping[str, TermFactory | None],
+    auxiliary: Corpus | None,
     supervised: float,
     before: Terms,
     name: str,
@@ -250,6 +253,7 @@ def learn(
         training: the same.
         objective: the same.
         terms: the same.
+        auxiliary: the corpus that they alone see.
         supervised: weight of the objective.
         before: the terms of earlier stages, from which those of the same names and sizes go on.
         name: of the model, for the progress.
@@ -275,7 +279,9 @@ def learn(
         weights = class_weights(target, development["train"].labels(target.name), training.class_weights)
     train = development["train"]
     with seeded(seed):
-        beside_label = made_terms(model, train.ids, terms, training, teacher, supervised, corpus.targets)
+        beside_label = made_terms(
+            model, train.ids, terms, training, teacher, supervised, corpus.targets, auxiliary is not None
+        )
     beside_label.go_on_from(before)
     learning = made_learner(learner, model, objective(target), training, seed, teacher, weights, beside_label)
     learning.label_weight, learning.last_stage = supervised, not finished
@@ -285,6 +291,7 @@ def learn(
             training=replace(asked, monitor=training.monitor), objective=objective, learner=learner,
             teacher=teacher,
             terms=[terms, supervised, beside_label.state_dict()] if terms or supervised != 1 else None,
+            auxiliary=auxiliary,
         )  # fmt: skip
     beside_label.fit(model, train)
     told = target.name if target.name in train.targets else None
@@ -314,7 +321,8 @@ def learn(
         room_on = trainer.strategy.root_device
         shares = devices if room_on.type == "cpu" else 1  # their models and batches lie in one memory
         asked_for_room = askable(room_on, trains_here=trainer.strategy.launcher is None)
-        check_demand("fit", model, development["train"], training.batch_size, asked_for_room, shares)
+        batch = training.batch_size * (1 if auxiliary is None else 2)
+        check_demand("fit", model, development["train"], batch, asked_for_room, shares)
         evaluated = affordable("fit", model, development["valid"], EVALUATED, asked_for_room, shares)
         over = Finished(root / "checkpoints" / FINISHED, training.epochs)
         with float32_after(model, training.precision):
@@ -324,7 +332,7 @@ def learn(
                     learning,
                     *loaders(
                         development, told, beside_label, supervised, training, seed, devices, evaluated,
-                        every=bool(beside_label) or learner is not Learner,
+                        every=bool(beside_label) or learner is not Learner, auxiliary=auxiliary,
                     ),
                     ckpt_path=None
                     if folder is None

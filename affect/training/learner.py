@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from typing import Any
 
 import lightning
@@ -138,7 +139,10 @@ class Learner(lightning.LightningModule):
     def look(self, batch: Batch) -> Seen:
         """What the model makes of a batch, as terms see it."""
         inputs = self.shown(batch)
-        return self._as_seen(batch, inputs, self.predict(inputs))
+        seen = self._as_seen(batch, inputs, self.predict(inputs))
+        if batch.auxiliary is None:
+            return seen
+        return replace(seen, auxiliary=self.look(batch.auxiliary))
 
     def _as_seen(self, batch: Batch, inputs: dict[str, Sequence], output: Output) -> Seen:
         epoch = self.current_epoch if self.training else 0  # what is drawn in validation is always the same

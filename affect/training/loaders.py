@@ -9,7 +9,8 @@ import numpy as np
 from torch.utils.data import DataLoader
 
 from affect.data.corpus import Corpus
-from affect.data.loading import batches
+from affect.data.loading import batches, beside
+from affect.errors import ConfigError
 from affect.sequences import Batch
 from affect.training.devices import shared
 from affect.training.options import Training
@@ -31,6 +32,7 @@ def loaders(
     devices: int = 1,
     evaluated: int = 32,
     every: bool = True,
+    auxiliary: Corpus | None = None,
 ) -> tuple[DataLoader[Batch], DataLoader[Batch]]:
     """The batches that are learned from, and those that the epoch is chosen by.
 
@@ -53,6 +55,9 @@ def loaders(
         devices: how many share them.
         evaluated: samples of a batch in validation, on each device.
         every: whether something may be learned from a sample without a label.
+        auxiliary: of whose split `train` a batch of as many samples stands beside each that is learned from.
+    Raises:
+        ConfigError: there is an auxiliary corpus, and several devices.
     Example:
         >>> corpus = affect.load("synthetic")
         >>> learned, _ = loaders(corpus, "sentiment", Terms({}), 1.0, Training(batch_size=100), seed=0)
@@ -71,6 +76,11 @@ def loaders(
     learned = batches(
         train, target, devices * training.batch_size, seed, beside=terms.targets, mixed=compared
     )
+    if auxiliary is not None:
+        if devices > 1:
+            raise ConfigError(f"fit: an auxiliary corpus is for one device, got {devices}; set devices: 1")
+        other = batches(auxiliary["train"], None, training.batch_size, seed, mixed=compared)
+        learned = beside(learned, other)
     asked: dict[str, Any] = {"by_length": True}
     if not supervised:
         asked["beside"] = terms.targets

@@ -65,18 +65,48 @@ def matched(
         ConfigError: the corpus has none of the modalities, or has features of another size, of other names or
             by another extractor.
     """
-    needed = {name: dim for name, dim in shape["dims"].items() if name not in training_only}
-    if not needed.keys() & corpus.dims.keys():
-        raise ConfigError(
-            f"{source}: {run} needs {', '.join(needed)}, got {', '.join(corpus.dims) or 'no modality'}"
-        )
     if not corpus.targets:
         logger.warning("%s: it has no labels, so there are predictions alone", source)
-    for name, dim in needed.items():
+    needed = [name for name in shape["dims"] if name not in training_only]
+    return with_features(corpus, shape, needed, run=run, source=source, where=where, sub_words=sub_words)
+
+
+def with_features(
+    corpus: Corpus,
+    shape: Mapping[str, Any],
+    needed: Iterable[str],
+    *,
+    run: str,
+    source: str,
+    where: str,
+    sub_words: Collection[str] = (),
+) -> Corpus:
+    """The corpus with some modalities of a shape, those that it does not have absent from every sample.
+
+    Args:
+        corpus: has some of them.
+        shape: as `shape_of` has it.
+        needed: the modalities.
+        run: what reads them, in messages; and the rest as in `matched`.
+        source: the same.
+        where: the same.
+        sub_words: the same.
+    Raises:
+        ConfigError: as `matched` says.
+    Example:
+        >>> corpus = affect.load("synthetic")
+        >>> told = {"run": "it", "source": "here", "where": "there"}
+        >>> with_features(corpus, shape_of(corpus, ["text"]), ["text"], **told).dims == corpus.dims
+        True
+    """
+    sizes = {name: shape["dims"][name] for name in needed}
+    if not sizes.keys() & corpus.dims.keys():
+        raise ConfigError(
+            f"{source}: {run} needs {', '.join(sizes)}, got {', '.join(corpus.dims) or 'no modality'}"
+        )
+    for name, dim in sizes.items():
         if name not in corpus.dims:
-            logger.warning(
-                "%s: it has no %s, which is absent from every sample of the predictions", source, name
-            )
+            logger.warning("%s: it has no %s, which is absent from every sample of it", source, name)
             rows = {part: Ragged.from_rows([None] * len(split), dim) for part, split in corpus.splits.items()}
             corpus = corpus.with_modality(name, rows)
             continue

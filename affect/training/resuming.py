@@ -50,6 +50,7 @@ def check_resumed(
     learner: Any,
     teacher: FusionModel | None,
     terms: Any,
+    auxiliary: Corpus | None = None,
 ) -> None:
     """Refuse checkpoints of another training; say beside them what those that are to come are of.
 
@@ -66,6 +67,7 @@ def check_resumed(
         teacher: the same.
         terms: what they are made from, the weight of the label, and what they begin with; nothing of a
             training without terms.
+        auxiliary: the corpus that terms alone see.
     Raises:
         ConfigError: they are of another training, or do not say of which.
     Example:
@@ -88,6 +90,7 @@ def check_resumed(
         "initial weights": digest(model.state_dict()),
         "teacher": None if teacher is None else digest(teacher.state_dict()),
         "corpus": _content(corpus),
+        **({} if auxiliary is None else {"auxiliary": _content(auxiliary)}),
     }
     record, folder = checkpoints / RECORD, checkpoints.parent
     if (known := _known(record)) is not None:

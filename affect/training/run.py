@@ -38,6 +38,7 @@ from affect.training.saving import (
     keep_others,
     write_run,
 )
+from affect.training.stages import OWN, name_of
 from affect.training.terms import Terms
 
 logger = logging.getLogger(__name__)
@@ -203,7 +204,12 @@ class Run:
         corpus = dict(self.facts["corpus"])
         if "reader" in self.asked:  # it is from there, and how is known
             corpus |= _held(content["corpus"])
-        apart = {own["name"]: own["corpus"] for own in content.get("stages", ()) if "corpus" in own}
+        apart = {
+            name_of(own["name"], key): own[key]
+            for own in content.get("stages", ())
+            for key in OWN
+            if key in own
+        }
         stages = {key: {**self.facts["stage_corpora"][key], **_held(path)} for key, path in apart.items()}
         return {
             **self.facts,

@@ -19,7 +19,7 @@ from affect.manifest import write_facts
 from affect.model import FusionModel
 from affect.seeding import seeded
 from affect.spreadsheets import csv_of
-from affect.training.stages import Stage
+from affect.training.stages import OWN, Stage
 from affect.training.terms import Terms
 from affect.training.weights import save_weights
 
@@ -162,20 +162,24 @@ def content_of(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 def _stage_of(stage: Stage, asked: Mapping[str, Any], where: str) -> dict[str, Any]:
     """A stage as a configuration file holds it; its corpus is read as that of the whole."""
-    source = {} if stage.corpus is None else dict(stage.corpus.source)
-    named = source.pop("corpus", None)
-    if stage.corpus is not None and (named is None or any(asked.get(k) != x for k, x in source.items())):
-        raise ConfigError(
-            f"{where}: learns from a corpus of its own that a configuration cannot name; expected what "
-            "affect.load returned, read as the corpus of the whole"
-        )
+    named = {}
+    for key in OWN:
+        if (own := getattr(stage, key)) is None:
+            continue
+        source = dict(own.source)
+        named[key] = source.pop("corpus", None)
+        if named[key] is None or any(asked.get(k) != x for k, x in source.items()):
+            raise ConfigError(
+                f"{where}: {key}: learns from a corpus of its own that a configuration cannot name; expected "
+                "what affect.load returned, read as the corpus of the whole"
+            )
     training = (
         {} if stage.training is None else content_of({"model": {}, "training": stage.training})["training"]
     )
     return {
         "name": stage.name, "training": training, "terms": plain(stage.terms, where),
         "supervised": stage.supervised, "frozen": [*stage.frozen],
-        **({} if named is None else {"corpus": named}),
+        **named,
     }  # fmt: skip
 
 

@@ -16,13 +16,15 @@ from affect.manifest import read_facts, write_facts
 from affect.model import FusionModel
 from affect.objectives.terms import TermFactory
 from affect.training.learner import Learner
-from affect.training.matching import check_features, shape_of
+from affect.training.matching import check_features, shape_of, sub_words_of, with_features
 from affect.training.options import Training
 from affect.training.terms import joined
 
 logger = logging.getLogger(__name__)
 
 
+OWN = ("corpus", "auxiliary")
+"""What a stage calls corpora of its own."""
 STAGES, FINISHED = "stages", "finished.json"
 """The folder of all stages but the last, within that of a training, and what lies beside the checkpoint of
 one that is over."""
@@ -42,6 +44,8 @@ class Stage:
             the fused vector predicts the label.
         frozen: modules of the model that do not learn, such as `encoders.text`.
         corpus: another corpus to learn from, of the same modalities.
+        auxiliary: another corpus that terms alone see (`Seen.auxiliary`), a batch of it beside each batch;
+            its labels are not learned. A modality that it does not have is absent.
     Raises:
         ConfigError: a value is of another kind, or out of its range.
     Example:
@@ -59,6 +63,7 @@ class Stage:
     supervised: float = 1.0
     frozen: Iterable[str] = ()
     corpus: Corpus | None = None
+    auxiliary: Corpus | None = None
 
     def __post_init__(self) -> None:
         where = f"stages: {self.name}" if self.name else "stages"
@@ -70,8 +75,25 @@ class Stage:
             raise ConfigError(f"{where}: terms: expected a Term class by name, got {described(self.terms)}")
         NOT_NEGATIVE.check(f"{where}: supervised", self.supervised)
         object.__setattr__(self, "frozen", tuple(listed(f"{where}: frozen", self.frozen)))
-        if self.corpus is not None:
-            check_corpus(f"{where}: corpus", self.corpus)
+        for key, one in (("corpus", self.corpus), ("auxiliary", self.auxiliary)):
+            if one is not None:
+                check_corpus(f"{where}: {key}", one)
+
+    @property
+    def corpora(self) -> dict[str, Corpus]:
+        """Those of its own, by its name, and `auxiliary` behind it."""
+        found = {name_of(self.name, key): getattr(self, key) for key in OWN}
+        return {name: one for name, one in found.items() if one is not None}
+
+
+def name_of(stage: str, key: str) -> str:
+    """What a corpus of a stage's own is called where there are those of all stages.
+
+    Example:
+        >>> [name_of("labels", key) for key in OWN]
+        ['labels', 'labels: auxiliary']
+    """
+    return stage if key == "corpus" else f"{stage}: {key}"
 
 
 def check_stages(stages: Iterable[Stage]) -> list[Stage]:
@@ -161,6 +183,8 @@ def check_stage_corpus(stage: Stage, corpus: Corpus, model: FusionModel) -> None
         affect.errors.ConfigError: stages: pairs: corpus: text of synthetic:mosi_unaligned:24 has feature size
         768, and that of synthetic:interaction has 8; choose a corpus of the same features
     """
+    if stage.auxiliary is not None:
+        auxiliary_of(stage, corpus, model)
     own = stage.corpus
     if own is None:
         return
@@ -185,6 +209,41 @@ def check_stage_corpus(stage: Stage, corpus: Corpus, model: FusionModel) -> None
             f"{where}: {own.name} has not the target {target}, which the stage learns; it has "
             f"{', '.join(map(str, own.targets.values())) or 'none'}; with supervised: 0 it needs none"
         )
+
+
+def auxiliary_of(stage: Stage, corpus: Corpus, model: FusionModel) -> Corpus | None:
+    """The corpus that a stage's terms alone see, as the model reads it, without its test split.
+
+    Args:
+        stage: whose.
+        corpus: of the whole.
+        model: is to be trained.
+    Raises:
+        ConfigError: it has none of the modalities, or another size, columns or extractor of one; it is not
+            aligned as the model needs; there is no split to learn from.
+    Example:
+        >>> corpus = affect.load("synthetic")
+        >>> stage = Stage("both", auxiliary=affect.load("synthetic:additive"))
+        >>> auxiliary_of(stage, corpus, affect.FusionModel.for_corpus(corpus)).dims == corpus.dims
+        True
+    """
+    own = stage.auxiliary
+    if own is None:
+        return None
+    where = f"stages: {stage.name}: auxiliary: {own.name}"
+    if "train" not in own.splits:
+        raise ConfigError(f"{where}: no split 'train', only {', '.join(own.splits)}")
+    if model.needs_alignment and not own.aligned:
+        raise ConfigError(f"{where}: the model needs aligned sequences, and it is not aligned")
+    return with_features(
+        own.without("test"),
+        shape_of(corpus, model.encoders),
+        list(model.encoders),
+        run="the model",
+        source=where,
+        where=corpus.name,
+        sub_words=sub_words_of(model),
+    )
 
 
 @contextmanager

@@ -35,6 +35,7 @@ def made_terms(
     teacher: FusionModel | None = None,
     supervised: float = 1.0,
     targets: Mapping[str, Target] | None = None,
+    auxiliary: bool = False,
 ) -> Terms:
     """The terms of a training: those that are asked for, and those that its options ask for.
 
@@ -46,6 +47,7 @@ def made_terms(
         teacher: of the training.
         supervised: weight of the objective.
         targets: of the corpus, by name: what terms can read beside the label.
+        auxiliary: whether there is another corpus, which terms alone see.
     Raises:
         ConfigError: nothing is learned from; a term needs what is not there, is none, or cannot be made.
     Example:
@@ -69,6 +71,8 @@ def made_terms(
         offered.append("imputation")
     if any(encoder.words is not None for encoder in dict(model.encoders.items()).values()):
         offered.append("words")
+    if auxiliary:
+        offered.append("auxiliary")
     made = {}
     for name, factory in {**asked, **factories}.items():
         if name in _TAKEN or (factory is None and name not in _OPTIONS):

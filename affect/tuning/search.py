@@ -29,6 +29,7 @@ from affect.runs.finished import read_stages
 from affect.runs.planning import check_parts
 from affect.runs.searched import Searched
 from affect.runs.staged import shortened, stage_digests
+from affect.training.stages import OWN
 from affect.tuning.aims import Aim, aim_of
 from affect.tuning.collecting import space_of
 from affect.tuning.space import Parameter, Space
@@ -289,10 +290,10 @@ def _check(task: Task, corpus: Corpus) -> None:
             content, _ = task.space.fill(partial(_with_branch, parameter.name, label))
             tried.append((f"{parameter.name} = {label}", content))
     of_stages = read_stages(parse(task.content, str(task.path)), task.search.fold, task.path.parent).stages
-    read = {stage.name: stage.corpus for stage in of_stages}
+    read = {stage.name: {key: getattr(stage, key) for key in OWN} for stage in of_stages}
     for what, content in tried:
         configuration = parse(content, str(task.path))
-        stages = [replace(stage, corpus=read[stage.name]) for stage in configuration.stages]
+        stages = [replace(stage, **read[stage.name]) for stage in configuration.stages]
         try:
             made = configuration.model.for_corpus(corpus, configuration.target)
         except ConfigError as error:

@@ -191,6 +191,6 @@ def test_a_corpus_that_no_configuration_can_name_is_not_saved(tmp_path):
         model, corpus, training=Training(epochs=1), stages=[Stage("more", corpus=own), Stage("labels")]
     )
     with pytest.raises(
-        ConfigError, match="more: learns from a corpus of its own that a configuration cannot"
+        ConfigError, match="more: corpus: learns from a corpus of its own that a configuration cannot"
     ):
         run.save(tmp_path / "run")

@@ -8,6 +8,7 @@ from affect.objectives.terms.correlation import (
     GeneralizedCorrelation,
     MaximalCorrelation,
 )
+from affect.objectives.terms.domains import CorpusAlignment, CorpusConfusion, OnAuxiliary
 from affect.objectives.terms.information import (
     ContrastiveUpperBound,
     InformationBottleneck,
@@ -34,6 +35,8 @@ __all__ = [
     "Consistency",
     "Contrast",
     "ContrastiveUpperBound",
+    "CorpusAlignment",
+    "CorpusConfusion",
     "CorrelationAlignment",
     "Difference",
     "Distillation",
@@ -53,6 +56,7 @@ __all__ = [
     "Model",
     "MomentumContrast",
     "MutualInformation",
+    "OnAuxiliary",
     "PredictiveCoding",
     "Reconstruction",
     "RedundancyReduction",

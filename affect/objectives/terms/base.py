@@ -69,6 +69,7 @@ class Seen:
         draw: a number that is the same where the seed and the epoch are: of masks that are drawn from ids.
         total: of how many there are here, by how many a sum is divided: on several devices so that the mean
             of the devices is that over all.
+        auxiliary: what the model made of a batch of the stage's auxiliary corpus; None where there is none.
     """
 
     model: Model
@@ -80,6 +81,7 @@ class Seen:
     epoch: int = 0
     draw: int = 0
     total: Callable[[Tensor], Tensor] = at_least_one
+    auxiliary: Seen | None = None
 
     @cached_property
     def vectors(self) -> dict[str, Tensor]:
@@ -125,7 +127,8 @@ class Seen:
         fused = self.output.fused.with_values(self.output.fused.values.detach())
         extras = {name: x.detach() for name, x in self.output.extras.items()}
         prediction = self.output.prediction.detach()
-        return replace(self, output=Output(prediction, fused, encoded, extras))
+        other = None if self.auxiliary is None else self.auxiliary.detached()
+        return replace(self, output=Output(prediction, fused, encoded, extras), auxiliary=other)
 
 
 class Term(Bounded, nn.Module):
@@ -167,7 +170,7 @@ class Term(Bounded, nn.Module):
     search_space: ClassVar[dict[str, BaseDistribution]] = {"weight": FloatDistribution(1e-3, 1.0, log=True)}
     needs: ClassVar[tuple[str, ...]] = ()
     """What the fusion must offer (`Fusion.offers`); `teacher` and `imputation` are the training's and the
-    imputer's, `words` are an encoder's."""
+    imputer's, `words` are an encoder's, `auxiliary` is the stage's other corpus."""
     looks_again: ClassVar[bool] = False
     """Whether the model runs a second time."""
     needs_labels: ClassVar[bool] = False

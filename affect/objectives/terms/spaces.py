@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import torch
@@ -207,22 +208,8 @@ class MaximumMeanDiscrepancy(Term):
 
     def forward(self, seen: Seen) -> Tensor:
         shared = seen.extra("shared")
-        found = [self._apart(shared[a][both], shared[b][both]) for a, b, both in seen.pairs()]
+        found = [mean_discrepancy(shared[a][both], shared[b][both]) for a, b, both in seen.pairs()]
         return _mean_of_pairs(found, seen)
-
-    def _apart(self, x: Tensor, y: Tensor) -> Tensor:
-        count = len(x)
-        if count < 2:
-            return (x - y).sum() * 0
-        every = torch.cat([x, y])
-        squares = (every.unsqueeze(0) - every.unsqueeze(1)).square().sum(-1)
-        others = ~torch.eye(2 * count, dtype=torch.bool, device=x.device)
-        apart = squares.detach()[others]
-        middle = ((apart.median() - (-apart).median()) / 2).clamp(min=1e-12)  # torch's own is the lower one
-        kernel = torch.stack([(-squares / (middle * wide)).exp() for wide in _WIDTHS]).sum(0)
-        own = others[:count, :count]
-        within = (kernel[:count, :count] + kernel[count:, count:])[own].mean()
-        return within - 2 * kernel[:count, count:].mean()
 
 
 _WIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -261,14 +248,8 @@ class CorrelationAlignment(Term):
         shared = seen.extra("shared")
         found = []
         for a, b, both in seen.pairs():
-            one, other = (self._covariance(shared[m], both) for m in (a, b))
-            found.append((one - other).square().mean() / 4)
+            found.append(covariance_distance(shared[a][both], shared[b][both]))
         return _mean_of_pairs(found, seen)
-
-    def _covariance(self, x: Tensor, there: Tensor) -> Tensor:
-        count = there.sum()
-        centred = (x - there.to(x.dtype) @ x / count.clamp(min=1)) * there.unsqueeze(-1)
-        return centred.mT @ centred / (count - 1).clamp(min=1)
 
 
 class DomainConfusion(Term):
@@ -312,12 +293,10 @@ class DomainConfusion(Term):
         self.tell = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, len(self.dims)))
 
     def forward(self, seen: Seen) -> Tensor:
-        turned = 1.0
-        if self.growth:
-            turned = 2 / (1 + torch.tensor(-10 * seen.epoch / self.growth).exp().item()) - 1
+        share = grown(seen.epoch, self.growth)
         shared, losses, counts = seen.extra("shared"), [], []
         for place, (m, there) in enumerate(seen.present.items()):
-            told = self.tell(_Turned.apply(shared[m], turned))  # type: ignore[no-untyped-call]  # torch's
+            told = self.tell(turned(shared[m], share))
             truth = torch.full((len(told),), place, device=told.device)
             losses.append(F.cross_entropy(told, truth, reduction="none"))
             counts.append(there)
@@ -335,6 +314,70 @@ class _Turned(torch.autograd.Function):
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, grad: Tensor) -> tuple[Tensor, None]:
         return -ctx.share * grad, None  # type: ignore[attr-defined]
+
+
+def grown(epoch: int, growth: int) -> float:
+    """The share of the gradient that is turned around in an epoch: from none to nearly all.
+
+    Example:
+        >>> grown(0, 10), round(grown(10, 10), 4), grown(0, 0)
+        (0.0, 0.9999, 1.0)
+    """
+    return 2 / (1 + math.exp(-10 * epoch / growth)) - 1 if growth else 1.0
+
+
+def turned(x: Tensor, share: float = 1.0) -> Tensor:
+    """The same, whose gradient is turned around.
+
+    Args:
+        x: any.
+        share: of the gradient that is turned.
+    Example:
+        >>> x = torch.ones(1, requires_grad=True)
+        >>> turned(x, 0.5).backward()
+        >>> x.grad
+        tensor([-0.5000])
+    """
+    found: Tensor = _Turned.apply(x, share)  # type: ignore[no-untyped-call]  # torch's
+    return found
+
+
+def mean_discrepancy(x: Tensor, y: Tensor) -> Tensor:
+    """How far two lots are from one distribution, to a sum of Gaussian kernels (`MaximumMeanDiscrepancy`).
+
+    Shapes:
+        x: (samples, width), y: (other samples, width) -> (), 0 where one of them has fewer than two
+    Example:
+        >>> mean_discrepancy(torch.tensor([[0.0], [1.0]]), torch.tensor([[8.0], [9.0], [7.0]])) > 1
+        tensor(True)
+    """
+    count, every = len(x), torch.cat([x, y])
+    if min(count, len(y)) < 2:
+        return every.sum() * 0
+    squares = (every.unsqueeze(0) - every.unsqueeze(1)).square().sum(-1)
+    others = ~torch.eye(len(every), dtype=torch.bool, device=x.device)
+    apart = squares.detach()[others]
+    middle = ((apart.median() - (-apart).median()) / 2).clamp(min=1e-12)  # torch's own is the lower one
+    kernel = torch.stack([(-squares / (middle * wide)).exp() for wide in _WIDTHS]).sum(0)
+    within = kernel[:count, :count][others[:count, :count]].mean()
+    within = within + kernel[count:, count:][others[count:, count:]].mean()
+    return within - 2 * kernel[:count, count:].mean()
+
+
+def covariance_distance(x: Tensor, y: Tensor) -> Tensor:
+    """How far the covariances of two lots are from one another (`CorrelationAlignment`).
+
+    Shapes:
+        x: (samples, width), y: (other samples, width) -> ()
+    Example:
+        >>> covariance_distance(torch.tensor([[0.0], [2.0]]), torch.tensor([[0.0], [0.0]]))
+        tensor(1.)
+    """
+    found = []
+    for own in (x, y):
+        centred = own - own.sum(0) / max(1, len(own))
+        found.append(centred.mT @ centred / max(1, len(own) - 1))
+    return (found[0] - found[1]).square().mean() / 4
 
 
 def _mean_of_pairs(found: list[Tensor], seen: Seen) -> Tensor:
