@@ -10,7 +10,7 @@ import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from torch import Tensor, nn
 
-from affect.bounds import Bounded
+from affect.bounds import NOT_NEGATIVE, Bounded
 from affect.errors import ConfigError
 from affect.layers import Dropout, perceptron
 from affect.naming import ModuleDict, ParameterDict, pair_name
@@ -62,11 +62,24 @@ class Imputer(Bounded, nn.Module):
         for name in self.dims:
             rest = {m: there & (m != name) for m, there in present.items()}
             seen = {m: x * rest[m].unsqueeze(-1) for m, x in vectors.items()}
-            errors.append((self.impute(seen, rest)[name] - vectors[name].detach()).square().mean(-1))
+            errors.append(self.errors(name, self.impute(seen, rest)[name], vectors, rest))
             known.append(present[name] & torch.stack([*rest.values()]).any(0))
         batch = len(next(iter(inputs.values())).mask)
         found = Sequence(torch.stack(errors, -1).view(batch, -1, 1), torch.stack(known, -1).view(batch, -1))
         return found.mean().squeeze(-1)
+
+    def errors(
+        self, name: str, guessed: Tensor, vectors: dict[str, Tensor], rest: dict[str, Tensor]
+    ) -> Tensor:
+        """(samples,): how far off a guess at a modality is, that was made from the `rest`.
+
+        Args:
+            name: of the modality.
+            guessed: (samples, dims[name]).
+            vectors: as they are, (samples, dims[m]).
+            rest: which modalities the guess was made from, (samples,).
+        """
+        return (guessed - vectors[name].detach()).square().mean(-1)
 
     def impute(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> dict[str, Tensor]:
         """What the author writes: a guess at each modality; that at one which is present is not used.
@@ -231,6 +244,8 @@ class CascadeImputer(Imputer):
         width: feature size between the blocks.
         blocks: autoencoders.
         dropout: rate at which hidden values are dropped.
+        backward: weight of the way back in what training lowers: a second cascade imagines what was there
+            from the modality that was imagined alone.
     Shapes:
         inputs[m]: (batch, time of m, dims[m]) -> the same
     Missing:
@@ -241,8 +256,8 @@ class CascadeImputer(Imputer):
         MMIN, CRA.
     Reference:
         Zhao et al., Missing Modality Imagination Network for Emotion Recognition with Uncertain Missing
-        Modalities, ACL 2021. Differs: one direction, no backward imagination; what is imagined
-        goes to the fusion in the place of what is absent.
+        Modalities, ACL 2021. Differs: what is imagined goes to the fusion in the place of what is absent; the
+        way back, which is in the paper, is off unless `backward` says so.
     Example:
         >>> absent = Sequence.vector(torch.zeros(1, 2), torch.tensor([False]))
         >>> inputs = {"text": Sequence.full(torch.ones(1, 4, 3)), "visual": absent}
@@ -263,8 +278,10 @@ class CascadeImputer(Imputer):
         width: int = 64,
         blocks: int = 3,
         dropout: float = 0.1,
+        backward: float = 0.0,
     ) -> None:
         super().__init__(dims, per_step)
+        NOT_NEGATIVE.check("CascadeImputer: backward", backward)
         self.project = ModuleDict({m: nn.Linear(d, width) for m, d in self.dims.items()})
         narrow = max(width // 2, 1)
         self.blocks = nn.ModuleList(
@@ -272,6 +289,24 @@ class CascadeImputer(Imputer):
             for _ in range(blocks)
         )
         self.imagine = ModuleDict({m: nn.Linear(width, d) for m, d in self.dims.items()})
+        self.way_back = float(backward)
+        self.back = CascadeImputer(self.dims, per_step, width, blocks, dropout) if backward else None
+
+    def errors(
+        self, name: str, guessed: Tensor, vectors: dict[str, Tensor], rest: dict[str, Tensor]
+    ) -> Tensor:
+        there = super().errors(name, guessed, vectors, rest)
+        if self.back is None:
+            return there
+        alone = {
+            m: torch.ones_like(here) if m == name else torch.zeros_like(here) for m, here in rest.items()
+        }
+        only = {m: guessed if m == name else torch.zeros_like(x) for m, x in vectors.items()}
+        imagined = self.back.impute(only, alone)
+        others = [m for m in vectors if m != name]
+        back = [(imagined[m] - vectors[m].detach()).square().mean(-1) for m in others]
+        known = Sequence(torch.stack(back, 1).unsqueeze(-1), torch.stack([rest[m] for m in others], 1))
+        return there + self.way_back * known.mean().squeeze(-1)
 
     def impute(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> dict[str, Tensor]:
         heard = torch.stack([self.project[m](x) * present[m].unsqueeze(-1) for m, x in vectors.items()])

@@ -46,6 +46,11 @@ def test_terms_of_labels_keep_them_with_any_target(term, target):
     if term is SupervisedContrast and isinstance(target, MultiLabel):
         with pytest.raises(ConfigError, match="one label per sample; 't' has several"):
             check_term(term, target=target)
+    elif term is known.Prototypes and isinstance(target, MultiLabel):
+        with pytest.raises(
+            ConfigError, match="'t' has several labels at once; it is for one number or class"
+        ):
+            check_term(term, target=target)
     elif term is known.GeneratedLabels:
         with pytest.raises(ConfigError, match="is for a regression with a label per sample; 't' is"):
             check_term(term, target=target)

@@ -8,7 +8,9 @@ from affect.objectives.terms.correlation import (
     GeneralizedCorrelation,
     MaximalCorrelation,
 )
+from affect.objectives.terms.distilled import DistillationGraph, FeatureDistillation
 from affect.objectives.terms.domains import CorpusAlignment, CorpusConfusion, OnAuxiliary
+from affect.objectives.terms.generative import FactorisedCodes, SharedLatent
 from affect.objectives.terms.information import (
     ContrastiveUpperBound,
     InformationBottleneck,
@@ -18,6 +20,8 @@ from affect.objectives.terms.information import (
 from affect.objectives.terms.labels import GeneratedLabels, ModalityTargets
 from affect.objectives.terms.masking import MaskedClusters, MaskedSteps, MaskedWords
 from affect.objectives.terms.momentum import MomentumContrast
+from affect.objectives.terms.prototypes import Prototypes
+from affect.objectives.terms.recovery import Completeness, Regeneration
 from affect.objectives.terms.redundancy import RedundancyReduction, VarianceCovariance
 from affect.objectives.terms.spaces import (
     CorrelationAlignment,
@@ -32,6 +36,7 @@ from affect.objectives.terms.views import Consistency, Distillation, Imputation
 
 __all__ = [
     "CanonicalCorrelation",
+    "Completeness",
     "Consistency",
     "Contrast",
     "ContrastiveUpperBound",
@@ -40,7 +45,10 @@ __all__ = [
     "CorrelationAlignment",
     "Difference",
     "Distillation",
+    "DistillationGraph",
     "DomainConfusion",
+    "FactorisedCodes",
+    "FeatureDistillation",
     "GeneralizedCorrelation",
     "GeneratedLabels",
     "GradientModulation",
@@ -58,9 +66,12 @@ __all__ = [
     "MutualInformation",
     "OnAuxiliary",
     "PredictiveCoding",
+    "Prototypes",
     "Reconstruction",
     "RedundancyReduction",
+    "Regeneration",
     "Seen",
+    "SharedLatent",
     "Similarity",
     "SupervisedContrast",
     "Term",

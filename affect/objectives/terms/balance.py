@@ -63,17 +63,22 @@ class UnimodalHeads(Term):
     def losses(self, seen: Seen) -> dict[str, tuple[Tensor, Tensor]]:
         """Of each modality's head, for each sample, and whether it counts; (batch,) each."""
         found = {}
-        for m, x in seen.output.encoded.items():
-            truth, there = seen.batch.target, x.mask if self.target.per_step else x.present.unsqueeze(1)
+        for m, prediction in self.predictions(seen).items():
+            x, truth = seen.output.encoded[m], seen.batch.target
+            there = x.mask if self.target.per_step else x.present.unsqueeze(1)
             if there.shape != truth.mask.shape:
                 raise ShapeError(
                     f"{type(self).__name__}: '{self.target.name}' has a label at each of {truth.time} steps, "
                     f"and {m} has {x.time}; give it as many (an aligned corpus, encoders that keep steps)"
                 )
             truth = truth.keep(there)
-            output = replace(seen.output, prediction=self.heads[m](x))
+            output = replace(seen.output, prediction=prediction)
             found[m] = self.objective(output, truth), truth.present
         return found
+
+    def predictions(self, seen: Seen) -> dict[str, Tensor]:
+        """What each modality's head says, (batch, steps, target.outputs) each."""
+        return {m: self.heads[m](x) for m, x in seen.output.encoded.items()}
 
 
 class GradientModulation(UnimodalHeads):

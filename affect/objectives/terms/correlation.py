@@ -8,8 +8,10 @@ import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from torch import Tensor
 
-from affect.bounds import POSITIVE
+from affect.bounds import NOT_NEGATIVE, POSITIVE
 from affect.errors import ConfigError
+from affect.layers import perceptron
+from affect.naming import ModuleDict
 from affect.objectives.terms.base import Model, Seen, Term
 from affect.objectives.terms.projected import Counted, Projected, centred
 
@@ -85,6 +87,9 @@ class CanonicalCorrelation(Projected):
         best: how many of the canonical correlations count, the largest ones; all by default.
         anchor: a modality that every other one is compared with; any two of them by default.
         published: the sum of the correlations, below zero, in place of 1 less their mean.
+        autoencoder: weight of decoders that tell the mean encoded vector of each modality from its
+            projection: the squared error, a mean over features, samples and modalities. The vectors are not
+            pulled towards what is told.
     Shapes:
         seen -> ()
     Missing:
@@ -93,10 +98,11 @@ class CanonicalCorrelation(Projected):
     Raises:
         ConfigError: fewer than two modalities, or an unknown one; a number out of its range.
     Also known as:
-        DCCA; with `Reconstruction` or masked steps beside it, DCCAE.
+        DCCA; DCCAE with an autoencoder.
     Reference:
         Andrew et al., Deep Canonical Correlation Analysis, ICML 2013. Differs: in batches, not of the whole
-        training set.
+        training set. Wang et al., On Deep Multi-View Representation Learning, ICML 2015 (the autoencoder;
+        there it tells the inputs).
     Example:
         >>> corpus = affect.load("synthetic:shared:aligned")
         >>> model = affect.FusionModel.for_corpus(corpus, "sentiment")
@@ -122,10 +128,24 @@ class CanonicalCorrelation(Projected):
         best: int | None = None,
         anchor: str | None = None,
         published: bool = False,
+        autoencoder: float = 0.0,
     ) -> None:
         super().__init__(model, ids, weight, width, anchor)
         POSITIVE.check("CanonicalCorrelation: ridge", ridge)
+        NOT_NEGATIVE.check("CanonicalCorrelation: autoencoder", autoencoder)
         self.ridge, self.best, self.published = ridge, _best_of(self, best), published
+        self.autoencoder, sizes = float(autoencoder), self.dims if autoencoder else {}
+        self.decode = ModuleDict({m: perceptron(width, d, 1, 0.0, hidden=d) for m, d in sizes.items()})
+
+    def forward(self, seen: Seen) -> Tensor:
+        value = super().forward(seen)
+        if not self.autoencoder:
+            return value
+        errors = []
+        for m, told in self.embedded(seen.vectors).items():
+            square = (self.decode[m](told) - seen.vectors[m].detach().to(told)).square().mean(-1)
+            errors.append(seen.mean(square, seen.present[m]))
+        return value + self.autoencoder * torch.stack(errors).mean()
 
     def of_pair(self, x: Tensor, y: Tensor, both: Tensor) -> Counted:
         exact, enough = torch.promote_types(x.dtype, torch.float32), both.sum() > self.width

@@ -70,6 +70,25 @@ class Masking(Term):
         shown = {m: self.covered(seen.model, m, clean[m], hidden[m], draws) for m in self.modalities}
         again = seen.model({**clean, **shown})
         left = torch.stack([x.present for x in {**clean, **shown}.values()]).any(0)
+        return self.value(seen, clean, hidden, again, left)
+
+    def value(
+        self,
+        seen: Seen,
+        clean: Mapping[str, Sequence],
+        hidden: Mapping[str, Tensor],
+        again: Output,
+        left: Tensor,
+    ) -> Tensor:
+        """What hidden steps cost, a mean over samples.
+
+        Args:
+            seen: of the batch.
+            clean: the modalities.
+            hidden: their steps that were hidden, (batch, time) each.
+            again: what the model made of what was left.
+            left: whether anything of a sample was, (batch,).
+        """
         scaled = clean if seen.model.scaler is None else seen.model.scaler(clean)
         losses, counts = [], []
         for m in self.modalities:
