@@ -287,6 +287,8 @@ class Learner(lightning.LightningModule):
             self._asked.append(batch)
             self._validated.append(self.terms.judged(self._as_seen(batch, dict(batch.inputs), output)))
             return
+        if self.terms.validate_too:
+            self.terms.validated(self._as_seen(batch, dict(batch.inputs), output))
         losses: Tensor = self.objective(output, target)
         decided = self.model.head.decide(output.prediction)[target.mask]
         self._validated.append((losses, target.lengths, decided, target.values[target.mask]))
@@ -301,6 +303,7 @@ class Learner(lightning.LightningModule):
             )
         if math.isnan(found[self.options.monitor]) and (why := metrics.failure(self.options.monitor)):
             raise ConfigError(f"training: monitor '{self.options.monitor}' has no value: {why}")
+        self.terms.end_epoch()
         self.log_dict({f"valid/{name}": value for name, value in found.items()})
         self.log(MONITOR, found[self.options.monitor], logger=False)
         self.seconds += time.perf_counter() - self._began

@@ -261,6 +261,23 @@ class Terms(ModuleDict):
             for term in self._every.values():
                 term.observe(seen)
 
+    @property
+    def validate_too(self) -> bool:
+        """Whether some look at the validation split."""
+        return any(type(term).validate is not Term.validate for term in self._every.values())
+
+    def validated(self, seen: Seen) -> None:
+        """Let every term look at a batch of the validation split."""
+        with torch.no_grad():
+            for term in self._every.values():
+                term.validate(seen)
+
+    def end_epoch(self) -> None:
+        """Tell every term that an epoch is over."""
+        with torch.no_grad():
+            for term in self._every.values():
+                term.end_epoch()
+
     def before(self, model: FusionModel) -> dict[str, list[tuple[Tensor, Tensor]]]:
         """Every encoder's parameters, each with a copy of it; nothing where no term shortens steps."""
         if all(type(term).paces is Term.paces for term in self._every.values()):

@@ -2,6 +2,7 @@
 
 from affect.objectives.terms.balance import GradientModulation, UnimodalHeads
 from affect.objectives.terms.base import Model, Seen, Term, TermFactory
+from affect.objectives.terms.blending import GradientBlending, ParetoGradients
 from affect.objectives.terms.contrast import Contrast, Matching, SupervisedContrast
 from affect.objectives.terms.correlation import (
     CanonicalCorrelation,
@@ -51,6 +52,7 @@ __all__ = [
     "FeatureDistillation",
     "GeneralizedCorrelation",
     "GeneratedLabels",
+    "GradientBlending",
     "GradientModulation",
     "Imputation",
     "InformationBottleneck",
@@ -65,6 +67,7 @@ __all__ = [
     "MomentumContrast",
     "MutualInformation",
     "OnAuxiliary",
+    "ParetoGradients",
     "PredictiveCoding",
     "Prototypes",
     "Reconstruction",

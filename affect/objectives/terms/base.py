@@ -141,11 +141,12 @@ class Term(Bounded, nn.Module):
       step of their own before the model's; `forward` then leaves them as they are. With `rhythm` `epoch`
       they take a step for every training batch at the beginning of each epoch instead.
     - `observe`: after the step, without gradients: memories by sample (`seen.batch.rows`), moving averages.
+    - `validate`, `end_epoch`: of each batch of the validation split, without gradients, and after them all.
     - `paces`: by how much the step of a modality's encoder is shortened.
     - `fit`: what is made of the training split before the first step, such as clusters.
     - `targets`, `prepare`: other targets of the corpus that it reads, and what is made by their kinds.
 
-    In evaluation neither is called. Parameters and buffers are saved with the run.
+    `validate` alone is called in evaluation. Parameters and buffers are saved with the run.
 
     Args:
         model: is to be trained; its sizes are read.
@@ -242,6 +243,12 @@ class Term(Bounded, nn.Module):
 
     def observe(self, seen: Seen) -> None:
         """Called after each step, for what is learned otherwise than by gradients."""
+
+    def validate(self, seen: Seen) -> None:
+        """Called with each batch of the validation split, where labels are learned."""
+
+    def end_epoch(self) -> None:
+        """Called after the validation of each epoch."""
 
     def paces(self, seen: Seen) -> Mapping[str, Tensor | float]:
         """Of modalities whose encoder is to take a shorter step: the share that is taken, 0 to 1."""
