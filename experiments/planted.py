@@ -26,7 +26,15 @@ import affect
 from affect.benchmark import bench
 from affect.data.factors import STRENGTHS
 from affect.encoders import PooledEncoder
-from affect.objectives.terms import GeneratedLabels, GradientModulation, Term, UnimodalHeads
+from affect.objectives.terms import (
+    GeneratedLabels,
+    GradientBlending,
+    GradientModulation,
+    ParetoGradients,
+    Prototypes,
+    Term,
+    UnimodalHeads,
+)
 from affect.runs import FinishedRun, find
 from affect.training import Training, seeded
 
@@ -113,27 +121,36 @@ def _generated(corpus: affect.Corpus, seed: int, epochs: int) -> dict[str, Tenso
     return run.terms["own"].generated
 
 
+WAYS: dict[str, type[Term] | None] = {
+    "joint, no term": None,
+    "unimodal heads": UnimodalHeads,
+    "gradient modulation": GradientModulation,
+    "prototypes": Prototypes,
+    "Pareto gradients": ParetoGradients,
+    "gradient blending": GradientBlending,
+}
+
+
 def balance(seeds: int) -> Iterator[str]:
     """Lines of a table in Markdown."""
-    yield "| corpus | modality | alone | joint, no term | unimodal heads | gradient modulation |"
-    yield "|---|---|---:|---:|---:|---:|"
+    yield f"| corpus | modality | alone | {' | '.join(WAYS)} |"
+    yield "|---|---|---:" + "|---:" * len(WAYS) + "|"
     for name in CORPORA[:2]:
         corpus = affect.load(name)
-        for m in corpus.dims:
-            ways: tuple[tuple[list[str] | None, type[Term] | None], ...] = (
-                ([m], None), (None, None), (None, UnimodalHeads), (None, GradientModulation),
-            )  # fmt: skip
-            cells = []
-            for modalities, term in ways:
-                scores = [_probed(corpus, m, seed, modalities, term) for seed in range(seeds)]
-                cells.append(f"{np.mean(scores):.3f} ± {np.std(scores, ddof=1):.3f}")
-            yield f"| {name} | {m} | {' | '.join(cells)} |"
+        known = [*corpus.dims]
+        runs = range(seeds)
+        alone = {m: [_probed(corpus, seed, [m], None)[m] for seed in runs] for m in known}
+        joint = {way: [_probed(corpus, seed, known, term) for seed in runs] for way, term in WAYS.items()}
+        for m in known:
+            cells = [alone[m], *([found[m] for found in every] for every in joint.values())]
+            said = (f"{np.mean(own):.3f} ± {np.std(own, ddof=1):.3f}" for own in cells)
+            yield f"| {name} | {m} | {' | '.join(said)} |"
 
 
 def _probed(
-    corpus: affect.Corpus, m: str, seed: int, modalities: list[str] | None, term: type[Term] | None
-) -> float:
-    """The test split's r of a ridge regression on what the encoder of a modality makes of it."""
+    corpus: affect.Corpus, seed: int, modalities: list[str], term: type[Term] | None
+) -> dict[str, float]:
+    """The test split's r of a ridge regression on what the encoder of each modality makes of it."""
     with seeded(seed):
         model = affect.FusionModel.for_corpus(corpus, "sentiment", modalities=modalities, width=4)
     terms = None if term is None else {"each": term}
@@ -142,10 +159,14 @@ def _probed(
     for split in ("train", "test"):
         (batch,) = affect.batches(corpus[split], batch_size=len(corpus[split]))
         with torch.no_grad():
-            vectors = run.model.eval().encode(batch.inputs)[m].mean().numpy()
-        parts[split] = vectors, corpus[split].labels("sentiment")[:, 0]
-    probe = Ridge(1.0).fit(*parts["train"])
-    return float(np.corrcoef(probe.predict(parts["test"][0]), parts["test"][1])[0, 1])
+            encoded = run.model.eval().encode(batch.inputs)
+        parts[split] = encoded, corpus[split].labels("sentiment")[:, 0]
+    found = {}
+    for m in modalities:
+        probe = Ridge(1.0).fit(parts["train"][0][m].mean().numpy(), parts["train"][1])
+        said = probe.predict(parts["test"][0][m].mean().numpy())
+        found[m] = float(np.corrcoef(said, parts["test"][1])[0, 1])
+    return found
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Every term beside the model without it, on real data; as many settings of each, chosen on validation.
 
-python -m experiments.terms mustard|mmmo|mosi_context|mosi_finetuned [--seeds 5] [--jobs 1] [--out results]
+python -m experiments.terms mustard|mmmo|mosi_context|mosi_finetuned [--only TERM ...] [--seeds 5] [--jobs 1] [--out results]
 
 The corpus, the encoders and the training are those of the experiment file of that name. A term has three
 weights, its default and a third and three times of it; a model without terms has three rates of its encoders'
@@ -40,15 +40,16 @@ TERMS = {
         "MutualInformation", "ContrastiveUpperBound", "InformationBottleneck", "GeneratedLabels",
         "MaskedSteps", "MaskedClusters", "Consistency", "UnimodalHeads", "GradientModulation",
         "MaximalCorrelation", "CanonicalCorrelation", "GeneralizedCorrelation", "RedundancyReduction",
-        "VarianceCovariance", "MaskedWords",
+        "VarianceCovariance", "MaskedWords", "Prototypes", "ParetoGradients", "GradientBlending",
+        "DistillationGraph", "Translation", "SharedLatent", "Regeneration", "Completeness",
     ),
     "shared and private": (
         "Similarity", "MaximumMeanDiscrepancy", "CorrelationAlignment", "DomainConfusion", "Difference",
-        "Reconstruction",
+        "Reconstruction", "FactorisedCodes",
     ),
 }  # fmt: skip
-DAMAGE = "modalities dropped"
-"""Without a term, from what `Consistency` learns too."""
+DAMAGE, OF_DAMAGE = "modalities dropped", ("Consistency", "Regeneration", "Completeness")
+"""Without a term, from what these learn too."""
 CORPORA: dict[str, dict[str, Any]] = {
     "mustard": {"target": "valence", "metrics": ["pearson", "mae"]},
     "mmmo": {"metrics": ["pearson", "mae"]},
@@ -85,32 +86,22 @@ ONE_SETTING = ("mosi_finetuned",)
 MIDDLES = {"mustard": 5.0, "mmmo": 3.0}
 """Of the scale of labels."""
 WORDS = "no encoder here has a vocabulary"
+FEW = (
+    "Contrast", "MomentumContrast", "SupervisedContrast", "Matching", "MutualInformation", "GeneratedLabels",
+    "UnimodalHeads", "MaximalCorrelation", "MaskedWords", "Similarity", "Difference", "Reconstruction",
+)  # fmt: skip
 LEFT_OUT = {
     "mustard": {"MaskedWords": WORDS},
     "mmmo": {"MaskedWords": WORDS},
     "mosi_finetuned": dict.fromkeys(
-        (
-            "PredictiveCoding",
-            "ContrastiveUpperBound",
-            "InformationBottleneck",
-            "MaskedSteps",
-            "MaskedClusters",
-            "Consistency",
-            "GradientModulation",
-            "CanonicalCorrelation",
-            "GeneralizedCorrelation",
-            "RedundancyReduction",
-            "VarianceCovariance",
-            "MaximumMeanDiscrepancy",
-            "CorrelationAlignment",
-            "DomainConfusion",
-        ),
+        (term for those in TERMS.values() for term in those if term not in FEW),
         "of each family some were run, as a run takes minutes",
     ),
     "mosi_context": {
         "MaskedWords": WORDS,
         "GeneratedLabels": "it generates numbers, one for each sample",
         "SupervisedContrast": "it compares samples by one label of each",
+        **dict.fromkeys(("Prototypes", "DistillationGraph"), "one label of each sample is what it is for"),
         **dict.fromkeys(
             ("shared and private", *TERMS["shared and private"]), "parts are of a sample, not of an utterance"
         ),
@@ -137,27 +128,27 @@ def settings(term: str, usual: float, middle: float) -> Iterator[tuple[float, di
             one = float(f"{factor * weight:.2g}")
             given = {"weight": one, **({"middle": middle} if term == "GeneratedLabels" else {})}
             own = {"terms": {"own": {"class_path": term, "init_args": given}}}
-            yield one, {**own, **(dropped(0.3) if term == "Consistency" else {})}
+            yield one, {**own, **(dropped(0.3) if term in OF_DAMAGE else {})}
 
 
-def rows(corpus: str) -> dict[str, str]:
-    """Each row of the table, and the row that it is compared with."""
+def rows(corpus: str, only: tuple[str, ...] = ()) -> dict[str, str]:
+    """Each row of the table, and the row that it is compared with; of the terms `only` these, if any."""
     return {
         row: plain
         for plain, those in TERMS.items()
         for row in (plain, *((DAMAGE,) if plain == "concatenation" else ()), *those)
-        if row not in LEFT_OUT.get(corpus, {})
+        if row not in LEFT_OUT.get(corpus, {}) and (not only or row in (*FUSIONS, *only))
     }
 
 
-def experiment(corpus: str, seeds: int) -> dict[str, Any]:
+def experiment(corpus: str, seeds: int, only: tuple[str, ...] = ()) -> dict[str, Any]:
     """The bench of all settings; its models are called `row: number`."""
     content = merged(read(HERE / f"{corpus}.yaml"), CORPORA[corpus])
     content |= {"seeds": [*range(seeds)], "corpus": str(HERE / content["corpus"])}
     content.pop("published", None)
     shared, models = content["model"], {}
     usual = shared["encoder"]["init_args"]["dropout"]
-    for row, plain in rows(corpus).items():
+    for row, plain in rows(corpus, only).items():
         fusion: Any = FUSIONS[plain]
         if shared.get("fusion") == "PerStep":
             fusion = {"class_path": "PerStep", "init_args": {"fusion": fusion}}
@@ -199,9 +190,11 @@ def answers(runs: list[FinishedRun], best: dict[tuple[str, int], str]) -> Answer
     )
 
 
-def table(corpus: str, found: Answers, best: dict[tuple[str, int], str]) -> Iterator[str]:
+def table(
+    corpus: str, found: Answers, best: dict[tuple[str, int], str], only: tuple[str, ...] = ()
+) -> Iterator[str]:
     """Lines of Markdown."""
-    names, against = CORPORA[corpus]["metrics"], rows(corpus)
+    names, against = CORPORA[corpus]["metrics"], rows(corpus, only)
     pairs = [(row, plain) for row, plain in against.items() if row != plain]
     every = {metric: values_and_tests(found, metric, pairs) for metric in names}
     yield "| | " + " | ".join(f"{name} | against without [95%] | p" for name in names) + " | chosen |"
@@ -226,16 +219,19 @@ def main() -> None:
     parser.add_argument("corpus", choices=CORPORA)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--only", nargs="+", default=(), help="these terms alone, and what they are beside")
     parser.add_argument("--out", type=Path, default=Path("results"))
     args = parser.parse_args()
     folder = args.out / f"terms_{args.corpus}"
     folder.mkdir(parents=True, exist_ok=True)
     with writing(folder / "experiment.yaml") as path:
-        path.write_text(yaml.safe_dump(experiment(args.corpus, args.seeds), sort_keys=False))
+        path.write_text(
+            yaml.safe_dump(experiment(args.corpus, args.seeds, tuple(args.only)), sort_keys=False)
+        )
     bench(folder / "experiment.yaml", folder, args.jobs, quiet=True)
     runs = find([folder])
     best = chosen(runs, CORPORA[args.corpus]["metrics"][0])
-    print("\n".join(table(args.corpus, answers(runs, best), best)))
+    print("\n".join(table(args.corpus, answers(runs, best), best, tuple(args.only))))
     apart = LEFT_OUT.get(args.corpus, {})
     for why in dict.fromkeys(apart.values()):
         print(f"\nLeft out: {', '.join(term for term in apart if apart[term] == why)} ({why}).")
