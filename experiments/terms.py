@@ -1,6 +1,7 @@
 """Every term beside the model without it, on real data; as many settings of each, chosen on validation.
 
-python -m experiments.terms mustard|mmmo|mosi_context|mosi_finetuned [--only TERM ...] [--seeds 5] [--jobs 1] [--out results]
+python -m experiments.terms mustard|mmmo|mosi_context|mosi_finetuned [--only TERM ...] [--seeds 5]
+    [--jobs 1] [--out results]
 
 The corpus, the encoders and the training are those of the experiment file of that name. A term has three
 weights, its default and a third and three times of it; a model without terms has three rates of its encoders'
