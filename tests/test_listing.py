@@ -9,6 +9,7 @@ import pytest
 import affect
 from affect.cli import main
 from affect.cli.listing import kinds, section
+from affect.data.native import save
 from affect.report import frame_table, show
 
 
@@ -113,7 +114,7 @@ def test_what_can_be_named_is_listed_and_what_is_to_be_derived_from_is_not(capsy
 
 
 def test_a_corpus_is_described_without_what_trains(tmp_path):
-    affect.data.native.save(affect.load("synthetic"), tmp_path / "a.safetensors")
+    save(affect.load("synthetic"), tmp_path / "a.safetensors")
     code = (
         "import sys\nfrom affect.cli import main\nmain(['inspect', sys.argv[1]])\n"
         "print(sorted({'lightning', 'optuna', 'transformers', 'affect.training'} & {*sys.modules}))"

@@ -21,10 +21,12 @@ def test_the_python_in_the_readme_runs(capsys):
 
 
 def test_the_configuration_in_the_readme_is_one():
-    block, terms, stages, _ = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    block, terms, translation, stages, _ = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     assert parse(yaml.safe_load(block), "README").seeds == [0, 1, 2]
     misa = parse({"corpus": "synthetic", **yaml.safe_load(terms)}, "README")
     assert [*misa.terms] == ["alike", "apart", "rebuilt"]
+    told = parse({"corpus": "synthetic", **yaml.safe_load(translation)}, "README")
+    assert told.model.training_only == ["acoustic", "visual"]
     staged = parse({"corpus": "synthetic", **yaml.safe_load(stages)}, "README")
     assert [one.supervised for one in staged.stages] == [0, 1]
 

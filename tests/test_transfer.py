@@ -165,6 +165,16 @@ def test_wrong_calls_end_with_a_line(runs, given, message, tmp_path, capsys):
     assert not (tmp_path / "out").exists() or not [*(tmp_path / "out").iterdir()]
 
 
+def test_of_models_that_are_not_told_apart_none_is_best_alone(runs, tmp_path):
+    (tmp_path / "same.yaml").write_text(
+        "corpus: synthetic\nseeds: [0, 1]\ntraining: {epochs: 2, learning_rate: 0.01}\nmodels: {one: {}, two: {}}\n"
+    )
+    main(["bench", str(tmp_path / "same.yaml"), "--out", str(tmp_path / "runs")])
+    found = transfer_runs(find([tmp_path / "runs"]), runs / "moods.safetensors", names=["accuracy"])
+    assert found.summary["mean"].nunique() == 1  # the same model by two names
+    assert found.summary["tie"].tolist() == [False, True]  # the first is in bold
+
+
 def test_no_run_and_no_label_are_refused(runs):
     with pytest.raises(DataError, match="no finished run"):
         transfer_runs([], runs / "moods.safetensors")

@@ -19,7 +19,7 @@ from affect.data.targets import MultiClass, Target, main_of
 from affect.errors import ConfigError, DataError, did_you_mean, listed
 from affect.metrics import Array
 from affect.results import Answers
-from affect.results.summary import values_and_tests
+from affect.results.summary import LEVEL, difference, values_and_tests
 from affect.results.tables import Table, summary_tables, write_tables
 from affect.retrieval import embed, zero_shot
 from affect.retrieval.embeddings import term_with_embeddings
@@ -256,7 +256,7 @@ def _nearest(
 
 
 def _rows(own: Answers, metric: str) -> Iterator[dict[str, Any]]:
-    """The rows of one metric: models in their order, each against the best constant."""
+    """The rows of one metric: models in their order, each against the best constant, and the best one."""
     function, rises = own.metrics[metric], metrics.higher_is_better(metric)
     constants = {
         place: np.tile(one, (len(own.truth), 1))
@@ -266,13 +266,15 @@ def _rows(own: Answers, metric: str) -> Iterator[dict[str, Any]]:
     defined = {place: value for place, value in values.items() if np.isfinite(value)}
     compared = bool(defined) and not metrics.is_correlation(metric)
     floor = metrics.constant_baselines(own.target, own.truth)[metric]
+    spreads, among = values_and_tests(own, metric)
+    first = max(spreads, key=lambda name: (1 if rises else -1) * spreads[name]["mean"])
     for name, seeds in own.predictions.items():
         answers, pairs = {name: seeds}, []
         if compared:
             best = constants[max(defined, key=defined.__getitem__)]
             answers, pairs = {**answers, CONSTANT: dict.fromkeys(seeds, best)}, [(name, CONSTANT)]
         found, tests = values_and_tests(replace(own, predictions=answers), metric, pairs)
-        gain = tests.get((name, CONSTANT))
+        gain, behind = tests.get((name, CONSTANT)), difference(among, first, name)
         yield {
             "corpus": own.corpus,
             "target": own.target.name,
@@ -285,7 +287,7 @@ def _rows(own: Answers, metric: str) -> Iterator[dict[str, Any]]:
             "reference": CONSTANT if gain else None,
             "gain_low": gain.low if gain else np.nan,
             "gain_high": gain.high if gain else np.nan,
-            "tie": False,
+            "tie": behind is not None and bool(behind.p_all >= LEVEL),
             "one_seed": len(seeds) == 1,
             "by_group": own.by_group,
         }
