@@ -22,11 +22,14 @@ from affect.objectives.terms import (
     Regeneration,
 )
 from affect.objectives.terms.hiding import around
+from affect.objectives.terms.recovery import lost_steps
+from affect.sequences import Sequence
 from affect.testing.terms import TermPart
 from affect.training import Training
 
 NAMES = ("a", "b", "c")
 ROWS = range(12)
+ADVERSARIES = {"with": {}, "against": {"adversarial": True}, "growing": {"adversarial": True, "growth": 4}}
 
 
 def part_of(term, target=None, encoder=PooledEncoder):
@@ -228,6 +231,31 @@ def test_completeness_is_the_share_that_is_left():
                 errors.append((told - shown.sum().item() / clean.sum().item()) ** 2)
         expected.append(np.mean(errors))
     assert own(seen).item() == pytest.approx(np.mean(expected), rel=1e-9)
+
+
+def test_an_adversary_turns_the_model_s_gradient_around_and_not_its_own():
+    part, model = part_of(Completeness)
+    own = {name: Completeness(model, (), **options).double() for name, options in ADVERSARIES.items()}
+    found = {}
+    for name, term in own.items():
+        term.load_state_dict(own["with"].state_dict())
+        model.zero_grad()
+        value = term(part.seen(model, part.batch()))
+        value.backward()
+        encoders = [p.grad for p in model.encoders.parameters()]
+        found[name] = value, encoders, [p.grad for p in term.parameters()]
+    share = 2 / (1 + math.exp(-10 * 1 / 4)) - 1  # in the second of four epochs
+    for name, factor in (("against", -1.0), ("growing", -share)):
+        assert torch.equal(found[name][0], found["with"][0])
+        for one, other in zip(found[name][1], found["with"][1], strict=True):
+            assert torch.allclose(one, factor * other)
+        assert all(torch.equal(*pair) for pair in zip(found[name][2], found["with"][2], strict=True))
+
+
+def test_a_step_that_was_never_a_number_is_not_lost():
+    clean = Sequence.full(torch.tensor([[[math.nan], [2.0], [3.0]]]))
+    shown = clean.keep(torch.tensor([[True, True, False]]))
+    assert lost_steps(clean, shown).tolist() == [[False, False, True]]
 
 
 def test_what_is_left_is_learned_to_be_told():

@@ -15,6 +15,7 @@ from affect.fusion import SharedPrivateFusion
 from affect.imputation import CascadeImputer
 from affect.objectives.terms import CanonicalCorrelation, FactorisedCodes, SharedLatent
 from affect.sequences import Sequence
+from affect.testing import check_imputer
 from affect.testing.terms import TermPart, check_term
 from affect.training import Training
 
@@ -187,6 +188,7 @@ def test_a_cascade_may_imagine_back():
         expected.append(np.mean(errors))
     assert own.error(inputs).tolist() == pytest.approx(expected, rel=1e-9)
     assert CascadeImputer(dims).back is None
+    check_imputer(partial(CascadeImputer, backward=0.5), modalities=(3,))
 
 
 @pytest.mark.parametrize(

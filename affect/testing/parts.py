@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -113,25 +114,26 @@ def aligner_part(aligner: AlignerFactory, modalities: int = 3, names: Iterable[s
 def imputer_part(imputer: ImputerFactory, modalities: int = 3, names: Iterable[str] = NAMES) -> Part:
     """An Imputer class, or a partial of one, under the laws, with so many modalities of these names.
 
-    What is looked at is all modalities side by side, each with its mask as one more feature: at every step
-    for one that imputes per step, else the mean over steps.
+    What is looked at is all modalities side by side, each with its mask as one more feature, and the error
+    that training lowers: at every step for one that imputes per step, else the mean over steps.
     """
     dims = {name: 4 + place for place, name in enumerate([*names][:modalities])}
     made = imputer(dims)
 
-    def call(module: nn.Module, inputs: Inputs) -> Sequence:
-        filled = [x for _, x in sorted(module(inputs).items())]
+    def call(module: Any, inputs: Inputs) -> Sequence:
+        filled, error = [x for _, x in sorted(module(inputs).items())], module.error(inputs).unsqueeze(-1)
         if made.per_step:
             parts = [torch.cat([x.values, x.mask.unsqueeze(-1)], -1) for x in filled]
+            parts.append(error.unsqueeze(1).expand(-1, filled[0].time, -1))
             return Sequence(torch.cat(parts, -1), torch.stack([x.mask for x in filled]).any(0))
         vectors = [torch.cat([x.mean(), x.present.unsqueeze(-1)], -1) for x in filled]
-        return Sequence.vector(torch.cat(vectors, -1))
+        return Sequence.vector(torch.cat([*vectors, error], -1))
 
     return Part(
         lambda: imputer(dims),
         dims,
         call,
-        out_dim=sum(dims.values()) + modalities,
+        out_dim=sum(dims.values()) + modalities + 1,
         aligned=made.per_step,
         learns=any(p.requires_grad for p in made.parameters()),
     )

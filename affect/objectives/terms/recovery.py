@@ -10,10 +10,12 @@ from optuna.distributions import BaseDistribution
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from affect.bounds import NATURAL
 from affect.naming import ModuleDict
 from affect.objectives.terms.base import Model, Seen, Term
 from affect.objectives.terms.hiding import Masking, encoder_of
 from affect.objectives.terms.masking import MaskedSteps
+from affect.objectives.terms.spaces import grown, turned
 from affect.sequences import Output, Sequence
 
 
@@ -91,12 +93,16 @@ class Completeness(Term):
     """Of each modality is told how much of it a corruption has left: a share of its steps.
 
     A linear layer and a sigmoid of the mean vector of each modality; the squared error is a mean over samples
-    and over modalities. `estimated` gives the shares, to weigh modalities by.
+    and over modalities. `estimated` gives the shares, to weigh modalities by. With `adversarial` the layers
+    learn the same, and the model, whose gradient is turned around (`DomainConfusion`), learns vectors from
+    which nobody can tell how much was taken.
 
     Args:
         model: is to be trained; and `ids`, as in `Term`.
         ids: the same.
         weight: of it; 0.9 in the authors' configuration for CMU-MOSI.
+        adversarial: whether the model's gradient is turned around.
+        growth: in how many epochs the turned gradient grows from none to nearly all, as in `DomainConfusion`.
     Shapes:
         seen -> ()
     Missing:
@@ -105,7 +111,9 @@ class Completeness(Term):
         completeness estimation, as in LNLN.
     Reference:
         Zhang et al., Towards Robust Multimodal Sentiment Analysis with Incomplete Data, NeurIPS 2024.
-        Differs: of every modality, not of language alone; what is estimated corrects no other modality.
+        Differs: of every modality, not of language alone; what is estimated corrects no other modality, and
+        there is no proxy for language. Their adversary tells the proxy from what is complete; here it tells
+        how much is left. `Regeneration` stands in for their reconstruction.
     Example:
         >>> corpus = affect.load("synthetic:temporal")
         >>> model = affect.FusionModel.for_corpus(corpus)
@@ -115,14 +123,26 @@ class Completeness(Term):
         True
     """
 
-    def __init__(self, model: Model, ids: tuple[str, ...], weight: float = 0.1) -> None:
+    def __init__(
+        self,
+        model: Model,
+        ids: tuple[str, ...],
+        weight: float = 0.1,
+        adversarial: bool = False,
+        growth: int = 0,
+    ) -> None:
         super().__init__(model, ids, weight)
+        NATURAL.check("Completeness: growth", growth)
+        self.adversarial, self.growth = adversarial, growth
         self.tell = ModuleDict({m: nn.Linear(dim, 1) for m, dim in self.dims.items()})
 
     def estimated(self, seen: Seen) -> dict[str, Tensor]:
         """The share that is left of each modality, as it is told, (batch,)."""
-        kind = next(self.parameters()).dtype
-        return {m: self.tell[m](v.to(kind)).squeeze(-1).sigmoid() for m, v in seen.vectors.items()}
+        kind, vectors = next(self.parameters()).dtype, seen.vectors
+        if self.adversarial:
+            share = grown(seen.epoch, self.growth)
+            vectors = {m: turned(v, share) for m, v in vectors.items()}
+        return {m: self.tell[m](v.to(kind)).squeeze(-1).sigmoid() for m, v in vectors.items()}
 
     def forward(self, seen: Seen) -> Tensor:
         losses = []
@@ -146,4 +166,5 @@ def lost_steps(clean: Sequence, shown: Sequence) -> Tensor:
         return torch.zeros_like(clean.mask)
     if clean.time != shown.time:  # a corruption in time: no step has its own place
         return torch.zeros_like(clean.mask)
-    return clean.mask & ~(shown.mask & (clean.values == shown.values).all(-1))
+    same = (clean.values == shown.values) | (clean.values.isnan() & shown.values.isnan())
+    return clean.mask & ~(shown.mask & same.all(-1))
