@@ -48,7 +48,7 @@ def test_a_part_has_one_line_with_its_papers_name(capsys):
     assert names == sorted(
         {*affect.fusion.__all__} - {"Fusion", "FusionFactory", "ProjectedFusion", "VectorFusion"}
     )
-    assert lines(["list", "fusions", "TFN"], capsys) == [
+    assert lines(["list", "fusions", "[TFN"], capsys) == [
         "TensorFusion  The outer product of all vectors with a one in front of each, then a linear layer.  "
         "[TFN; Zadeh et al., Tensor Fusion Network for Multimodal Sentiment Analysis, EMNLP 2017]"
     ]

@@ -14,6 +14,7 @@ from affect.fusion.bilinear import (
     TuckerFusion,
 )
 from affect.fusion.concatenation import ConcatenationFusion, WeightedSumFusion
+from affect.fusion.coupled import CoupledTranslationFusion
 from affect.fusion.crossmodal import CrossModalTransformer
 from affect.fusion.decision import HybridFusion, LateFusion, ProductOfExpertsFusion, StackingFusion
 from affect.fusion.early import EarlyFusion
@@ -38,6 +39,7 @@ __all__ = [
     "CompactBilinearFusion",
     "ConcatenationFusion",
     "ContextualAttentionFusion",
+    "CoupledTranslationFusion",
     "CrossModalTransformer",
     "DualAttentionFusion",
     "DynamicGraphFusion",

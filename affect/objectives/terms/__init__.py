@@ -32,7 +32,7 @@ from affect.objectives.terms.spaces import (
     Reconstruction,
     Similarity,
 )
-from affect.objectives.terms.translation import Translation
+from affect.objectives.terms.translation import CoupledTranslation, Translation
 from affect.objectives.terms.views import Consistency, Distillation, Imputation
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "CorpusAlignment",
     "CorpusConfusion",
     "CorrelationAlignment",
+    "CoupledTranslation",
     "Difference",
     "Distillation",
     "DistillationGraph",

@@ -146,6 +146,62 @@ class Translation(Term):
         return [*dict.fromkeys(asked)]
 
 
+class CoupledTranslation(Term):
+    """Translations of a fusion are near to what they stand for, and what comes back to what it was: CTFN.
+
+    For each ordered pair of modalities that a sample has, the squared distance of u_a's translation from
+    u_b, and `cycle` times that of what is translated to b and back from u_a: means over the width, pairs
+    and samples. What is translated to is not pulled towards its translation.
+
+    Args:
+        model: is to be trained; and `ids`, as in `Term`.
+        ids: the same.
+        weight: of it.
+        cycle: of the way back.
+    Shapes:
+        seen -> ()
+    Missing:
+        a pair counts where a sample has both.
+    Raises:
+        ConfigError: a weight below zero.
+    Also known as:
+        coupled learning, dual learning with cycle consistency, as in CTFN.
+    Reference:
+        Tang et al., CTFN: Hierarchical Learning for Multimodal Sentiment Analysis Using Coupled-Translation
+        Fusion Network, ACL 2021. Differs: vectors in place of sequences.
+    Example:
+        >>> corpus = affect.load("synthetic:shared")
+        >>> fusion = affect.fusion.CoupledTranslationFusion
+        >>> model = affect.FusionModel.for_corpus(corpus, "sentiment", fusion=fusion)
+        >>> terms = {"coupled": CoupledTranslation}
+        >>> run = affect.fit(model, corpus, training=affect.Training(epochs=1), terms=terms)
+        >>> run.history["term: coupled"].item() > 0
+        True
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("projected", "translated", "returned")
+    search_space: ClassVar[dict[str, BaseDistribution]] = {
+        **Term.search_space,
+        "cycle": FloatDistribution(0.1, 1.0, log=True),
+    }
+
+    def __init__(self, model: Model, ids: tuple[str, ...], weight: float = 0.1, cycle: float = 0.5) -> None:
+        super().__init__(model, ids, weight)
+        NOT_NEGATIVE.check("CoupledTranslation: cycle", cycle)
+        self.cycle = float(cycle)
+
+    def forward(self, seen: Seen) -> Tensor:
+        lies = seen.extra("projected")
+        told, returned = (seen.output.extras[name].unbind(1) for name in self.needs[1:])
+        losses, counts = [], []
+        for place, (a, b) in enumerate(seen.model.fusion.ordered_pairs.values()):
+            there = (told[place] - lies[b].detach()).square().mean(-1)
+            back = (returned[place] - lies[a].detach()).square().mean(-1)
+            losses.append(there + self.cycle * back)
+            counts.append(seen.present[a] & seen.present[b])
+        return seen.mean(torch.stack(losses), torch.stack(counts))
+
+
 class _Decoder(nn.Module):
     """Tells steps one after the other, with attention over those of another sequence, if it has several."""
 
