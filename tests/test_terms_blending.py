@@ -1,5 +1,6 @@
 """Gradients that are against nobody, and heads that are weighted by what they still learn."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -15,7 +16,7 @@ from affect.fusion import ConcatenationFusion
 from affect.objectives.terms import GradientBlending, ParetoGradients, UnimodalHeads
 from affect.objectives.terms.blending import combined
 from affect.testing.terms import TermPart
-from affect.training import Training
+from affect.training import Stage, Training
 
 NAMES = ("a", "b", "c")
 TIMES = ["seconds", "epoch_seconds"]
@@ -119,13 +120,61 @@ def test_a_kill_changes_nothing(term, tmp_path):
         assert whole.terms["each"].shares.tolist() == resumed.terms["each"].shares.tolist() != [1.0, 1.0, 1.0]
 
 
-@pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])
-def test_gradients_are_combined_under_any_precision_and_with_clipping(precision):
+@pytest.mark.parametrize(("weight", "label"), [(0.3, 1.0), (3.0, 1.0), (1.0, 0.4), (3.0, 0.4)])
+def test_the_combined_gradient_is_that_of_the_losses_as_they_are_weighted(weight, label):
+    part = TermPart(ParetoGradients, NAMES, Regression("t"), ConcatenationFusion)
+    model, _ = part.made()
+    torch.manual_seed(1)
+    own = ParetoGradients(model, (), weight=weight).double()
+    plain = UnimodalHeads(model, ()).double()
+    plain.load_state_dict(own.state_dict())
+    seen = replace(part.seen(model, part.batch()), label_weight=label)
+    values = [x.values for x in seen.output.encoded.values()]
+    learned = label * seen.objective(seen.output)
+    parts = [torch.autograd.grad(x, values, retain_graph=True) for x in (learned, weight * plain(seen))]
+    whole = torch.autograd.grad(learned + weight * own(seen), values)
+    for found, g, u in zip(whole, *parts, strict=True):
+        assert torch.allclose(found, combined(g, u, 1.5), atol=1e-12)
+        assert (found * g).sum() >= 0
+        assert (found * u).sum() >= 0
+
+
+def test_without_a_label_or_a_weight_there_is_nothing_to_combine():
+    part = TermPart(ParetoGradients, NAMES, Regression("t"), ConcatenationFusion)
+    model, _ = part.made()
+    plain = UnimodalHeads(model, ()).double()
+    for weight, label in ((1.0, 0.0), (0.0, 1.0)):
+        own = ParetoGradients(model, (), weight=weight).double()
+        own.load_state_dict(plain.state_dict())
+        seen = replace(part.seen(model, part.batch()), label_weight=label)
+        values = [x.values for x in seen.output.encoded.values()]
+        grads = [torch.autograd.grad(one(seen), values, retain_graph=True) for one in (own, plain)]
+        assert all(torch.equal(one, other) for one, other in zip(*grads, strict=True))
+
+
+def test_terms_are_told_the_weight_of_the_objective_in_their_stage():
+    weights = []
+
+    class Looks(UnimodalHeads):
+        def forward(self, seen):
+            weights.append(seen.label_weight)
+            return super().forward(seen)
+
     corpus = affect.load("synthetic:mosi_unaligned:24")
     model = affect.FusionModel.for_corpus(corpus, seed=0, width=4)
-    options = Training(epochs=1, precision=precision, gradient_clip=0.5, accumulate=2)
-    history = affect.fit(model, corpus, training=options, terms={"each": ParetoGradients}).history
-    assert np.isfinite(history["term: each"].item())
+    stages = [Stage("less", supervised=0.4), Stage("whole")]
+    affect.fit(model, corpus, training=Training(epochs=1), stages=stages, terms={"looks": Looks})
+    assert list(dict.fromkeys(weights)) == [0.4, 1.0]
+
+
+@pytest.mark.parametrize("term", [GradientBlending, ParetoGradients])
+@pytest.mark.parametrize("precision", ["bfloat16", "bf16-true"])
+def test_they_learn_in_half_precision_with_clipping_and_several_batches_a_step(precision, term):
+    corpus = affect.load("synthetic:mosi_unaligned:24")
+    model = affect.FusionModel.for_corpus(corpus, seed=0, width=4)
+    options = Training(epochs=2, precision=precision, gradient_clip=0.5, accumulate=2)
+    history = affect.fit(model, corpus, training=options, terms={"each": term}).history
+    assert np.isfinite(history["term: each"]).all()
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,15 @@ def test_prototypes_pull_what_is_behind(target):
     assert own(seen).item() == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize("precision", ["bfloat16", "bf16-true"])
+def test_prototypes_are_kept_in_half_precision(precision):
+    corpus = affect.load("synthetic:mosi_unaligned:24")
+    model = affect.FusionModel.for_corpus(corpus, seed=0, width=4)
+    options = Training(epochs=2, precision=precision)
+    run = affect.fit(model, corpus, training=options, terms={"behind": Prototypes})
+    assert run.history["term: behind"].iloc[-1] > 0
+
+
 @pytest.mark.parametrize("encoder", [PooledEncoder, StepEncoder])
 def test_lost_steps_are_told_from_what_is_left(encoder):
     part, model = part_of(Regeneration, encoder=encoder)

@@ -156,6 +156,7 @@ class Learner(lightning.LightningModule):
             epoch=epoch,
             draw=hash((self.seed, epoch)),
             total=devices.share_of_total,
+            label_weight=self.label_weight,
         )
 
     def parts(self, seen: Seen) -> dict[str, Tensor]:

@@ -78,7 +78,9 @@ class UnimodalHeads(Term):
 
     def predictions(self, seen: Seen) -> dict[str, Tensor]:
         """What each modality's head says, (batch, steps, target.outputs) each."""
-        return {m: self.heads[m](x) for m, x in seen.output.encoded.items()}
+        kind = next(self.heads.parameters()).dtype  # autocast has left half precision, and may be over
+        encoded = seen.output.encoded.items()
+        return {m: self.heads[m](x.with_values(x.values.to(kind))) for m, x in encoded}
 
 
 class GradientModulation(UnimodalHeads):

@@ -70,6 +70,7 @@ class Seen:
         total: of how many there are here, by how many a sum is divided: on several devices so that the mean
             of the devices is that over all.
         auxiliary: what the model made of a batch of the stage's auxiliary corpus; None where there is none.
+        label_weight: of the objective in the loss; 0 in a stage that learns no label.
     """
 
     model: Model
@@ -82,6 +83,7 @@ class Seen:
     draw: int = 0
     total: Callable[[Tensor], Tensor] = at_least_one
     auxiliary: Seen | None = None
+    label_weight: float = 1.0
 
     @cached_property
     def vectors(self) -> dict[str, Tensor]:

@@ -18,7 +18,8 @@ _LEAST = 1e-12
 class ParetoGradients(UnimodalHeads):
     """`UnimodalHeads`, whose gradient at an encoder is never against that of the joint loss: MMPareto.
 
-    At what each encoder gives, g is the gradient of the label's loss and u that of the modality's own head.
+    At what each encoder gives, g is the gradient of the label's loss and u that of the heads' loss, both with
+    their weights.
     Where they point the same way (g u > 0) both count a half, else as much as makes the sum shortest, so that
     it is against neither: k g + (1 - k) u. The encoder takes twice the sum, lengthened to |g + u| where it is
     shorter, times `scale`. Heads learn as in `UnimodalHeads`.
@@ -26,21 +27,21 @@ class ParetoGradients(UnimodalHeads):
     Args:
         model: is to be trained; and `ids`, as in `Term`.
         ids: the same.
-        weight: of the heads' loss, and of what the encoders' gradient becomes: 1 is the paper's, less lies
-            between the label's gradient and that.
+        weight: of the heads' loss, and so of u.
         scale: of the sum; 1.5 in the authors' code.
     Shapes:
         seen -> ()
     Missing:
-        as in `UnimodalHeads`; where a modality is absent there is no gradient.
+        as in `UnimodalHeads`; where a modality is absent there is no gradient. In a stage that learns no
+        label, `UnimodalHeads` is left.
     Raises:
         ConfigError: a scale that is not above zero.
     Also known as:
         MMPareto.
     Reference:
         Wei and Hu, MMPareto: Boosting Multimodal Learning with Innocent Unimodal Assistance, ICML 2024.
-        Differs: gradients at what an encoder gives, of the batch as a whole, not at its weights; any
-        optimiser.
+        Differs: gradients at what an encoder gives, of the batch as a whole, not at its weights; u is of the
+        mean over heads, not of their sum; any optimiser.
     Example:
         >>> corpus = affect.load("synthetic")
         >>> model = affect.FusionModel.for_corpus(corpus)
@@ -65,18 +66,19 @@ class ParetoGradients(UnimodalHeads):
         apart = [seen.mean(*own) for own in self.losses(seen).values()]
         heads = torch.stack(apart).mean()
         learning = {m: x.values for m, x in seen.output.encoded.items() if x.values.requires_grad}
-        if not torch.is_grad_enabled() or not learning:
+        if not (torch.is_grad_enabled() and learning and self.weight and seen.label_weight):
             return heads
         given = list(learning.values())
-        whole = seen.objective(seen.output)
+        whole = seen.label_weight * seen.objective(seen.output)
         joint = torch.autograd.grad(whole, given, retain_graph=True, allow_unused=True)
         alone = torch.autograd.grad(heads, given, retain_graph=True, allow_unused=True)
         changed = heads
         for values, g, u in zip(given, joint, alone, strict=True):
             if g is None or u is None:
                 continue
-            # beside g, which the label's loss gives, and u, which the heads' gives
-            beyond = ((combined(g, u, self.scale) - g - u).detach() * values).sum()
+            # beside g, which the label's loss gives, and u, which the heads' gives; the weight comes later
+            wanted = (combined(g, self.weight * u, self.scale) - g) / self.weight
+            beyond = ((wanted - u).detach() * values).sum()
             changed = changed + beyond - beyond.detach()
         return changed
 
@@ -128,7 +130,8 @@ class GradientBlending(UnimodalHeads):
         G-Blend, online Gradient-Blending.
     Reference:
         Wang et al., What Makes Training Multi-Modal Classification Networks Hard?, CVPR 2020, section 3.3.
-        Differs: the label's own weight is 1, so that a rate means the same; weights have an upper end.
+        Differs: all branches learn together in one model, not each in a copy of its own; the label's own
+        weight is 1, so that a rate means the same; weights have an upper end.
     Example:
         >>> corpus = affect.load("synthetic:additive")
         >>> model = affect.FusionModel.for_corpus(corpus)

@@ -102,7 +102,7 @@ class Prototypes(Term):
         for m, vectors in seen.vectors.items():
             means: Any = self.means[m]
             known = means.known
-            apart = torch.cdist(vectors.unsqueeze(0), means.points.to(vectors).unsqueeze(0)).squeeze(0)
+            apart = torch.linalg.vector_norm(vectors.unsqueeze(1) - means.points.to(vectors), dim=-1)
             if not self.published:
                 apart = apart / vectors.shape[-1] ** 0.5
             logs = (-apart).masked_fill(~known, -torch.inf)
