@@ -138,7 +138,7 @@ def _as_wide(corpus: Corpus, name: str, dim: int, source: str) -> Corpus:
     """The corpus whose words have so many sub-words."""
     rows, cut = {}, 0
     for part, split in corpus.splits.items():
-        own = split.modalities[name]
+        own = split.modalities[name].flat()
         values = np.zeros((len(own.values), dim), own.values.dtype)
         kept = own.values[:, :dim]
         values[:, : kept.shape[1]] = kept

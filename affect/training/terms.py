@@ -102,6 +102,11 @@ def made_terms(
             "stages: where supervised is 0, expected a term with a weight and without a memory by sample, by "
             f"which the epoch is chosen, got {', '.join(made) or 'none'}; name one, or leave out supervised"
         )
+    if auxiliary and not any("auxiliary" in term.needs for term in made.values()):
+        raise ConfigError(
+            "stages: auxiliary: no term looks at that corpus; name one that does, such as CorpusAlignment or "
+            "OnAuxiliary, or leave it out"
+        )
     return Terms(made)
 
 

@@ -198,6 +198,12 @@ def test_wrong_terms_are_one_line(both, terms, message):
         affect.fit(model_of(corpus), corpus, stages=[Stage("both", terms=terms, auxiliary=other)])
 
 
+def test_a_corpus_that_no_term_looks_at_is_refused(both):
+    stage = Stage("both", terms={"bind": Contrast}, auxiliary=both[1])
+    with pytest.raises(ConfigError, match="auxiliary: no term looks at that corpus"):
+        affect.fit(model_of(both[0]), both[0], stages=[stage])
+
+
 def test_without_another_corpus_it_is_refused(both):
     with pytest.raises(ConfigError, match="CorpusAlignment needs auxiliary, which"):
         affect.fit(model_of(both[0]), both[0], terms={"near": CorpusAlignment})
