@@ -8,25 +8,28 @@ import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from torch import Tensor, nn
 
+from affect.bounds import Bounds
 from affect.fusion.base import Extras, VectorFusion
 from affect.layers import Dropout
 from affect.naming import ModuleDict, pair_name
 from affect.pooling import Pooling
 from affect.sequences import Sequence
 
+_SEVERAL = Bounds("at least 2", 2, limit=10**9, whole=True)
+
 
 class CoupledTranslationFusion(VectorFusion):
     """Every modality is translated to every other one; what it is half-way there is fused.
 
-    Each vector is brought to `width`, u_m. A translator from a to b has a hidden vector z_ab, a perceptron's
-    of u_a, and a translation, a linear map of it. A modality that is absent is the mean of the translations
-    to it from those that are there. All z_ab together, through a linear layer, are what comes out. That
-    translations are near to what they stand for is a term's affair (`CoupledTranslation`).
+    Each vector is brought to `width` and normed, u_m. A translator from a to b has a hidden vector z_ab, a
+    perceptron's of u_a, and a translation, a linear map of it. A modality that is absent is the mean of the
+    translations to it from those that are there. All z_ab together, through a linear layer, are what comes
+    out. That translations are near to what they stand for is a term's affair (`CoupledTranslation`).
 
     Args:
         dims: feature size of each modality.
         out_dim: size of the fused vector.
-        width: size of the vectors, and of what is half-way.
+        width: size of the vectors, and of what is half-way; at least 2.
         dropout: rate at which what is half-way is dropped.
         pooling: how the steps of a modality become a vector; the mean by default.
     Shapes:
@@ -37,13 +40,15 @@ class CoupledTranslationFusion(VectorFusion):
         an absent modality is translated from the others; with nothing there zeros are translated. In the
         extras it, and the pairs that begin with it, are zeros.
     Raises:
-        ConfigError: there is only one modality.
+        ConfigError: there is only one modality; a width below 2.
     Also known as:
         CTFN, coupled translation.
     Reference:
         Tang et al., CTFN: Hierarchical Learning for Multimodal Sentiment Analysis Using Coupled-Translation
         Fusion Network, ACL 2021. Differs: translators are perceptrons of vectors, not transformers of
-        sequences; a linear layer, not a convolution, reads what is half-way.
+        sequences; a linear layer, not a convolution, reads what is half-way;
+        modalities are translated in normed spaces, so that at first a translation that says nothing costs
+        about 1, whatever the scale of the encoders.
     Example:
         >>> fusion = CoupledTranslationFusion({"text": 3, "visual": 2}, out_dim=4)
         >>> inputs = {m: Sequence.full(torch.ones(5, 7, d)) for m, d in fusion.dims.items()}
@@ -67,7 +72,10 @@ class CoupledTranslationFusion(VectorFusion):
         super().__init__(dims, out_dim, pooling)
         self.require(2)
         self.width = width
-        self.project = ModuleDict({m: nn.Linear(d, width) for m, d in self.dims.items()})
+        _SEVERAL.check("CoupledTranslationFusion: width", width)
+        self.project = ModuleDict(
+            {m: nn.Sequential(nn.Linear(d, width), nn.LayerNorm(width)) for m, d in self.dims.items()}
+        )
         self.halfway = ModuleDict(
             {
                 name: nn.Sequential(nn.Linear(width, width), nn.GELU(), Dropout(dropout))

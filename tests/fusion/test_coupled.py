@@ -24,7 +24,7 @@ def test_what_is_half_way_is_fused(built, sample):
     module = built(CoupledTranslationFusion, width=WIDTH)
     names = {pair: name for name, pair in module.ordered_pairs.items()}
     here = [m for m, x in sample.items() if x.present]
-    u = {m: linear(module.project[m], sample[m].values[0, 0].tolist()) for m in here}
+    u = {m: apply(module.project[m], sample[m].values[0, 0].tolist()) for m in here}
 
     def told(a, b, x):
         return linear(module.translate[names[a, b]], apply(module.halfway[names[a, b]], x))
@@ -75,6 +75,8 @@ def test_translations_come_near():
     assert left[1] < left[0] / 2
 
 
-def test_one_modality_is_refused():
+def test_one_modality_and_a_width_of_one_are_refused():
     with pytest.raises(ConfigError, match="needs 2 modalities"):
         CoupledTranslationFusion({"a": 2}, 3)
+    with pytest.raises(ConfigError, match="^CoupledTranslationFusion: width must be at least 2, got 1$"):
+        CoupledTranslationFusion(DIMS, 3, width=1)
