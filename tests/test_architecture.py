@@ -32,7 +32,7 @@ ORDER = [
     {"sequences", "naming"},
     {"kernels"},
     {"pooling", "layers", "sizes"},
-    {"metrics", "data"},
+    {"metrics", "data", "papers"},
     {"scaling", "corruption"},
     {"encoders", "aligners", "imputation", "fusion", "heads", "objectives"},
     {"model"},

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from affect import metrics
+from affect import metrics, papers
 from affect.bounds import INSIDE, NATURAL
 from affect.classes import beside, within
 from affect.data.sources.options import DEFAULTS, Options
@@ -147,7 +147,8 @@ def _checked(content: Mapping[str, Any], path: str | Path) -> Experiment:
             raise ConfigError(f"{path}: {key} is missing or empty")
     if not isinstance(content["models"], Mapping):
         raise ConfigError(f"{path}: models: expected a name and a model for each, got {content['models']!r}")
-    experiment = Experiment(**content)
+    named = {name: _of_paper(own) for name, own in content["models"].items()}
+    experiment = Experiment(**{**content, "models": named})
     check_seeds(experiment.seeds, f"{path}: seeds")
     NATURAL.check(f"{path}: folds", experiment.folds)
     check_fold(experiment.fold, experiment.folds, f"{path}: fold")
@@ -161,6 +162,14 @@ def _checked(content: Mapping[str, Any], path: str | Path) -> Experiment:
     for name, own in experiment.models.items():
         parse(_content(experiment, own or {}, None), f"{path}: models: {name}")
     return experiment
+
+
+def _of_paper(own: Any) -> Any:
+    """A model as the paper that is named has it; any other as it is."""
+    if not papers.is_named(own):
+        return own
+    content = papers.content(own)
+    return {**content.pop("model"), **content}
 
 
 def jobs(experiment: Experiment, path: Path, out: Path) -> list[Job]:

@@ -92,9 +92,20 @@ def kinds() -> dict[str, Callable[[], list[Entry]]]:
         "terms": _terms,
         "metrics": _metrics,
         "corpora": _corpora,
+        "papers": _papers,
         "formats": _formats,
         "protocols": _protocols,
     }
+
+
+def _papers() -> list[Entry]:
+    """Published models: what each does, what else it is called, and whom to cite."""
+    from affect.papers import known
+
+    return [
+        Entry(one.name, one.about, "; ".join(part for part in (one.also, one.citation) if part))
+        for one in known().values()
+    ]
 
 
 def section(doc: str, title: str) -> str:

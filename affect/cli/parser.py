@@ -138,7 +138,12 @@ def _corpora(add: Callable[..., Parser]) -> None:
 def _runs(add: Callable[..., Parser]) -> None:
     """Verbs that train, and predict."""
     verb = add(verbs.train, "model.yaml --seeds 0 1 2", computes=True)
-    verb.add_argument("config", metavar="CONFIG", help="a YAML file: corpus, model, training")
+    verb.add_argument(
+        "config",
+        metavar="CONFIG",
+        help="a YAML file (corpus, model, training), or paper:NAME (affect list papers)",
+    )
+    verb.add_argument("--corpus", help="another corpus than the configuration's; of a paper the only one")
     seeds(verb, "--seeds", "instead of the configuration's own")
     verb.add_argument("--out", type=folder, default="runs", help="where run folders go (default: runs)")
     again(verb)

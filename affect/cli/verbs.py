@@ -111,7 +111,7 @@ def train(args: argparse.Namespace) -> None:
 
     path = Path(args.config)
     checks.check_configuration(path, "train")
-    jobs = jobs_of(path, args.out, args.seeds, trust=args.trust)
+    jobs = jobs_of(path, args.out, args.seeds, corpus=args.corpus, trust=args.trust)
     check_jobs(jobs, path)
     todo = due(jobs, args.again)
     for job in jobs:

@@ -20,7 +20,7 @@ from typing import Any
 
 from lightning.pytorch.loggers import Logger
 
-from affect import metrics, renamed
+from affect import metrics, papers, renamed
 from affect.baselines import Baseline
 from affect.bounds import NATURAL, SEED
 from affect.classes import Home, as_written, importable, path_of, within
@@ -163,13 +163,15 @@ def metrics_in(content: Mapping[str, Any]) -> list[str]:
 
 
 def read(path: str | Path) -> dict[str, Any]:
-    """The content of a YAML file; nothing in it is imported.
+    """The content of a YAML file, or of a paper that is named; nothing in it is imported.
 
     Args:
-        path: of the file.
+        path: of the file, or `paper:NAME` (`affect.papers`).
     Raises:
         ConfigError: there is no such file, or `affect.yaml_files.parse_yaml` refuses it; it holds no keys.
     """
+    if papers.is_named(path):
+        return papers.content(path)
     path = Path(path)
     try:
         content = read_yaml(path)

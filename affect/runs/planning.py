@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from affect import metrics
+from affect import metrics, papers
 from affect.classes import beside, within
 from affect.data.corpus import Corpus
 from affect.errors import AffectError, ConfigError
@@ -13,7 +13,7 @@ from affect.model import FusionModel
 from affect.naming import slug
 from affect.runs.borrowed import check_borrowed
 from affect.runs.configuration import Configuration, check_seeds, folds_to_run, parse, read, resolve
-from affect.runs.finished import FinishedRun, check_unseen, prepare, read_stages
+from affect.runs.finished import FinishedRun, check_unseen, corpus_path, prepare, read_stages
 from affect.runs.jobs import Job, digest
 from affect.training import Learner
 from affect.training.arguments import check_optimisation
@@ -22,14 +22,20 @@ from affect.training.terms import joined, made_terms
 
 
 def jobs_of(
-    path: str | Path, out: str | Path, seeds: Iterable[int] | None = None, *, trust: bool = False
+    path: str | Path,
+    out: str | Path,
+    seeds: Iterable[int] | None = None,
+    *,
+    corpus: str | None = None,
+    trust: bool = False,
 ) -> list[Job]:
     """The runs of a configuration's file: one for each seed and fold, each in a folder below `out`.
 
     Args:
-        path: the file; a section `search` in it, which is for `affect tune`, is left out.
+        path: the file, or a paper that is named; a section `search`, which is for `affect tune`, is left out.
         out: the folder of runs.
         seeds: other ones than the configuration's.
+        corpus: another one than the configuration's.
         trust: whether the file, where a search wrote it, and runs that these learn from may execute code that
             is not known to be one's own.
     Raises:
@@ -43,15 +49,20 @@ def jobs_of(
     path = Path(path)
     plain = read(path)
     plain.pop("search", None)
+    if corpus is not None:
+        plain["corpus"] = corpus_path(corpus, Path.cwd())
+    elif papers.is_named(path):
+        raise ConfigError(f"{path}: a paper names no corpus; give one (--corpus PATH)")
+    name = str(path).removeprefix(papers.PREFIX) if papers.is_named(path) else path.stem
     if seeds is not None:
         check_seeds(seeds := list(seeds), f"{path}: seeds")
     with within(beside(path.parent)):
         check_borrowed(path, plain, trust)
         content = resolve(plain, str(path))
         configuration = parse(content, str(path))
-    base = Path(out) / f"{slug(path.stem)}-{digest(content)}"
+    base = Path(out) / f"{slug(name)}-{digest(content)}"
     return [
-        Job(content, path.stem, seed, fold, path.parent, base / f"seed{seed}-fold{fold}", trust)
+        Job(content, name, seed, fold, path.parent, base / f"seed{seed}-fold{fold}", trust)
         for seed in (configuration.seeds if seeds is None else seeds)
         for fold in folds_to_run(configuration.fold, configuration.folds)
     ]
