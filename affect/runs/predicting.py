@@ -50,6 +50,7 @@ def predict(
             another extractor, or is not aligned as it must be; the run brings code that is not trusted.
     """
     run = FinishedRun.read(folder, trust=trust)
+    _ = run.configuration  # refuses code that is not trusted, before anything else is said
     say_corpus(run, corpus_path(str(source), Path.cwd()))
     corpus, say = asked(run, source, **reading)
     return say(corpus[split or default_split(corpus)])

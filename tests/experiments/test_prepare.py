@@ -331,7 +331,7 @@ def test_every_experiment_names_a_corpus_that_can_be_made_or_says_what_to_put_th
 
 
 def test_refusals(tmp_path, monkeypatch):
-    known = "known: mmmo, mmmo_trimodal, mosi_context, mosi_words, mustard"
+    known = "known: meld, mmmo, mmmo_trimodal, mosi_context, mosi_words, mustard"
     with pytest.raises(
         ConfigError, match=rf"^prepare: no corpus 'mustart'; did you mean 'mustard'\? {known}$"
     ):

@@ -177,7 +177,7 @@ class DistillationGraph(UnimodalHeads):
         edges = torch.stack(scores, 1).masked_fill(~mask, -torch.inf)
         edges = torch.where(some.unsqueeze(1), edges, 0.0).softmax(1) * mask
         distilled = seen.mean((edges * torch.stack(apart, 1)).sum(1), some)
-        equal = mask / mask.sum(1, keepdim=True).clamp(min=1)
+        equal = mask.to(edges) / mask.sum(1, keepdim=True).clamp(min=1)
         off = ((edges - equal) * some.unsqueeze(1)).sum(0) / seen.total(some.sum())
         heads = torch.stack([seen.mean(*own) for own in self.losses(seen).values()]).mean()
         return heads + self.graph * (distilled + self.prior * off.square().sum())

@@ -144,7 +144,7 @@ class MutualInformation(Term):
 def _gaussian_entropy(vectors: Tensor, there: Tensor) -> Tensor:
     """By feature: that of a Gaussian with the variance over the samples that are there, in nats."""
     exact = vectors.to(torch.promote_types(vectors.dtype, torch.float32))
-    weights = (there / there.sum().clamp(min=1)).to(exact)
+    weights = there.to(exact) / there.sum().clamp(min=1)
     variance = weights @ (exact - weights @ exact).square()
     return ((variance + _LEAST_VARIANCE).log() + math.log(2 * math.pi * math.e)) / 2
 
