@@ -21,6 +21,7 @@ WIDE = Regression("sentiment", low=-3, high=3)
 POLARITY = MultiClass("sentiment", classes=("neutral", "Positive", "negative"))
 TWO = MultiClass("polarity", classes=("negative", "positive"))
 MOODS = MultiClass("mood", classes=("joy", "anger", "fear"))
+SEVERAL = MultiLabel("m", classes=("joy", "negative", "positive"))
 PER_STEP = Regression("sentiment", per_step=True, low=-3, high=3)
 
 CASES = [
@@ -58,6 +59,8 @@ REFUSED = [
     (Regression("v"), POLARITY, {}, "the scale of 'v' has no ends"),
     (WIDE, WIDE, {"joy": "positive"}, "is a number and has none"),
     (MOODS, MultiLabel("n", classes=("joy",)), {}, "probabilities of classes that exclude each other"),
+    (SEVERAL, WIDE, {"joy": "positive"}, "the classes of 'm' do not exclude each other"),
+    (WIDE, SEVERAL, {}, "the classes of 'm' do not exclude each other"),
 ]
 
 
@@ -150,6 +153,7 @@ def test_a_scale_is_stretched_and_an_absent_modality_told(runs, caplog):
         (["--split", "tset"], "no split 'tset'; did you mean 'test'"),
         (["--metric", "f1"], "'mood' has no metric 'f1'"),
         (["--classes", "a=b"], "'sentiment' is a number and has none"),
+        (["--classes", "a=b", "a=c"], "--classes: a is both b and c; give it once"),
         (["--term", "bind"], "--term and --with say what --labels is compared with"),
         (["--labels", "neutral", "positive"], "expected a text for each class of 'mood'"),
         (["--labels", "neutral", "positive", "negative=bad"], "needs one PretrainedEncoder"),
@@ -178,3 +182,55 @@ def test_of_models_that_are_not_told_apart_none_is_best_alone(runs, tmp_path):
 def test_no_run_and_no_label_are_refused(runs):
     with pytest.raises(DataError, match="no finished run"):
         transfer_runs([], runs / "moods.safetensors")
+
+
+def _trained(folder, target, **settings):
+    """One run on a small corpus of that target's name and scale."""
+    rows = affect.load("synthetic").splits
+    low, high = settings.pop("scale", (-3, 3))
+    own = {name: replace(one, targets={target: one.targets["sentiment"]}) for name, one in rows.items()}
+    save(
+        affect.Corpus(target, own, {target: Regression(target, low=low, high=high)}), folder / f"{target}.st"
+    )
+    seed = settings.pop("seed", 0)
+    (folder / "run.yaml").write_text(
+        f"corpus: {target}.st\nseeds: [{seed}]\nmodel: {{fusion: LateFusion}}\ntraining: {settings}\n"
+    )
+    main(["train", str(folder / "run.yaml"), "--out", str(folder / f"{target}{seed}")])
+    return find([folder / f"{target}{seed}"])
+
+
+def test_runs_in_one_table_are_tested_on_one_target(tmp_path):
+    found = [*_trained(tmp_path, "sentiment", epochs=1), *_trained(tmp_path, "valence", epochs=1)]
+    rows = affect.load("synthetic")["test"]
+    labels = rows.targets["sentiment"]
+    opposed = affect.data.ragged.Ragged.vectors(-rows.labels("sentiment"))
+    goals = {name: Regression(name, low=-3, high=3) for name in ("sentiment", "valence")}
+    both = affect.Corpus(
+        "both", {"test": replace(rows, targets={"sentiment": labels, "valence": opposed})}, goals
+    )
+    save(both, tmp_path / "both.st")
+    with pytest.raises(DataError, match="would be tested on 'valence', and those before it on 'sentiment'"):
+        transfer_runs(found, tmp_path / "both.st")
+    one = transfer_runs(found, tmp_path / "both.st", target="valence", names=["mae"])
+    for (_, own), mean in zip(one.predictions.groupby("model"), one.summary["mean"], strict=True):
+        assert mean == pytest.approx(
+            np.abs(own["prediction"] + rows.labels("sentiment")[:, 0]).mean(), rel=1e-5
+        )
+    unlabelled = replace(both, splits={"test": replace(rows, targets={})}, targets={})
+    save(unlabelled, tmp_path / "none.st")
+    with pytest.raises(DataError, match="it has no labels to measure on; affect predict needs none"):
+        transfer_runs(found, tmp_path / "none.st")
+
+
+def test_seeds_of_other_settings_are_no_seeds_of_a_model(tmp_path):
+    found = [*_trained(tmp_path, "valence", epochs=1), *_trained(tmp_path, "valence", epochs=2, seed=1)]
+    with pytest.raises(DataError, match="training.epochs"):
+        transfer_runs(found, tmp_path / "valence.st")
+
+
+def test_a_split_that_was_learned_from_is_said_to_be_no_test(tmp_path):
+    found = _trained(tmp_path, "valence", epochs=1)
+    said = "run has learned from this corpus: its split train is no test of it"
+    assert said in transfer_runs(found, tmp_path / "valence.st", split="train", names=["mae"]).notes
+    assert not transfer_runs(found, tmp_path / "valence.st", names=["mae"]).notes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -151,6 +151,15 @@ def pair(given: str) -> tuple[str, str]:
     if not name or (equals and not other):
         raise argparse.ArgumentTypeError(f"expected NAME=OTHER such as joy=positive, got '{given}'")
     return name, other or name
+
+
+def once(flag: str, pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Pairs by their names, none of which may be there twice."""
+    found: dict[str, str] = {}
+    for name, other in pairs:
+        if found.setdefault(name, other) != other:
+            raise ConfigError(f"{flag}: {name} is both {found[name]} and {other}; give it once")
+    return found
 
 
 def reading(verb: argparse.ArgumentParser) -> None:

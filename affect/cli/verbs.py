@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from affect.cli import checks
-from affect.cli.flags import check_folder, reading_of
+from affect.cli.flags import check_folder, once, reading_of
 from affect.errors import ConfigError
 from affect.spreadsheets import csv_of
 from affect.terminal import say, say_table
@@ -237,15 +237,16 @@ def transfer(args: argparse.Namespace) -> None:
     labels = None
     if args.labels is not None:
         query = tuple(args.modalities.split("+")) if args.modalities else ()
-        labels = ZeroShot(dict(args.labels), args.term, query)
+        labels = ZeroShot(once("--labels", args.labels), args.term, query)
     elif args.term or args.modalities:
         raise ConfigError("--term and --with say what --labels is compared with; give it too")
     runs = [replace(run, trust=args.trust) for run in find(args.run_folders)]
     with _bar() as bar:
         task = bar.add_task("runs", total=None)
         found = transfer_runs(
-            runs, args.corpus, target=args.about, split=args.split, classes=dict(args.classes or ()),
-            neutral=args.neutral, labels=labels, names=args.metric or (),
+            runs, args.corpus, target=args.about, split=args.split,
+            classes=once("--classes", args.classes or ()), neutral=args.neutral, labels=labels,
+            names=args.metric or (),
             progress=lambda done, total: bar.update(task, completed=done, total=total),
             **reading_of(args),
         )  # fmt: skip

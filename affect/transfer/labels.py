@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from affect.bounds import SHARE
-from affect.data.targets import Binary, MultiClass, MultiLabel, Regression, Target
+from affect.data.targets import Binary, MultiLabel, Regression, Target
 from affect.errors import ConfigError, did_you_mean
 from affect.metrics import Array
 
@@ -143,7 +143,12 @@ def _cut(source: Target, goal: Target, neutral: float) -> Mapped:
         return Mapped(goal, (note,), lambda given: (given >= middle).astype(np.float64))
     places = {name: _polarity(name) for name in names_of(goal)}
     known = [place for place in places.values() if place is not None]
-    if not isinstance(goal, MultiClass) or len(known) < 2:
+    if isinstance(goal, MultiLabel):
+        raise ConfigError(
+            f"transfer: '{source.name}' is a number, and the classes of '{goal.name}' do not exclude each "
+            "other, so that none of them is a part of its scale; choose a target of one class for each sample"
+        )
+    if len(known) < 2:
         raise ConfigError(
             f"transfer: '{source.name}' is a number, and the classes of '{goal.name}' "
             f"({', '.join(names_of(goal))}) lie on no scale; expected two of {', '.join(POLARITY)}"
@@ -167,11 +172,16 @@ def _cut(source: Target, goal: Target, neutral: float) -> Mapped:
 
 def _summed(source: Target, goal: Target, classes: Mapping[str, str]) -> Mapped:
     """From classes to a number."""
+    if isinstance(source, MultiLabel):
+        raise ConfigError(
+            f"transfer: '{goal.name}' is a number, and the classes of '{source.name}' do not exclude each "
+            "other, so that none of them is its place on a scale; choose a target with several labels at once"
+        )
     low, high = _needed(goal)
     own = names_of(source)
     said = {**({"no": "negative", "yes": "positive"} if isinstance(source, Binary) else {}), **classes}
     becomes = _becomes(source, said, {name: name for name in POLARITY})
-    if isinstance(source, MultiLabel) or len({*becomes.values()}) < 2:
+    if len({*becomes.values()}) < 2:
         raise ConfigError(
             f"transfer: '{goal.name}' is a number, and the classes of '{source.name}' ({', '.join(own)}) lie "
             f"on no scale; say which are {', '.join(POLARITY)} (classes; --classes joy=positive)"

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from affect import metrics
 from affect.classes import within
+from affect.data.contents import corpus_digest, kept_digest
 from affect.data.corpus import Corpus, Split
 from affect.data.targets import MultiClass, Target, main_of
 from affect.errors import ConfigError, DataError, did_you_mean, listed
@@ -25,6 +26,8 @@ from affect.retrieval import embed, zero_shot
 from affect.retrieval.embeddings import term_with_embeddings
 from affect.retrieval.zero_shot import text_modality
 from affect.runs import FinishedRun
+from affect.runs.comparable import check_comparable
+from affect.runs.finished import corpus_path
 from affect.runs.predicting import asked, default_split
 from affect.training.evaluation import columns
 from affect.transfer.labels import NEUTRAL, mapped
@@ -122,25 +125,28 @@ def transfer_runs(
         a modality that the other corpus does not have is absent from every sample, with a warning; samples
         without a label are left out.
     Raises:
-        DataError: there is no run; the split has no label.
+        DataError: there is no run; the split has no label; runs of one name were made otherwise, or runs
+            are tested on other targets or samples than one another.
         ConfigError: the corpus has not what a run reads; there is no such target or metric; labels cannot be
             mapped.
     """
     runs = [*runs]
     if not runs:
         raise DataError("transfer: no finished run was given")
+    check_comparable(runs)
     found: dict[str, dict[int, Array]] = {}
-    tables, notes, first = [], dict[str, None](), None
+    tables, notes, first, aim = [], dict[str, None](), None, runs[0].target
     for done, run in enumerate(runs):
         if progress is not None:
             progress(done, len(runs))
         corpus, say = asked(run, source, **reading)
         goal = _goal(corpus, run.target, target)
-        rows = _split_of(corpus, split)
+        rows = corpus[part := split if split is not None else default_split(corpus)]
         truth = _labels(corpus, rows, goal)
         if first is None:
-            first = truth
-            names = _names(names, goal)
+            first, aim, names = truth, goal, _names(names, goal)
+        _check_same(run, aim, goal, first, truth)
+        notes |= dict.fromkeys(_seen_in_training(run, source, part))
         if labels is None:
             becomes = mapped(run.target, goal, classes, neutral)
             notes |= dict.fromkeys(becomes.notes)
@@ -165,7 +171,7 @@ def transfer_runs(
     assert first is not None
     learned = ", ".join(dict.fromkeys(run.facts["corpus"]["name"] for run in runs))
     answers = Answers(
-        target=goal,
+        target=aim,
         corpus=f"{learned} → {corpus.name}",
         samples=tuple(first["id"]),
         steps=first["step"].to_numpy(np.int64),
@@ -182,6 +188,8 @@ def transfer_runs(
 def _goal(corpus: Corpus, source: Target, name: str | None) -> Target:
     """The target of the other corpus that is meant."""
     known = corpus.targets
+    if not known:
+        raise DataError(f"{corpus.name}: it has no labels to measure on; affect predict needs none")
     if name is None:
         name = source.name if source.name in known else main_of(known)
     if name not in known:
@@ -190,10 +198,28 @@ def _goal(corpus: Corpus, source: Target, name: str | None) -> Target:
     return known[name]
 
 
-def _split_of(corpus: Corpus, name: str | None) -> Split:
-    if name is not None and name not in corpus.splits:
-        raise ConfigError(f"{corpus.name}: no split '{name}'; {did_you_mean(name, corpus.splits)}")
-    return corpus[name or default_split(corpus)]
+def _check_same(
+    run: FinishedRun, aim: Target, goal: Target, first: pd.DataFrame, truth: pd.DataFrame
+) -> None:
+    """Refuse a run that would be measured on another target, or on other samples, than those before it."""
+    if goal.name != aim.name:
+        raise DataError(
+            f"transfer: {run.folder} would be tested on '{goal.name}', and those before it on '{aim.name}'; "
+            "name one target for all of them (--about), or give the runs apart"
+        )
+    if not truth.equals(first):
+        raise DataError(
+            f"transfer: {run.folder} reads other labels of '{goal.name}' than the runs before it; give the "
+            "runs apart, or say for all how the corpus is read"
+        )
+
+
+def _seen_in_training(run: FinishedRun, source: str | Path, split: str) -> tuple[str, ...]:
+    """What is said of a run that has been trained or chosen on what it is tested on."""
+    known = kept_digest(run.facts["corpus"], run.content["corpus"])
+    if split == "test" or known is None or known != corpus_digest(corpus_path(str(source), Path.cwd())):
+        return ()
+    return (f"{run.name} has learned from this corpus: its split {split} is no test of it",)
 
 
 def _names(given: Iterable[str], goal: Target) -> list[str]:
