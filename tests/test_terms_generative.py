@@ -194,7 +194,7 @@ def test_a_cascade_may_imagine_back():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda model: SharedLatent(model, (), by="sum"), "by: known: mixture, product"),
+        (lambda model: SharedLatent(model, (), by="sum"), "by: no 'sum'; known: mixture, product"),
         (lambda model: SharedLatent(model, (), divergence=-1), "divergence"),
         (lambda model: SharedLatent(model, (), width=0), "width"),
         (lambda model: FactorisedCodes(model, (), prior=-1), "prior"),

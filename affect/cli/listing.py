@@ -155,7 +155,7 @@ def _taken(term: Any) -> str:
         *(f"needs {need}" for need in term.needs),
         "compares samples" if term.compares else "",
         "looks twice" if term.looks_again else "",
-        "a memory by sample" if term.observe is not Term.observe else "",
+        f"a memory{' by sample' * term.by_sample}" if term.observe is not Term.observe else "",
         "critics with a step of their own" if term.critics is not Term.critics else "",
         "shortens steps" if term.paces is not Term.paces else "",
         "labelled samples alone" if term.needs_labels else "unlabelled samples too",

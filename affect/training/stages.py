@@ -45,7 +45,8 @@ class Stage:
         frozen: modules of the model that do not learn, such as `encoders.text`.
         corpus: another corpus to learn from, of the same modalities.
         auxiliary: another corpus that terms alone see (`Seen.auxiliary`), a batch of it beside each batch;
-            its labels are not learned. A modality that it does not have is absent.
+            its labels are not learned. A modality that it does not have is absent. There is none beside the
+            validation split: where `supervised` is 0 another term has to choose the epoch.
     Raises:
         ConfigError: a value is of another kind, or out of its range.
     Example:

@@ -90,6 +90,8 @@ def made_terms(
             said = str(error).removeprefix(f"terms: {name}: ")
             raise ConfigError(f"terms: {name}: {said}") from error
         if lacking := [need for need in term.needs if need not in offered]:
+            if given := [f"{need}, {_GIVEN[need]}" for need in lacking if need in _GIVEN]:
+                raise ConfigError(f"terms: {name}: {type(term).__name__} needs {', and '.join(given)}")
             raise ConfigError(
                 f"terms: {name}: {type(term).__name__} needs {', '.join(lacking)}, which "
                 f"{type(model.fusion).__name__} does not offer; it offers {', '.join(offered) or 'nothing'}"
@@ -97,10 +99,11 @@ def made_terms(
         if term.rhythm not in RHYTHMS:
             raise ConfigError(f"terms: {name}: rhythm: {did_you_mean(term.rhythm, RHYTHMS)}")
         made[name] = term
-    if not supervised and not any(term.weight and not remembers(term) for term in made.values()):
+    if not supervised and not any(term.weight and judges(term) for term in made.values()):
         raise ConfigError(
-            "stages: where supervised is 0, expected a term with a weight and without a memory by sample, by "
-            f"which the epoch is chosen, got {', '.join(made) or 'none'}; name one, or leave out supervised"
+            "stages: where supervised is 0, expected a term with a weight by which the epoch is chosen on "
+            "the validation split, so without a memory by sample and without an auxiliary corpus, got "
+            f"{', '.join(made) or 'none'}; name one, such as Contrast, or leave out supervised"
         )
     if auxiliary and not any("auxiliary" in term.needs for term in made.values()):
         raise ConfigError(
@@ -113,6 +116,13 @@ def made_terms(
 _TAKEN = ("supervised",)
 _OPTIONS = ("consistency", "distillation", "imputation")
 """The terms that options of a training ask for."""
+_GIVEN = {
+    "teacher": "a model to learn from; give a `teacher`",
+    "imputation": "an imputer's error; give the model an `imputer`",
+    "words": "a modality of words; give it an encoder of word indices, such as EmbeddingEncoder",
+    "auxiliary": "another corpus; give its stage an `auxiliary`",
+}
+"""What a term may need that is no fusion's to offer, and how it is given."""
 
 
 def joined(
@@ -131,15 +141,18 @@ def joined(
     return {**kept, **{name: one for name, one in own.items() if one is not None or name not in whole}}
 
 
-def remembers(term: Term) -> bool:
-    """Whether a term has a memory by sample.
+def judges(term: Term) -> bool:
+    """Whether a term says something of the validation split.
+
+    A memory by sample is of other samples; an auxiliary corpus stands beside the batches of training alone.
 
     Example:
         >>> model = affect.FusionModel.for_corpus(affect.load("synthetic"))
-        >>> remembers(affect.objectives.terms.Contrast(model, ("a", "b")))
-        False
+        >>> judges(affect.objectives.terms.Contrast(model, ("a", "b")))
+        True
     """
-    return term.by_sample and type(term).observe is not Term.observe
+    remembers = term.by_sample and type(term).observe is not Term.observe
+    return not remembers and "auxiliary" not in term.needs
 
 
 class Terms(ModuleDict):
@@ -254,9 +267,9 @@ class Terms(ModuleDict):
     def judged(self, seen: Seen) -> tuple[Tensor, Tensor]:
         """The weighted sum of the terms for a batch, and of how many samples; (1,) each.
 
-        Those with a memory by sample are left out: it is of other samples.
+        Those that say nothing of it are left out (`judges`).
         """
-        values = [term.weight * term(seen) for term in self._every.values() if not remembers(term)]
+        values = [term.weight * term(seen) for term in self._every.values() if judges(term)]
         value = torch.stack(values).sum() if values else torch.tensor(torch.nan)
         return value.reshape(1), torch.tensor([len(seen.batch)])
 

@@ -13,6 +13,7 @@ from stopped import StopAt, StopError
 
 import affect
 from affect.cli import main
+from affect.cli.listing import listing
 from affect.data.native import save
 from affect.data.targets import Regression
 from affect.errors import ConfigError
@@ -21,6 +22,7 @@ from affect.objectives.terms import (
     Contrast,
     CorpusAlignment,
     CorpusConfusion,
+    FeatureDistillation,
     OnAuxiliary,
     SupervisedContrast,
 )
@@ -187,7 +189,7 @@ def test_what_it_lacks_is_absent_and_its_labels_are_not_learned(both, caplog):
     ("terms", "message"),
     [
         ({"near": partial(CorpusAlignment, of="txt")}, "of: no 'txt'; did you mean 'text'"),
-        ({"near": partial(CorpusAlignment, distance="mdm")}, "distance: did you mean 'mmd'"),
+        ({"near": partial(CorpusAlignment, distance="mdm")}, "distance: no 'mdm'; did you mean 'mmd'"),
         ({"on": partial(OnAuxiliary, term=SupervisedContrast)}, "SupervisedContrast needs labels"),
         ({"on": partial(OnAuxiliary, term=CorpusAlignment)}, "CorpusAlignment needs auxiliary"),
     ],
@@ -205,7 +207,7 @@ def test_a_corpus_that_no_term_looks_at_is_refused(both):
 
 
 def test_without_another_corpus_it_is_refused(both):
-    with pytest.raises(ConfigError, match="CorpusAlignment needs auxiliary, which"):
+    with pytest.raises(ConfigError, match="CorpusAlignment needs auxiliary, another corpus; give its stage"):
         affect.fit(model_of(both[0]), both[0], terms={"near": CorpusAlignment})
 
 
@@ -256,3 +258,35 @@ def test_from_files_it_is_part_of_what_makes_a_run_stale(tmp_path, caplog):
     assert find([tmp_path / "runs"])[0].table("history")["term: pairs"].item() != first
     again = find([tmp_path / "runs"])[0]
     assert again.terms(again.model())["pairs"].weight == 0.1
+
+
+def test_terms_on_it_choose_no_epoch(both):
+    """There is no batch of it beside the validation split."""
+    terms = {"near": CorpusAlignment, "which": CorpusConfusion, "pairs": OnAuxiliary}
+    stage = Stage("both", supervised=0, terms=terms, auxiliary=both[1])
+    with pytest.raises(
+        ConfigError, match="an auxiliary corpus, got near, which, pairs; name one, such as Contrast"
+    ):
+        affect.fit(model_of(both[0]), both[0], stages=[stage, Stage("label")])
+    stage = replace(stage, terms={**terms, "bind": Contrast})
+    run = affect.fit(model_of(both[0]), both[0], training=Training(epochs=1), stages=[stage, Stage("label")])
+    assert np.isfinite(run.history["term: near"][0])
+
+
+@pytest.mark.parametrize(
+    ("term", "message"),
+    [
+        (CorpusAlignment, "CorpusAlignment needs auxiliary, another corpus; give its stage an `auxiliary`"),
+        (FeatureDistillation, "FeatureDistillation needs teacher, a model to learn from; give a `teacher`"),
+    ],
+)
+def test_what_no_fusion_offers_is_asked_for_by_its_name(both, term, message):
+    with pytest.raises(ConfigError, match=message):
+        affect.fit(model_of(both[0]), both[0], terms={"t": term})
+
+
+def test_a_memory_that_is_not_by_sample_is_not_listed_as_such():
+    lines = {line.split()[0]: line for line in listing("terms", [])}
+    assert "a memory by sample" in lines["GeneratedLabels"]
+    for name in ("OnAuxiliary", "MomentumContrast", "Prototypes", "GradientBlending"):
+        assert "a memory, " in lines[name]

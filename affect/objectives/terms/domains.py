@@ -99,7 +99,9 @@ class CorpusAlignment(_Domains):
     ) -> None:
         super().__init__(model, ids, weight, of)
         if distance not in DISTANCES:
-            raise ConfigError(f"CorpusAlignment: distance: {did_you_mean(distance, DISTANCES)}")
+            raise ConfigError(
+                f"CorpusAlignment: distance: no '{distance}'; {did_you_mean(distance, DISTANCES)}"
+            )
         self.distance = DISTANCES[distance]
 
     def forward(self, seen: Seen) -> Tensor:
@@ -194,6 +196,7 @@ class OnAuxiliary(Term):
 
     needs: ClassVar[tuple[str, ...]] = ("auxiliary",)
     compares: ClassVar[bool] = True
+    by_sample: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -107,7 +107,7 @@ class SharedLatent(_Generative):
     ) -> None:
         super().__init__(model, ids, weight, width)
         if by not in BY:
-            raise ConfigError(f"SharedLatent: by: {did_you_mean(by, BY)}")
+            raise ConfigError(f"SharedLatent: by: no '{by}'; {did_you_mean(by, BY)}")
         NOT_NEGATIVE.check("SharedLatent: divergence", divergence)
         self.by, self.divergence, self.published = by, float(divergence), published
         self.experts = ModuleDict({m: nn.Linear(dim, 2 * width) for m, dim in self.dims.items()})
