@@ -214,11 +214,12 @@ def test_lost_steps_are_told_from_what_is_left(encoder):
     assert own(seen).item() == pytest.approx(np.mean(losses), rel=1e-9)
 
 
-def test_without_a_corruption_nothing_is_regenerated_and_that_is_told(caplog):
+@pytest.mark.parametrize("term", [Regeneration, Completeness])
+def test_without_a_corruption_nothing_is_told_of_damage_and_that_is_said(term, caplog):
     corpus = affect.load("synthetic:mosi_unaligned:24")
     model = affect.FusionModel.for_corpus(corpus, seed=0, width=4)
-    affect.fit(model, corpus, training=Training(epochs=1), terms={"again": Regeneration})
-    assert "again" in caplog.text
+    affect.fit(model, corpus, training=Training(epochs=1), terms={"again": term})
+    assert "terms: again: " in caplog.text
 
 
 def test_completeness_is_the_share_that_is_left():

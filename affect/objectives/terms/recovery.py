@@ -106,7 +106,8 @@ class Completeness(Term):
     Shapes:
         seen -> ()
     Missing:
-        a modality of which nothing is left, or that the sample never had, counts for nothing.
+        a modality of which nothing is left, or that the sample never had, counts for nothing. Without a
+        corruption there is nothing to tell: the value is 0, and a warning says so.
     Also known as:
         completeness estimation, as in LNLN.
     Reference:
@@ -150,7 +151,8 @@ class Completeness(Term):
             clean, shown = seen.batch.inputs[m], seen.inputs[m]
             lost = lost_steps(clean, shown).sum(1).to(told) / clean.lengths.clamp(min=1)
             losses.append(seen.mean((told - (1 - lost)).square(), seen.present[m] & clean.present))
-        return torch.stack(losses).mean()
+        damaged = any(seen.inputs[m] is not seen.batch.inputs[m] for m in self.dims)
+        return torch.stack(losses).mean() * damaged
 
 
 def lost_steps(clean: Sequence, shown: Sequence) -> Tensor:
