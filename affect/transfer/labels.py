@@ -69,7 +69,7 @@ def mapped(
     Also known as:
         label mapping, cross-corpus evaluation.
     Example:
-        >>> goal = MultiClass("mood", classes=("neutral", "positive", "negative"))
+        >>> goal = affect.data.targets.MultiClass("mood", classes=("neutral", "positive", "negative"))
         >>> becomes = mapped(Regression("sentiment", low=-3, high=3), goal)
         >>> becomes(np.array([[-2.0], [0.4], [3.0]])).argmax(1).tolist()
         [2, 0, 1]

@@ -154,7 +154,10 @@ def test_validation_of_a_stage_without_labels_draws_the_same_every_epoch(corpus)
     [
         ([Stage("a"), Stage("a")], "two are called 'a'"),
         ([Stage("a", supervised=0, terms=BIND)], "the last, 'a', has to learn the label"),
-        ([Stage("a", supervised=0), Stage("b")], "expected a term with a weight and without a memory"),
+        (
+            [Stage("a", supervised=0), Stage("b")],
+            "expected a term with a weight by which the epoch is chosen",
+        ),
         (
             [Stage("a", frozen=["encoder"]), Stage("b")],
             "frozen: no module 'encoder'; did you mean 'encoders'",
