@@ -17,7 +17,7 @@ from affect.runs.finished import FinishedRun, check_unseen, corpus_path, prepare
 from affect.runs.jobs import Job, digest
 from affect.training import Learner
 from affect.training.arguments import check_optimisation
-from affect.training.stages import check_stage_corpus, check_stages, frozen
+from affect.training.stages import auxiliary_of, check_stage_corpus, check_stages, frozen
 from affect.training.terms import joined, made_terms
 
 
@@ -133,12 +133,12 @@ def check_parts(model: FusionModel, corpus: Corpus, configuration: Configuration
     try:
         for stage in check_stages(configuration.stages):
             check_stage_corpus(stage, corpus, model)
+            other = auxiliary_of(stage, corpus, model) is not None
             own = stage.corpus or corpus
             ids, targets = own["train"].ids, own.targets
             training = stage.training or configuration.training
             terms = joined(configuration.terms, stage.terms)
             with frozen(model, stage.frozen, f"stages: {stage.name}"):
-                other = stage.auxiliary is not None
                 made_terms(model, ids, terms, training, teacher, stage.supervised, targets, other)
     except ConfigError as error:
         raise ConfigError(f"{where}: {str(error).removeprefix('fit: ')}") from error

@@ -147,6 +147,7 @@ def fit(
     apart = {name: one for stage in every for name, one in stage.corpora.items()}
     for stage in every:
         check_stage_corpus(stage, corpus, model)
+    auxiliaries = [auxiliary_of(stage, corpus, model) for stage in every]
     if init is not None:
         start_from(model, init)
     history: list[dict[str, float]] = []  # of all stages; epochs are counted on
@@ -166,7 +167,7 @@ def fit(
                 training=stage.training or asked,
                 objective=make,
                 terms=joined(terms or {}, stage.terms),
-                auxiliary=auxiliary_of(stage, corpus, model),
+                auxiliary=auxiliaries[place],
                 supervised=stage.supervised,
                 before=beside,
                 name=name,

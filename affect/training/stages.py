@@ -184,8 +184,6 @@ def check_stage_corpus(stage: Stage, corpus: Corpus, model: FusionModel) -> None
         affect.errors.ConfigError: stages: pairs: corpus: text of synthetic:mosi_unaligned:24 has feature size
         768, and that of synthetic:interaction has 8; choose a corpus of the same features
     """
-    if stage.auxiliary is not None:
-        auxiliary_of(stage, corpus, model)
     own = stage.corpus
     if own is None:
         return

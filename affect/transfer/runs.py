@@ -136,6 +136,7 @@ def transfer_runs(
     check_comparable(runs)
     found: dict[str, dict[int, Array]] = {}
     tables, notes, first, aim = [], dict[str, None](), None, runs[0].target
+    several = len({(one.facts["corpus"]["name"], one.target.name) for one in runs}) > 1
     for done, run in enumerate(runs):
         if progress is not None:
             progress(done, len(runs))
@@ -158,7 +159,6 @@ def transfer_runs(
         if not there.all():
             lacking = f"{(~there).sum():,} of {len(there):,} labels have no prediction of {run.folder}"
             raise DataError(f"{source}: {lacking}: the run reads nothing there; choose another split")
-        several = len({(one.facts["corpus"]["name"], one.target.name) for one in runs}) > 1
         name = f"{run.name} ({run.facts['corpus']['name']}, {run.target.name})" if several else run.name
         own = found.setdefault(name, {})
         own[len(own)] = predictions
@@ -294,19 +294,20 @@ def _rows(own: Answers, metric: str) -> Iterator[dict[str, Any]]:
     floor = metrics.constant_baselines(own.target, own.truth)[metric]
     spreads, among = values_and_tests(own, metric)
     first = max(spreads, key=lambda name: (1 if rises else -1) * spreads[name]["mean"])
+    tests: dict[tuple[str, str], Any] = {}
+    if compared:
+        most = max(own.predictions.values(), key=len)
+        best = dict.fromkeys(most, constants[max(defined, key=defined.__getitem__)])
+        beside = replace(own, predictions={**own.predictions, CONSTANT: best})
+        _, tests = values_and_tests(beside, metric, [(name, CONSTANT) for name in own.predictions])
     for name, seeds in own.predictions.items():
-        answers, pairs = {name: seeds}, []
-        if compared:
-            best = constants[max(defined, key=defined.__getitem__)]
-            answers, pairs = {**answers, CONSTANT: dict.fromkeys(seeds, best)}, [(name, CONSTANT)]
-        found, tests = values_and_tests(replace(own, predictions=answers), metric, pairs)
         gain, behind = tests.get((name, CONSTANT)), difference(among, first, name)
         yield {
             "corpus": own.corpus,
             "target": own.target.name,
             "model": name,
             "metric": metric,
-            **found[name],
+            **spreads[name],
             "count": metrics.count(metric, own.truth),
             "floor": NO_CORRELATION if metrics.is_correlation(metric) else floor,
             "ceiling": np.nan,

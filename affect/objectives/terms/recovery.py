@@ -164,9 +164,7 @@ def lost_steps(clean: Sequence, shown: Sequence) -> Tensor:
         >>> lost_steps(clean, shown).tolist()
         [[False, True, True]]
     """
-    if clean is shown:
-        return torch.zeros_like(clean.mask)
-    if clean.time != shown.time:  # a corruption in time: no step has its own place
+    if clean is shown or clean.time != shown.time:  # of a corruption in time no step has its own place
         return torch.zeros_like(clean.mask)
     same = (clean.values == shown.values) | (clean.values.isnan() & shown.values.isnan())
     return clean.mask & ~(shown.mask & same.all(-1))
