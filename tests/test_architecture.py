@@ -31,7 +31,7 @@ ORDER = [
     },
     {"sequences", "naming"},
     {"kernels"},
-    {"pooling", "layers", "sizes"},
+    {"pooling", "layers", "attention", "sizes"},
     {"metrics", "data", "papers"},
     {"scaling", "corruption"},
     {"encoders", "aligners", "imputation", "fusion", "heads", "objectives"},

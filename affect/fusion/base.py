@@ -11,12 +11,13 @@ import torch
 from optuna.distributions import BaseDistribution
 from torch import Tensor, nn
 
+from affect.attention import check_heads
 from affect.bounds import Bounded
 from affect.errors import ConfigError, ShapeError, did_you_mean
-from affect.layers import Convolution, check_heads, check_kernel, sinusoids
+from affect.layers import Convolution, check_kernel, sinusoids
 from affect.naming import ModuleDict, pair_name
 from affect.pooling import MeanPooling, Pooling
-from affect.sequences import Sequence, check_modalities, place
+from affect.sequences import Sequence, check_modalities, extent, place
 from affect.sizes import held, of_inputs
 
 Extras: TypeAlias = dict[str, Tensor]
@@ -189,11 +190,15 @@ class ProjectedFusion(Fusion):
         width: feature size of the projected steps; divisible by `heads`.
         heads: of the attention that reads them.
         kernel: steps that a projection spans, odd; with 1 it is a linear layer.
+        padded: whether a convolution gives as many steps as it reads; else those alone whose whole span lies
+            between the first and the last observed step: `kernel` - 1 fewer, but one or two at least.
     Missing:
         unobserved steps stay unobserved; places count from a modality's own first observed step.
     """
 
-    def __init__(self, dims: dict[str, int], out_dim: int, width: int, heads: int, kernel: int = 1) -> None:
+    def __init__(
+        self, dims: dict[str, int], out_dim: int, width: int, heads: int, kernel: int = 1, padded: bool = True
+    ) -> None:
         super().__init__(dims, out_dim)
         self.heads = heads
         check_heads(type(self).__name__, width, heads)
@@ -205,15 +210,26 @@ class ProjectedFusion(Fusion):
             }
         )
         self.loudness = nn.Parameter(torch.zeros(1))
+        self.cut = 0 if padded else kernel // 2
 
     def project(self, inputs: dict[str, Sequence]) -> dict[str, Sequence]:
         """(batch, time of m, dims[m]) -> (batch, time of m, width) for each m."""
         projected = {}
         for m, x in inputs.items():
             values = self.projections[m](x.values)
+            if self.cut:
+                x = _inner(x, self.cut)
             where = sinusoids(100 * place(x.mask, values.dtype), values.shape[-1])
             projected[m] = x.with_values(values + self.loudness * where)
         return projected
+
+
+def _inner(x: Sequence, cut: int) -> Sequence:
+    """`x` without so many observed steps at both ends; of fewer the middle stays."""
+    first, later = extent(x.mask)
+    cuts = (later // 2).clamp(max=cut)
+    steps = torch.arange(x.time, device=x.mask.device)
+    return x.keep((steps >= first + cuts) & (steps <= first + later - cuts))
 
 
 FusionFactory: TypeAlias = Callable[[dict[str, int], int], Fusion]

@@ -9,7 +9,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from torch import Tensor, nn
 
 from affect.fusion.base import Extras, VectorFusion
-from affect.layers import Dropout, PresenceWeights, perceptron
+from affect.layers import Activation, Dropout, PresenceWeights, activation_of, perceptron
 from affect.naming import ModuleDict, ParameterDict
 from affect.pooling import Pooling
 
@@ -23,6 +23,7 @@ class ConcatenationFusion(VectorFusion):
         layers: hidden layers of size `out_dim`; 0 makes the fusion linear.
         dropout: rate at which hidden values are dropped.
         pooling: how the steps of a modality become a vector; the mean by default.
+        activation: of hidden layers.
     Shapes:
         inputs[m]: (batch, time of m, dims[m]) -> (batch, 1, out_dim)
     Missing:
@@ -49,10 +50,11 @@ class ConcatenationFusion(VectorFusion):
         layers: int = 0,
         dropout: float = 0.1,
         pooling: Pooling | None = None,
+        activation: Activation = "gelu",
     ) -> None:
         super().__init__(dims, out_dim, pooling)
         self.absent = ParameterDict({m: nn.Parameter(torch.zeros(d)) for m, d in self.dims.items()})
-        self.layers = perceptron(sum(self.dims.values()), out_dim, layers, dropout)
+        self.layers = perceptron(sum(self.dims.values()), out_dim, layers, dropout, activation=activation)
 
     def combine(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> Tensor:
         filled = [torch.where(present[m].unsqueeze(-1), v, self.absent[m]) for m, v in vectors.items()]
@@ -70,6 +72,7 @@ class WeightedSumFusion(VectorFusion):
         out_dim: size of the fused vector.
         dropout: rate at which values of the sum are dropped.
         pooling: how the steps of a modality become a vector; the mean by default.
+        activation: of the sum, `gelu` in the formula.
     Shapes:
         inputs[m]: (batch, time of m, dims[m]) -> (batch, 1, out_dim)
         extras["weights"]: (batch, modality), in alphabetical order
@@ -84,12 +87,17 @@ class WeightedSumFusion(VectorFusion):
     search_space: ClassVar[dict[str, BaseDistribution]] = {"dropout": FloatDistribution(0.0, 0.5)}
 
     def __init__(
-        self, dims: dict[str, int], out_dim: int, dropout: float = 0.1, pooling: Pooling | None = None
+        self,
+        dims: dict[str, int],
+        out_dim: int,
+        dropout: float = 0.1,
+        pooling: Pooling | None = None,
+        activation: Activation = "gelu",
     ) -> None:
         super().__init__(dims, out_dim, pooling)
         self.project = ModuleDict({m: nn.Linear(d, out_dim) for m, d in self.dims.items()})
         self.weigh = PresenceWeights(len(self.dims))
-        self.layers = nn.Sequential(nn.GELU(), Dropout(dropout), nn.Linear(out_dim, out_dim))
+        self.layers = nn.Sequential(activation_of(activation), Dropout(dropout), nn.Linear(out_dim, out_dim))
 
     def combine(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> tuple[Tensor, Extras]:
         projected = torch.stack([self.project[m](v) for m, v in vectors.items()], 1)

@@ -9,8 +9,9 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from affect.attention import TransformerStack
 from affect.fusion.base import ProjectedFusion
-from affect.layers import Dropout, TransformerStack
+from affect.layers import Activation, Dropout
 from affect.naming import ModuleDict
 from affect.pooling import MeanPooling, Pooling
 from affect.sequences import Sequence, extent
@@ -34,12 +35,17 @@ class CrossModalTransformer(ProjectedFusion):
         key_dropout: rate at which whole attended steps are lost in training. (Losing single attention weights
             would put attention on PyTorch's slow path, which holds the matrices.)
         pooling: how a modality's steps become a vector; the mean by default.
-        local: whether the heads of directions lean to the same moment (`affect.layers.Attention`).
+        local: whether the heads of directions lean to the same moment (`affect.attention.Attention`).
         kernel: steps that a modality's first projection spans, odd; with 1 it is a linear layer.
         blank: whether a step of zeros follows the last one of every modality. `LastPooling` then reads what
             it attended to, and no step's own noise (as where padding is counted as data).
         bare: whether the fused vector is what stands side by side, with no linear layer behind it.
         residual_dropout: rate at which hidden values behind the pooling are dropped; `dropout` by default.
+        activation: of feed-forward parts.
+        causal: whether a step attends to none that is later (`affect.attention.not_later`); all weights are
+            held then, and memory grows with the product of steps.
+        padded: whether a first projection gives as many steps as it reads; else those alone whose whole span
+            lies between the first and the last observed step: `kernel` - 1 fewer, but one or two at least.
     Shapes:
         inputs[m]: (batch, time of m, dims[m]) -> (batch, 1, out_dim), or, if it is bare,
         (batch, 1, modalities * (modalities - 1) * width * factor of the pooling)
@@ -53,12 +59,12 @@ class CrossModalTransformer(ProjectedFusion):
     Reference:
         Tsai et al., Multimodal Transformer for Unaligned Multimodal Language Sequences, ACL 2019, section 3.
         Differs: by default linear maps in place of convolutions, the mean over steps, a linear layer before
-        the head, and heads that lean to a moment; `kernel=3`, `LastPooling`, `bare=True` and `local=False`
-        undo these. With any options: the residual path is not normed; convolutions are padded at both ends,
-        where the authors' code pads none; places are relative and as loud as is learned, from nothing at the
-        start, and are not added again before self-attention; no causal mask, which the authors' code has by
-        default; GELU, not ReLU; the context has a norm of its own; key masks; dropout of keys, not weights,
-        and none of what the stacks read.
+        the head, heads that lean to a moment, GELU, no causal mask, and as many steps behind a convolution as
+        before it; `kernel=3`, `LastPooling`, `bare=True`, `local=False`, `activation="relu"`, `causal=True`
+        and `padded=False` undo these. With any options: the residual path is not normed; places are relative
+        and as loud as is learned, from nothing at the start, and are not added again before self-attention;
+        what the stacks read is not scaled by the root of the width; the context has a norm of its own; key
+        masks; dropout of keys, not weights, and none of what the stacks read.
     Example:
         >>> fusion = CrossModalTransformer({"text": 3, "visual": 2}, out_dim=4, width=8)
         >>> fusion({m: Sequence.full(torch.ones(5, 7 * d, d)) for m, d in fusion.dims.items()}).values.shape
@@ -90,20 +96,30 @@ class CrossModalTransformer(ProjectedFusion):
         blank: bool = False,
         bare: bool = False,
         residual_dropout: float | None = None,
+        activation: Activation = "gelu",
+        causal: bool = False,
+        padded: bool = True,
     ) -> None:
-        super().__init__(dims, out_dim, width, heads, kernel)
+        super().__init__(dims, out_dim, width, heads, kernel, padded)
         self.require(2)
         self.blank, self.depths = blank, (layers, own_layers)
         self.pooling = MeanPooling() if pooling is None else pooling
         wide = (len(self.dims) - 1) * width
         self.directions = ModuleDict(
             {
-                pair: TransformerStack(width, heads, layers, dropout, key_dropout, crossed=True, local=local)
+                pair: TransformerStack(
+                    width, heads, layers, dropout, key_dropout, True, local, activation, causal
+                )
                 for pair in self.ordered_pairs
             }
         )
         self.own = ModuleDict(
-            {m: TransformerStack(wide, heads, own_layers, dropout, key_dropout) for m in self.dims}
+            {
+                m: TransformerStack(
+                    wide, heads, own_layers, dropout, key_dropout, activation=activation, causal=causal
+                )
+                for m in self.dims
+            }
         )
         size = len(self.dims) * wide * self.pooling.factor
         lost = dropout if residual_dropout is None else residual_dropout

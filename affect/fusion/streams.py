@@ -10,9 +10,9 @@ import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from torch import Tensor, nn
 
+from affect.attention import TransformerLayer, TransformerStack
 from affect.errors import ConfigError
 from affect.fusion.base import ProjectedFusion
-from affect.layers import TransformerLayer, TransformerStack
 from affect.naming import ModuleDict, ParameterDict
 from affect.sequences import Sequence, join
 from affect.sizes import held, of_inputs, weights_of_attention

@@ -10,9 +10,10 @@ import torch
 from loops import add, apply, ended, linear, mean, observed, places, projected, stack, transformer
 
 from affect import batches, load, testing
+from affect.attention import Attention, TransformerLayer
 from affect.errors import ConfigError
 from affect.fusion import CrossModalTransformer, PerStep
-from affect.layers import Attention, Dropout, TransformerLayer
+from affect.layers import Dropout
 from affect.model import FusionModel
 from affect.pooling import LastPooling
 from affect.sequences import Sequence
