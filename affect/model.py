@@ -280,7 +280,7 @@ class ModelSpec:
 
     Args:
         encoder: for every modality that has none of its own.
-        encoders: for modalities by name.
+        encoders: for modalities by name; none in the place of one leaves its modality out.
         aligner: what brings the encoded modalities onto the same steps, for a fusion that needs it.
         imputer: what stands in for modalities that are absent, before the aligner.
         training_only: modalities that are there in training alone.
@@ -305,7 +305,7 @@ class ModelSpec:
     }
 
     encoder: EncoderFactory | None = PooledEncoder
-    encoders: dict[str, EncoderFactory] = field(default_factory=dict)
+    encoders: dict[str, EncoderFactory | None] = field(default_factory=dict)
     aligner: AlignerFactory | None = None
     imputer: ImputerFactory | None = None
     training_only: list[str] = field(default_factory=list)
@@ -349,8 +349,8 @@ class ModelSpec:
     def for_corpus(self, corpus: Corpus, target: str | None = None, seed: int | None = None) -> FusionModel:
         """The model for a corpus and one of its targets; arguments as in `FusionModel.for_corpus`."""
         check_corpus("FusionModel.for_corpus", corpus)
-        for name in self.encoders:
-            if name not in corpus.dims:
+        for name, own in self.encoders.items():
+            if own is not None and name not in corpus.dims:
                 raise ConfigError(f"encoder: no modality '{name}'; {did_you_mean(name, corpus.dims)}")
         corpus = corpus if self.modalities is None else corpus.select(self.modalities)
         with seeded(seed):
@@ -365,7 +365,7 @@ class ModelSpec:
 
     def for_shape(self, dims: Mapping[str, int], target: Target, aligned: bool) -> FusionModel:
         """The model for modalities of these sizes, without a scaler."""
-        dims = dict(sorted(dims.items()))
+        dims = {name: dims[name] for name in sorted(dims) if self.encoders.get(name, self) is not None}
         encoders = {
             name: made_by("encoder", self.encoder_of(name), Encoder, dim, self.width_of(name))
             for name, dim in dims.items()

@@ -37,7 +37,7 @@ def corpora():
     return corpus, replace(corpus, splits=splits, targets={**corpus.targets, **own})
 
 
-@pytest.mark.parametrize("name", known())
+@pytest.mark.parametrize("name", [name for name, own in known().items() if own.model])
 def test_each_is_a_sound_configuration_of_known_parts(name, corpora):
     paper, corpus = papers.named(name), corpora[name in LABELLED]
     assert paper.citation[-4:].isdigit()
@@ -96,6 +96,14 @@ def test_it_is_found_by_what_papers_call_it(capsys):
             ["train", "paper:mtfn", "--corpus", "synthetic:mosi_unaligned:24"],
             "ModalityTargets: targets: expected a target of the corpus for a modality",
         ),
+        (
+            ["train", "paper:bert_mag", "--corpus", "synthetic"],
+            "paper:bert_mag: its text is read by a pretrained encoder; name one (--tokens MODEL)",
+        ),
+        (
+            ["train", "paper:lmf", "--corpus", "synthetic", "--tokens", "a/b"],
+            "paper:lmf: does not say how a pretrained encoder reads its text; those that do: bert_mag, misa, ",
+        ),
     ],
 )
 def test_what_is_wrong_is_one_line(call, message, tmp_path, capsys):
@@ -109,3 +117,33 @@ def test_a_paper_that_is_changed_stays_as_it_is():
     assert papers.named("tfn").content["model"]["width"] == 32
     with pytest.raises(ConfigError, match="paper: no 'nobody'"):
         papers.content("paper:nobody")
+
+
+@pytest.mark.parametrize("name", [name for name, own in known().items() if own.tokens])
+def test_what_changes_with_tokens_is_what_its_file_says(name):
+    """Every other value is as it was, and every pretrained encoder is the one that was asked for."""
+    paper = papers.named(name)
+    found = paper.with_tokens("a/b")
+    assert found.pop("tokens") == "a/b"
+    own = dict(flat(found))
+    asked = {key: value for key, value in own.items() if key.endswith("PretrainedEncoder.model")}
+    assert set(asked.values()) == {"a/b"}
+    told = dict(flat(paper.tokens))
+    assert {key: own[key] for key in told} == told
+    before = dict(flat(paper.content)) if paper.model else {}
+    assert {key: value for key, value in before.items() if own.get(key) != value}.keys() <= told.keys()
+    assert own.keys() == before.keys() | told.keys() | asked.keys()
+    assert any("--tokens" in line for line in (paper.needs, *paper.differs))
+
+
+def flat(content, above=""):
+    """Values by where they stand; a class is a value, and its arguments stand below its name."""
+    for key, value in content.items():
+        here = f"{above}.{key}".lstrip(".")
+        if isinstance(value, dict) and "class_path" in value:
+            yield here, value["class_path"]
+            yield from flat(value.get("init_args", {}), f"{here}.{value['class_path']}")
+        elif isinstance(value, dict):
+            yield from flat(value, here)
+        else:
+            yield here, str(value)
