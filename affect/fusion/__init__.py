@@ -22,6 +22,7 @@ from affect.fusion.factorised import SharedPrivateFusion
 from affect.fusion.gating import GatedAdditionFusion, GatedFusion, GatedShiftFusion, ModulationFusion
 from affect.fusion.graph import DynamicGraphFusion, ModalityGraphFusion, TemporalGraphFusion
 from affect.fusion.hybrid_memory import HybridMemoryFusion
+from affect.fusion.hyper import HyperModalityFusion
 from affect.fusion.memory import GraphMemoryFusion, MemoryFusion
 from affect.fusion.steps import PerStep
 from affect.fusion.streams import (
@@ -53,6 +54,7 @@ __all__ = [
     "GraphMemoryFusion",
     "HybridFusion",
     "HybridMemoryFusion",
+    "HyperModalityFusion",
     "LateFusion",
     "LearnedQueryFusion",
     "LowRankBilinearFusion",
