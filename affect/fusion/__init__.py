@@ -18,6 +18,7 @@ from affect.fusion.coupled import CoupledTranslationFusion
 from affect.fusion.crossmodal import CrossModalTransformer
 from affect.fusion.decision import HybridFusion, LateFusion, ProductOfExpertsFusion, StackingFusion
 from affect.fusion.early import EarlyFusion
+from affect.fusion.enhancement import CrossModalEnhancementFusion
 from affect.fusion.factorised import SharedPrivateFusion
 from affect.fusion.gating import GatedAdditionFusion, GatedFusion, GatedShiftFusion, ModulationFusion
 from affect.fusion.graph import DynamicGraphFusion, ModalityGraphFusion, TemporalGraphFusion
@@ -41,6 +42,7 @@ __all__ = [
     "ConcatenationFusion",
     "ContextualAttentionFusion",
     "CoupledTranslationFusion",
+    "CrossModalEnhancementFusion",
     "CrossModalTransformer",
     "DualAttentionFusion",
     "DynamicGraphFusion",
