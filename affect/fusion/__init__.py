@@ -17,6 +17,7 @@ from affect.fusion.concatenation import ConcatenationFusion, WeightedSumFusion
 from affect.fusion.coupled import CoupledTranslationFusion
 from affect.fusion.crossmodal import CrossModalTransformer
 from affect.fusion.decision import HybridFusion, LateFusion, ProductOfExpertsFusion, StackingFusion
+from affect.fusion.decoupled import SharedPrivateTransformer
 from affect.fusion.early import EarlyFusion
 from affect.fusion.enhancement import CrossModalEnhancementFusion
 from affect.fusion.factorised import SharedPrivateFusion
@@ -69,6 +70,7 @@ __all__ = [
     "ProductOfExpertsFusion",
     "ProjectedFusion",
     "SharedPrivateFusion",
+    "SharedPrivateTransformer",
     "StackedAttentionFusion",
     "StackingFusion",
     "TemporalGraphFusion",
