@@ -13,7 +13,7 @@ from affect.corruption import StepDropout
 from affect.data.targets import Binary, MultiClass, Regression
 from affect.encoders import PooledEncoder, StepEncoder
 from affect.errors import ConfigError
-from affect.fusion import ConcatenationFusion
+from affect.fusion import ConcatenationFusion, SharedPrivateTransformer
 from affect.objectives.terms import (
     Completeness,
     DistillationGraph,
@@ -85,18 +85,23 @@ def test_a_student_comes_to_see_samples_as_its_teacher_does():
     assert left[1] < left[0] / 2
 
 
+@pytest.mark.parametrize("of", [None, "shared", "attended"])
 @pytest.mark.parametrize("target", [Regression("t"), MultiClass("t", classes=("u", "v", "w"))])
-def test_the_graph_is_a_weighted_sum_of_distances(target):
-    part, model = part_of(DistillationGraph, target)
+def test_the_graph_is_a_weighted_sum_of_distances(target, of):
+    fusion = partial(SharedPrivateTransformer, width=4) if of else ConcatenationFusion
+    part = TermPart(DistillationGraph, NAMES, target, fusion)
+    model = part.made()[0]
     torch.manual_seed(1)
-    own = DistillationGraph(model, (), graph=0.3, prior=0.7, width=5).double()
+    own = DistillationGraph(model, (), graph=0.3, prior=0.7, width=5, of=of).double()
     seen = part.seen(model, part.batch())
+    read = {m: seen.output.extras[of][:, i] if of else seen.vectors[m] for i, m in enumerate(NAMES)}
+    read = {m: x.detach().numpy() for m, x in read.items()}
 
     def linear(layer, x):
         return layer.weight.detach().numpy() @ x + (0 if layer.bias is None else layer.bias.detach().numpy())
 
-    lies = {m: [linear(own.project[m], v) for v in seen.vectors[m].detach().numpy()] for m in NAMES}
-    told = {m: [linear(own.heads[m].layers[-1], v) for v in seen.vectors[m].detach().numpy()] for m in NAMES}
+    lies = {m: [linear(own.project[m], v) for v in read[m]] for m in NAMES}
+    told = {m: [linear(own.heads[m].layers[-1], v) for v in read[m]] for m in NAMES}
 
     def apart(j, k, row):
         if isinstance(target, Regression):

@@ -159,7 +159,8 @@ class SharedPrivateTransformer(ProjectedFusion):
         return found
 
     def _pooled(self, stack: nn.Module, x: Sequence) -> Tensor:
-        return self.pooling(stack(x, steps=self.pooling.reads(x.mask)))
+        pooled: Tensor = self.pooling(stack(x, steps=self.pooling.reads(x.mask)))
+        return pooled
 
     def activations(self, batch: int, steps: dict[str, int]) -> int:
         layers, own = self.depths

@@ -86,7 +86,8 @@ class CrossModalEnhancementFusion(Fusion):
 
     def fuse(self, inputs: dict[str, Sequence]) -> Sequence:
         def enhanced(hidden: Sequence, _: Iterable[Sequence]) -> Sequence:
-            return self.enhance(hidden, inputs)
+            found: Sequence = self.enhance(hidden, inputs)
+            return found
 
         return self.encoder.encode_with(inputs[self.main], enhanced, self.layer, [])
 
