@@ -13,7 +13,7 @@ from affect.corruption import StepDropout
 from affect.data.targets import Binary, MultiClass, Regression
 from affect.encoders import PooledEncoder, StepEncoder
 from affect.errors import ConfigError
-from affect.fusion import ConcatenationFusion, SharedPrivateTransformer
+from affect.fusion import ConcatenationFusion, HyperModalityFusion, SharedPrivateTransformer
 from affect.objectives.terms import (
     Completeness,
     DistillationGraph,
@@ -246,6 +246,53 @@ def test_completeness_is_the_share_that_is_left():
                 errors.append((told - shown.sum().item() / clean.sum().item()) ** 2)
         expected.append(np.mean(errors))
     assert own(seen).item() == pytest.approx(np.mean(expected), rel=1e-9)
+
+
+def test_a_fusion_that_corrects_its_main_modality_tells_how_much_of_it_is_left():
+    fusion = partial(HyperModalityFusion, main="b", width=8, proxy_layers=1)
+    part = TermPart(partial(Completeness, corrected=True), NAMES, Regression("t"), fusion)
+    model, own = part.made()
+    seen, errors = part.seen(model, part.batch()), []
+    for row in ROWS:
+        clean, shown = seen.batch.inputs["b"].mask[row], seen.inputs["b"].mask[row]
+        if shown.any():
+            told = seen.output.extras["completeness"][row].item()
+            errors.append((told - shown.sum().item() / clean.sum().item()) ** 2)
+    assert own(seen).item() == pytest.approx(np.mean(errors), rel=1e-9)
+    assert [*own.parameters()] == []
+    own(seen).backward()
+    assert all(
+        p.grad is not None and p.grad.abs().max() > 0 for p in model.fusion.proxy.complete.parameters()
+    )
+
+
+@pytest.mark.parametrize(
+    ("fusion", "options", "message"),
+    [
+        (
+            ConcatenationFusion,
+            {},
+            "ConcatenationFusion corrects no modality; take a HyperModalityFusion with proxy_layers, or leave "
+            "it out",
+        ),
+        (
+            HyperModalityFusion,
+            {},
+            "HyperModalityFusion corrects no modality; take a HyperModalityFusion with proxy_layers, or leave "
+            "it out",
+        ),
+        (
+            partial(HyperModalityFusion, proxy_layers=1),
+            {"adversarial": True},
+            "expected no adversary, as the fusion needs what is told, got adversarial=True; make it another "
+            "term",
+        ),
+    ],
+)
+def test_what_is_not_corrected_is_not_told(fusion, options, message):
+    model, _ = TermPart(Completeness, NAMES, Regression("t"), fusion).made()
+    with pytest.raises(ConfigError, match=f"^Completeness: corrected: {message}$"):
+        Completeness(model, (), corrected=True, **options)
 
 
 def test_an_adversary_turns_the_model_s_gradient_around_and_not_its_own():

@@ -10,9 +10,9 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from torch import Tensor, nn
 
 from affect.errors import ConfigError
-from affect.fusion.base import ProjectedFusion, learned_tokens, repeated
+from affect.fusion.base import Extras, ProjectedFusion, learned_tokens, repeated
 from affect.kernels.attention import attend
-from affect.layers import Dropout, TransformerLayer, TransformerStack
+from affect.layers import Dropout, TransformerLayer, TransformerStack, perceptron
 from affect.naming import ModuleDict, ParameterDict
 from affect.sequences import Sequence, join
 from affect.sizes import held, of_inputs, weights_of_attention
@@ -26,6 +26,11 @@ class HyperModalityFusion(ProjectedFusion):
     before the next layer they attend to each other. At the end they attend to the hyper-modality, and their
     mean is what comes out.
 
+    With `proxy_layers` the main modality is corrected before it asks: a perceptron tells from the mean of its
+    tokens the share w of it that is there, other learned tokens read those of all other modalities, which is
+    a proxy, and what asks is w times its tokens and 1 - w times the proxy. That w is the share is learned by
+    a term (`Completeness`, `corrected`).
+
     Args:
         dims: feature size of each modality.
         out_dim: size of the fused vector.
@@ -37,15 +42,18 @@ class HyperModalityFusion(ProjectedFusion):
         token_layers: layers in which a modality's tokens and steps attend to each other.
         crossed_layers: layers in which the main modality's tokens attend to the hyper-modality.
         dropout: rate at which the output of attention and of feed-forward parts is dropped.
+        proxy_layers: in which the main modality's proxy reads the others; with 0 nothing is corrected.
     Shapes:
         inputs[m]: (batch, time of m, dims[m]) -> (batch, 1, out_dim)
+        extras["completeness"]: (batch, 1), where there is a proxy
     Missing:
         an absent modality adds nothing to the hyper-modality; where the main one is absent, its tokens ask
-        as they were learned to.
+        as they were learned to, or its proxy does alone.
     Raises:
         ConfigError: a single modality, no such main modality, no layer, or a width that heads do not divide.
     Also known as:
-        ALMT, adaptive hyper-modality learning (AHL), language-guided fusion.
+        ALMT, adaptive hyper-modality learning (AHL), language-guided fusion; with a proxy LNLN,
+        language-dominated noise-resistant learning, dominant modality correction (DMC).
     Reference:
         Zhang et al., Learning Language-guided Adaptive Hyper-modality Representation for Multimodal Sentiment
         Analysis, EMNLP 2023, section 3.
@@ -81,6 +89,7 @@ class HyperModalityFusion(ProjectedFusion):
         token_layers: int = 1,
         crossed_layers: int = 2,
         dropout: float = 0.1,
+        proxy_layers: int = 0,
     ) -> None:
         super().__init__(dims, out_dim, width, heads)
         self.require(2)
@@ -95,23 +104,30 @@ class HyperModalityFusion(ProjectedFusion):
         self.layers = nn.ModuleList(_HyperModality(others, width, heads, dropout) for _ in range(layers))
         self.crossed = TransformerStack(width, heads, crossed_layers, dropout, crossed=True)
         self.out = nn.Linear(width, out_dim)
+        self.proxy: _Proxy | None = None
+        if proxy_layers:
+            self.proxy = _Proxy(TransformerStack(width, heads, proxy_layers, dropout), tokens, width)
 
-    def fuse(self, inputs: dict[str, Sequence]) -> Sequence:
+    @property
+    def offers(self) -> dict[str, int]:
+        return {} if self.proxy is None else {"completeness": 1}
+
+    def fuse(self, inputs: dict[str, Sequence]) -> tuple[Sequence, Extras]:
         told = {m: self._told(m, x) for m, x in self.project(inputs).items()}
-        asks, hyper = Sequence.full(told.pop(self.main)), self.hyper
+        own, hyper, extras = told.pop(self.main), self.hyper, {}
         others = {m: Sequence(x, inputs[m].present.unsqueeze(1).expand(x.shape[:2])) for m, x in told.items()}
+        if self.proxy is not None:
+            own, extras["completeness"] = self.proxy(own, inputs[self.main].present, others)
+        asks = Sequence.full(own)
         for place, layer in enumerate(self.layers):
             if place:
                 asks = self.own[place - 1](asks)
             hyper = layer(hyper, asks, others)
-        return Sequence.vector(self.out(self.crossed(asks, Sequence.full(hyper)).mean()))
+        return Sequence.vector(self.out(self.crossed(asks, Sequence.full(hyper)).mean())), extras
 
     def _told(self, m: str, x: Sequence) -> Tensor:
         """What a modality's tokens make of its steps, (batch, token, width)."""
-        tokens = repeated(self.tokens[m], x)
-        first = torch.arange(tokens.time, device=x.mask.device).expand(len(x.mask), -1)
-        told: Tensor = self.read[m](join([tokens, x]), steps=first).values
-        return told
+        return _first(self.read[m], repeated(self.tokens[m], x), x)
 
     def activations(self, batch: int, steps: dict[str, int]) -> int:
         count = self.hyper.shape[1]
@@ -122,7 +138,34 @@ class HyperModalityFusion(ProjectedFusion):
         projected = held(self.projections, 0, {m: batch * time for m, time in steps.items()})
         told = held(self.read, 0, {m: batch * time for m, time in read.items()})
         asked = held([self.own, self.layers, self.crossed, self.out], batch * count)
+        if self.proxy is not None:
+            every = count * len(self.dims)
+            asked += held(self.proxy, batch * every)
+            kept += len(self.proxy.read.layers) * weights_of_attention(self.heads, batch, every, every)
         return kept + projected + told + asked + of_inputs(self.dims, batch, steps)
+
+
+def _first(stack: nn.Module, tokens: Sequence, x: Sequence) -> Tensor:
+    """What tokens make of steps, with which they attend to each other, (batch, token, width)."""
+    places = torch.arange(tokens.time, device=x.mask.device).expand(len(x.mask), -1)
+    told: Tensor = stack(join([tokens, x]), steps=places).values
+    return told
+
+
+class _Proxy(nn.Module):
+    """Tokens of a modality, corrected by what the others say of it where it is not complete."""
+
+    def __init__(self, read: TransformerStack, tokens: int, width: int) -> None:
+        super().__init__()
+        self.tokens, self.read = learned_tokens(tokens, width), read
+        self.complete = perceptron(width, 1, 1, 0.0, hidden=width)
+
+    def forward(self, own: Tensor, present: Tensor, others: dict[str, Sequence]) -> tuple[Tensor, Tensor]:
+        """(batch, token, width), (batch,) -> (batch, token, width), and the share there is, (batch, 1)."""
+        share = self.complete(own.mean(1)).sigmoid() * present.unsqueeze(-1)
+        steps = join(others.values())
+        proxy = _first(self.read, repeated(self.tokens, steps), steps)
+        return torch.lerp(proxy, own, share.unsqueeze(-1)), share
 
 
 class _HyperModality(nn.Module):

@@ -2,11 +2,27 @@
 
 import math
 import re
+from functools import partial
 
 import pytest
 import torch
-from loops import add, dot, linear, mean, norm, projected, softmax, stack, transformer, weighted
+from loops import (
+    add,
+    apply,
+    dot,
+    linear,
+    mean,
+    norm,
+    projected,
+    scaled,
+    sigmoid,
+    softmax,
+    stack,
+    transformer,
+    weighted,
+)
 
+from affect import testing
 from affect.errors import ConfigError
 from affect.fusion import HyperModalityFusion
 from affect.sequences import Sequence
@@ -33,21 +49,39 @@ def shifted(layer, hyper, asks, others):
     return found
 
 
-@pytest.mark.parametrize("layers", [1, 3])
-def test_what_the_main_modality_asks_for_is_gathered(built, steps, layers):
+def corrected(proxy, own, there, others):
+    """The main modality's tokens, mixed with what learned tokens read of all others; and the share of the first."""
+    share = sigmoid(apply(proxy.complete, mean(own, WIDTH))[0]) if there else 0.0
+    steps = [step for x in others.values() for step in x]
+    read = stack(proxy.read, proxy.tokens[0].tolist() + steps)[:TOKENS]
+    return [add(scaled(share, a), scaled(1 - share, b)) for a, b in zip(own, read, strict=True)], share
+
+
+@pytest.mark.parametrize(("layers", "proxy_layers"), [(1, 0), (3, 0), (2, 2)])
+def test_what_the_main_modality_asks_for_is_gathered(built, steps, layers, proxy_layers):
     options = {"width": WIDTH, "heads": HEADS, "tokens": TOKENS, "token_layers": 2, "crossed_layers": 2}
-    module = built(HyperModalityFusion, main="b", layers=layers, **options)
+    module = built(HyperModalityFusion, main="b", layers=layers, proxy_layers=proxy_layers, **options)
     told = {
         m: stack(module.read[m], module.tokens[m][0].tolist() + x)[:TOKENS]
         for m, x in projected(module, steps).items()
     }
     asks, hyper = told.pop("b"), module.hyper[0].tolist()
     others = {m: x for m, x in told.items() if steps[m].present}
+    out, extras = module.with_extras(steps)
+    assert {name: x.shape[-1] for name, x in extras.items()} == module.offers
+    if proxy_layers:
+        asks, share = corrected(module.proxy, asks, steps["b"].present, others)
+        assert extras["completeness"].item() == pytest.approx(share, abs=1e-12)
     for place, layer in enumerate(module.layers):
         asks = transformer(module.own[place - 1], asks) if place else asks
         hyper = shifted(layer, hyper, asks, others)
     expected = linear(module.out, mean(stack(module.crossed, asks, hyper), WIDTH))
-    assert module(steps).values[0, 0].tolist() == pytest.approx(expected, abs=1e-9)
+    assert out.values[0, 0].tolist() == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_laws_hold_with_a_proxy():
+    """With three modalities; `test_laws` has two to four without one."""
+    testing.check_fusion(partial(HyperModalityFusion, main="text", layers=1, proxy_layers=1), modalities=(3,))
 
 
 def test_the_main_modality_alone_is_read_too():
