@@ -13,7 +13,7 @@ from affect.corruption import StepDropout
 from affect.data.targets import Binary, MultiClass, Regression
 from affect.encoders import PooledEncoder, StepEncoder
 from affect.errors import ConfigError
-from affect.fusion import ConcatenationFusion
+from affect.fusion import ConcatenationFusion, HyperModalityFusion, SharedPrivateTransformer
 from affect.objectives.terms import (
     Completeness,
     DistillationGraph,
@@ -85,18 +85,23 @@ def test_a_student_comes_to_see_samples_as_its_teacher_does():
     assert left[1] < left[0] / 2
 
 
+@pytest.mark.parametrize("of", [None, "shared", "attended"])
 @pytest.mark.parametrize("target", [Regression("t"), MultiClass("t", classes=("u", "v", "w"))])
-def test_the_graph_is_a_weighted_sum_of_distances(target):
-    part, model = part_of(DistillationGraph, target)
+def test_the_graph_is_a_weighted_sum_of_distances(target, of):
+    fusion = partial(SharedPrivateTransformer, width=4) if of else ConcatenationFusion
+    part = TermPart(DistillationGraph, NAMES, target, fusion)
+    model = part.made()[0]
     torch.manual_seed(1)
-    own = DistillationGraph(model, (), graph=0.3, prior=0.7, width=5).double()
+    own = DistillationGraph(model, (), graph=0.3, prior=0.7, width=5, of=of).double()
     seen = part.seen(model, part.batch())
+    read = {m: seen.output.extras[of][:, i] if of else seen.vectors[m] for i, m in enumerate(NAMES)}
+    read = {m: x.detach().numpy() for m, x in read.items()}
 
     def linear(layer, x):
         return layer.weight.detach().numpy() @ x + (0 if layer.bias is None else layer.bias.detach().numpy())
 
-    lies = {m: [linear(own.project[m], v) for v in seen.vectors[m].detach().numpy()] for m in NAMES}
-    told = {m: [linear(own.heads[m].layers[-1], v) for v in seen.vectors[m].detach().numpy()] for m in NAMES}
+    lies = {m: [linear(own.project[m], v) for v in read[m]] for m in NAMES}
+    told = {m: [linear(own.heads[m].layers[-1], v) for v in read[m]] for m in NAMES}
 
     def apart(j, k, row):
         if isinstance(target, Regression):
@@ -241,6 +246,53 @@ def test_completeness_is_the_share_that_is_left():
                 errors.append((told - shown.sum().item() / clean.sum().item()) ** 2)
         expected.append(np.mean(errors))
     assert own(seen).item() == pytest.approx(np.mean(expected), rel=1e-9)
+
+
+def test_a_fusion_that_corrects_its_main_modality_tells_how_much_of_it_is_left():
+    fusion = partial(HyperModalityFusion, main="b", width=8, proxy_layers=1)
+    part = TermPart(partial(Completeness, corrected=True), NAMES, Regression("t"), fusion)
+    model, own = part.made()
+    seen, errors = part.seen(model, part.batch()), []
+    for row in ROWS:
+        clean, shown = seen.batch.inputs["b"].mask[row], seen.inputs["b"].mask[row]
+        if shown.any():
+            told = seen.output.extras["completeness"][row].item()
+            errors.append((told - shown.sum().item() / clean.sum().item()) ** 2)
+    assert own(seen).item() == pytest.approx(np.mean(errors), rel=1e-9)
+    assert [*own.parameters()] == []
+    own(seen).backward()
+    assert all(
+        p.grad is not None and p.grad.abs().max() > 0 for p in model.fusion.proxy.complete.parameters()
+    )
+
+
+@pytest.mark.parametrize(
+    ("fusion", "options", "message"),
+    [
+        (
+            ConcatenationFusion,
+            {},
+            "ConcatenationFusion corrects no modality; take a HyperModalityFusion with proxy_layers, or leave "
+            "it out",
+        ),
+        (
+            HyperModalityFusion,
+            {},
+            "HyperModalityFusion corrects no modality; take a HyperModalityFusion with proxy_layers, or leave "
+            "it out",
+        ),
+        (
+            partial(HyperModalityFusion, proxy_layers=1),
+            {"adversarial": True},
+            "expected no adversary, as the fusion needs what is told, got adversarial=True; make it another "
+            "term",
+        ),
+    ],
+)
+def test_what_is_not_corrected_is_not_told(fusion, options, message):
+    model, _ = TermPart(Completeness, NAMES, Regression("t"), fusion).made()
+    with pytest.raises(ConfigError, match=f"^Completeness: corrected: {message}$"):
+        Completeness(model, (), corrected=True, **options)
 
 
 def test_an_adversary_turns_the_model_s_gradient_around_and_not_its_own():

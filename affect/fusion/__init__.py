@@ -17,11 +17,14 @@ from affect.fusion.concatenation import ConcatenationFusion, WeightedSumFusion
 from affect.fusion.coupled import CoupledTranslationFusion
 from affect.fusion.crossmodal import CrossModalTransformer
 from affect.fusion.decision import HybridFusion, LateFusion, ProductOfExpertsFusion, StackingFusion
+from affect.fusion.decoupled import SharedPrivateTransformer
 from affect.fusion.early import EarlyFusion
+from affect.fusion.enhancement import CrossModalEnhancementFusion
 from affect.fusion.factorised import SharedPrivateFusion
 from affect.fusion.gating import GatedAdditionFusion, GatedFusion, GatedShiftFusion, ModulationFusion
 from affect.fusion.graph import DynamicGraphFusion, ModalityGraphFusion, TemporalGraphFusion
 from affect.fusion.hybrid_memory import HybridMemoryFusion
+from affect.fusion.hyper import HyperModalityFusion
 from affect.fusion.memory import GraphMemoryFusion, MemoryFusion
 from affect.fusion.steps import PerStep
 from affect.fusion.streams import (
@@ -40,6 +43,7 @@ __all__ = [
     "ConcatenationFusion",
     "ContextualAttentionFusion",
     "CoupledTranslationFusion",
+    "CrossModalEnhancementFusion",
     "CrossModalTransformer",
     "DualAttentionFusion",
     "DynamicGraphFusion",
@@ -53,6 +57,7 @@ __all__ = [
     "GraphMemoryFusion",
     "HybridFusion",
     "HybridMemoryFusion",
+    "HyperModalityFusion",
     "LateFusion",
     "LearnedQueryFusion",
     "LowRankBilinearFusion",
@@ -65,6 +70,7 @@ __all__ = [
     "ProductOfExpertsFusion",
     "ProjectedFusion",
     "SharedPrivateFusion",
+    "SharedPrivateTransformer",
     "StackedAttentionFusion",
     "StackingFusion",
     "TemporalGraphFusion",

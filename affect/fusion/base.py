@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import ClassVar, TypeAlias
@@ -230,6 +231,26 @@ def _inner(x: Sequence, cut: int) -> Sequence:
     cuts = (later // 2).clamp(max=cut)
     steps = torch.arange(x.time, device=x.mask.device)
     return x.keep((steps >= first + cuts) & (steps <= first + later - cuts))
+
+
+def learned_tokens(count: int, width: int) -> nn.Parameter:
+    """Steps that are learned, (1, count, width).
+
+    Example:
+        >>> learned_tokens(2, 4).shape
+        torch.Size([1, 2, 4])
+    """
+    return nn.Parameter(torch.randn(1, count, width) / math.sqrt(width))
+
+
+def repeated(tokens: Tensor, x: Sequence) -> Sequence:
+    """The same steps, (1, count, width), for every sample of `x`.
+
+    Example:
+        >>> repeated(learned_tokens(2, 4), Sequence.full(torch.ones(5, 7, 3)))
+        Sequence(batch 5, time 2, feature 4; float32, cpu)
+    """
+    return Sequence.full(tokens.expand(len(x.mask), -1, -1))
 
 
 FusionFactory: TypeAlias = Callable[[dict[str, int], int], Fusion]

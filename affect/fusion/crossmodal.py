@@ -15,7 +15,7 @@ from affect.layers import Activation, Dropout
 from affect.naming import ModuleDict
 from affect.pooling import MeanPooling, Pooling
 from affect.sequences import Sequence, extent
-from affect.sizes import weights_of_attention
+from affect.sizes import held, weights_of_attention
 
 
 class CrossModalTransformer(ProjectedFusion):
@@ -46,16 +46,19 @@ class CrossModalTransformer(ProjectedFusion):
             held then, and memory grows with the product of steps.
         padded: whether a first projection gives as many steps as it reads; else those alone whose whole span
             lies between the first and the last observed step: `kernel` - 1 fewer, but one or two at least.
+        main: a modality that enhances the others: before a third one attends to the steps of another, these
+            attend to those of the main modality, in one layer. None is by default.
     Shapes:
         inputs[m]: (batch, time of m, dims[m]) -> (batch, 1, out_dim), or, if it is bare,
         (batch, 1, modalities * (modalities - 1) * width * factor of the pooling)
     Missing:
         nothing comes from an absent modality, and its own part of the fused vector is zero; unobserved steps
-        are never attended to.
+        are never attended to. An absent main modality enhances nothing.
     Raises:
-        ConfigError: a single modality, a width that heads do not divide, or an even `kernel`.
+        ConfigError: a single modality, no such main modality, a width that heads do not divide, or an even
+            `kernel`.
     Also known as:
-        MulT.
+        MulT; with `main` text-enhanced transformer, TETFN.
     Reference:
         Tsai et al., Multimodal Transformer for Unaligned Multimodal Language Sequences, ACL 2019, section 3.
         Differs: by default linear maps in place of convolutions, the mean over steps, a linear layer before
@@ -64,7 +67,9 @@ class CrossModalTransformer(ProjectedFusion):
         and `padded=False` undo these. With any options: the residual path is not normed; places are relative
         and as loud as is learned, from nothing at the start, and are not added again before self-attention;
         what the stacks read is not scaled by the root of the width; the context has a norm of its own; key
-        masks; dropout of keys, not weights, and none of what the stacks read.
+        masks; dropout of keys, not weights, and none of what the stacks read. `main` is as in Wang et al.,
+        TETFN: A Text Enhanced Transformer Fusion Network for Multimodal Sentiment Analysis, Pattern
+        Recognition 2023; with these differences.
     Example:
         >>> fusion = CrossModalTransformer({"text": 3, "visual": 2}, out_dim=4, width=8)
         >>> fusion({m: Sequence.full(torch.ones(5, 7 * d, d)) for m, d in fusion.dims.items()}).values.shape
@@ -99,9 +104,11 @@ class CrossModalTransformer(ProjectedFusion):
         activation: Activation = "gelu",
         causal: bool = False,
         padded: bool = True,
+        main: str | None = None,
     ) -> None:
         super().__init__(dims, out_dim, width, heads, kernel, padded)
         self.require(2)
+        self.main = None if main is None else self.named(main)
         self.blank, self.depths = blank, (layers, own_layers)
         self.pooling = MeanPooling() if pooling is None else pooling
         wide = (len(self.dims) - 1) * width
@@ -127,6 +134,13 @@ class CrossModalTransformer(ProjectedFusion):
         self.out: nn.Module = nn.Linear(size, out_dim)
         if bare:
             self.out_dim, self.out = size, nn.Identity()
+        thirds = [] if main is None else [n for n, pair in self.ordered_pairs.items() if main not in pair]
+        self.enhance = ModuleDict(
+            {
+                pair: TransformerStack(width, heads, 1, dropout, key_dropout, crossed=True, local=local)
+                for pair in thirds
+            }
+        )
 
     def fuse(self, inputs: dict[str, Sequence]) -> Sequence:
         projected = self.project(inputs)
@@ -134,7 +148,10 @@ class CrossModalTransformer(ProjectedFusion):
             projected = {m: _ended(x) for m, x in projected.items()}
         learned: dict[str, list[Tensor]] = {m: [] for m in self.dims}
         for pair, (source, to) in self.ordered_pairs.items():
-            learned[to].append(self.directions[pair](projected[to], projected[source]).values)
+            context = projected[source]
+            if pair in self.enhance:
+                context = self.enhance[pair](context, projected[self.named(self.main)])
+            learned[to].append(self.directions[pair](projected[to], context).values)
         vectors = [
             self.pooling(
                 self.own[m](x.with_values(torch.cat(learned[m], -1)), steps=self.pooling.reads(x.mask))
@@ -151,6 +168,10 @@ class CrossModalTransformer(ProjectedFusion):
             for source, to in self.ordered_pairs.values()
         )
         kept += sum(own * weights_of_attention(self.heads, batch, time, time) for time in steps.values())
+        main = steps[self.named(self.main)]
+        for pair, part in self.enhance.items():
+            source = steps[self.ordered_pairs[pair][0]]
+            kept += held(part, batch * source) + weights_of_attention(self.heads, batch, source, main)
         return super().activations(batch, steps) + kept
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from affect.bounds import NATURAL
+from affect.errors import ConfigError, check_flag
 from affect.naming import ModuleDict
 from affect.objectives.terms.base import Model, Seen, Term
 from affect.objectives.terms.hiding import Masking, encoder_of
@@ -103,17 +104,21 @@ class Completeness(Term):
         weight: of it; 0.9 in the authors' configuration for CMU-MOSI.
         adversarial: whether the model's gradient is turned around.
         growth: in how many epochs the turned gradient grows from none to nearly all, as in `DomainConfusion`.
+        corrected: whether it is the fusion that tells this of its main modality, which it corrects by that
+            (`HyperModalityFusion` with `proxy_layers`), and no layer is added.
     Shapes:
         seen -> ()
     Missing:
         a modality of which nothing is left, or that the sample never had, counts for nothing. Without a
         corruption there is nothing to tell: the value is 0, and a warning says so.
+    Raises:
+        ConfigError: the fusion corrects nothing, or an adversary is to tell what the fusion needs.
     Also known as:
         completeness estimation, as in LNLN.
     Reference:
         Zhang et al., Towards Robust Multimodal Sentiment Analysis with Incomplete Data, NeurIPS 2024.
-        Differs: of every modality, not of language alone; what is estimated corrects no other modality, and
-        there is no proxy for language. Their adversary tells the proxy from what is complete; here it tells
+        Differs: of every modality, not of language alone, and unless `corrected` what is estimated corrects
+        none. Their adversary tells the proxy from what is complete; here it tells
         how much is left. `Regeneration` stands in for their reconstruction.
     Example:
         >>> corpus = affect.load("synthetic:temporal")
@@ -131,14 +136,25 @@ class Completeness(Term):
         weight: float = 0.1,
         adversarial: bool = False,
         growth: int = 0,
+        corrected: bool = False,
     ) -> None:
         super().__init__(model, ids, weight)
         NATURAL.check("Completeness: growth", growth)
+        check_flag("Completeness: corrected", corrected)
         self.adversarial, self.growth = adversarial, growth
-        self.tell = ModuleDict({m: nn.Linear(dim, 1) for m, dim in self.dims.items()})
+        self.main = _corrected(model) if corrected else None
+        if corrected and adversarial:
+            raise ConfigError(
+                "Completeness: corrected: expected no adversary, as the fusion needs what is told, got "
+                "adversarial=True; make it another term"
+            )
+        told = {} if corrected else self.dims
+        self.tell = ModuleDict({m: nn.Linear(dim, 1) for m, dim in told.items()})
 
     def estimated(self, seen: Seen) -> dict[str, Tensor]:
-        """The share that is left of each modality, as it is told, (batch,)."""
+        """The share that is left of each modality, as it is told, (batch,); or of the one to be corrected."""
+        if self.main is not None:
+            return {self.main: seen.output.extras["completeness"][:, 0]}
         kind, vectors = next(self.parameters()).dtype, seen.vectors
         if self.adversarial:
             share = grown(seen.epoch, self.growth)
@@ -153,6 +169,17 @@ class Completeness(Term):
             losses.append(seen.mean((told - (1 - lost)).square(), seen.present[m] & clean.present))
         damaged = any(seen.inputs[m] is not seen.batch.inputs[m] for m in self.dims)
         return torch.stack(losses).mean() * damaged
+
+
+def _corrected(model: Model) -> str:
+    """The modality that a model's fusion corrects."""
+    main = getattr(model.fusion, "main", None)
+    if "completeness" not in model.fusion.offers or main is None:
+        raise ConfigError(
+            f"Completeness: corrected: {type(model.fusion).__name__} corrects no modality; take a "
+            "HyperModalityFusion with proxy_layers, or leave it out"
+        )
+    return str(main)
 
 
 def lost_steps(clean: Sequence, shown: Sequence) -> Tensor:
