@@ -13,7 +13,7 @@ from affect.fusion.bilinear import (
     LowRankBilinearFusion,
     TuckerFusion,
 )
-from affect.fusion.concatenation import ConcatenationFusion, WeightedSumFusion
+from affect.fusion.concatenation import AttentionSumFusion, ConcatenationFusion, WeightedSumFusion
 from affect.fusion.coupled import CoupledTranslationFusion
 from affect.fusion.crossmodal import CrossModalTransformer
 from affect.fusion.decision import HybridFusion, LateFusion, ProductOfExpertsFusion, StackingFusion
@@ -33,6 +33,7 @@ from affect.fusion.streams import (
 from affect.fusion.tensor import LowRankFusion, TensorFusion
 
 __all__ = [
+    "AttentionSumFusion",
     "BlockFusion",
     "BottleneckFusion",
     "CoAttentionFusion",
