@@ -23,6 +23,7 @@ from affect.fusion.gating import GatedAdditionFusion, GatedFusion, GatedShiftFus
 from affect.fusion.graph import DynamicGraphFusion, ModalityGraphFusion, TemporalGraphFusion
 from affect.fusion.hybrid_memory import HybridMemoryFusion
 from affect.fusion.memory import GraphMemoryFusion, MemoryFusion
+from affect.fusion.spans import SpanShiftFusion
 from affect.fusion.steps import PerStep
 from affect.fusion.streams import (
     BottleneckFusion,
@@ -66,6 +67,7 @@ __all__ = [
     "ProductOfExpertsFusion",
     "ProjectedFusion",
     "SharedPrivateFusion",
+    "SpanShiftFusion",
     "StackedAttentionFusion",
     "StackingFusion",
     "TemporalGraphFusion",
