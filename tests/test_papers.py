@@ -23,7 +23,7 @@ from affect.runs.planning import check_parts
 
 LABELLED = ("mtfn", "mlmf", "mlf_dnn")
 """Those that learn people's labels of each modality."""
-OF_UTTERANCES = ("bc_lstm", "mmmu_ba")
+OF_UTTERANCES = ("bc_lstm", "gcnet", "mmmu_ba")
 """Those that read videos or dialogues, with a label of each utterance."""
 
 

@@ -20,7 +20,12 @@ from affect.fusion.decision import HybridFusion, LateFusion, ProductOfExpertsFus
 from affect.fusion.early import EarlyFusion
 from affect.fusion.factorised import SharedPrivateFusion
 from affect.fusion.gating import GatedAdditionFusion, GatedFusion, GatedShiftFusion, ModulationFusion
-from affect.fusion.graph import DynamicGraphFusion, ModalityGraphFusion, TemporalGraphFusion
+from affect.fusion.graph import (
+    ContextGraphFusion,
+    DynamicGraphFusion,
+    ModalityGraphFusion,
+    TemporalGraphFusion,
+)
 from affect.fusion.hybrid_memory import HybridMemoryFusion
 from affect.fusion.memory import GraphMemoryFusion, MemoryFusion
 from affect.fusion.spans import SpanShiftFusion
@@ -40,6 +45,7 @@ __all__ = [
     "CoAttentionFusion",
     "CompactBilinearFusion",
     "ConcatenationFusion",
+    "ContextGraphFusion",
     "ContextualAttentionFusion",
     "CoupledTranslationFusion",
     "CrossModalTransformer",

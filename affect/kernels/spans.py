@@ -34,7 +34,9 @@ def lstm_of_spans(x: Tensor, span: Tensor, count: int, weights: Iterable[Tensor]
         return plain_lstm_of_spans(x, span, count, weights)
     there = span >= 0
     own = (span + count * torch.arange(len(x), device=x.device).unsqueeze(1))[there]  # of all samples' spans
-    spans, row, sizes = own.unique_consecutive(return_inverse=True, return_counts=True)
+    many = torch.bincount(own, minlength=len(x) * count)
+    spans = many.nonzero().squeeze(1)
+    sizes, row = many[spans], (many > 0).cumsum(0)[own] - 1
     place = torch.arange(len(own), device=x.device) - (sizes.cumsum(0) - sizes)[row]
     longest = max(sizes.tolist(), default=1)
     read = x.new_zeros(len(spans), longest, x.shape[-1]).index_put((row, place), x[there])
@@ -57,9 +59,9 @@ def plain_lstm_of_spans(x: Tensor, span: Tensor, count: int, weights: Iterable[T
     """
     weight_in, weight, bias_in, bias = weights
     hidden = cell = x.new_zeros(len(x), weight.shape[1], dtype=wide(x.dtype))
-    before = torch.full_like(span[:, :1], -1)
+    before = span.new_full((len(x), 1), -1)
     states = []
-    for step, own in zip(x.unbind(1), span.split(1, 1), strict=True):
+    for step, own in zip(x.unbind(1), span.unsqueeze(2).unbind(1), strict=True):
         seen = own >= 0
         begins = seen & (own != before)
         hidden, cell = (torch.where(begins, 0, state) for state in (hidden, cell))
