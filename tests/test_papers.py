@@ -23,30 +23,34 @@ from affect.runs.planning import check_parts
 
 LABELLED = ("mtfn", "mlmf", "mlf_dnn")
 """Those that learn people's labels of each modality."""
+OF_UTTERANCES = ("bc_lstm", "gcnet", "mmmu_ba")
+"""Those that read videos or dialogues, with a label of each utterance."""
 
 
 @pytest.fixture(scope="module")
 def corpora():
-    """Small ones of MMSA's shapes; the second has a label of each modality."""
+    """Small ones: of MMSA's shape, the same with a label of each modality, and one of videos, by their names."""
     corpus = affect.load("synthetic:mosi_unaligned:24")
     own = {f"sentiment_{m}": Regression(f"sentiment_{m}") for m in corpus.dims}
     rng, splits = np.random.default_rng(0), {}
     for name, split in corpus.splits.items():
         labels = {target: Ragged.vectors(rng.normal(size=(len(split), 1)).astype("f4")) for target in own}
         splits[name] = replace(split, targets={**split.targets, **labels})
-    return corpus, replace(corpus, splits=splits, targets={**corpus.targets, **own})
+    labelled = replace(corpus, splits=splits, targets={**corpus.targets, **own})
+    found = dict.fromkeys(known(), corpus) | dict.fromkeys(LABELLED, labelled)
+    return found | dict.fromkeys(OF_UTTERANCES, affect.load("synthetic:mosi_context:8"))
 
 
 @pytest.mark.parametrize("name", [name for name, own in known().items() if own.model])
 def test_each_is_a_sound_configuration_of_known_parts(name, corpora):
-    paper, corpus = papers.named(name), corpora[name in LABELLED]
+    paper, corpus = papers.named(name), corpora[name]
     assert paper.citation[-4:].isdigit()
     assert paper.about.endswith(".")
     assert paper.differs
     made = parse({"corpus": "synthetic:mosi_unaligned:24", **paper.content}, name)
     model = made.model.for_corpus(corpus, "sentiment")
     check_parts(model, corpus, made, name)
-    (batch,) = affect.batches(corpus["valid"], "sentiment", batch_size=len(corpus["valid"]))
+    (batch,) = affect.batches(corpus["test"], "sentiment", batch_size=len(corpus["test"]))
     assert model.eval()(batch.inputs).prediction.isfinite().all()
 
 
@@ -67,7 +71,7 @@ def test_one_line_trains_one(tmp_path, capsys):
 
 
 def test_those_of_several_labels_learn_them(corpora, tmp_path):
-    save(corpora[1], tmp_path / "labelled.safetensors")
+    save(corpora["mtfn"], tmp_path / "labelled.safetensors")
     content = {
         "corpus": "labelled.safetensors", "target": "sentiment", "seeds": [0],
         "models": {"own": "paper:mlf_dnn", "plain": {"training": {"batch_size": 8}}},

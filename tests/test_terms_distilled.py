@@ -12,8 +12,8 @@ import affect
 from affect.corruption import StepDropout
 from affect.data.targets import Binary, MultiClass, Regression
 from affect.encoders import PooledEncoder, StepEncoder
-from affect.errors import ConfigError
-from affect.fusion import ConcatenationFusion, HyperModalityFusion, SharedPrivateTransformer
+from affect.errors import ConfigError, ShapeError
+from affect.fusion import ConcatenationFusion, Fusion, HyperModalityFusion, SharedPrivateTransformer
 from affect.objectives.terms import (
     Completeness,
     DistillationGraph,
@@ -217,6 +217,48 @@ def test_lost_steps_are_told_from_what_is_left(encoder):
                 )
     assert losses
     assert own(seen).item() == pytest.approx(np.mean(losses), rel=1e-9)
+
+
+class Steps(Fusion):
+    """Each step of the only modality for itself."""
+
+    def __init__(self, dims, out_dim):
+        super().__init__(dims, out_dim)
+        self.out = torch.nn.Linear(*self.dims.values(), out_dim)
+
+    def fuse(self, inputs):
+        (x,) = inputs.values()
+        return x.with_values(self.out(x.values))
+
+
+def test_a_lost_step_is_told_from_what_was_fused_there():
+    part = TermPart(Regeneration, NAMES[:1], Regression("t"), Steps, StepEncoder)
+    model = part.made()[0]
+    torch.manual_seed(1)
+    own, seen = Regeneration(model, (), width=6, at_step=True).double(), part.seen(model, part.batch())
+    clean = seen.batch.inputs["a"]
+    shown = clean.keep(torch.rand(clean.mask.shape) < 0.6)
+    seen, losses = replace(seen, inputs={"a": shown}, output=model({"a": shown})), []
+    steps = around(seen.output.encoded["a"])
+    for row in ROWS:
+        lost = [t for t in range(clean.time) if clean.mask[row, t] and not shown.mask[row, t]]
+        if lost and shown.mask[row].any():
+            errors = []
+            for t in lost:
+                told = own.tell["a"](torch.cat([seen.output.fused.values[row, t], steps[row, t]]))
+                apart = (told - clean.values[row, t]).abs().tolist()
+                errors.append(np.mean([0.5 * d * d if d < 1 else d - 0.5 for d in apart]))
+            losses.append(np.mean(errors))
+    assert losses
+    assert own(seen).item() == pytest.approx(np.mean(losses), rel=1e-9)
+
+
+def test_a_fusion_without_steps_has_none_to_tell_from():
+    part, model = part_of(Regeneration, encoder=StepEncoder)
+    own, seen = Regeneration(model, (), at_step=True).double(), part.seen(model, part.batch())
+    with pytest.raises(ShapeError, match=r"Regeneration: at_step: expected a fused vector for each of the \d+ "
+                                         r"steps of a, got 1; use a fusion that keeps time, or leave it out"):  # fmt: skip
+        own(seen)
 
 
 @pytest.mark.parametrize("term", [Regeneration, Completeness])

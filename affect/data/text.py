@@ -225,6 +225,8 @@ def _windows(words: Words, row: int, tokenizer: Any, limit: int) -> Iterator[tup
 def places(tokenizer: Any, encoder: Any) -> int:
     """How many tokens the encoder reads at once, special ones included."""
     most = getattr(encoder.config, "max_position_embeddings", None) or _ENDLESS
+    if most < 1:  # XLNet, whose positions are relative, says -1
+        most = _ENDLESS
     table = getattr(getattr(encoder, "embeddings", None), "position_embeddings", None)
     padding = getattr(table, "padding_idx", None)
     if padding is not None:  # RoBERTa and its kin count positions from behind the padding index

@@ -13,7 +13,7 @@ from affect.fusion.bilinear import (
     LowRankBilinearFusion,
     TuckerFusion,
 )
-from affect.fusion.concatenation import ConcatenationFusion, WeightedSumFusion
+from affect.fusion.concatenation import AttentionSumFusion, ConcatenationFusion, WeightedSumFusion
 from affect.fusion.coupled import CoupledTranslationFusion
 from affect.fusion.crossmodal import CrossModalTransformer
 from affect.fusion.decision import HybridFusion, LateFusion, ProductOfExpertsFusion, StackingFusion
@@ -22,10 +22,16 @@ from affect.fusion.early import EarlyFusion
 from affect.fusion.enhancement import CrossModalEnhancementFusion
 from affect.fusion.factorised import SharedPrivateFusion
 from affect.fusion.gating import GatedAdditionFusion, GatedFusion, GatedShiftFusion, ModulationFusion
-from affect.fusion.graph import DynamicGraphFusion, ModalityGraphFusion, TemporalGraphFusion
+from affect.fusion.graph import (
+    ContextGraphFusion,
+    DynamicGraphFusion,
+    ModalityGraphFusion,
+    TemporalGraphFusion,
+)
 from affect.fusion.hybrid_memory import HybridMemoryFusion
 from affect.fusion.hyper import HyperModalityFusion
 from affect.fusion.memory import GraphMemoryFusion, MemoryFusion
+from affect.fusion.spans import SpanShiftFusion
 from affect.fusion.steps import PerStep
 from affect.fusion.streams import (
     BottleneckFusion,
@@ -36,11 +42,13 @@ from affect.fusion.streams import (
 from affect.fusion.tensor import LowRankFusion, TensorFusion
 
 __all__ = [
+    "AttentionSumFusion",
     "BlockFusion",
     "BottleneckFusion",
     "CoAttentionFusion",
     "CompactBilinearFusion",
     "ConcatenationFusion",
+    "ContextGraphFusion",
     "ContextualAttentionFusion",
     "CoupledTranslationFusion",
     "CrossModalEnhancementFusion",
@@ -71,6 +79,7 @@ __all__ = [
     "ProjectedFusion",
     "SharedPrivateFusion",
     "SharedPrivateTransformer",
+    "SpanShiftFusion",
     "StackedAttentionFusion",
     "StackingFusion",
     "TemporalGraphFusion",

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from affect.bounds import NATURAL
-from affect.errors import ConfigError, check_flag
+from affect.errors import ConfigError, ShapeError, check_flag
 from affect.naming import ModuleDict
 from affect.objectives.terms.base import Model, Seen, Term
-from affect.objectives.terms.hiding import Masking, encoder_of
+from affect.objectives.terms.hiding import Masking, around, encoder_of
 from affect.objectives.terms.masking import MaskedSteps
 from affect.objectives.terms.spaces import grown, turned
 from affect.sequences import Output, Sequence
@@ -34,6 +34,8 @@ class Regeneration(Masking):
         weight: of it.
         width: hidden units of the perceptron.
         modalities: that are told; by default all but those of word indices.
+        at_step: whether the fused vector of the step itself is read, and not the mean over all: for a fusion
+            that keeps time, such as one of utterances.
     Shapes:
         seen -> ()
     Missing:
@@ -41,11 +43,13 @@ class Regeneration(Masking):
         counts for nothing. Without a corruption nothing is ever lost, and a warning says so.
     Raises:
         ConfigError: an unknown modality, or one of word indices; a width below 1.
+        ShapeError: with `at_step`, the fusion gives other steps than a modality that keeps time has.
     Also known as:
-        TFR-Net's feature reconstruction.
+        TFR-Net's feature reconstruction; with `at_step`, GCNet's.
     Reference:
         Yuan et al., Transformer-based Feature Reconstruction Network for Robust Multimodal Sentiment
-        Analysis, ACM Multimedia 2021. Differs: another draw of what is lost in each epoch; the fused vector
+        Analysis, ACM Multimedia 2021; Lian et al., GCNet, TPAMI 2023 (a square in place of Huber's loss).
+        Differs: another draw of what is lost in each epoch; the fused vector
         is read too; no difference of moments; weights by modality are those of scaled features.
     Example:
         >>> corpus = affect.load("synthetic:temporal")
@@ -70,8 +74,10 @@ class Regeneration(Masking):
         weight: float = 0.1,
         width: int = 64,
         modalities: Iterable[str] | None = None,
+        at_step: bool = False,
     ) -> None:
         super().__init__(model, ids, weight, share=0.5, length=1, modalities=modalities)
+        self.at_step = at_step
         self.tell = self.heads({m: encoder_of(model, m).in_dim for m in self.modalities}, width)
 
     def forward(self, seen: Seen) -> Tensor:
@@ -88,6 +94,18 @@ class Regeneration(Masking):
             truth, hidden = x.keep(hidden).mean().unsqueeze(1), hidden.any(1, keepdim=True)
         told = self.told(self.tell[m], m, again)
         return F.smooth_l1_loss(told, truth.to(told).expand_as(told), reduction="none").mean(-1), hidden
+
+    def told(self, head: nn.Module, m: str, again: Output) -> Tensor:
+        if not self.at_step or not self.keeps_time[m]:
+            return super().told(head, m, again)
+        steps, fused = around(again.encoded[m]), again.fused.values
+        if fused.shape[1] != steps.shape[1]:
+            raise ShapeError(
+                f"Regeneration: at_step: expected a fused vector for each of the {steps.shape[1]} steps of "
+                f"{m}, got {fused.shape[1]}; use a fusion that keeps time, or leave it out"
+            )
+        found: Tensor = head(torch.cat([fused, steps], -1))
+        return found
 
 
 class Completeness(Term):
