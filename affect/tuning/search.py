@@ -190,7 +190,7 @@ def task_of(
     """Read a configuration and how it is to be searched; where nothing says how, as the classes declare.
 
     Args:
-        path: the configuration's file.
+        path: the configuration's file, or a paper that is named.
         corpus: another corpus of the same modalities and targets.
         epochs: at most, other than the configuration's.
         trust: as in `Task`.
@@ -206,7 +206,7 @@ def task_of(
 def _task(
     path: Path, corpus: str | None, epochs: int | None, trust: bool, changes: Mapping[str, Any]
 ) -> Task:
-    content = read(path)
+    content = read(path, corpus)
     check_borrowed(path, content, trust)
     section = content.pop("search", None) or {}
     check_keys(section, Search, f"{path}: search")
