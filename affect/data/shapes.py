@@ -254,7 +254,10 @@ def _labels(shape: Shape, rng: np.random.Generator, latent: Floats, mixture: Flo
 
 def _unimodal(shape: Shape, latent: Floats) -> list[NDArray[np.float32]]:
     """(samples, 1) for each modality: what its latent alone says on the target's scale; nothing is drawn."""
-    return [_fifths(own[:, None], EDGE, shape.target) for own in latent.T if shape.unimodal]
+    target = shape.target
+    if not (shape.unimodal and isinstance(target, Regression)):
+        return []
+    return [_fifths(own[:, None], EDGE, target) for own in latent.T]
 
 
 def _fifths(score: Floats, largest: float, target: Regression) -> NDArray[np.float32]:

@@ -87,7 +87,9 @@ class Paper:
             >>> fitting["training"].batch_size, type(model.fusion).__name__
             (64, 'ConcatenationFusion')
         """
-        return self._made(corpus, settings).model.for_corpus(corpus, target, seed)  # type: ignore[return-value]  # no baseline
+        spec: Any = self._made(corpus, settings).model  # of torch: no paper is a baseline
+        model: FusionModel = spec.for_corpus(corpus, target, seed)
+        return model
 
     def fitting(self, corpus: Corpus, *, settings: str | None = None) -> dict[str, Any]:
         """How it is trained: arguments for `affect.fit`, as `affect train` takes them.
