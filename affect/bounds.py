@@ -86,12 +86,12 @@ ARGUMENTS: Final[Mapping[str, Bounds]] = {
     **dict.fromkeys(("lora", "layer", "reach"), NATURAL),
     **dict.fromkeys(
         (
-            "bins", "bottlenecks", "chunks", "code", "heads", "hidden", "kernel", "limit", "memory",
-            "queries", "rank", "size", "states", "tokens", "vertex", "width",
+            "bins", "bottlenecks", "chunks", "code", "heads", "hidden", "kernel", "levels", "limit",
+            "memory", "queries", "rank", "size", "states", "tokens", "vertex", "width",
         ),
         COUNT,
     ),
-    "learning_rate": POSITIVE,
+    **dict.fromkeys(("learning_rate", "smoothing"), POSITIVE),
     "scale": NOT_NEGATIVE,
 }  # fmt: skip
 """What affect's own parts call their numbers: one name means the same in all of them."""

@@ -390,7 +390,8 @@ class ModelSpec:
 
     def encoder_of(self, name: str) -> EncoderFactory:
         """What encodes the modality `name`."""
-        return self.encoders.get(name) or self.encoder or own_of("encoder", self.encoders, name)
+        known = {m: own for m, own in self.encoders.items() if own is not None}
+        return known.get(name) or self.encoder or own_of("encoder", known, name)
 
     def width_of(self, name: str) -> int:
         """The feature size that its encoder gives."""

@@ -1,25 +1,25 @@
 """Published models by their names: each can be made, trained and listed, and says how it differs."""
 
 import csv
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
+import pandas as pd
 import pytest
+import torch
 import yaml
 
 import affect
 from affect import papers
-from affect.benchmark import load
+from affect.benchmark import load, settings_said
 from affect.cli import main
+from affect.data.corpora import CORPORA
 from affect.data.native import save
-from affect.data.ragged import Ragged
-from affect.data.targets import Regression
 from affect.errors import ConfigError
 from affect.papers.files import known
 from affect.runs import find
 from affect.runs.configuration import parse
 from affect.runs.planning import check_parts
+from affect.tuning import task_of
 
 LABELLED = ("mtfn", "mlmf", "mlf_dnn")
 """Those that learn people's labels of each modality."""
@@ -31,13 +31,7 @@ OF_UTTERANCES = ("bc_lstm", "gcnet", "mmmu_ba")
 def corpora():
     """Small ones: of MMSA's shape, the same with a label of each modality, and one of videos, by their names."""
     corpus = affect.load("synthetic:mosi_unaligned:24")
-    own = {f"sentiment_{m}": Regression(f"sentiment_{m}") for m in corpus.dims}
-    rng, splits = np.random.default_rng(0), {}
-    for name, split in corpus.splits.items():
-        labels = {target: Ragged.vectors(rng.normal(size=(len(split), 1)).astype("f4")) for target in own}
-        splits[name] = replace(split, targets={**split.targets, **labels})
-    labelled = replace(corpus, splits=splits, targets={**corpus.targets, **own})
-    found = dict.fromkeys(known(), corpus) | dict.fromkeys(LABELLED, labelled)
+    found = dict.fromkeys(known(), corpus) | dict.fromkeys(LABELLED, affect.load("synthetic:sims:24"))
     return found | dict.fromkeys(OF_UTTERANCES, affect.load("synthetic:mosi_context:8"))
 
 
@@ -52,12 +46,29 @@ def test_each_is_a_sound_configuration_of_known_parts(name, corpora):
     check_parts(model, corpus, made, name)
     (batch,) = affect.batches(corpus["test"], "sentiment", batch_size=len(corpus["test"]))
     assert model.eval()(batch.inputs).prediction.isfinite().all()
+    for settings, own in paper.by_corpus.items():
+        changed = parse({"corpus": "synthetic", **paper.content_for(settings)}, name)
+        check_parts(changed.model.for_corpus(corpus, "sentiment"), corpus, changed, name)
+        assert settings in CORPORA
+        assert paper.settings
+        assert (paper.content_for(settings) == paper.content) is (own == {})
 
 
 def test_published_names_stand_among_the_published_figures():
     with (Path(__file__).parents[1] / "experiments" / "published.csv").open() as file:
         rows = {row["model"] for row in csv.DictReader(file)}
     assert {one.published for one in known().values() if one.published} <= rows
+
+
+def test_figures_are_those_of_the_experiments():
+    with (Path(__file__).parents[1] / "experiments" / "published.csv").open() as file:
+        rows = [*csv.DictReader(file)]
+    names = {one.published for one in known().values() if one.published}
+    found = [vars(one) for paper in known().values() for one in papers.figures(paper)]
+    expected = [{**row, "value": float(row["value"])} for row in rows if row["model"] in names]
+    key = lambda row: (row["model"], row["corpus"], row["setting"], row["metric"])  # noqa: E731  # beside its use
+    assert sorted(found, key=key) == sorted(expected, key=key)
+    assert papers.figures(papers.named("ctfn")) == []
 
 
 def test_one_line_trains_one(tmp_path, capsys):
@@ -68,6 +79,78 @@ def test_one_line_trains_one(tmp_path, capsys):
     own = yaml.safe_load((run.folder / "config.yaml").read_text())
     assert own["training"]["batch_size"] == 128
     assert own["model"]["fusion"]["class_path"] == "affect.fusion.ConcatenationFusion"
+    corpus = affect.load("synthetic:mosi_unaligned:24")
+    fitting = affect.papers.lf_dnn.fitting(corpus)
+    again = affect.fit(affect.papers.lf_dnn(corpus, seed=0), corpus, **fitting)
+    both = [one[["split", "metric", "value"]] for one in (again.results, run.table("results"))]
+    pd.testing.assert_frame_equal(*(one.reset_index(drop=True) for one in both), atol=1e-12, rtol=0)
+
+
+def test_each_is_a_function_of_its_corpus(corpora):
+    assert {*known()} <= {*dir(affect.papers)}
+    assert affect.papers.misa is papers.named("misa")
+    model = affect.papers.misa(corpora[1], seed=0)
+    same = affect.papers.misa(corpora[1], "sentiment", seed=0, settings="sims")
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), same.parameters(), strict=True))
+    fitting = affect.papers.misa.fitting(corpora[1])
+    assert [stage.name for stage in fitting["stages"]] == ["label", "parts"]
+    assert (fitting["training"].batch_size, fitting["training"].gradient_clip) == (128, 1.0)
+    assert affect.papers.misa.fitting(corpora[1], settings="")["training"].batch_size == 32
+    assert [*affect.papers.self_mm.fitting(corpora[0])] == ["training", "terms"]
+    with pytest.raises(AttributeError, match=r"^affect\.papers has no 'miza'; did you mean 'misa'\? known: "):
+        _ = affect.papers.miza
+    with pytest.raises(ConfigError, match="paper:mtfn: no settings for 'mosi'; known: sims"):
+        affect.papers.mtfn(corpora[1], settings="mosi")
+    with pytest.raises(
+        ConfigError, match=r"^paper:misa: expected a Corpus, got the text 'mosi\.pkl'; read it"
+    ):
+        affect.papers.misa("mosi.pkl")
+
+
+def test_settings_are_those_of_the_corpus_that_is_named(capsys, tmp_path):
+    read = {
+        corpus: papers.content("paper:mult", corpus)["training"]["learning_rate"]
+        for corpus in ("MOSEI/Processed/unaligned_50.pkl", "synthetic:mosei_aligned", "mosi.pkl", "any.pkl")
+    }
+    assert [*read.values()] == [0.0005, 0.0005, 0.002, 0.002]
+    assert papers.content("paper:mult:mosei", "any.pkl") == papers.content("paper:mult", "mosei.pkl")
+    heads = papers.content("paper:mult:mosei")["model"]["fusion"]["init_args"]
+    assert heads == {"width": 30, "heads": 6, "layers": 4, "dropout": 0.0, "key_dropout": 0.4}
+    assert papers.content("paper:mult") == papers.named("mult").content
+    assert papers.said("paper:ctfn", "mosi.pkl") == ""
+    assert papers.said("paper:misa:mosi", "any.pkl") == "paper:misa: settings for mosi, as in MMSA 2.2.1"
+    assert papers.said("paper:misa", "any.pkl") == (
+        "paper:misa: settings of its file, as any.pkl does not name one that it has others for "
+        "(mosi, mosei, sims); paper:misa:mosi asks for them"
+    )
+    experiment = {
+        "corpus": "synthetic:sims:24",
+        "models": {"a": "paper:lmf", "b": "paper:lmf:mosei", "c": {}},
+    }
+    (tmp_path / "e.yaml").write_text(yaml.safe_dump(experiment))
+    widths = {name: own.get("width") for name, own in load(tmp_path / "e.yaml").models.items()}
+    assert widths == {"a": 64, "b": 128, "c": None}
+    assert settings_said(tmp_path / "e.yaml") == [
+        "paper:lmf: settings for sims, as in MMSA 2.2.1", "paper:lmf: settings for mosei, as in MMSA 2.2.1",
+    ]  # fmt: skip
+
+
+def test_a_search_starts_from_the_paper_s_configuration():
+    task = task_of("paper:misa", corpus="synthetic:sims:24")
+    first = task.starts["the configuration"]
+    assert task.content["training"]["batch_size"] == first.values["training.batch_size"] == 128
+    filled, _ = task.space.fill(lambda parameter: first.values[parameter.name])
+    assert filled["stages"][1]["terms"].keys() == {"alike", "apart", "rebuilt"}
+    assert filled["training"]["learning_rate"] == 0.0001
+
+
+def test_those_of_several_labels_train_from_one_line(tmp_path, capsys):
+    main(["train", "paper:mlf_dnn", "--corpus", "synthetic:sims:24", "--out", str(tmp_path)])
+    said = capsys.readouterr().out
+    assert said.startswith("paper:mlf_dnn: settings for sims, as in MMSA 2.2.1\n")
+    (run,) = find([tmp_path])
+    assert run.table("history")["term: each"].gt(0).all()
+    assert {"sentiment"} == {*run.table("results")["target"]}
 
 
 def test_those_of_several_labels_learn_them(corpora, tmp_path):
@@ -87,8 +170,28 @@ def test_those_of_several_labels_learn_them(corpora, tmp_path):
 def test_it_is_found_by_what_papers_call_it(capsys):
     main(["list", "papers", "infomax"])
     assert capsys.readouterr().out.startswith("mmim  Bounds on the information")
-    main(["list", "papers", "mult"])
-    assert "Tsai et al., Multimodal Transformer" in capsys.readouterr().out
+    main(["list", "papers", "Tsai", "unaligned"])
+    assert capsys.readouterr().out.startswith("mult  Each modality")
+
+
+def test_one_that_is_named_says_all_about_it(capsys):
+    main(["list", "papers", "misa"])
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("misa  A shared and a private part")
+    assert "paper: Hazarika et al., MISA" in said[2]
+    assert (
+        "made of: model: encoder LSTMEncoder(dropout 0.2), width 128, fusion SharedPrivateFusion(width 128, dropout 0.2)"
+        in said
+    )
+    assert (
+        "settings: mosei: model (encoder (dropout 0.5), fusion (dropout 0.5)), training (batch_size 128, weight_decay 5e-05)"
+        in said
+    )
+    assert "settings from: MMSA 2.2.1" in said
+    assert "differs: gradients are clipped by norm, not by value" in said
+    (figures,) = (line for line in said if line.startswith("published: mosi "))
+    assert "acc2_nonnegative 0.8184" in figures
+    assert figures.endswith("; thuiar/MMSA@a94e65d results/result-stat.md (MAE/Corr divided by 100)")
 
 
 @pytest.mark.parametrize(
@@ -96,6 +199,15 @@ def test_it_is_found_by_what_papers_call_it(capsys):
     [
         (["train", "paper:misa"], "paper:misa: a paper names no corpus; give one (--corpus PATH)"),
         (["train", "paper:miza", "--corpus", "synthetic"], "paper: no 'miza'; did you mean 'misa'"),
+        (["tune", "paper:misa"], "paper:misa: a paper names no corpus; give one (--corpus PATH)"),
+        (
+            ["train", "paper:misa:mosie", "--corpus", "synthetic"],
+            "paper:misa: no settings for 'mosie'; did you mean 'mosi'? known: mosei, mosi, sims",
+        ),
+        (
+            ["train", "paper:ctfn:mosi", "--corpus", "synthetic"],
+            "paper:ctfn: no settings for 'mosi'; it has none by corpus",
+        ),
         (
             ["train", "paper:mtfn", "--corpus", "synthetic:mosi_unaligned:24"],
             "ModalityTargets: targets: expected a target of the corpus for a modality",

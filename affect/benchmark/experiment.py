@@ -155,7 +155,7 @@ def _checked(content: Mapping[str, Any], path: str | Path) -> Experiment:
     if not isinstance(content["models"], Mapping):
         raise ConfigError(f"{path}: models: expected a name and a model for each, got {content['models']!r}")
     tokens = content.get("tokens")
-    named = {name: _of_paper(own, tokens) for name, own in content["models"].items()}
+    named = {name: _of_paper(own, content["corpus"], tokens) for name, own in content["models"].items()}
     experiment = Experiment(**{**content, "models": named})
     check_seeds(experiment.seeds, f"{path}: seeds")
     NATURAL.check(f"{path}: folds", experiment.folds)
@@ -172,11 +172,23 @@ def _checked(content: Mapping[str, Any], path: str | Path) -> Experiment:
     return experiment
 
 
-def _of_paper(own: Any, tokens: str | None) -> Any:
+def settings_said(path: str | Path) -> list[str]:
+    """Whose settings the papers of an experiment's file have, a line each (`affect.papers.said`).
+
+    Raises:
+        ConfigError: as `load` says.
+    """
+    content = read(path)
+    models = (content.get("models") or {}).values() if load(path) else ()
+    found = [papers.said(own, str(content["corpus"])) for own in models if papers.is_named(own)]
+    return [line for line in found if line]
+
+
+def _of_paper(own: Any, corpus: Any, tokens: str | None) -> Any:
     """A model as the paper that is named has it; any other as it is."""
     if not papers.is_named(own):
         return own
-    content = papers.content(own, tokens, strict=False)
+    content = papers.content(own, str(corpus), tokens, strict=False)
     content.pop("tokens", None)  # they are the experiment's
     return {**content.pop("model"), **content}
 

@@ -164,17 +164,20 @@ def metrics_in(content: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(name for name in named if isinstance(name, str) and metrics.is_extra(name)))
 
 
-def read(path: str | Path, tokens: str | None = None) -> dict[str, Any]:
+def read(path: str | Path, corpus: str | None = None, tokens: str | None = None) -> dict[str, Any]:
     """The content of a YAML file, or of a paper that is named; nothing in it is imported.
 
     Args:
         path: of the file, or `paper:NAME` (`affect.papers`).
+        corpus: what a paper is for; it has to be named then.
         tokens: the pretrained encoder that a paper reads the text with; of a file, other than it says.
     Raises:
         ConfigError: there is no such file, or `affect.yaml_files.parse_yaml` refuses it; it holds no keys.
     """
     if papers.is_named(path):
-        return papers.content(path, tokens)
+        if corpus is None:
+            raise ConfigError(f"{path}: a paper names no corpus; give one (--corpus PATH)")
+        return papers.content(path, corpus, tokens)
     path = Path(path)
     try:
         content = read_yaml(path)

@@ -52,13 +52,11 @@ def jobs_of(
         ['seed0-fold0', 'seed1-fold0']
     """
     path = Path(path)
-    plain = read(path, None if tokens is None else model_path(tokens, Path.cwd()))
+    plain = read(path, corpus, None if tokens is None else model_path(tokens, Path.cwd()))
     plain.pop("search", None)
     if corpus is not None:
         plain["corpus"] = corpus_path(corpus, Path.cwd())
-    elif papers.is_named(path):
-        raise ConfigError(f"{path}: a paper names no corpus; give one (--corpus PATH)")
-    name = str(path).removeprefix(papers.PREFIX) if papers.is_named(path) else path.stem
+    name = papers.file_name(path)
     if seeds is not None:
         check_seeds(seeds := list(seeds), f"{path}: seeds")
     with within(beside(path.parent)):

@@ -192,7 +192,7 @@ def task_of(
     """Read a configuration and how it is to be searched; where nothing says how, as the classes declare.
 
     Args:
-        path: the configuration's file.
+        path: the configuration's file, or a paper that is named.
         corpus: another corpus of the same modalities and targets.
         tokens: the pretrained encoder whose sub-words are read, other than the configuration's.
         epochs: at most, other than the configuration's.
@@ -214,7 +214,7 @@ def _task(
     trust: bool,
     changes: Mapping[str, Any],
 ) -> Task:
-    content = read(path, None if tokens is None else model_path(tokens, Path.cwd()))
+    content = read(path, corpus, None if tokens is None else model_path(tokens, Path.cwd()))
     check_borrowed(path, content, trust)
     section = content.pop("search", None) or {}
     check_keys(section, Search, f"{path}: search")
