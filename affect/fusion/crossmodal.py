@@ -36,7 +36,8 @@ class CrossModalTransformer(ProjectedFusion):
             would put attention on PyTorch's slow path, which holds the matrices.)
         pooling: how a modality's steps become a vector; the mean by default.
         local: whether the heads of directions lean to the same moment (`affect.attention.Attention`).
-        kernel: steps that a modality's first projection spans, odd; with 1 it is a linear layer.
+        kernel: steps that a modality's first projection spans, odd, one for all or one for each by name; with
+            1 it is a linear layer.
         blank: whether a step of zeros follows the last one of every modality. `LastPooling` then reads what
             it attended to, and no step's own noise (as where padding is counted as data).
         bare: whether the fused vector is what stands side by side, with no linear layer behind it.
@@ -97,7 +98,7 @@ class CrossModalTransformer(ProjectedFusion):
         key_dropout: float = 0.0,
         pooling: Pooling | None = None,
         local: bool = True,
-        kernel: int = 1,
+        kernel: int | dict[str, int] = 1,
         blank: bool = False,
         bare: bool = False,
         residual_dropout: float | None = None,

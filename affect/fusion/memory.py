@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from affect import renamed
-from affect.fusion.base import Extras, Fusion
+from affect.fusion.base import Extras, Fusion, by_modality
 from affect.fusion.graph import check_vertices, graph_networks, grown, vertices_of
 from affect.kernels.gated_memory import gated_memory
 from affect.kernels.recurrence import lstm
 from affect.kernels.steps import before
 from affect.layers import Activation, activation_of, perceptron
-from affect.naming import ModuleDict, own_of
+from affect.naming import ModuleDict
 from affect.sequences import Sequence
 
 
@@ -40,7 +40,7 @@ class _GatedMemoryFusion(Fusion):
         activation: Activation,
     ) -> None:
         super().__init__(dims, out_dim)
-        self.widths = widths_of(self, width)
+        self.widths = by_modality(self, "width", width)
         self.hidden, self.activation = hidden, activation
         self.memory, self.steps = memory, steps
         self.cells = ModuleDict({m: nn.LSTMCell(d, self.widths[m]) for m, d in self.dims.items()})
@@ -238,19 +238,6 @@ class GraphMemoryFusion(_GatedMemoryFusion):
         met = {m: mask.cumsum(0) > 0 for m, mask in masks.items()}
         vertices, efficacies = grown(singles, met, self.networks, self.efficacy, self.bounded)
         return self.summary(vertices), {"efficacies": efficacies.transpose(0, 1)}
-
-
-def widths_of(fusion: Fusion, width: int | Mapping[str, int]) -> dict[str, int]:
-    """A size for each modality of a fusion, from one for all or one for each by name.
-
-    Raises:
-        ConfigError: a modality is unknown, or has none.
-    """
-    if isinstance(width, int):
-        return dict.fromkeys(fusion.dims, width)
-    for name in width:
-        fusion.named(name)
-    return {name: own_of(f"{type(fusion).__name__}: width", width, name) for name in fusion.dims}
 
 
 def cells_of(cells: Iterable[nn.Module]) -> list[nn.LSTMCell]:
