@@ -134,7 +134,7 @@ def _said(source: str | Path, options: Options) -> dict[str, Any]:
         "duplicates": options.duplicates,
         "prefixes": [*options.prefixes],
         "reader": reader,
-        **({} if options.tokens is None else {"tokens": options.tokens}),
+        "tokens": options.tokens,
     }
 
 
