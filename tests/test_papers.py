@@ -195,6 +195,11 @@ def test_one_that_is_named_says_all_about_it(capsys):
     [
         (["train", "paper:misa"], "paper:misa: a paper names no corpus; give one (--corpus PATH)"),
         (["train", "paper:miza", "--corpus", "synthetic"], "paper: no 'miza'; did you mean 'misa'"),
+        (
+            ["bench", "paper:misa", "--corpus", "synthetic"],
+            "paper:misa: one model, for affect train; an experiment's file compares several: "
+            'models: {misa: "paper:misa"}',
+        ),
         (["tune", "paper:misa"], "paper:misa: a paper names no corpus; give one (--corpus PATH)"),
         (
             ["train", "paper:misa:mosie", "--corpus", "synthetic"],
