@@ -78,13 +78,16 @@ _MODULES: Final = Bounds("at least 0", 0, limit=1000, whole=True)
 ARGUMENTS: Final[Mapping[str, Bounds]] = {
     **dict.fromkeys(("dropout", "key_dropout", "residual_dropout"), RATE),
     **dict.fromkeys(("momentum", "keep"), PART),
-    **dict.fromkeys(("layers", "own_layers"), _MODULES),
-    **dict.fromkeys(("attentions", "blocks", "order"), Bounds("at least 1", 1, limit=1000, whole=True)),
+    **dict.fromkeys(("layers", "own_layers", "proxy_layers"), _MODULES),
+    **dict.fromkeys(
+        ("attentions", "blocks", "crossed_layers", "order", "token_layers"),
+        Bounds("at least 1", 1, limit=1000, whole=True),
+    ),
     **dict.fromkeys(("lora", "layer", "reach"), NATURAL),
     **dict.fromkeys(
         (
             "bins", "bottlenecks", "chunks", "code", "heads", "hidden", "kernel", "levels", "limit",
-            "memory", "queries", "rank", "size", "states", "vertex", "width",
+            "memory", "queries", "rank", "size", "states", "tokens", "vertex", "width",
         ),
         COUNT,
     ),

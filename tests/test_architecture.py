@@ -31,7 +31,7 @@ ORDER = [
     },
     {"sequences", "naming"},
     {"kernels"},
-    {"pooling", "layers", "sizes"},
+    {"pooling", "layers", "attention", "flows", "sizes"},
     {"metrics", "data"},
     {"scaling", "corruption"},
     {"encoders", "aligners", "imputation", "fusion", "heads", "objectives"},

@@ -23,24 +23,28 @@ from affect.tuning import task_of
 
 LABELLED = ("mtfn", "mlmf", "mlf_dnn")
 """Those that learn people's labels of each modality."""
+OF_UTTERANCES = ("bc_lstm", "gcnet", "mmmu_ba")
+"""Those that read videos or dialogues, with a label of each utterance."""
 
 
 @pytest.fixture(scope="module")
 def corpora():
-    """Small ones of MMSA's shapes; the second has a label of each modality."""
-    return affect.load("synthetic:mosi_unaligned:24"), affect.load("synthetic:sims:24")
+    """Small ones: of MMSA's shape, the same with a label of each modality, and one of videos, by their names."""
+    corpus = affect.load("synthetic:mosi_unaligned:24")
+    found = dict.fromkeys(known(), corpus) | dict.fromkeys(LABELLED, affect.load("synthetic:sims:24"))
+    return found | dict.fromkeys(OF_UTTERANCES, affect.load("synthetic:mosi_context:8"))
 
 
-@pytest.mark.parametrize("name", known())
+@pytest.mark.parametrize("name", [name for name, own in known().items() if own.model])
 def test_each_is_a_sound_configuration_of_known_parts(name, corpora):
-    paper, corpus = papers.named(name), corpora[name in LABELLED]
+    paper, corpus = papers.named(name), corpora[name]
     assert paper.citation[-4:].isdigit()
     assert paper.about.endswith(".")
     assert paper.differs
     made = parse({"corpus": "synthetic:mosi_unaligned:24", **paper.content}, name)
     model = made.model.for_corpus(corpus, "sentiment")
     check_parts(model, corpus, made, name)
-    (batch,) = affect.batches(corpus["valid"], "sentiment", batch_size=len(corpus["valid"]))
+    (batch,) = affect.batches(corpus["test"], "sentiment", batch_size=len(corpus["test"]))
     assert model.eval()(batch.inputs).prediction.isfinite().all()
     for settings, own in paper.by_corpus.items():
         changed = parse({"corpus": "synthetic", **paper.content_for(settings)}, name)
@@ -80,18 +84,18 @@ def test_one_line_trains_one(tmp_path, capsys):
 def test_each_is_a_function_of_its_corpus(corpora):
     assert {*known()} <= {*dir(affect.papers)}
     assert affect.papers.misa is papers.named("misa")
-    model = affect.papers.misa(corpora[1], seed=0)
-    same = affect.papers.misa(corpora[1], "sentiment", seed=0, settings="sims")
+    model = affect.papers.misa(corpora["mtfn"], seed=0)
+    same = affect.papers.misa(corpora["mtfn"], "sentiment", seed=0, settings="sims")
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), same.parameters(), strict=True))
-    fitting = affect.papers.misa.fitting(corpora[1])
+    fitting = affect.papers.misa.fitting(corpora["mtfn"])
     assert [stage.name for stage in fitting["stages"]] == ["label", "parts"]
     assert (fitting["training"].batch_size, fitting["training"].gradient_clip) == (128, 1.0)
-    assert affect.papers.misa.fitting(corpora[1], settings="")["training"].batch_size == 32
-    assert [*affect.papers.self_mm.fitting(corpora[0])] == ["training", "terms"]
+    assert affect.papers.misa.fitting(corpora["mtfn"], settings="")["training"].batch_size == 32
+    assert [*affect.papers.self_mm.fitting(corpora["lf_dnn"])] == ["training", "terms"]
     with pytest.raises(AttributeError, match=r"^affect\.papers has no 'miza'; did you mean 'misa'\? known: "):
         _ = affect.papers.miza
     with pytest.raises(ConfigError, match="paper:mtfn: no settings for 'mosi'; known: sims"):
-        affect.papers.mtfn(corpora[1], settings="mosi")
+        affect.papers.mtfn(corpora["mtfn"], settings="mosi")
     with pytest.raises(
         ConfigError, match=r"^paper:misa: expected a Corpus, got the text 'mosi\.pkl'; read it"
     ):
@@ -106,7 +110,8 @@ def test_settings_are_those_of_the_corpus_that_is_named(capsys, tmp_path):
     assert [*read.values()] == [0.0005, 0.0005, 0.002, 0.002]
     assert papers.content("paper:mult:mosei", "any.pkl") == papers.content("paper:mult", "mosei.pkl")
     heads = papers.content("paper:mult:mosei")["model"]["fusion"]["init_args"]
-    assert heads == {"width": 30, "heads": 6, "layers": 4, "dropout": 0.0, "key_dropout": 0.4}
+    assert (heads["width"], heads["heads"], heads["layers"], heads["causal"]) == (30, 6, 4, True)
+    assert heads["kernel"] == {"text": 5, "acoustic": 1, "visual": 3}
     assert papers.content("paper:mult") == papers.named("mult").content
     assert papers.said("paper:ctfn", "mosi.pkl") == ""
     assert papers.said("paper:misa:mosi", "any.pkl") == "paper:misa: settings for mosi, as in MMSA 2.2.1"
@@ -119,7 +124,9 @@ def test_settings_are_those_of_the_corpus_that_is_named(capsys, tmp_path):
         "models": {"a": "paper:lmf", "b": "paper:lmf:mosei", "c": {}},
     }
     (tmp_path / "e.yaml").write_text(yaml.safe_dump(experiment))
-    widths = {name: own.get("width") for name, own in load(tmp_path / "e.yaml").models.items()}
+    widths = {
+        name: own.get("width", {}).get("visual") for name, own in load(tmp_path / "e.yaml").models.items()
+    }
     assert widths == {"a": 64, "b": 128, "c": None}
     assert settings_said(tmp_path / "e.yaml") == [
         "paper:lmf: settings for sims, as in MMSA 2.2.1", "paper:lmf: settings for mosei, as in MMSA 2.2.1",
@@ -150,7 +157,7 @@ def test_those_of_several_labels_train_from_one_line(tmp_path, capsys):
 
 
 def test_those_of_several_labels_learn_them(corpora, tmp_path):
-    save(corpora[1], tmp_path / "labelled.safetensors")
+    save(corpora["mtfn"], tmp_path / "labelled.safetensors")
     content = {
         "corpus": "labelled.safetensors", "target": "sentiment", "seeds": [0],
         "models": {"own": "paper:mlf_dnn", "plain": {"training": {"batch_size": 8}}},
@@ -175,13 +182,13 @@ def test_one_that_is_named_says_all_about_it(capsys):
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("misa  A shared and a private part")
     assert "paper: Hazarika et al., MISA" in said[2]
+    (made,) = (line for line in said if line.startswith("made of: model: "))
     assert (
-        "made of: model: encoder LSTMEncoder(dropout 0.2), width 128, fusion SharedPrivateFusion(width 128, dropout 0.2)"
-        in said
+        ", fusion SharedPrivateFusion(width 128, dropout 0.1, activation relu, hidden 2048, post_norm True)"
+        in made
     )
     assert (
-        "settings: mosei: model (encoder (dropout 0.5), fusion (dropout 0.5)), training (batch_size 128, weight_decay 5e-05)"
-        in said
+        "settings: mosei: model (head (dropout 0.5)), training (batch_size 128, weight_decay 5e-05)" in said
     )
     assert "settings from: MMSA 2.2.1" in said
     assert "differs: gradients are clipped by norm, not by value" in said
@@ -213,6 +220,14 @@ def test_one_that_is_named_says_all_about_it(capsys):
             ["train", "paper:mtfn", "--corpus", "synthetic:mosi_unaligned:24"],
             "ModalityTargets: targets: expected a target of the corpus for a modality",
         ),
+        (
+            ["train", "paper:bert_mag", "--corpus", "synthetic"],
+            "paper:bert_mag: its text is read by a pretrained encoder; name one (--tokens MODEL)",
+        ),
+        (
+            ["train", "paper:lmf", "--corpus", "synthetic", "--tokens", "a/b"],
+            "paper:lmf: does not say how a pretrained encoder reads its text; those that do: bert_mag, misa, ",
+        ),
     ],
 )
 def test_what_is_wrong_is_one_line(call, message, tmp_path, capsys):
@@ -222,7 +237,37 @@ def test_what_is_wrong_is_one_line(call, message, tmp_path, capsys):
 
 
 def test_a_paper_that_is_changed_stays_as_it_is():
-    papers.named("tfn").content["model"]["width"] = 1
-    assert papers.named("tfn").content["model"]["width"] == 32
+    papers.named("tfn").content["model"]["width"]["text"] = 1
+    assert papers.named("tfn").content["model"]["width"]["text"] == 32
     with pytest.raises(ConfigError, match="paper: no 'nobody'"):
         papers.content("paper:nobody")
+
+
+@pytest.mark.parametrize("name", [name for name, own in known().items() if own.tokens])
+def test_what_changes_with_tokens_is_what_its_file_says(name):
+    """Every other value is as it was, and every pretrained encoder is the one that was asked for."""
+    paper = papers.named(name)
+    found = paper.content_for(tokens="a/b")
+    assert found.pop("tokens") == "a/b"
+    own = dict(flat(found))
+    asked = {key: value for key, value in own.items() if key.endswith("PretrainedEncoder.model")}
+    assert set(asked.values()) == {"a/b"}
+    told = dict(flat(paper.tokens))
+    assert {key: own[key] for key in told} == told
+    before = dict(flat(paper.content)) if paper.model else {}
+    assert {key: value for key, value in before.items() if own.get(key) != value}.keys() <= told.keys()
+    assert own.keys() == before.keys() | told.keys() | asked.keys()
+    assert any("--tokens" in line for line in (paper.needs, *paper.differs))
+
+
+def flat(content, above=""):
+    """Values by where they stand; a class is a value, and its arguments stand below its name."""
+    for key, value in content.items():
+        here = f"{above}.{key}".lstrip(".")
+        if isinstance(value, dict) and "class_path" in value:
+            yield here, value["class_path"]
+            yield from flat(value.get("init_args", {}), f"{here}.{value['class_path']}")
+        elif isinstance(value, dict):
+            yield from flat(value, here)
+        else:
+            yield here, str(value)

@@ -112,7 +112,7 @@ def train(args: argparse.Namespace) -> None:
 
     path = Path(args.config)
     checks.check_configuration(path, "train")
-    jobs = jobs_of(path, args.out, args.seeds, corpus=args.corpus, trust=args.trust)
+    jobs = jobs_of(path, args.out, args.seeds, corpus=args.corpus, tokens=args.tokens, trust=args.trust)
     if papers.is_named(path) and (line := papers.said(path, args.corpus)):
         say(line)
     check_jobs(jobs, path)
@@ -137,8 +137,9 @@ def bench(args: argparse.Namespace) -> None:
     say(*settings_said(args.experiment))
     out = check_folder(args.out or Path("results") / Path(args.experiment).stem)
     summary = run_bench(
-        args.experiment, out, args.jobs, corpus=args.corpus, seeds=args.seeds, epochs=args.epochs,
-        models=args.models, backend=args.backend, address=args.address, again=args.again, trust=args.trust,
+        args.experiment, out, args.jobs, corpus=args.corpus, tokens=args.tokens, seeds=args.seeds,
+        epochs=args.epochs, models=args.models, backend=args.backend, address=args.address,
+        again=args.again, trust=args.trust,
     )  # fmt: skip
     show(summary_tables(summary))
     write_pages(out)
@@ -161,8 +162,9 @@ def tune(args: argparse.Namespace) -> None:
 
     checks.check_configuration(Path(args.config), "tune")
     changes = {
-        "corpus": args.corpus, "epochs": args.epochs, "metric": args.metric, "seeds": args.seeds,
-        "fresh": args.fresh, "fold": args.fold, "sampler": args.sampler, "pruner": args.pruner,
+        "corpus": args.corpus, "tokens": args.tokens, "epochs": args.epochs, "metric": args.metric,
+        "seeds": args.seeds, "fresh": args.fresh, "fold": args.fold, "sampler": args.sampler,
+        "pruner": args.pruner,
     }  # fmt: skip
     if args.show_space:
         sys.stdout.write(task_of(args.config, trust=args.trust, **changes).space.written())

@@ -31,13 +31,15 @@ class Paper:
         name: by which it is asked for.
         citation: whom to cite.
         about: what it does, a sentence.
-        model: what it is made of, as a configuration has it.
+        model: what it is made of, as a configuration has it; empty where that takes a pretrained encoder.
         training: how it is trained: the published settings, where a part has one of that name.
         terms: what is learned beside the label.
         stages: parts of the training.
         also: what else it is called.
         published: its name among published figures; empty where there are none.
         needs: of a corpus.
+        tokens: what of it changes where the text is read by a pretrained encoder that is fine-tuned within
+            the model: sections as above. The `model` of a `PretrainedEncoder` is the one that is asked for.
         differs: how it differs from what was published, a line each.
         settings: who published the settings of `by_corpus`.
         by_corpus: what is otherwise for a corpus, by its name among `affect.data.corpora.CORPORA`: parts of
@@ -51,13 +53,14 @@ class Paper:
     name: str
     citation: str
     about: str
-    model: dict[str, Any]
-    training: dict[str, Any]
+    model: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
     terms: dict[str, Any] = field(default_factory=dict)
     stages: list[dict[str, Any]] = field(default_factory=list)
     also: str = ""
     published: str = ""
     needs: str = ""
+    tokens: dict[str, Any] = field(default_factory=dict)
     differs: tuple[str, ...] = ()
     settings: str = ""
     by_corpus: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -107,26 +110,48 @@ class Paper:
 
     @property
     def content(self) -> dict[str, Any]:
-        """The sections of a configuration, to be changed at will; without a corpus."""
-        return self.content_for("")
+        """The sections of a configuration, to be changed at will; without a corpus.
 
-    def content_for(self, settings: str) -> dict[str, Any]:
-        """The same with the settings that were published for a corpus.
+        Raises:
+            ConfigError: it is made of a pretrained encoder, which has to be named.
+        """
+        return self.content_for()
+
+    def content_for(self, settings: str = "", tokens: str | None = None) -> dict[str, Any]:
+        """The same with the settings that were published for a corpus, or with a pretrained text encoder.
 
         Args:
-            settings: its name among `by_corpus`; an empty text stands for those of the file.
+            settings: the name of the corpus among `by_corpus`; an empty text stands for the file as it is.
+            tokens: the encoder, a folder or a name on the Hugging Face hub, which is fine-tuned within the
+                model; none where the text's vectors are read.
         Raises:
-            ConfigError: there are no such settings.
+            ConfigError: there are no such settings; it is made of a pretrained encoder, which has to be
+                named, or does not say what of it changes where one reads the text.
         Example:
             >>> affect.papers.tfn.content_for("mosei")["training"]["learning_rate"]
             0.005
+            >>> own = affect.papers.misa.content_for(tokens="bert-base-uncased")["model"]["encoders"]
+            >>> own["tokens"]["init_args"]
+            {'model': 'bert-base-uncased', 'learning_rate': 0.0001}
         """
         if settings and settings not in self.by_corpus:
-            known = did_you_mean(settings, self.by_corpus) if self.by_corpus else "it has none by corpus"
-            raise ConfigError(f"{PREFIX}{self.name}: no settings for '{settings}'; {known}")
+            known_ones = did_you_mean(settings, self.by_corpus) if self.by_corpus else "it has none by corpus"
+            raise ConfigError(f"{PREFIX}{self.name}: no settings for '{settings}'; {known_ones}")
+        if not self.model and tokens is None:
+            raise ConfigError(
+                f"{PREFIX}{self.name}: its text is read by a pretrained encoder; name one (--tokens MODEL)"
+            )
+        if tokens is not None and not self.tokens:
+            able = ", ".join(name for name, own in known().items() if own.tokens)
+            raise ConfigError(
+                f"{PREFIX}{self.name}: does not say how a pretrained encoder reads its text; those that do: "
+                f"{able}"
+            )
         sections = {name: getattr(self, name) for name in ("model", "training", "terms", "stages")}
-        own = self.by_corpus.get(settings, {})
-        return copy.deepcopy({name: one for name, one in _joined(sections, own).items() if one})
+        found = _changed(sections, self.by_corpus.get(settings, {}))
+        if tokens is not None:
+            found = {**_changed(found, _reading(self.tokens, tokens)), "tokens": tokens}
+        return copy.deepcopy({name: own for name, own in found.items() if own})
 
     def settings_for(self, corpus: str) -> str:
         """The corpus among `by_corpus` that a file's path, or a generated corpus's name, tells; or nothing.
@@ -191,22 +216,31 @@ def is_named(given: Any) -> bool:
     return isinstance(given, str | Path) and str(given).startswith(PREFIX)
 
 
-def content(given: str | Path, corpus: str | None = None) -> dict[str, Any]:
+def content(
+    given: str | Path, corpus: str | None = None, tokens: str | None = None, strict: bool = True
+) -> dict[str, Any]:
     """The sections of the configuration of a paper that is named.
 
     Args:
         given: its name, with the prefix; `paper:misa:mosei` says whose settings are meant too.
         corpus: what it is for; settings are those of the public corpus that this names, where there are any.
+        tokens: the pretrained encoder that reads the text; none where its vectors are read.
+        strict: whether a paper is refused that does not say how; else it leaves sub-words out.
     Raises:
-        ConfigError: there is no such paper, or there are no such settings.
+        ConfigError: there is no such paper, or there are no such settings; it needs a pretrained encoder, or
+            does not say how to use one.
     Example:
         >>> sorted(content("paper:self_mm"))
         ['model', 'terms', 'training']
         >>> content("paper:tfn:sims") == content("paper:tfn", "synthetic:sims:24")
         True
+        >>> content("paper:lmf", tokens="bert-base-uncased", strict=False)["model"]["encoders"]["tokens"]
     """
     paper, own = _asked(given)
-    return paper.content_for(own or paper.settings_for(corpus or ""))
+    settings = own or paper.settings_for(corpus or "")
+    if tokens is None or paper.tokens or strict:
+        return paper.content_for(settings, tokens)
+    return _changed(paper.content_for(settings), {"model": {"encoders": {"tokens": None}}})
 
 
 def said(given: str | Path, corpus: str | None = None) -> str:
@@ -246,17 +280,29 @@ def _asked(given: str | Path) -> tuple[Paper, str]:
     """A paper, and the corpus whose settings are asked for."""
     name, _, own = str(given).removeprefix(PREFIX).partition(":")
     paper = named(name)
-    if own:
+    if own and own not in paper.by_corpus:
         paper.content_for(own)  # refuses what is not there
     return paper, own
 
 
-def _joined(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Keys of both; where both have keys and values under one, the same of those."""
-    both = dict(base)
-    for key, value in own.items():
-        there = both.get(key)
-        both[key] = (
-            _joined(there, value) if isinstance(there, Mapping) and isinstance(value, Mapping) else value
-        )
-    return both
+def _reading(own: Any, model: str) -> Any:
+    """The same plain values, every `PretrainedEncoder` in them that of a model."""
+    if isinstance(own, list):
+        return [_reading(one, model) for one in own]
+    if not isinstance(own, Mapping):
+        return own
+    found = {key: _reading(value, model) for key, value in own.items()}
+    if found.get("class_path") == "PretrainedEncoder":
+        found["init_args"] = {"model": model, **found.get("init_args", {})}
+    return found
+
+
+def _changed(own: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Sections with others' values in them; a class takes the place of a class."""
+    found = dict(own)
+    for key, value in other.items():
+        before = found.get(key)
+        if isinstance(before, Mapping) and isinstance(value, Mapping) and "class_path" not in value:
+            value = _changed(before, value)
+        found[key] = value
+    return found

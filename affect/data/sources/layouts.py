@@ -29,11 +29,14 @@ _MARKS = (b"regression_labels", b"text_bert", b"audio_lengths", b"vision_lengths
 """Keys by which a file of tensors may be of such a layout."""
 
 
-def read(path: Path) -> Corpus | None:
+def read(path: Path, tokens: bool = False) -> Corpus | None:
     """The corpus of a pickle, of a file of tensors in the layout of one, or of pickles of its splits.
 
     Of `train.pkl`, `dev.pkl` and `test.pkl` in one folder, any may be named, or the folder.
 
+    Args:
+        path: of it.
+        tokens: keep the token ids of MMSA's text_bert, where there are any.
     Raises:
         DataError: a pickle is of no known layout, or damaged.
     """
@@ -41,16 +44,16 @@ def read(path: Path) -> Corpus | None:
     from affect.data.sources.pickles import is_pickle, read_pickle
 
     if path.is_dir():
-        return _of_splits(path, _files(path))
+        return _of_splits(path, _files(path), tokens=tokens)
     if not path.is_file():
         return None
     if not is_pickle(path):
         content = _tensors(path)
-        return None if content is None else _of(content, path)
+        return None if content is None else _of(content, path, tokens)
     content = read_pickle(path)
-    corpus = _of(content, path) or _of(fet.single(content, path.stem), path)
+    corpus = _of(content, path, tokens) or _of(fet.single(content, path.stem), path, tokens)
     if corpus is None and split_of(path.stem):
-        corpus = _of_splits(path, {**_files(path.parent), split_of(path.stem): path}, content)
+        corpus = _of_splits(path, {**_files(path.parent), split_of(path.stem): path}, content, tokens)
     if corpus is None:
         raise _unknown(path, content)
     return corpus
@@ -67,11 +70,12 @@ def files_of(path: Path) -> list[Path]:
     return list(_files(path.parent).values())
 
 
-def _of(content: Any, path: Path) -> Corpus | None:
+def _of(content: Any, path: Path, tokens: bool) -> Corpus | None:
     for name in LAYOUTS:
         layout = import_module(f"affect.data.sources.{name}")
         if layout.recognises(content):
-            return cast(Corpus, layout.read(content, path))
+            kept = {"tokens": None} if tokens and name == "mmsa" else {}  # where there are any
+            return cast(Corpus, layout.read(content, path, **kept))
     return None
 
 
@@ -85,7 +89,7 @@ def with_codes_noted(corpus: Corpus, known: Collection[str]) -> Corpus:
     return replace(corpus, notes=(*corpus.notes, *(note for note in notes if note)))
 
 
-def _of_splits(path: Path, files: dict[str, Path], known: Any = None) -> Corpus | None:
+def _of_splits(path: Path, files: dict[str, Path], known: Any = None, tokens: bool = False) -> Corpus | None:
     """The corpus of one pickle for each split; None where the folder may well be something else."""
     from affect.data.sources.pickles import read_pickle
 
@@ -94,7 +98,7 @@ def _of_splits(path: Path, files: dict[str, Path], known: Any = None) -> Corpus 
         return None
     content = {split: known if file == path else read_pickle(file) for split, file in files.items()}
     folder = path if path.is_dir() else path.parent
-    corpus = _of(content, folder if folder.name else real(folder))
+    corpus = _of(content, folder if folder.name else real(folder), tokens)
     if corpus is None and path.is_dir() and endings.isdisjoint(_ARRAYS):
         raise _unknown(path, content)
     return corpus
