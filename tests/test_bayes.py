@@ -17,7 +17,7 @@ from affect.baselines.bayes import _edges
 from affect.baselines.networks import DiscreteNetwork, GaussianNetwork, chow_liu, discrete_information
 from affect.data.corpus import Corpus, Split
 from affect.data.ragged import Ragged
-from affect.data.targets import MultiClass
+from affect.data.targets import Binary, MultiClass
 
 NAN = math.nan
 
@@ -349,6 +349,20 @@ def test_what_is_not_finite_is_the_mean_to_others_and_masked_on_request(corpus):
     assert not np.allclose(said["mean"], said["mask"])
     seen = affect.baselines.HiddenMarkov(corpus.dims, corpus.target(), states=1).fit(whole)
     assert np.isfinite(said_of(seen, corpus["test"])).all()
+
+
+def test_steps_that_have_labels_are_samples_of_one_step():
+    rng = np.random.default_rng(6)
+    ends = np.array([0, 30, 60, 90])
+    labels = rng.integers(0, 2, 90).astype(float)
+    rows = {"ecg": Ragged.from_offsets(labels[:, None] * 3 + rng.normal(size=(90, 2)), ends)}
+    split = Split(tuple("abc"), rows, {"y": Ragged.from_offsets(labels[:, None], ends)})
+    target = Binary("y", per_step=True)
+    corpus = Corpus("steps", {"train": split, "valid": split}, {"y": target}, aligned=True)
+    for structure in ("naive", "tree"):
+        network = BayesianNetwork(corpus.dims, target, structure).fit(corpus)
+        said = network.predict(split)["prediction"].to_numpy()
+        assert np.mean((said > 0.5) == labels) > 0.95  # deviations, all zero, are left out
 
 
 def test_a_tree_sees_a_product_that_single_features_do_not():

@@ -37,8 +37,8 @@ class BayesianNetwork(Baseline):
     the training labels, whose means are averaged by P(bin | x). A multi-label target has two classes per
     label. Nothing is chosen on the validation split.
 
-    Time and memory of a tree grow with the square of the features, those of levels with that of `levels` too
-    (1,600 features in 5 levels: a minute, 0.5 GB).
+    Time and memory of a tree grow with the square of the features, and the time with that of `levels` too
+    (1,600 features of 1,284 samples and 5 classes: 2 s Gaussian, 10 s in 5 levels, 0.5 GB).
 
     Args:
         dims: feature size of each modality, under any names.

@@ -143,6 +143,12 @@ def load(path: str | Path, tokens: str | None = None) -> Experiment:
     Raises:
         ConfigError: it is not YAML, or has an unknown key, class or argument.
     """
+    if papers.is_named(path):
+        name = papers.file_name(path)
+        raise ConfigError(
+            f"{path}: one model, for affect train; an experiment's file compares several: "
+            f'models: {{{name}: "{path}"}}'
+        )
     with within(beside(Path(path).parent)):
         return _checked(with_model_path(read(path, tokens), Path(path).parent), path)
 
@@ -178,10 +184,9 @@ def settings_said(path: str | Path) -> list[str]:
     Raises:
         ConfigError: as `load` says.
     """
-    content = read(path)
-    models = (content.get("models") or {}).values() if load(path) else ()
-    found = [papers.said(own, str(content["corpus"])) for own in models if papers.is_named(own)]
-    return [line for line in found if line]
+    corpus = load(path).corpus
+    models = read(path)["models"].values()
+    return [line for own in models if papers.is_named(own) and (line := papers.said(own, corpus))]
 
 
 def _of_paper(own: Any, corpus: Any, tokens: str | None) -> Any:
