@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+import tempfile
 import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -61,7 +62,8 @@ def theirs(network: nn.Module) -> nn.Module:
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.requires_grad:
-                parameter.copy_(0.3 * torch.randn_like(parameter))
+                reading = parameter.shape[-1] if parameter.dim() > 1 else 10
+                parameter.copy_(torch.randn_like(parameter) / reading**0.5)
         for name, buffer in network.named_buffers():
             if name.endswith("running_mean"):
                 buffer.copy_(torch.randn_like(buffer))
@@ -71,10 +73,12 @@ def theirs(network: nn.Module) -> nn.Module:
 
 
 def inputs(steps: Mapping[str, int]) -> Inputs:
+    """What both networks read, by affect's names."""
     return {m: torch.randn(BATCH, steps[m], dim, dtype=torch.float64) for m, dim in DIMS.items()}
 
 
 def predicted(model: FusionModel, given: Inputs) -> Tensor:
+    """The prediction of affect's model, (batch, 1)."""
     with torch.no_grad():
         return model({m: Sequence.full(x) for m, x in given.items()}).prediction[:, 0]
 
@@ -89,6 +93,7 @@ def copy(source: nn.Module, goal: nn.Module, columns: Tensor | None = None) -> N
 
 
 def identity(goal: nn.Linear) -> None:
+    """Make a linear layer give what it reads."""
     goal.weight.copy_(torch.eye(*goal.weight.shape, dtype=torch.float64))
     goal.bias.zero_()
 
@@ -103,6 +108,7 @@ def copy_lstm(source: nn.Module, goal: nn.Module, layer: int = 0, back: bool = F
 
 
 def copy_norm_of_batch(source: nn.BatchNorm1d, goal: nn.Module) -> None:
+    """A batch norm, with its averages."""
     copy(source, goal)
     goal.running_mean.copy_(source.running_mean)
     goal.running_var.copy_(source.running_var)
@@ -129,21 +135,25 @@ def copy_subnets(source: Any, model: FusionModel) -> None:
 
 
 def head_layers(model: FusionModel) -> list[nn.Linear]:
+    """The linear layers of a head, whose prediction is on the scale of theirs then."""
     model.head.centre.fill_(-3.0 if model.head.bounded else 0.0)
     model.head.scale.fill_(6.0 if model.head.bounded else 1.0)
     return [layer for layer in model.head.layers if isinstance(layer, nn.Linear)]
 
 
 def copy_head(model: FusionModel, *sources: nn.Module) -> None:
+    """The last layers of theirs, to those of a head."""
     for source, goal in zip(sources, head_layers(model), strict=True):
         copy(source, goal)
 
 
 def sizes_of(model: FusionModel) -> dict[str, int]:
+    """What each encoder gives."""
     return {m: encoder.out_dim for m, encoder in model.encoders.items()}
 
 
 def args(**given: Any) -> types.SimpleNamespace:
+    """Settings of a network, as MMSA reads them."""
     feature_dims = (DIMS["text"], DIMS["acoustic"], DIMS["visual"])
     return types.SimpleNamespace(
         feature_dims=feature_dims,
@@ -153,6 +163,13 @@ def args(**given: Any) -> types.SimpleNamespace:
         device="cpu",
         **given,
     )
+
+
+class Settings:
+    """Other settings in place of some."""
+
+    def __init__(self, base: Any, **changed: Any) -> None:
+        self.__dict__.update({**vars(base), **changed})
 
 
 def averaged(given: Inputs) -> tuple[Tensor, Tensor, Tensor]:
@@ -187,11 +204,13 @@ def late(kind: str, network: Any, model: FusionModel) -> Found:
 
 
 def subnets(model: FusionModel, hidden: int, **more: Any) -> dict[str, Any]:
+    """Settings of MMSA's sub-networks, from the sizes of a model."""
     sizes = sizes_of(model)
     return dict(hidden_dims=(hidden, sizes["acoustic"], sizes["visual"]), text_out=sizes["text"], **more)
 
 
 def tfn(mmsa: Mmsa) -> Found:
+    """TFN."""
     model = ours("tfn")
     network = mmsa("singleTask.TFN", "TFN")(
         args(**subnets(model, 128, post_fusion_dim=64, dropouts=(0.0,) * 4))
@@ -200,12 +219,14 @@ def tfn(mmsa: Mmsa) -> Found:
 
 
 def lmf(mmsa: Mmsa) -> Found:
+    """LMF, the product of which is the prediction."""
     model = ours("lmf", {"out_dim": 1})
     network = mmsa("singleTask.LMF", "LMF")(args(**subnets(model, 128, rank=3, dropouts=(0.0,) * 4)))
     return late("low rank", theirs(network), model)
 
 
 def lf_dnn(mmsa: Mmsa) -> Found:
+    """LF-DNN."""
     model = ours("lf_dnn")
     network = mmsa("singleTask.LF_DNN", "LF_DNN")(
         args(**subnets(model, 128, post_fusion_dim=128, dropouts=(0.0,) * 4))
@@ -255,6 +276,7 @@ def unimodal(
 def copy_perceptron(
     first: nn.Linear, second: nn.Linear, goal: nn.Sequential, columns: Tensor | None = None
 ) -> None:
+    """Two linear layers with an activation between."""
     linear = [layer for layer in goal if isinstance(layer, nn.Linear)]
     copy(first, linear[0], columns)
     copy(second, linear[1])
@@ -274,6 +296,7 @@ def copy_gates(network: Any, gates: nn.Sequential, columns: Tensor) -> None:
 
 
 def of_memory(name: str, changes: dict[str, Any], network: Any) -> tuple[FusionModel, dict[str, int]]:
+    """The model of a paper with a gated memory; cells, and what reads the memory, are copied."""
     model = ours(name, {"out_dim": 24, "fusion": changes})
     widths = model.fusion.widths
     for m, letter in (("text", "l"), ("acoustic", "a"), ("visual", "v")):
@@ -294,11 +317,13 @@ MEMORY = {"width": WIDTHS, "memory": 8, "hidden": 16, "dropout": 0.0}
 
 
 def gates(size: int) -> dict[str, Any]:
+    """Settings of the networks of gates."""
     of = {"drop": 0.0, "shapes": size}
     return {"gamma1Config": of, "gamma2Config": of, "outConfig": {"drop": 0.0, "shapes": 24}}
 
 
 def mfn(mmsa: Mmsa) -> Found:
+    """MFN."""
     layer = {"drop": 0.0, "shapes": 16}
     network: Any = theirs(
         mmsa("singleTask.MFN", "MFN")(
@@ -329,6 +354,7 @@ def wide(network: nn.Module, given: Inputs) -> Tensor:
 
 
 def graph_mfn(mmsa: Mmsa) -> Found:
+    """Graph-MFN."""
     vertex = 5
     network: Any = theirs(
         mmsa("singleTask.Graph_MFN", "Graph_MFN")(
@@ -423,6 +449,7 @@ def joined(
 
 
 def ef_lstm(mmsa: Mmsa) -> Found:
+    """EF-LSTM, without its batch norm."""
     network: Any = theirs(
         mmsa("singleTask.EF_LSTM", "EF_LSTM")(
             args(seq_lens=9, hidden_dims=128, num_layers=4, dropout=0.0)
@@ -473,7 +500,18 @@ def copy_stack(source: Any, goal: Any, crossed: bool, columns: Tensor, scale: fl
     goal.norm.bias.copy_(scale * source.layer_norm.bias[columns])
 
 
+def exact_mult(mmsa: Mmsa) -> Found:
+    """MulT, with MMSA's attention weights in float64: it computes them in float32, whatever the network has."""
+    usual = torch.Tensor.float
+    torch.Tensor.float = torch.Tensor.double  # type: ignore[method-assign]  # for this call alone
+    try:
+        return mult(mmsa)
+    finally:
+        torch.Tensor.float = usual  # type: ignore[method-assign]
+
+
 def mult(mmsa: Mmsa) -> Found:
+    """MulT, attention weights of both as they are."""
     width = 50
     network: Any = theirs(
         mmsa("singleTask.MULT", "MULT")(
@@ -513,6 +551,253 @@ def mult(mmsa: Mmsa) -> Found:
     return network(given["text"], given["acoustic"], given["visual"])["M"], predicted(model, given)
 
 
+WORDS = 7
+TOKENS = WORDS + 2
+
+
+def text_encoder(folder: Path) -> Any:
+    """A random BERT of two layers, in a folder that affect reads it from; MMSA is given the object."""
+    import transformers
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *(f"w{i}" for i in range(26))]
+    config = transformers.BertConfig(
+        vocab_size=len(pieces), hidden_size=768, num_hidden_layers=2, num_attention_heads=12,
+        intermediate_size=64, max_position_embeddings=32, hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0, num_labels=1,
+    )  # fmt: skip
+    tokenizer = Tokenizer(models.WordLevel({piece: i for i, piece in enumerate(pieces)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, model_max_length=32, pad_token="[PAD]", unk_token="[UNK]",
+        cls_token="[CLS]", sep_token="[SEP]",
+    ).save_pretrained(folder)  # fmt: skip
+    encoder = transformers.BertModel(config)
+    encoder.save_pretrained(folder)
+    return encoder.double().eval()
+
+
+def of_tokens(name: str, folder: Path, dims: Mapping[str, int], **changes: Any) -> FusionModel:
+    """The model of a paper that reads sub-words, a word being one."""
+    content = papers.named(name).content_for(tokens=str(folder))["model"] | changes
+    content.pop("aligner", None)
+    spec = parse({"corpus": "synthetic", "model": content}, name).model
+    assert isinstance(spec, ModelSpec)
+    return spec.for_shape(dims, TARGET, aligned=True).double().eval()
+
+
+def spoken(dims: Mapping[str, int], steps: Mapping[str, int]) -> tuple[Tensor, Inputs]:
+    """Sub-words as MMSA has them, (batch, 3, tokens), and the inputs of affect's model."""
+    words = torch.randint(4, 30, (BATCH, WORDS))
+    ids = torch.cat([torch.full((BATCH, 1), 2), words, torch.full((BATCH, 1), 3)], 1)
+    text = torch.stack([ids, torch.ones_like(ids), torch.zeros_like(ids)], 1).double()
+    others = {
+        m: torch.randn(BATCH, steps[m], dim, dtype=torch.float64) for m, dim in dims.items() if m != "tokens"
+    }
+    return text, {"tokens": (words + 1).double().unsqueeze(-1), **others}
+
+
+def encoders_of(mmsa: Mmsa, encoder: Any) -> None:
+    """MMSA's text encoder is the one given, wherever it asks for one."""
+
+    def made(self: Any, *_: Any, **__: Any) -> None:
+        nn.Module.__init__(self)
+        self.model, self.use_finetune = encoder, True
+
+    mmsa("subNets", "BertTextEncoder").__init__ = made
+
+
+def with_weights_of(network: Any, encoder: Any) -> Any:
+    """The network with weights drawn anew, but for those of its text encoder."""
+    kept = {name: value.clone() for name, value in encoder.state_dict().items()}
+    theirs(network)
+    encoder.load_state_dict(kept)
+    return network
+
+
+SPOKEN = {"tokens": 1, "acoustic": 5, "visual": 7}
+ENDS = ("text", "audio", "video")
+
+
+def self_mm(mmsa: Mmsa) -> Found:
+    """Self-MM: the whole, and the heads of its generated labels."""
+    from affect.objectives.terms import GeneratedLabels
+
+    with tempfile.TemporaryDirectory() as folder:
+        encoder = text_encoder(Path(folder))
+        encoders_of(mmsa, encoder)
+        sizes = {"tokens": 768, "acoustic": 16, "visual": 32}
+        network: Any = mmsa("multiTask.SELF_MM", "SELF_MM")(
+            args(need_data_aligned=False, use_finetune=True, transformers="bert", pretrained="",
+                 a_lstm_hidden_size=16, v_lstm_hidden_size=32, a_lstm_layers=1, v_lstm_layers=1,
+                 text_out=768, audio_out=16, video_out=32, a_lstm_dropout=0.0, v_lstm_dropout=0.0,
+                 post_fusion_dropout=0.0, post_text_dropout=0.0, post_audio_dropout=0.0,
+                 post_video_dropout=0.0, post_fusion_dim=128, post_text_dim=16, post_audio_dim=16,
+                 post_video_dim=16)
+        )  # fmt: skip
+        with_weights_of(network, encoder)
+        model = of_tokens("self_mm", Path(folder), SPOKEN, width=sizes)
+    copy_text(model)
+    for m, own in (("acoustic", network.audio_model), ("visual", network.video_model)):
+        copy_lstm(own.rnn, model.encoders[m].forwards[0])
+        copy(own.linear_1, model.encoders[m].project)
+    copy(network.post_fusion_layer_1, model.fusion.layers[0], blocks(sizes, ("tokens", "acoustic", "visual")))
+    copy_head(model, network.post_fusion_layer_2, network.post_fusion_layer_3)
+    term = GeneratedLabels(model, ("a",), width=16).double().eval()
+    text, given = spoken(SPOKEN, STEPS)
+    every = torch.full((BATCH,), 1)
+    answers = network(text, *((given[m], every * STEPS[m]) for m in ("acoustic", "visual")))
+    encoded = model.encode({m: Sequence.full(x) for m, x in given.items()})
+    parts = [(answers["M"], predicted(model, given))]
+    for m, key, letter in (("tokens", "text", "T"), ("acoustic", "audio", "A"), ("visual", "video", "V")):
+        goals = [x for x in (*term.hidden[m], *term.heads[m]) if isinstance(x, nn.Linear)]
+        for number, goal in enumerate(goals, 1):
+            copy(getattr(network, f"post_{key}_layer_{number}"), goal)
+        parts.append((answers[letter], term.heads[m](term.hidden[m](encoded[m].mean()))))
+    return torch.cat([a for a, _ in parts], 1), torch.cat([b for _, b in parts], 1)
+
+
+def copy_text(model: FusionModel) -> None:
+    """What stands behind our text encoder, and not behind theirs."""
+    identity(model.encoders["tokens"].out[-1])
+
+
+def mmim(mmsa: Mmsa) -> Found:
+    """MMIM: its network; its bounds are terms."""
+    with tempfile.TemporaryDirectory() as folder:
+        encoder = text_encoder(Path(folder))
+        encoders_of(mmsa, encoder)
+        sizes = {"tokens": 768, "acoustic": 16, "visual": 16}
+        network: Any = mmsa("singleTask.MMIM", "MMIM")(
+            Settings(args(need_data_aligned=False, use_finetune=True, transformers="bert", pretrained="",
+                 add_va=False, d_vh=16, d_ah=16, d_vout=16, d_aout=16, n_layer=1, dropout_v=0.0,
+                 dropout_a=0.0, dropout_prj=0.0, bidirectional=True, mmilb_mid_activation="ReLU",
+                 mmilb_last_activation="Tanh", cpc_layers=1, cpc_activation="Tanh", d_prjh=128), use_bert=True,
+                 feature_dims=(768, 5, 7))
+        )  # fmt: skip
+        with_weights_of(network, encoder)
+        model = of_tokens("mmim", Path(folder), SPOKEN, width=sizes)
+    copy_text(model)
+    for m, own in (("acoustic", network.acoustic_enc), ("visual", network.visual_enc)):
+        copy_lstm(own.rnn, model.encoders[m].forwards[0])
+        copy_lstm(own.rnn, model.encoders[m].backwards[0], back=True)
+        copy(own.linear_1, model.encoders[m].project)
+    columns = blocks(sizes, ("tokens", "acoustic", "visual"))
+    copy_perceptron(network.fusion_prj.linear_1, network.fusion_prj.linear_2, model.fusion.layers, columns)
+    copy_head(model, network.fusion_prj.linear_3)
+    text, given = spoken(SPOKEN, STEPS)
+    every = torch.full((BATCH,), 1)
+    answers = network(text, *((given[m], every * STEPS[m]) for m in ("acoustic", "visual")))
+    return answers["M"], predicted(model, given)
+
+
+def misa(mmsa: Mmsa) -> Found:
+    """MISA."""
+    with tempfile.TemporaryDirectory() as folder:
+        encoder = text_encoder(Path(folder))
+        encoders_of(mmsa, encoder)
+        sizes = {"tokens": 768, "acoustic": 20, "visual": 28}
+        network: Any = mmsa("singleTask.MISA", "MISA")(
+            Settings(args(use_finetune=True, transformers="bert", pretrained="", rnncell="lstm", dropout=0.0,
+                 hidden_size=128, use_cmd_sim=True), use_bert=True, feature_dims=(768, 5, 7))
+        )  # fmt: skip
+        with_weights_of(network, encoder)
+        content = papers.named("misa").content_for(tokens=folder)["model"]
+        encoders = content["encoders"] | {
+            m: {
+                "class_path": "LSTMEncoder",
+                "init_args": content["encoder"]["init_args"] | {"width": DIMS[m]},
+            }
+            for m in ("acoustic", "visual")
+        }
+        model = of_tokens("misa", Path(folder), SPOKEN, width=sizes, encoders=encoders)
+    copy_text(model)
+    fusion: Any = model.fusion
+    # theirs takes the visual sizes for the acoustic modality, and the other way round: a name alone
+    for m, letter in (("acoustic", "a"), ("visual", "v")):
+        first, second = getattr(network, f"{letter}rnn1"), getattr(network, f"{letter}rnn2")
+        own = model.encoders[m]
+        for layer, source in enumerate((first, second)):
+            copy_lstm(source, own.forwards[layer])
+            copy_lstm(source, own.backwards[layer], back=True)
+        copy(getattr(network, f"{letter}layer_norm"), own.norms[0])
+        identity(own.project)
+    for m, letter in (("tokens", "t"), ("acoustic", "a"), ("visual", "v")):
+        linear, _, norm = getattr(network, f"project_{letter}")
+        copy(linear, fusion.project[m][0])
+        copy(norm, fusion.project[m][2])
+        copy(getattr(network, f"private_{letter}")[0], fusion.private[m][0])
+    copy(network.shared[0], fusion.shared[0])
+    (layer,) = network.transformer_encoder.layers
+    copy_attention(layer.self_attn, fusion.attention.attention)
+    copy(layer.norm1, fusion.attention.norm)
+    copy(layer.norm2, fusion.attention.last_norm)
+    inner, _, outer = fusion.attention.feedforward
+    copy(layer.linear1, inner)
+    copy(layer.linear2, outer)
+    order = [(part, m) for part in ("private", "shared") for m in ("tokens", "visual", "acoustic")]
+    own_order = [(part, m) for part in ("shared", "private") for m in sorted(SPOKEN)]
+    columns = torch.cat(
+        [torch.arange(128 * order.index(one), 128 * (order.index(one) + 1)) for one in own_order]
+    )
+    copy(network.fusion[0], fusion.out, columns)
+    copy_head(model, network.fusion[3])
+    text, given = spoken(SPOKEN, dict.fromkeys(SPOKEN, TOKENS))
+    return network(text, given["acoustic"], given["visual"])["M"], predicted(model, given)
+
+
+def mag(mmsa: Mmsa) -> Found:
+    """The gate alone, with all its biases."""
+    from affect.fusion.gating import ShiftGate
+
+    sizes = types.SimpleNamespace(hidden_size=12)
+    network: Any = theirs(mmsa("singleTask.BERT_MAG", "MAG")(sizes, args(beta_shift=1.0, dropout_prob=0.0)))
+    gate: Any = ShiftGate(12, [DIMS["acoustic"], DIMS["visual"]], scale=1.0, inner=True).double().eval()
+    copy_gate(network, gate, 12)
+    given = inputs(ALIGNED)
+    own = gate(*(Sequence.full(given["text"]), [Sequence.full(given[m]) for m in ("acoustic", "visual")]))
+    return network(given["text"], given["visual"], given["acoustic"]), own.values
+
+
+def copy_gate(network: Any, gate: Any, width: int) -> None:
+    """The gate of MAG."""
+    for place, (letter, m) in enumerate((("a", "acoustic"), ("v", "visual"))):
+        columns = torch.cat([DIMS[m] + torch.arange(width), torch.arange(DIMS[m])])
+        copy(getattr(network, f"W_h{letter}"), gate.gates[place], columns)
+        copy(getattr(network, f"W_{letter}"), gate.shifts[place])
+    copy(network.LayerNorm, gate.layers[0])
+
+
+def bert_mag(mmsa: Mmsa) -> Found:
+    """MAG-BERT."""
+    with tempfile.TemporaryDirectory() as folder:
+        encoder = text_encoder(Path(folder))
+        made = mmsa("singleTask.BERT_MAG", "MAG_BertForSequenceClassification")
+        for cls in (made, mmsa("singleTask.BERT_MAG", "MAG_BertModel")):  # calls that transformers 5 lacks
+            cls.get_head_mask = lambda self, mask, layers, *_: [None] * layers
+            cls.get_extended_attention_mask = lambda self, mask, *_: -1e9 * (1 - mask)[:, None, None]
+            cls.init_weights = lambda self: None
+        settings = Settings(args(beta_shift=1.0, dropout_prob=0.0), feature_dims=(768, 5, 7))
+        network: Any = theirs(made(encoder.config, settings))
+        kept = network.bert.load_state_dict(encoder.state_dict(), strict=False)
+        assert all("MAG" in name for name in kept.missing_keys), kept
+        for letter in "av":  # special tokens are not shifted by ours: theirs are not without these, see LEFT
+            getattr(network.bert.MAG, f"W_{letter}").bias.zero_()
+        model = of_tokens("bert_mag", Path(folder), SPOKEN, out_dim=768)
+    fusion: Any = model.fusion
+    copy_gate(network.bert.MAG, fusion.gate, 768)
+    identity(fusion.encoder.out[-1])
+    copy_head(model, network.classifier)
+    text, given = spoken(SPOKEN, dict.fromkeys(SPOKEN, WORDS))
+    ids, _, segments = text.long().unbind(1)
+    around = {m: nn.functional.pad(given[m], (0, 0, 1, 1)) for m in ("acoustic", "visual")}
+    answer = network(
+        ids, around["visual"], around["acoustic"], attention_mask=text[:, 1], token_type_ids=segments
+    )[0]
+    return answer, predicted(model, given)
+
+
 EVERY: dict[str, Callable[[Mmsa], Found]] = {
     "tfn": tfn,
     "lmf": lmf,
@@ -521,9 +806,15 @@ EVERY: dict[str, Callable[[Mmsa], Found]] = {
     "mfn": mfn,
     "graph_mfn": graph_mfn,
     "mult": mult,
+    "mult, weights in float64": exact_mult,
     "mtfn": unimodal("mtfn", "tensor", "multiTask.MTFN", "MTFN", 64, 64),
     "mlmf": unimodal("mlmf", "low rank", "multiTask.MLMF", "MLMF", 256, 16, rank=3),
     "mlf_dnn": unimodal("mlf_dnn", "side by side", "multiTask.MLF_DNN", "MLF_DNN", 64, 32),
+    "misa": misa,
+    "self_mm": self_mm,
+    "mmim": mmim,
+    "mag": mag,
+    "bert_mag": bert_mag,
 }
 
 
@@ -538,6 +829,16 @@ class Mmsa:
 
     def __call__(self, path: str, name: str) -> Any:
         return getattr(importlib.import_module(f"MMSA.models.{path}"), name)
+
+
+LEFT = """
+ef_lstm: without its batch norm, which is of places of the joined steps, whatever stands there, padding included.
+mult: MMSA computes the weights of attention in float32; with float64 in their place the rest is told.
+mag, bert_mag: MMSA adds 1e-6 to a length that it divides by; affect's is at least 1e-6.
+bert_mag: without the biases of what shifts, as MMSA shifts special tokens too (with them: mag).
+misa, self_mm, mmim: a linear layer behind our encoders is the identity.
+tfr_net, mctn, mfm: not compared; what affect has of them are terms, of other networks (see `differs` of each).
+"""
 
 
 def main() -> None:
@@ -555,6 +856,7 @@ def main() -> None:
             answer, own = EVERY[name](mmsa)
         assert answer.shape == own.shape, (answer.shape, own.shape)
         print(f"| {name} | {(answer - own).abs().max():.1e} | {answer.abs().max():.2f} |")
+    print(LEFT)
 
 
 if __name__ == "__main__":

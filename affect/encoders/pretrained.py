@@ -25,7 +25,7 @@ class PretrainedEncoder(LayeredEncoder):
     """A Hugging Face encoder over a sample's sub-words, averaged back to their words.
 
     Step t is word t before and after, so what is aligned with words stays aligned. The special tokens around
-    the sub-words are no steps. The pretrained weights learn at a rate of their own. Those that do not learn
+    the sub-words are no steps; with another `output` than words, one vector comes out. The pretrained weights learn at a rate of their own. Those that do not learn
     are not saved with a run: loading it takes them from `model` again, and refuses others.
 
     Args:
@@ -36,15 +36,18 @@ class PretrainedEncoder(LayeredEncoder):
         lora: rank of the adapters that learn in place of all pretrained weights; 0 is none.
         learning_rate: of the pretrained weights, or of the adapters.
         dropout: rate at which values of a word are dropped before the last layer, which is new.
+        output: `words`, the mean of each word's sub-words; `first`, the first token, special as in BERT;
+            `pooler`, the same through the layer of the pretrained model that is there to read it; `mean`, the
+            mean of all tokens, special ones included.
     Shapes:
-        x: (batch, words, in_dim) -> (batch, words, out_dim)
+        x: (batch, words, in_dim) -> (batch, words, out_dim), or (batch, 1, out_dim) with another output
     Missing:
         an unobserved word is left out, as if it had not been said. A sample without words stays unobserved,
         and so do a word without sub-words and those behind what the encoder can read at once.
     Raises:
         ConfigError: transformers or peft is not installed, there is no such model, it has no list of layers,
             or fewer than are to be trained; there are adapters, and `trained` is not `all`; a rank is below
-            zero, or the rate not above it.
+            zero, or the rate not above it; there is no such output, or no pooler in the model.
     Reference:
         Devlin et al., BERT: Pre-training of Deep Bidirectional Transformers, NAACL 2019;
         Yang et al., XLNet: Generalized Autoregressive Pretraining for Language Understanding, NeurIPS 2019;
@@ -67,9 +70,10 @@ class PretrainedEncoder(LayeredEncoder):
         lora: int = 0,
         learning_rate: float = 2e-5,
         dropout: float = 0.1,
+        output: Literal["words", "first", "pooler", "mean"] = "words",
     ) -> None:
         super().__init__(in_dim, out_dim)
-        _check(trained, lora)
+        _check(trained, lora, output)
         tokenizer, self.encoder = pretrained("PretrainedEncoder", model)
         self.model = model
         self.width, self.depth = self.encoder.config.hidden_size, self.encoder.config.num_hidden_layers
@@ -84,7 +88,11 @@ class PretrainedEncoder(LayeredEncoder):
         self.masked = None if self.special.mask is None else self.special.mask + self.first_word
         self.limit = places(tokenizer, self.encoder) - len(self.special.before) - len(self.special.behind)
         self.size = self.encoder.get_input_embeddings().num_embeddings
-        self.encoder.pooler = None  # it reads the first token, and nothing reads it
+        self.output = output
+        if output != "pooler":
+            self.encoder.pooler = None  # it reads the first token, and nothing reads it
+        elif getattr(self.encoder, "pooler", None) is None:
+            raise ConfigError(f"PretrainedEncoder: output: '{model}' has no pooler; say first or mean")
         self.relative = self.encoder.config.model_type == "xlnet"
         self._choose_what_learns(lora)
         self.encoder.learning_rate = float(learning_rate)
@@ -137,9 +145,24 @@ class PretrainedEncoder(LayeredEncoder):
             out = self.encoder(input_ids=tokens.ids, attention_mask=tokens.mask.long(), **segments)
         finally:
             self._entry = None
-        hidden = out.last_hidden_state
-        words = tokens.pool(gated(hidden) if layer == self.depth else hidden, x)
-        return words.with_values(self.out(words.values))
+        hidden = gated(out.last_hidden_state) if layer == self.depth else out.last_hidden_state
+        if self.output == "words":
+            words = tokens.pool(hidden, x)
+            return words.with_values(self.out(words.values))
+        return Sequence.vector(self.out(self._vector(Sequence(hidden, tokens.mask))), x.present)
+
+    def time_of(self, steps: int) -> int:
+        return steps if self.output == "words" else 1
+
+    def _vector(self, tokens: Sequence) -> Tensor:
+        """One vector of all tokens, (batch, width)."""
+        if self.output == "mean":
+            return tokens.mean()
+        first = tokens.values[:, 0]
+        if self.output == "first":
+            return first
+        pooled: Tensor = self.encoder.pooler(first.unsqueeze(1))
+        return pooled
 
     def activations(self, batch: int, steps: int) -> int:
         tokens = min(steps * self.in_dim, self.limit) + len(self.special.before) + len(self.special.behind)
@@ -183,6 +206,8 @@ class PretrainedEncoder(LayeredEncoder):
         self.encoder.requires_grad_(self.whole)
         for layer in self._layers[self.depth - self.trained :]:
             layer.requires_grad_(True)
+        if self.output == "pooler" and self.trained:
+            self.encoder.pooler.requires_grad_(True)
         for name, parameter in self.encoder.named_parameters():
             # a key's bias shifts all scores of a query alike: no gradient reaches it
             unread = re.search(r"\bk(ey|_proj|_lin)?\.bias$", name)
@@ -298,7 +323,11 @@ def _layers(encoder: nn.Module, depth: int) -> nn.ModuleList | None:
     return None
 
 
-def _check(trained: str | int, lora: int) -> None:
+def _check(trained: str | int, lora: int, output: str) -> None:
+    if output not in ("words", "first", "pooler", "mean"):
+        raise ConfigError(
+            f"PretrainedEncoder: output must be 'words', 'first', 'pooler' or 'mean', got {output!r}"
+        )
     known = trained in ("all", "none")
     if not known and (isinstance(trained, bool | str) or not isinstance(trained, int) or trained < 0):
         raise ConfigError(
