@@ -32,6 +32,7 @@ ORDER = [
     {"sequences", "naming"},
     {"kernels"},
     {"pooling", "layers", "sizes"},
+    {"flows"},
     {"metrics", "data", "papers"},
     {"scaling", "corruption"},
     {"encoders", "aligners", "imputation", "fusion", "heads", "objectives"},
