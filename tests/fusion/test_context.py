@@ -1,12 +1,14 @@
 """A graph over utterances, against loops over its edges."""
 
 import re
+from functools import partial
 
 import pytest
 import torch
 from loops import add, linear, lstm, moments
 from test_graph import through
 
+from affect import testing
 from affect.errors import ConfigError
 from affect.fusion import ContextGraphFusion
 from affect.sequences import Sequence
@@ -60,6 +62,14 @@ def test_context_graph(built, aligned, speaker):
     assert out.mask[0].nonzero().flatten().tolist() == [i for i, _ in seen]
     for (i, _), one in zip(seen, expected, strict=True):
         assert out.values[0, i].tolist() == pytest.approx(one, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "law", [testing.padding_is_not_read, testing.holes_are_not_read, testing.batch_independent],
+    ids=lambda law: law.__name__,
+)  # fmt: skip
+def test_with_a_speaker_it_keeps_the_laws(law):
+    law(testing.fusion_part(partial(ContextGraphFusion, speaker="text")))
 
 
 def test_who_speaks_matters_and_what_it_is_called_does_not():
