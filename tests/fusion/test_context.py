@@ -65,7 +65,7 @@ def test_context_graph(built, aligned, speaker):
 
 
 @pytest.mark.parametrize(
-    "law", [testing.padding_is_not_read, testing.holes_are_not_read, testing.batch_independent],
+    "law", [testing.padding_is_not_read, testing.any_subset_works, testing.batch_independent],
     ids=lambda law: law.__name__,
 )  # fmt: skip
 def test_with_a_speaker_it_keeps_the_laws(law):
