@@ -361,7 +361,7 @@ class FlowImputer(Imputer):
         self,
         dims: Mapping[str, int],
         per_step: bool = False,
-        layers: int = 4,
+        layers: int = 2,
         width: int = 32,
         likelihood: float = 0.1,
     ) -> None:
