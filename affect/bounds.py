@@ -80,7 +80,7 @@ ARGUMENTS: Final[Mapping[str, Bounds]] = {
     **dict.fromkeys(("momentum", "keep"), PART),
     **dict.fromkeys(("layers", "own_layers"), _MODULES),
     **dict.fromkeys(("attentions", "blocks", "order"), Bounds("at least 1", 1, limit=1000, whole=True)),
-    **dict.fromkeys(("lora", "layer", "reach"), NATURAL),
+    **dict.fromkeys(("lora", "layer", "reach", "past", "future"), NATURAL),
     **dict.fromkeys(
         (
             "bins", "bottlenecks", "chunks", "code", "heads", "hidden", "kernel", "limit", "memory",

@@ -94,7 +94,7 @@ def test_who_speaks_matters_and_what_it_is_called_does_not():
             {"speaker": "a"},
             "ContextGraphFusion: expected something that is said, got the speaker alone",
         ),
-        (DIMS, {"past": -1}, "ContextGraphFusion: past and future must be 0 or more, got -1 and 2"),
+        (DIMS, {"past": -1}, "ContextGraphFusion: past must be at least 0, got -1"),
         (DIMS, {"layers": 0}, "ContextGraphFusion: layers must be at least 1, got 0"),
     ],
     ids=["speaker", "alone", "past", "layers"],

@@ -88,10 +88,6 @@ class ContextGraphFusion(Fusion):
         said = {m: d for m, d in self.dims.items() if m != self.speaker}
         if not said:
             raise ConfigError("ContextGraphFusion: expected something that is said, got the speaker alone")
-        if min(past, future) < 0:
-            raise ConfigError(
-                f"ContextGraphFusion: past and future must be 0 or more, got {past} and {future}"
-            )
         self.past, self.future, self.width = past, future, width
         self.absent = ParameterDict({m: nn.Parameter(torch.zeros(d)) for m, d in said.items()})
         self.read = LSTMEncoder(sum(said.values()), width, dropout=dropout)
