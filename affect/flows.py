@@ -73,7 +73,7 @@ class CouplingFlow(nn.Module):
 
     def surprise(self, values: Tensor) -> Tensor:
         """The negative log density per feature, where codes are standard normal, (...)."""
-        codes, stretch = self(values)
+        codes, stretch = self.forward(values)
         return (codes.square().mean(-1) + math.log(2 * math.pi)) / 2 - stretch / codes.shape[-1]
 
     def _told(self, place: int, half: Tensor) -> tuple[Tensor, Tensor]:

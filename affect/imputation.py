@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias, cast
 
 import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -361,7 +361,7 @@ class FlowImputer(Imputer):
         self,
         dims: Mapping[str, int],
         per_step: bool = False,
-        layers: int = 4,
+        layers: int = 2,
         width: int = 32,
         likelihood: float = 0.1,
     ) -> None:
@@ -381,7 +381,7 @@ class FlowImputer(Imputer):
     def errors(
         self, name: str, guessed: Tensor, vectors: dict[str, Tensor], rest: dict[str, Tensor]
     ) -> Tensor:
-        surprise: Tensor = self.flows[name].surprise(vectors[name].detach())
+        surprise = cast(CouplingFlow, self.flows[name]).surprise(vectors[name].detach())
         return super().errors(name, guessed, vectors, rest) + self.likelihood * surprise
 
     def impute(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -393,5 +393,5 @@ class FlowImputer(Imputer):
         own = [
             self.bridges[pair](codes[m]) if pair in self.bridges else codes[m] for m, pair in others.items()
         ]
-        recovered = self.flows[goal].inverse(torch.stack(own, 1))
+        recovered = cast(CouplingFlow, self.flows[goal]).inverse(torch.stack(own, 1))
         return Sequence(recovered, torch.stack([present[m] for m in others], 1)).mean()

@@ -10,8 +10,10 @@ import torch
 import affect
 from affect.corruption.draws import Draws
 from affect.data.targets import Binary, MultiClass, Regression
+from affect.errors import ConfigError
 from affect.objectives.terms import (
     CorrelationAlignment,
+    DecompositionContrast,
     DomainConfusion,
     Matching,
     MaximumMeanDiscrepancy,
@@ -175,6 +177,55 @@ def test_supervised_contrast_is_how_near_those_of_near_labels_are(target):
         losses.append(sum(w / sum(alike) * softmax_loss(scores, at) for at, w in enumerate(alike)))
     assert 2 < len(losses) <= 10
     assert term(seen).item() == pytest.approx(sum(losses) / len(losses), rel=1e-9)
+
+
+@pytest.mark.parametrize("anchor", [None, "c"])
+@pytest.mark.parametrize("target", [Regression("t"), MultiClass("t", classes=("u", "v", "w", "x", "y"))])
+def test_shared_parts_are_told_from_private_ones_and_from_those_of_far_labels(target, anchor):
+    model, seen = seen_of(target)
+    term = DecompositionContrast(model, IDS, anchor=anchor, near=0.7, temperature=0.3).double()
+    shared, private = ({m: x.tolist() for m, x in seen.extra(part).items()} for part in ("shared", "private"))
+    truth, labelled = seen.batch.target.values[:, 0, 0].tolist(), seen.batch.target.present.tolist()
+    there = {m: x.tolist() for m, x in seen.present.items()}
+
+    def score(one, other):
+        return dot(unit(one), unit(other)) / 0.3
+
+    means = []
+    for i in range(12):
+        losses = []
+        for m in (m for m in "abc" if there[m][i]):
+            others = [j for j in range(12) if j != i and there[m][j] and labelled[i] and labelled[j]]
+            alike = {
+                j: abs(truth[i] - truth[j]) <= (0.7 if isinstance(target, Regression) else 0) for j in others
+            }
+            good = [score(shared[m][i], shared[m][j]) for j in others if alike[j]]
+            bad = [score(shared[m][i], shared[m][j]) for j in others if not alike[j]]
+            if m == (anchor or "a"):
+                here = [n for n in "abc" if there[n][i]]
+                good += [score(shared[m][i], shared[n][i]) for n in here if n != m]
+                bad += [score(shared[m][i], private[n][i]) for n in here]
+            if bad:
+                losses += [math.log1p(sum(math.exp(b - g) for b in bad)) for g in good]
+        if losses:
+            means.append(sum(losses) / len(losses))
+    assert 4 < len(means) < 12
+    assert term(seen).item() == pytest.approx(sum(means) / len(means), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("options", "target", "message"),
+    [
+        ({"anchor": "d"}, Regression("t"), "anchor: no modality 'd'; known: a, b, c"),
+        ({"near": -1}, Regression("t"), "near"),
+        ({"temperature": 0}, Regression("t"), "temperature"),
+        ({}, Regression("t", per_step=True), "is for one label per sample; 't' has one per step"),
+    ],
+)
+def test_what_decomposition_cannot_compare_is_refused(options, target, message):
+    model, _ = part_of(target).made()
+    with pytest.raises(ConfigError, match=f"DecompositionContrast: {message}"):
+        DecompositionContrast(model, IDS, **options)
 
 
 def softplus(x):

@@ -1,12 +1,14 @@
 """A graph over utterances, against loops over its edges."""
 
 import re
+from functools import partial
 
 import pytest
 import torch
 from loops import add, linear, lstm, moments
 from test_graph import through
 
+from affect import testing
 from affect.errors import ConfigError
 from affect.fusion import ContextGraphFusion
 from affect.sequences import Sequence
@@ -62,6 +64,14 @@ def test_context_graph(built, aligned, speaker):
         assert out.values[0, i].tolist() == pytest.approx(one, abs=1e-9)
 
 
+@pytest.mark.parametrize(
+    "law", [testing.padding_is_not_read, testing.any_subset_works, testing.batch_independent],
+    ids=lambda law: law.__name__,
+)  # fmt: skip
+def test_with_a_speaker_it_keeps_the_laws(law):
+    law(testing.fusion_part(partial(ContextGraphFusion, speaker="text")))
+
+
 def test_who_speaks_matters_and_what_it_is_called_does_not():
     torch.manual_seed(0)
     fusion = ContextGraphFusion({"said": 3, "who": 2}, 4, speaker="who").eval()
@@ -84,7 +94,7 @@ def test_who_speaks_matters_and_what_it_is_called_does_not():
             {"speaker": "a"},
             "ContextGraphFusion: expected something that is said, got the speaker alone",
         ),
-        (DIMS, {"past": -1}, "ContextGraphFusion: past and future must be 0 or more, got -1 and 2"),
+        (DIMS, {"past": -1}, "ContextGraphFusion: past must be at least 0, got -1"),
         (DIMS, {"layers": 0}, "ContextGraphFusion: layers must be at least 1, got 0"),
     ],
     ids=["speaker", "alone", "past", "layers"],

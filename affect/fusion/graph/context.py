@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -88,10 +88,6 @@ class ContextGraphFusion(Fusion):
         said = {m: d for m, d in self.dims.items() if m != self.speaker}
         if not said:
             raise ConfigError("ContextGraphFusion: expected something that is said, got the speaker alone")
-        if min(past, future) < 0:
-            raise ConfigError(
-                f"ContextGraphFusion: past and future must be 0 or more, got {past} and {future}"
-            )
         self.past, self.future, self.width = past, future, width
         self.absent = ParameterDict({m: nn.Parameter(torch.zeros(d)) for m, d in said.items()})
         self.read = LSTMEncoder(sum(said.values()), width, dropout=dropout)
@@ -113,7 +109,7 @@ class ContextGraphFusion(Fusion):
         found, weights = [], []
         for graph, kind, reread in zip(self.graphs, kinds, self.reread, strict=True):
             x = nodes.values
-            for layer in graph:
+            for layer in cast(nn.ModuleList, graph):
                 x, share = layer(x, index, kind, mask)
             found.append(reread(nodes.with_values(torch.cat([nodes.values, x], -1))).values)
             weights.append(share)
@@ -122,13 +118,9 @@ class ContextGraphFusion(Fusion):
     def activations(self, batch: int, steps: dict[str, int]) -> int:
         time = max(steps.values())
         edges = batch * time * (self.past + 1 + self.future)
-        encoders = [self.read, *self.reread]
-        recurrent = sum(own.activations(batch, time) for own in encoders if isinstance(own, LSTMEncoder))
-        return (
-            recurrent
-            + super().activations(batch, steps)
-            + sum(along_edges(own, edges) for own in self.graphs)
-        )
+        recurrent = [cast(LSTMEncoder, own).activations(batch, time) for own in (self.read, *self.reread)]
+        along = [along_edges(cast(nn.ModuleList, own), edges) for own in self.graphs]
+        return super().activations(batch, steps) + sum(recurrent) + sum(along)
 
     def edges(self, observed: Tensor) -> tuple[Tensor, Tensor]:
         """Origins and existence of each step's edges, (batch, time, past + 1 + future) each."""

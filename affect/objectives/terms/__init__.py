@@ -9,6 +9,7 @@ from affect.objectives.terms.correlation import (
     GeneralizedCorrelation,
     MaximalCorrelation,
 )
+from affect.objectives.terms.decomposed import DecompositionContrast
 from affect.objectives.terms.distilled import DistillationGraph, FeatureDistillation
 from affect.objectives.terms.domains import CorpusAlignment, CorpusConfusion, OnAuxiliary
 from affect.objectives.terms.generative import FactorisedCodes, SharedLatent
@@ -45,6 +46,7 @@ __all__ = [
     "CorpusConfusion",
     "CorrelationAlignment",
     "CoupledTranslation",
+    "DecompositionContrast",
     "Difference",
     "Distillation",
     "DistillationGraph",
