@@ -104,9 +104,9 @@ class BatchNorm(nn.BatchNorm1d):
             own = (x * rows).sum(0) / count.clamp(min=1)
             squares = ((x - own).square() * rows).sum(0)
             with torch.no_grad():
-                share = (self.momentum or 0.0) * (count > 1)
-                self.running_mean.lerp_(own.to(mean), share.to(mean))
-                self.running_var.lerp_((squares / (count - 1).clamp(min=1)).to(spread), share.to(spread))
+                share = (count > 1).to(mean) * (self.momentum or 0.0)
+                self.running_mean.lerp_(own.to(mean), share)
+                self.running_var.lerp_((squares / (count - 1).clamp(min=1)).to(spread), share)
             mean = torch.where(count > 1, own, mean.clone())
             spread = torch.where(count > 1, squares / count.clamp(min=1), spread.clone())
         normed = (x - mean) * (spread + self.eps).rsqrt()

@@ -54,7 +54,9 @@ def made(folder, in_dim=3, out_dim=8, **options):
 
 
 @pytest.mark.parametrize("law", [*testing.LAWS, testing.memory_is_bounded], ids=lambda law: law.__name__)
-@pytest.mark.parametrize("options", [{}, {"trained": 1}, {"trained": "none"}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"trained": 1}, {"trained": "none"}, {"output": "pooler"}, {"output": "mean"}], ids=str
+)
 def test_law(folder, law, options):
     law(testing.encoder_part(functools.partial(PretrainedEncoder, model=folder, **options), in_dim=1))
 
@@ -126,6 +128,36 @@ def test_states_are_those_of_embed(family, tmp_path):
     found, expected = encoder(batch_of(tokens, "tokens")), batch_of(embed(corpus, folder), "text")
     assert torch.equal(found.mask, expected.mask)
     assert torch.allclose(found.values, expected.values, atol=1e-5)
+
+
+@pytest.mark.parametrize("output", ["first", "pooler", "mean"])
+def test_one_vector_is_that_of_transformers(folder, output):
+    encoder = made(folder, in_dim=1, output=output)
+    encoder.out = torch.nn.Identity()
+    encoder.out_dim = encoder.width
+    words = torch.tensor([[[4.0], [5.0], [9.0]], [[5.0], [0.0], [0.0]]])
+    x = Sequence(words + 1, torch.tensor([[True] * 3, [True, False, False]]))
+    found = encoder(x)
+    model = transformers.AutoModel.from_pretrained(folder).eval()
+    for row, ids in enumerate(([2, 4, 5, 9, 3], [2, 5, 3])):
+        out = model(torch.tensor([ids]))
+        expected = {
+            "first": out.last_hidden_state[0, 0],
+            "pooler": out.pooler_output[0],
+            "mean": out.last_hidden_state[0].mean(0),
+        }
+        assert torch.allclose(found.values[row, 0], expected[output], atol=1e-5)
+    assert found.time == encoder.time_of(3) == 1
+    assert not encoder(x.keep(torch.zeros_like(x.mask))).mask.any()
+
+
+def test_a_model_without_a_pooler_has_no_such_output(tmp_path):
+    config = transformers.DistilBertConfig(
+        dim=16, n_layers=2, n_heads=2, hidden_dim=16, vocab_size=300, max_position_embeddings=20
+    )
+    folder = str(write(tmp_path, config, byte_level(special=True)))
+    with pytest.raises(ConfigError, match="has no pooler; say first or mean$"):
+        made(folder, output="pooler")
 
 
 def test_an_unobserved_word_is_as_if_it_had_not_been_said(folder):
@@ -444,6 +476,7 @@ def test_an_encoder_whose_layers_are_in_several_lists_is_refused(tmp_path):
             "lora learns in place of all pretrained weights, got lora=2 with trained=1; leave trained at 'all'",
         ),
         ({"learning_rate": 0.0}, "learning_rate must be positive, got 0.0"),
+        ({"output": "cls"}, "output must be 'words', 'first', 'pooler' or 'mean', got 'cls'"),
     ],
     ids=str,
 )

@@ -25,8 +25,9 @@ class PretrainedEncoder(LayeredEncoder):
     """A Hugging Face encoder over a sample's sub-words, averaged back to their words.
 
     Step t is word t before and after, so what is aligned with words stays aligned. The special tokens around
-    the sub-words are no steps; with another `output` than words, one vector comes out. The pretrained weights learn at a rate of their own. Those that do not learn
-    are not saved with a run: loading it takes them from `model` again, and refuses others.
+    the sub-words are no steps; with another `output` than words, one vector comes out. The pretrained weights
+    learn at a rate of their own. Those that do not learn are not saved with a run: loading it takes them from
+    `model` again, and refuses others.
 
     Args:
         in_dim: sub-words of a word, at most (`affect.data.text.tokenize`).

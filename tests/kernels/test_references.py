@@ -53,8 +53,8 @@ def of_both(both, x, *given):
     return both(x, SEEN, given[:4], given[4:])
 
 
-def remembered(gated, *given, kept=None):
-    return gated(given[0], given[1], SEEN.t(), *given[2:], kept)
+def remembered(gated, *given, kept=None, activation="gelu"):
+    return gated(given[0], given[1], SEEN.t(), *given[2:], kept, activation)
 
 
 def memory():
@@ -72,6 +72,10 @@ CASES = {
         both_ways, plain_both_ways, of_both, lambda: (numbers(3, 4, 2), *weights(), *weights())
     ),
     "gated memory": (gated_memory, plain_gated_memory, remembered, memory),
+    **{
+        f"gated memory, {name}": (gated_memory, plain_gated_memory, partial(remembered, activation=name), memory)
+        for name in ("relu", "tanh", "sigmoid", "none")
+    },
     "gated memory, dropout": (gated_memory, plain_gated_memory, partial(remembered, kept=KEPT), memory),
     "lstm of spans": (
         lstm_of_spans, plain_lstm_of_spans, lambda f, x, *own: f(x, SPANS, 3, own),
