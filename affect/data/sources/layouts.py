@@ -14,12 +14,16 @@ import numpy as np
 from affect.data.corpus import Corpus
 from affect.data.rules import codes
 from affect.data.rules.splits import ORDER, split_of
+from affect.data.sources.options import DEFAULTS, Options
 from affect.data.targets import Regression
 from affect.errors import DataError
 from affect.files import real
 
-LAYOUTS = ("mmsa", "mult", "mag", "lmf")
+LAYOUTS = ("mmsa", "mult", "mag", "lmf", "dialogue_rnn", "bc_lstm")
 """Each a module that recognises what was read from a pickle."""
+
+_NAMED = ("dialogue_rnn", "bc_lstm")
+"""Those to whose readers the options matter."""
 
 _OTHERS = (".csv", ".tsv", ".parquet", ".csd", ".h5", ".hdf5")
 _ARRAYS = (".npz", ".npy", ".pt")
@@ -29,11 +33,14 @@ _MARKS = (b"regression_labels", b"text_bert", b"audio_lengths", b"vision_lengths
 """Keys by which a file of tensors may be of such a layout."""
 
 
-def read(path: Path) -> Corpus | None:
+def read(path: Path, options: Options = DEFAULTS) -> Corpus | None:
     """The corpus of a pickle, of a file of tensors in the layout of one, or of pickles of its splits.
 
     Of `train.pkl`, `dev.pkl` and `test.pkl` in one folder, any may be named, or the folder.
 
+    Args:
+        path: of the pickle, or of the folder.
+        options: what is said of the file.
     Raises:
         DataError: a pickle is of no known layout, or damaged.
     """
@@ -46,9 +53,9 @@ def read(path: Path) -> Corpus | None:
         return None
     if not is_pickle(path):
         content = _tensors(path)
-        return None if content is None else _of(content, path)
+        return None if content is None else _of(content, path, options)
     content = read_pickle(path)
-    corpus = _of(content, path) or _of(fet.single(content, path.stem), path)
+    corpus = _of(content, path, options) or _of(fet.single(content, path.stem), path)
     if corpus is None and split_of(path.stem):
         corpus = _of_splits(path, {**_files(path.parent), split_of(path.stem): path}, content)
     if corpus is None:
@@ -67,11 +74,12 @@ def files_of(path: Path) -> list[Path]:
     return list(_files(path.parent).values())
 
 
-def _of(content: Any, path: Path) -> Corpus | None:
+def _of(content: Any, path: Path, options: Options = DEFAULTS) -> Corpus | None:
     for name in LAYOUTS:
         layout = import_module(f"affect.data.sources.{name}")
         if layout.recognises(content):
-            return cast(Corpus, layout.read(content, path))
+            said = {"options": options} if name in _NAMED else {}
+            return cast(Corpus, layout.read(content, path, **said))
     return None
 
 
