@@ -2,7 +2,6 @@
 
 import csv
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -304,37 +303,3 @@ def test_damaged_json(tmp_path):
     with pytest.raises(DataError) as error:
         affect.load(path)
     assert str(error.value) == f"{path}: not a whole JSON file (the key '1' is there twice)"
-
-
-COUNTS = {"train": (1038, 9989), "valid": (114, 1109), "test": (280, 2610)}
-
-
-def test_meld_itself(real_data):
-    import pandas as pd
-
-    corpus = affect.load(real_data / "conversations" / "meld")
-    assert {name: (len(x), x.words.total) for name, x in corpus.splits.items()} == COUNTS
-    for name, split in corpus.splits.items():
-        file = f"{'dev' if name == 'valid' else name}_sent_emo.csv"
-        frame = pd.read_csv(
-            real_data / "conversations" / "meld" / file, keep_default_na=False, encoding="utf-8"
-        )
-        assert frame["Dialogue_ID"].is_monotonic_increasing
-        assert list(split.words.tokens) == frame["Utterance"].tolist()
-        assert split.ids == tuple(f"{name}-{i}" for i in frame["Dialogue_ID"].unique())
-        for target in ("emotion", "sentiment"):
-            classes = corpus.targets[target].classes
-            assert [classes[int(i)] for i in split.labels(target).ravel()] == frame[
-                target.capitalize()
-            ].tolist()
-        first = frame["StartTime"].str.split("[:,]", expand=True).astype(float) @ [3600, 60, 1, 0.001]
-        assert np.allclose(split.words.times[:, 0], first, atol=1e-6)
-        start = 0
-        for i, (_, own) in enumerate(frame.groupby("Dialogue_ID", sort=False)):
-            names = list(dict.fromkeys(own["Speaker"]))
-            assert split.modalities["speaker"][i].ravel().tolist() == [
-                names.index(n) + 1 for n in own["Speaker"]
-            ]
-            start += len(own)
-        assert start == split.words.total
-    assert Path(corpus.source["corpus"]).name == "meld"

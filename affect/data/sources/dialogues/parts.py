@@ -92,9 +92,9 @@ def roles(tables: Mapping[int, Rows]) -> Roles:
 
     Rows of numbers with a fraction are features, and those of a single 1 among zeros are speakers, or labels
     where the speakers have names. Of texts, those with a digit and without blanks, of which no dialogue has
-    one twice, are ids of utterances; of two others the one with fewer different texts is the speakers. Whole numbers are labels,
-    whatever their number of classes, but speakers where there are no others and every dialogue counts its
-    parties in the order in which they speak first; numbers with a fraction are labels too.
+    one twice, are ids of utterances; of two others the one with fewer different texts is the speakers. Whole
+    numbers are labels, whatever their number of classes, but speakers where there are no others and every
+    dialogue counts its parties in the order in which they speak first; numbers with a fraction are labels.
 
     Args:
         tables: rows by dialogue, by the place of the part.
