@@ -84,7 +84,7 @@ ARGUMENTS: Final[Mapping[str, Bounds]] = {
     **dict.fromkeys(
         (
             "bins", "bottlenecks", "chunks", "code", "heads", "hidden", "kernel", "limit", "memory",
-            "queries", "rank", "size", "states", "vertex", "width",
+            "parties", "queries", "rank", "size", "states", "vertex", "width",
         ),
         COUNT,
     ),

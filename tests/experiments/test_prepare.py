@@ -36,6 +36,7 @@ def few_words(monkeypatch):
     """Embeds four samples of each split and gives the others the corpus without text: minutes less."""
 
     def embed_few(corpus, model):
+        from affect.data.text import embed
 
         few = {name: split.take(np.arange(4)) for name, split in corpus.splits.items()}
         embedded.append(

@@ -245,6 +245,9 @@ def test_a_table_with_ids_of_samples_is_none_of_utterances(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("id,Dialogue_ID,Utterance_ID,text,joy\na,0,0,so good,1\nb,0,1,oh,0\n")
     assert affect.load(path)["all"].ids == ("a", "b")
+    path.write_text("Dialogue_ID,Utterance_ID,text,ecg.hr\n0,0,so good,1\n0,1,oh,0\n")
+    with pytest.raises(DataError, match="no column `id`"):
+        affect.load(path)
 
 
 def mustard(path, **changes):

@@ -172,13 +172,19 @@ class Table:
 def is_table(path: Path) -> bool:
     """Whether a file is a table with a row for each utterance, by its header. Never raises.
 
-    One with a column `id`, or `video_id` and `clip_id`, has a row for each sample instead.
+    One with a column `id`, or `video_id` and `clip_id`, has a row for each sample instead, and one with
+    features (`modality.feature`) needs such a column.
     """
     if path.suffix.lower() not in _SUFFIXES:
         return False
     names = headers.columns(path)
     plain = {name.strip().lower() for name in names}
-    if not names or "id" in plain or {"video_id", "clip_id"} <= plain:
+    if (
+        not names
+        or "id" in plain
+        or {"video_id", "clip_id"} <= plain
+        or any("." in n.strip(".") for n in plain)
+    ):
         return False
     return {*_NEEDED} <= roles_of(list(names)).keys()
 
