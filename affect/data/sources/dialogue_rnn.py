@@ -212,7 +212,9 @@ def _left(
 
 
 def _named_twice(found: Roles) -> list[str]:
-    every = [one for row in (found.ids or {}).values() for one in row]
+    every = [
+        f"{key} {one}" if one.isdecimal() else one for key, row in (found.ids or {}).items() for one in row
+    ]
     twice = len(every) - len({*every})
     return [f"{twice:,} utterances have an id that another one has, too."] if twice else []
 

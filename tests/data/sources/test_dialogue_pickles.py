@@ -107,6 +107,20 @@ def test_parties_by_number_where_every_dialogue_counts_them():
     assert [own["c"].tolist() for own in alone.labels] == [[0, 1, 2]]
 
 
+@pytest.mark.parametrize("kind", [int, str])
+def test_numbers_of_utterances_are_no_labels(kind, tmp_path):
+    """In MELD's file an id is the place in the dialogue, with gaps."""
+    made = parts(7, named=False)
+    numbers = {key: [kind(2 * i) for i in range(n)] for key, n in COUNTS.items()}
+    three = {key: [label % 3 for label in row] for key, row in made["labels"].items()}
+    order = ("speakers", "labels", "features", "audio", "texts", "train", "test")
+    path = a_file(tmp_path, [numbers, *(made[part] for part in order), three])
+    corpus = affect.load(path)
+    assert_holds(corpus, made, (("text", "features"), ("acoustic", "audio")))
+    assert sorted(corpus.targets) == ["emotion", "sentiment"]
+    assert not any("Not read" in note or "an id" in note for note in corpus.notes)
+
+
 def test_emotion_and_sentiment_and_labels_by_name(tmp_path):
     made = parts()
     three = {key: [label % 3 for label in row] for key, row in made["labels"].items()}

@@ -93,8 +93,9 @@ def roles(tables: Mapping[int, Rows]) -> Roles:
     Rows of numbers with a fraction are features, and those of a single 1 among zeros are speakers, or labels
     where the speakers have names. Of texts, those with a digit and without blanks, of which no dialogue has
     one twice, are ids of utterances; of two others the one with fewer different texts is the speakers. Whole
-    numbers are labels, whatever their number of classes, but speakers where there are no others and every
-    dialogue counts its parties in the order in which they speak first; numbers with a fraction are labels.
+    numbers are labels, whatever their number of classes, but ids where they ascend in every dialogue, and
+    speakers where there are no others and every dialogue counts its parties in the order in which they speak
+    first; numbers with a fraction are labels.
 
     Args:
         tables: rows by dialogue, by the place of the part.
@@ -108,7 +109,12 @@ def roles(tables: Mapping[int, Rows]) -> Roles:
     of = {kind: [place for place in tables if kinds[place] == kind] for kind in {*kinds.values()}}
     strings = {place: _texts(tables[place]) for place in of.get("texts", [])}
     ids, said, spoken, worded = _of_texts(strings)
-    one_hot, whole = of.get("one-hot", []), of.get("whole", [])
+    one_hot, whole, fractions = (of.get(kind, []) for kind in ("one-hot", "whole", "fractions"))
+    numbers = [place for place in (*whole, *fractions) if _are_numbers(tables[place])]
+    if ids is None and numbers and len(numbers) < len(whole) + len(fractions):
+        ids = numbers[0]
+        strings[ids] = {key: [str(one) for one in row] for key, row in tables[ids].items()}
+        whole, fractions = ([place for place in own if place != ids] for own in (whole, fractions))
     named = spoken is not None
     speakers: Rows | None = None
     if spoken is not None:
@@ -119,9 +125,7 @@ def roles(tables: Mapping[int, Rows]) -> Roles:
     elif len(whole) > 1 and (counted := next((p for p in whole if _counts_parties(tables[p])), None)):
         spoken = counted
         speakers = {key: [int(n) for n in row] for key, row in tables[spoken].items()}
-    labels = sorted(
-        place for place in (*one_hot, *whole, *of.get("fractions", []), *worded) if place != spoken
-    )
+    labels = sorted(place for place in (*one_hot, *whole, *fractions, *worded) if place != spoken)
     coded, classes = [], []
     for place in labels:
         if place in worded:
@@ -207,7 +211,7 @@ def _of_texts(
     digits = {place: sum(any(c.isdecimal() for c in one) for one in own) for place, own in flat.items()}
     once = {p: all(len({*row}) == len(row) for row in strings[p].values()) for p in flat}
     names = [p for p, own in flat.items() if once[p] and digits[p] == len(own) > 0 and blanks[p] == 0]
-    ids = next((p for p in names if 2 * different[p] > len(flat[p])), None)
+    ids = next((p for p in names if 2 * different[p] > len(flat[p]) or _are_numbers(strings[p])), None)
     rest = [place for place in strings if place != ids]
     worded = [p for p in rest if {one.lower() for one in flat[p] if one} <= _FEELINGS and any(flat[p])]
     rest = [place for place in rest if place not in worded]
@@ -220,6 +224,17 @@ def _of_texts(
     said = max(rest, key=lambda place: (different[place], blanks[place]))
     others = [place for place in rest if place != said and different[place] < different[said]]
     return ids, said, next(iter(others), None), worded
+
+
+def _are_numbers(rows: Rows) -> bool:
+    """Whether each dialogue numbers its utterances: every number is greater than the one before."""
+    for row in rows.values():
+        if not all(str(one).isdecimal() for one in row):
+            return False
+        numbers = [int(one) for one in row]
+        if any(a >= b for a, b in zip(numbers, numbers[1:], strict=False)):
+            return False
+    return any(len(row) > 1 for row in rows.values())
 
 
 def _counts_parties(rows: Rows) -> bool:
