@@ -156,27 +156,35 @@ def test_what_is_skipped_doubled_and_moved_is_said(tmp_path):
     )
 
 
+LINE = "talk.csv: 1 line is no UTF-8, and was read as Windows-1252."
+MENDED = "1 text or name held characters in another encoding (Windows-1252), and were mended."
+
+
 @pytest.mark.parametrize(
     ("raw", "text", "said"),
     [
-        ("it’s".encode(), "it’s", False),
-        ("it’s".encode("cp1252"), "it’s", True),  # as a line that is no UTF-8
-        ("it\x92s".encode(), "it’s", True),
-        ("it’s".encode().decode("cp1252").encode(), "it’s", True),
-        ("caf\xe9".encode("latin-1"), "café", False),
+        ("it’s".encode(), "it’s", []),
+        ("it’s".encode("cp1252"), "it’s", [LINE, MENDED]),
+        ("it\x92s".encode(), "it’s", [MENDED]),
+        ("it’s".encode().decode("cp1252").encode(), "it’s", [MENDED]),
+        ("café".encode("latin-1"), "café", [LINE]),
+        ("café".encode(), "café", []),
     ],
 )
 def test_encodings_are_mended_and_said(raw, text, said, tmp_path):
     path = tmp_path / "talk.csv"
-    path.write_bytes(
-        b"Utterance,Dialogue_ID,Utterance_ID,Emotion\n" + raw + b",0,0,joy\n\xe2\x80\x99,0,1,fear\n"
-    )
+    head = b"Utterance,Dialogue_ID,Utterance_ID,Emotion\n"
+    path.write_bytes(head + raw + b",0,0,joy\n\xe2\x80\x99,0,1,fear\n")
     corpus = affect.load(path)
     assert corpus["all"].words[0] == [text, "’"]
-    note = "1 text or name held characters in another encoding (Windows-1252), and were mended."
-    assert (note in corpus.notes) is said
-    assert "The file does not say who speaks." in corpus.notes
     assert corpus.dims == {}
+    assert [*corpus.notes] == [*said, "The file does not say who speaks.", UTTERANCES]
+    path.write_bytes((head.decode() + "你好吗,0,0,joy\n").encode("gb18030"))
+    with pytest.raises(DataError) as error:
+        affect.load(path)
+    assert str(error.value) == f"{path}: neither UTF-8 nor Windows-1252; save it as UTF-8"
+    path.write_bytes((head.decode() + "你好吗,0,0,joy\n").encode("utf-16"))
+    assert affect.load(path)["all"].words[0] == ["你好吗"]
 
 
 def test_scenes_that_are_numbered_by_episode(tmp_path):

@@ -6,35 +6,51 @@ import contextlib
 import re
 
 from affect.data.sources.cells import encoding
+from affect.errors import DataError
+
+_OFTEN = 4
+"""Where more than one in so many bytes is no ASCII, the text is of another script."""
 
 _CONTROLS = re.compile(r"[\x80-\x9f]")
 _TWICE = re.compile("\u00e2\u20ac|\u00c3[\u0080-\u00bf\u0152-\u2122]")
 """How quotes and accented letters in UTF-8 begin where they were read as Windows-1252."""
 
 
-def decoded(raw: bytes) -> str:
-    r"""The text of a file, line by line where it is not all in one encoding.
+def decoded(raw: bytes, where: str) -> tuple[str, tuple[str, ...]]:
+    r"""The text of a file, and the note on lines in another encoding than the others.
 
-    UTF-16 where its mark stands in front, else UTF-8. A line that is none is taken for Latin-1, in which the
-    quotes of Windows-1252 are control characters, which `mended` knows.
+    UTF-16 where its mark stands in front, else UTF-8. A line that is none is taken for Windows-1252, whose
+    quotes and dashes become control characters that `mended` knows.
 
+    Args:
+        raw: the file.
+        where: begins messages, and is what the note is of.
+    Raises:
+        DataError: such lines are made of other letters than those of Western Europe.
     Example:
-        >>> decoded(b"caf\xc3\xa9\nit\x92s")
-        'café\nit\x92s'
+        >>> decoded(b"caf\xc3\xa9\nit\x92s", "a.csv")
+        ('café\nit\x92s', ('a.csv: 1 line is no UTF-8, and was read as Windows-1252.',))
     """
     code = encoding(raw)
     try:
-        return raw.decode(code)
+        return raw.decode(code), ()
     except UnicodeDecodeError:
         if code == "utf-16":
-            raise
-    lines = []
+            raise DataError(f"{where}: not whole UTF-16; save it as UTF-8") from None
+    lines: list[str] = []
+    count = letters = others = 0
     for line in raw.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
         try:
             lines.append(line.decode())
         except UnicodeDecodeError:
             lines.append(line.decode("latin-1"))
-    return "\n".join(lines)
+            count, letters = count + 1, letters + len(line)
+            others += sum(byte > 0x7F for byte in line)
+    if _OFTEN * others > letters:
+        raise DataError(f"{where}: neither UTF-8 nor Windows-1252; save it as UTF-8")
+    what = "line is" if count == 1 else "lines are"
+    verb = "was" if count == 1 else "were"
+    return "\n".join(lines), (f"{where}: {count:,} {what} no UTF-8, and {verb} read as Windows-1252.",)
 
 
 def mended(said: str) -> str:

@@ -41,11 +41,12 @@ def read(path: Path) -> Found:
         DataError: it is damaged, or an entry is of another form.
     """
     check_room(path.stat().st_size, str(path), 8)
+    lines, said = decoded(path.read_bytes(), str(path))
     try:
-        content = json.loads(decoded(path.read_bytes()), object_pairs_hook=_once)
+        content = json.loads(lines, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not a whole JSON file ({str(error)[:200]})") from None
-    notes: list[str] = []
+    notes = [note.replace(str(path), path.name) for note in said]
     dialogues = []
     unread = dict.fromkeys(key for own in content.values() if isinstance(own, dict) for key in own)
     if ignored := [shown(key) for key in unread if key not in _KNOWN]:

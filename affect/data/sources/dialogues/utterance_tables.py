@@ -94,11 +94,11 @@ class Table:
             DataError: its cells cannot be told apart, or two columns share a name.
         """
         check_room(path.stat().st_size, str(path), 8)
+        lines, said = decoded(path.read_bytes(), str(path))
         try:
-            lines = decoded(path.read_bytes())
             mark = delimiter(lines.partition("\n")[0])
             names, *rows = (row for row in csv.reader(io.StringIO(lines, newline=""), delimiter=mark) if row)
-        except (UnicodeDecodeError, csv.Error) as error:
+        except csv.Error as error:
             raise DataError(f"{path}: cannot be read as a table ({error})") from None
         names = [name.strip() for name in names]
         if len(set(names)) < len(names):
@@ -107,7 +107,7 @@ class Table:
         roles = roles_of(names)
         good = [len(row) == len(names) and bool(row[roles["dialogue"]].strip()) for row in rows]
         whole = [row for row, is_good in zip(rows, good, strict=True) if is_good]
-        notes = []
+        notes = [note.replace(str(path), path.name) for note in said]
         if len(whole) < len(rows):
             first = good.index(False) + 2
             count = len(rows) - len(whole)
