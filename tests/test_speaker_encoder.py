@@ -9,6 +9,7 @@ import torch
 
 import affect
 from affect import testing
+from affect.data.loading import batches
 from affect.data.ragged import Ragged
 from affect.data.speakers import identities, parties
 from affect.encoders import EmbeddingEncoder, PassEncoder, SpeakerEncoder, StepEncoder
@@ -134,7 +135,7 @@ def test_a_model_reads_who_speaks_beside_what_is_said(encoder):
     model = affect.FusionModel.for_corpus(
         corpus, encoder={"speaker": encoder, "text": StepEncoder}, fusion=by_step
     )
-    batch = next(iter(affect.data.loading.batches(split, "emotion", batch_size=40)))
+    batch = next(iter(batches(split, "emotion", batch_size=40)))
     passed = partial(PassEncoder, indices=True)
     plain = affect.FusionModel.for_corpus(
         corpus, encoder={"speaker": passed, "text": StepEncoder}, fusion=by_step
