@@ -8,10 +8,11 @@ import pytest
 
 
 def pytest_configure():
-    """Leave a core to each of the tests that run side by side, and the user's list of trusted code alone."""
+    """Leave a core to each of the tests that run side by side, and the user's own files alone."""
     import torch
 
     os.environ["AFFECT_TRUST"] = os.path.join(tempfile.mkdtemp(), "trusted")
+    os.environ["AFFECT_CACHE"] = tempfile.mkdtemp()
 
     torch.set_num_threads(1)
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two equa
     from affect import kernels as kernels
     from affect import metrics as metrics
     from affect import objectives as objectives
+    from affect import papers as papers
     from affect import pooling as pooling
     from affect import report as report
     from affect import results as results
@@ -113,7 +114,17 @@ _HOMES = {
 _ROOMS = (
     *("aligners", "baselines", "benchmark", "corruption", "data", "encoders", "errors", "estimators"),
     *("explain", "fusion", "heads"),
-    *("imputation", "interactions", "kernels", "metrics", "objectives", "pooling", "report", "results"),
+    *(
+        "imputation",
+        "interactions",
+        "kernels",
+        "metrics",
+        "objectives",
+        "papers",
+        "pooling",
+        "report",
+        "results",
+    ),
     *("retrieval", "robustness", "runs", "statistics", "testing", "training", "tuning"),
 )
 _NAMES = {name: home for home, names in _HOMES.items() for name in names}

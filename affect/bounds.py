@@ -78,17 +78,20 @@ _MODULES: Final = Bounds("at least 0", 0, limit=1000, whole=True)
 ARGUMENTS: Final[Mapping[str, Bounds]] = {
     **dict.fromkeys(("dropout", "key_dropout", "residual_dropout"), RATE),
     **dict.fromkeys(("momentum", "keep"), PART),
-    **dict.fromkeys(("layers", "own_layers"), _MODULES),
-    **dict.fromkeys(("attentions", "blocks", "order"), Bounds("at least 1", 1, limit=1000, whole=True)),
+    **dict.fromkeys(("layers", "own_layers", "proxy_layers"), _MODULES),
+    **dict.fromkeys(
+        ("attentions", "blocks", "crossed_layers", "order", "token_layers"),
+        Bounds("at least 1", 1, limit=1000, whole=True),
+    ),
     **dict.fromkeys(("lora", "layer", "reach"), NATURAL),
     **dict.fromkeys(
         (
-            "bins", "bottlenecks", "chunks", "code", "heads", "hidden", "kernel", "limit", "memory",
-            "parties", "queries", "rank", "size", "states", "vertex", "width",
+            "bins", "bottlenecks", "chunks", "code", "heads", "hidden", "kernel", "levels", "limit",
+            "memory", "parties", "queries", "rank", "size", "states", "tokens", "vertex", "width",
         ),
         COUNT,
     ),
-    "learning_rate": POSITIVE,
+    **dict.fromkeys(("learning_rate", "smoothing"), POSITIVE),
     "scale": NOT_NEGATIVE,
 }  # fmt: skip
 """What affect's own parts call their numbers: one name means the same in all of them."""

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar
 
 import torch
 from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor, nn
 
 from affect.bounds import Bounded
+from affect.classes.factories import made_of
 from affect.data.targets import Binary, MultiClass, MultiLabel, Regression, Target
 from affect.errors import ConfigError
-from affect.layers import Dropout
+from affect.layers import Activation, BatchNorm, Dropout, activation_of
 from affect.sequences import Sequence
 
 
 class Head(Bounded, nn.Module):
-    """Sequence -> the numbers that one kind of target asks for: dropout, then a linear layer.
+    """Sequence -> the numbers that one kind of target asks for: dropout, then a linear layer, or several.
 
     A per-step target is predicted at every step; for one label per sample the steps are averaged by their
     mask first. The prediction is raw (logits for classes); `decide` turns it into what metrics and
@@ -25,13 +28,19 @@ class Head(Bounded, nn.Module):
     Args:
         in_dim: feature size of the fused Sequence.
         target: what to predict.
-        dropout: rate at which fused values are dropped.
+        dropout: rate at which the values that a linear layer reads are dropped.
+        layers: hidden layers. The fused values are those of the first, as fusions end with a linear layer:
+            1 puts an activation between the fusion and the linear layer, 2 another layer of the same size.
+        activation: of hidden layers.
+        normed: whether the fused values are normalised over the batch first (`affect.layers.BatchNorm`).
+        bounded: whether a number is predicted within the ends of its target, by a sigmoid; labels are not
+            looked at then. Classes are bounded anyway.
     Shapes:
         x: (batch, time, in_dim) -> (batch, time or 1, target.outputs)
     Missing:
-        an unobserved step is read as zeros.
+        an unobserved step is read as zeros, and is in no mean of a batch.
     Raises:
-        ConfigError: the target is of another kind than the head's.
+        ConfigError: the target is of another kind than the head's, or has no ends to be within.
     Example:
         >>> from affect.data.targets import MultiClass
         >>> head = MultiClassHead(4, MultiClass("emotion", classes=("sad", "angry", "happy")))
@@ -42,19 +51,37 @@ class Head(Bounded, nn.Module):
     kind: ClassVar[type[Target]] = Target
     search_space: ClassVar[dict[str, BaseDistribution]] = {"dropout": FloatDistribution(0.0, 0.5)}
 
-    def __init__(self, in_dim: int, target: Target, dropout: float = 0.1) -> None:
+    def __init__(
+        self,
+        in_dim: int,
+        target: Target,
+        dropout: float = 0.1,
+        layers: int = 0,
+        activation: Activation = "gelu",
+        normed: bool = False,
+        bounded: bool = False,
+    ) -> None:
         super().__init__()
         if not isinstance(target, self.kind):
             raise ConfigError(
                 f"{type(self).__name__}: expected a {self.kind.__name__} target, "
                 f"got {type(target).__name__} '{target.name}'; leave the head out to get the one that fits"
             )
-        self.target = target
-        self.layers = nn.Sequential(Dropout(dropout), nn.Linear(in_dim, target.outputs))
+        self.target, self.bounded = target, bounded
+        parts: list[nn.Module] = []
+        for left in range(layers, 0, -1):
+            parts += [activation_of(activation), Dropout(dropout)]
+            parts += [nn.Linear(in_dim, in_dim)] * (left > 1)
+        last = [Dropout(dropout)] * (not layers)
+        self.norm = BatchNorm(in_dim) if normed else None
+        self.layers = nn.Sequential(*parts, *last, nn.Linear(in_dim, target.outputs))
 
     def forward(self, x: Sequence) -> Tensor:
         """Predict from the fused Sequence."""
-        values = x.values if self.target.per_step else x.mean().unsqueeze(1)
+        values, there = (x.values, x.mask) if self.target.per_step else _vector(x)
+        if self.norm is not None:
+            normed = self.norm(values.flatten(0, 1), there.flatten()).view_as(values)
+            values = normed * there.unsqueeze(-1)
         prediction: Tensor = self.layers(values)
         return prediction
 
@@ -69,7 +96,7 @@ class Head(Bounded, nn.Module):
 class RegressionHead(Head):
     """One number on the target's scale.
 
-    The linear layer works in deviations from the training mean (`fit`), so that a target of any scale is
+    The last layer works in deviations from the training mean (`fit`), so that a target of any scale is
     learned at the same rate.
 
     Example:
@@ -83,19 +110,38 @@ class RegressionHead(Head):
     centre: Tensor
     scale: Tensor
 
-    def __init__(self, in_dim: int, target: Target, dropout: float = 0.1) -> None:
-        super().__init__(in_dim, target, dropout)
+    def __init__(
+        self,
+        in_dim: int,
+        target: Target,
+        dropout: float = 0.1,
+        layers: int = 0,
+        activation: Activation = "gelu",
+        normed: bool = False,
+        bounded: bool = False,
+    ) -> None:
+        super().__init__(in_dim, target, dropout, layers, activation, normed, bounded)
         self.register_buffer("centre", torch.zeros(target.outputs))
         self.register_buffer("scale", torch.ones(target.outputs))
+        if bounded:
+            low, high = (getattr(target, end) for end in ("low", "high"))
+            if low is None or high is None:
+                raise ConfigError(
+                    f"RegressionHead: bounded: needs both ends of '{target.name}', got low={low}, "
+                    f"high={high}; say them in the target, or say bounded: false"
+                )
+            self.centre.fill_(low)
+            self.scale.fill_(high - low)
 
     def fit(self, labels: Tensor) -> None:
-        if not len(labels):  # of a corpus without any: the scale stays 1
+        if self.bounded or not len(labels):  # of a corpus without any: the scale stays 1
             return
         self.centre.copy_(labels.mean(0))
         self.scale.copy_(labels.std(0, correction=0).clamp(min=1e-6))
 
     def forward(self, x: Sequence) -> Tensor:
-        return self.centre + self.scale * super().forward(x)
+        found = super().forward(x)
+        return self.centre + self.scale * (found.sigmoid() if self.bounded else found)
 
 
 class BinaryHead(Head):
@@ -143,7 +189,39 @@ class MultiLabelHead(Head):
         return prediction.sigmoid()
 
 
+def _vector(x: Sequence) -> tuple[Tensor, Tensor]:
+    """The mean step of each sample, (batch, 1, feature), and whether there is one, (batch, 1)."""
+    return x.mean().unsqueeze(1), x.present.unsqueeze(1)
+
+
 def head_for(target: Target) -> type[Head]:
     """The head for a kind of target."""
     heads: tuple[type[Head], ...] = (RegressionHead, BinaryHead, MultiClassHead, MultiLabelHead)
     return next(head for head in heads if isinstance(target, head.kind))
+
+
+def is_general(factory: Any) -> bool:
+    """Whether a factory is `Head` or a partial of it: it stands for the head of any kind of target."""
+    return made_of(factory) is Head
+
+
+def head_of(target: Target, factory: Callable[..., Head] | None = None) -> Callable[..., Head]:
+    """What makes the head for a target.
+
+    Args:
+        target: what to predict.
+        factory: is left as it is, unless it is none, `Head` or a partial of that: then it is the one for the
+            kind of target, with the same arguments.
+    Example:
+        >>> from affect.data.targets import Regression
+        >>> head_of(Regression("mood"), partial(Head, layers=1))(4, Regression("mood")).layers
+        Sequential(
+          (0): GELU(approximate='none')
+          (1): Dropout(p=0.1, inplace=False)
+          (2): Linear(in_features=4, out_features=1, bias=True)
+        )
+    """
+    if factory is not None and not is_general(factory):
+        return factory
+    arguments = factory.keywords if isinstance(factory, partial) else {}
+    return partial(head_for(target), **arguments) if arguments else head_for(target)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from affect.bounds import NOT_NEGATIVE, Bounded
 from affect.errors import ConfigError
+from affect.flows import CouplingFlow
 from affect.layers import Dropout, perceptron
 from affect.naming import ModuleDict, ParameterDict, pair_name
 from affect.sequences import Sequence, check_modalities
@@ -315,3 +316,82 @@ class CascadeImputer(Imputer):
             change = block(total)
             total = total + change
         return {m: self.imagine[m](change) for m in self.dims}
+
+
+class FlowImputer(Imputer):
+    """The code of what is there, taken back to what is absent: a normalising flow for each modality.
+
+    Flows bring each modality's vector to a code, and codes of all modalities to one density, the standard
+    normal. What is absent is the mean over what is there of its code, taken back through the flow of the
+    absent one. Training lowers the squared error, and raises the density of what is there.
+
+    Args:
+        dims: feature size of each modality; between two that differ a linear map changes the code's size.
+        per_step: impute each step by itself: for aligned sequences.
+        layers: of each flow (`affect.flows.CouplingFlow`).
+        width: hidden units of each of their perceptrons.
+        likelihood: weight of the negative log density per feature, which can be below zero, in what training
+            lowers.
+    Shapes:
+        inputs[m]: (batch, time of m, dims[m]) -> the same
+    Missing:
+        an absent modality is made from those that are there; a sample without any stays so.
+    Raises:
+        ConfigError: fewer than one layer or hidden unit, or a weight below zero.
+    Also known as:
+        DiCMoR, distribution-consistent modality recovering.
+    Reference:
+        Wang et al., Distribution-Consistent Modal Recovering for Incomplete Multimodal Learning, ICCV 2023.
+        Differs: vectors, not sequences; real NVP, not Glow; one density, not one for each class, as labels
+        are not read; means, in place of convolutions and of the network that refines what was recovered.
+    Example:
+        >>> absent = Sequence.vector(torch.zeros(1, 2), torch.tensor([False]))
+        >>> inputs = {"text": Sequence.full(torch.ones(1, 4, 3)), "visual": absent}
+        >>> bool(FlowImputer({"text": 3, "visual": 2})(inputs)["visual"].present)
+        True
+    """
+
+    search_space: ClassVar[dict[str, BaseDistribution]] = {
+        "layers": IntDistribution(1, 8),
+        "width": CategoricalDistribution((16, 32, 64, 128)),
+        "likelihood": FloatDistribution(1e-3, 1.0, log=True),
+    }
+
+    def __init__(
+        self,
+        dims: Mapping[str, int],
+        per_step: bool = False,
+        layers: int = 4,
+        width: int = 32,
+        likelihood: float = 0.1,
+    ) -> None:
+        super().__init__(dims, per_step)
+        NOT_NEGATIVE.check("FlowImputer: likelihood", likelihood)
+        self.likelihood = float(likelihood)
+        self.flows = ModuleDict({m: CouplingFlow(d, layers, width) for m, d in self.dims.items()})
+        self.pairs = {pair: pair_name(*pair) for pair in itertools.permutations(self.dims, 2)}
+        self.bridges = ModuleDict(
+            {
+                name: nn.Linear(self.dims[source], self.dims[goal], bias=False)
+                for (source, goal), name in self.pairs.items()
+                if self.dims[source] != self.dims[goal]
+            }
+        )
+
+    def errors(
+        self, name: str, guessed: Tensor, vectors: dict[str, Tensor], rest: dict[str, Tensor]
+    ) -> Tensor:
+        surprise: Tensor = self.flows[name].surprise(vectors[name].detach())
+        return super().errors(name, guessed, vectors, rest) + self.likelihood * surprise
+
+    def impute(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> dict[str, Tensor]:
+        codes = {m: self.flows[m](x)[0] for m, x in vectors.items()}
+        return {goal: self._recovered(goal, codes, present) for goal in self.dims}
+
+    def _recovered(self, goal: str, codes: dict[str, Tensor], present: dict[str, Tensor]) -> Tensor:
+        others = {m: self.pairs[m, goal] for m in self.dims if m != goal}
+        own = [
+            self.bridges[pair](codes[m]) if pair in self.bridges else codes[m] for m, pair in others.items()
+        ]
+        recovered = self.flows[goal].inverse(torch.stack(own, 1))
+        return Sequence(recovered, torch.stack([present[m] for m in others], 1)).mean()

@@ -3,17 +3,40 @@
 from __future__ import annotations
 
 import math
-from typing import cast
+from collections.abc import Mapping
+from typing import Final, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from affect import renamed
-from affect.errors import ConfigError
-from affect.kernels.attention import attend, attended
+from affect.errors import ConfigError, did_you_mean
 from affect.kernels.dropout import dropout as dropout_of
-from affect.sequences import Sequence, pick, place
+
+Activation: TypeAlias = Literal["gelu", "relu", "tanh", "sigmoid", "none"]
+"""What stands between two linear layers; with `none` they are one."""
+
+_ACTIVATIONS: Final[Mapping[str, type[nn.Module]]] = {
+    "gelu": nn.GELU,
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "none": nn.Identity,
+}
+
+
+def activation_of(name: Activation) -> nn.Module:
+    """An activation by its name.
+
+    Raises:
+        ConfigError: there is none of that name.
+    Example:
+        >>> activation_of("relu")
+        ReLU()
+    """
+    if name not in _ACTIVATIONS:
+        raise ConfigError(f"activation: no '{name}'; {did_you_mean(str(name), _ACTIVATIONS)}")
+    return _ACTIVATIONS[name]()
 
 
 class Dropout(nn.Dropout):
@@ -30,7 +53,12 @@ class Dropout(nn.Dropout):
 
 
 def perceptron(
-    in_dim: int, out_dim: int, layers: int, dropout: float, hidden: int | None = None
+    in_dim: int,
+    out_dim: int,
+    layers: int,
+    dropout: float,
+    hidden: int | None = None,
+    activation: Activation = "gelu",
 ) -> nn.Sequential:
     """`layers` hidden layers of size `hidden`, or else `out_dim`, then a linear one; none makes it linear.
 
@@ -43,19 +71,46 @@ def perceptron(
     parts: list[nn.Module] = []
     hidden = out_dim if hidden is None else hidden
     for _ in range(layers):
-        parts += [nn.Linear(in_dim, hidden), nn.GELU(), Dropout(dropout)]
+        parts += [nn.Linear(in_dim, hidden), activation_of(activation), Dropout(dropout)]
         in_dim = hidden
     return nn.Sequential(*parts, nn.Linear(in_dim, out_dim))
 
 
-def feedforward(dim: int) -> nn.Sequential:
-    """What stands behind attention: a norm, and a perceptron four times as wide.
+class BatchNorm(nn.BatchNorm1d):
+    """Features normalised over the rows of a batch that are there; in use, by what training saw on average.
 
+    Args:
+        num_features: feature size.
+    Shapes:
+        x: (row, feature), there: (row,) bool -> (row, feature)
+    Missing:
+        a row that is not there is in no mean; with fewer than two, the averages of training are used.
+    Reference:
+        Ioffe and Szegedy, Batch Normalization, ICML 2015. Differs: rows may be left out of the means.
     Example:
-        >>> [type(part).__name__ for part in feedforward(8)]
-        ['LayerNorm', 'Linear', 'GELU', 'Linear']
+        >>> x, there = torch.tensor([[1.0], [3.0], [9.0]]), torch.tensor([True, True, False])
+        >>> BatchNorm(1)(x, there)[:2].round().tolist()
+        [[-1.0], [1.0]]
     """
-    return nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def forward(self, x: Tensor, there: Tensor) -> Tensor:  # type: ignore[override]  # torch's knows no mask
+        """(row, feature) and (row,) bool -> (row, feature)."""
+        mean, spread = self.running_mean, self.running_var
+        if self.training:
+            count, rows = there.sum(), there.unsqueeze(-1).to(spread)
+            own = (x * rows).sum(0) / count.clamp(min=1)
+            squares = ((x - own).square() * rows).sum(0)
+            with torch.no_grad():
+                share = (self.momentum or 0.0) * (count > 1)
+                self.running_mean.lerp_(own.to(mean), share.to(mean))
+                self.running_var.lerp_((squares / (count - 1).clamp(min=1)).to(spread), share.to(spread))
+            mean = torch.where(count > 1, own, mean.clone())
+            spread = torch.where(count > 1, squares / count.clamp(min=1), spread.clone())
+        normed = (x - mean) * (spread + self.eps).rsqrt()
+        return (normed * self.weight + self.bias).to(x)
 
 
 class PresenceWeights(nn.Module):
@@ -114,20 +169,6 @@ def sinusoids(places: Tensor, dim: int) -> Tensor:
     return torch.stack([angles.sin(), angles.cos()], -1).flatten(-2)[..., :dim]
 
 
-def check_heads(who: str, width: int, heads: int) -> None:
-    """Refuse a width that cannot be split into heads.
-
-    Raises:
-        ConfigError: `heads` is below one, or does not divide `width`.
-    Example:
-        >>> check_heads("Attention", 10, 4)
-        Traceback (most recent call last):
-        affect.errors.ConfigError: Attention: width must be divisible by heads, got 10 and 4
-    """
-    if heads < 1 or width % heads:
-        raise ConfigError(f"{who}: width must be divisible by heads, got {width} and {heads}")
-
-
 class Convolution(nn.Conv1d):
     """A convolution over time that gives as many steps as it reads.
 
@@ -165,210 +206,13 @@ def check_kernel(who: str, kernel: int) -> None:
         raise ConfigError(f"{who}: kernel must be odd, got {kernel}")
 
 
-class Attention(nn.Module):
-    """Multi-head attention of steps to the observed steps of a context.
-
-    Memory grows with the steps, not with their product: weights are held only where they are few. Dropout of
-    single weights would cost that everywhere (and, on a CPU, 10 times the time), so whole steps of the
-    context are dropped instead, alike for all heads and queries.
-
-    Args:
-        dim: feature size of the queries and of what comes out; divisible by `heads`.
-        heads: attention heads.
-        dropout: rate at which steps of the context are lost in training.
-        local: whether each head leans to the same moment: a score loses (sharpness times distance) squared,
-            with a learned sharpness and the distance of relative places (`affect.sequences.place`).
-    Shapes:
-        values: (batch, time, dim), context: (batch, time of the context, dim), and their masks without the
-        feature -> (batch, time, dim)
-    Missing:
-        an unobserved step is never attended to, whatever its values; where the context has none observed,
-        zeros come out.
-    Raises:
-        ConfigError: `dim` is not divisible by `heads`.
-    Example:
-        >>> x, context = Sequence.full(torch.ones(5, 7, 8)), Sequence.full(torch.ones(5, 4, 8))
-        >>> Attention(8, heads=2)(x.values, x.mask, context.values, context.mask).shape
-        torch.Size([5, 7, 8])
-    """
-
-    def __init__(self, dim: int, heads: int, dropout: float = 0.0, local: bool = False) -> None:
-        super().__init__()
-        check_heads("Attention", dim, heads)
-        self.heads, self.dropout = heads, dropout
-        self.query = nn.Linear(dim, dim)
-        # a bias of the key shifts all scores of a query alike, so that it cannot learn
-        self.key = nn.Linear(dim, dim, bias=False)
-        self.value = nn.Linear(dim, dim)
-        self.out = nn.Linear(dim, dim)
-        self.sharpness = nn.Parameter(2 ** torch.linspace(1, 6, heads)) if local else None
-
-    def places(self, mask: Tensor, context_mask: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor] | None:
-        """Where the steps of both stand, for heads that lean to the same moment; the same in every layer."""
-        return None if self.sharpness is None else (place(mask, dtype), place(context_mask, dtype))
-
-    def forward(
-        self,
-        values: Tensor,
-        mask: Tensor,
-        context: Tensor,
-        context_mask: Tensor,
-        places: tuple[Tensor, Tensor] | None = None,
-    ) -> Tensor:
-        """Attend from every step of `values`, observed or not; `places` are found where none are given."""
-        present = context_mask.any(1, keepdim=True)
-        places = places or self.places(mask, context_mask, values.dtype)
-        seen = context_mask
-        if self.training and self.dropout:
-            kept = seen & (torch.rand(seen.shape, device=seen.device) >= self.dropout)
-            seen = torch.where(kept.any(1, keepdim=True), kept, seen)
-            # what is lost costs nothing
-            context, seen, left = attended(context, seen, places and places[1])
-            places = None if places is None or left is None else (places[0], left)
-        asked: list[Tensor] = []
-        offered: list[Tensor] = []
-        if self.sharpness is not None and places is not None:
-            # -(s (p - q))^2 is 2 s^2 p q - s^2 q^2 and a term that all scores of a query share: two features
-            square = self.sharpness.square()[:, None, None]
-            here, there = (where[:, None, :, None] for where in places)
-            asked, offered = [2 * square * here, -square], [there, there.square()]
-        query, key, value = (
-            part.view(*part.shape[:2], self.heads, part.shape[-1] // self.heads).transpose(1, 2)
-            for part in self._project(values, context)
-        )  # (batch, heads, time, dim / heads)
-        mixed = attend(query, key, value, seen, asked, offered)
-        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
-        return out * present.unsqueeze(-1)
-
-    def _project(self, values: Tensor, context: Tensor) -> tuple[Tensor, ...]:
-        """Query, key and value, with one product of matrices for all that read the same."""
-        key = self.key.weight
-        scale = (len(key) // self.heads) ** -0.5
-        weights = [self.query.weight * scale, key, self.value.weight]
-        biases = [self.query.bias * scale, key.new_zeros(len(key)), self.value.bias]
-        if context is values:
-            return F.linear(values, torch.cat(weights), torch.cat(biases)).chunk(3, -1)
-        both = F.linear(context, torch.cat(weights[1:]), torch.cat(biases[1:]))
-        return F.linear(values, weights[0], biases[0]), *both.chunk(2, -1)
-
-
-class TransformerLayer(nn.Module):
-    """Attention and a feed-forward part, each after a norm and added to what it read.
-
-    Args:
-        dim: feature size; divisible by `heads`.
-        heads: attention heads.
-        dropout: rate at which the output of both parts is dropped.
-        key_dropout: rate at which attended steps are lost in training.
-        crossed: whether it attends to another sequence, which then has a norm of its own.
-        local: whether its heads lean to the same moment.
-    Shapes:
-        x: (batch, time, dim), context: (batch, time of the context, dim) -> (batch, time, dim)
-    Missing:
-        an unobserved step is never attended to and stays unobserved; a context without steps adds nothing.
-    Reference:
-        Vaswani et al., Attention Is All You Need, NeurIPS 2017.
-        Differs: norm before each part (Xiong et al., ICML 2020); GELU; the key has no bias.
-    Example:
-        >>> TransformerLayer(8, heads=2)(Sequence.full(torch.ones(5, 7, 8))).values.shape
-        torch.Size([5, 7, 8])
-    """
-
-    def __init__(
-        self,
-        dim: int,
-        heads: int,
-        dropout: float = 0.1,
-        key_dropout: float = 0.0,
-        crossed: bool = False,
-        local: bool = False,
-    ) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(dim)
-        self.context_norm = nn.LayerNorm(dim) if crossed else None
-        self.attention = Attention(dim, heads, key_dropout, local)
-        self.feedforward = feedforward(dim)
-        self.dropout = Dropout(dropout)
-
-    def forward(
-        self, x: Sequence, context: Sequence | None = None, places: tuple[Tensor, Tensor] | None = None
-    ) -> Sequence:
-        """Attend to `context` if the layer is crossed, else to `x` itself; `places` as in attention."""
-        return x.with_values(self.change(x.values, x.mask, context, places))
-
-    def change(
-        self,
-        values: Tensor,
-        mask: Tensor,
-        context: Sequence | None = None,
-        places: tuple[Tensor, Tensor] | None = None,
-        steps: Tensor | None = None,
-    ) -> Tensor:
-        """`forward` on bare values, which unobserved steps need not have at zero, before or afterwards.
-
-        Of `steps` alone, (batch, any time), where they are given: no other is computed.
-        """
-        normed = self.norm(values)
-        read, read_mask = normed, mask
-        if self.context_norm is not None and context is not None:
-            read, read_mask = self.context_norm(context.values), context.mask
-        if steps is not None:
-            values, normed, mask = pick(values, steps), pick(normed, steps), mask.gather(1, steps)
-            places = places and (places[0].gather(1, steps), places[1])
-        h = values + self.dropout(self.attention(normed, mask, read, read_mask, places))
-        changed: Tensor = h + self.dropout(self.feedforward(h))
-        return changed
-
-
-class TransformerStack(nn.Module):
-    """Transformer layers, one upon the other, and a norm.
-
-    Args:
-        dim: feature size; divisible by `heads`.
-        heads: attention heads.
-        layers: how many are stacked.
-        dropout: rate at which the output of attention and of feed-forward parts is dropped.
-        key_dropout: rate at which attended steps are lost in training.
-        crossed: whether every layer attends to another sequence, always the same.
-        local: whether its heads lean to the same moment.
-    Shapes:
-        x: (batch, time, dim), context: (batch, time of the context, dim), steps: (batch, some time) int ->
-        (batch, time, dim), or (batch, some time, dim) of those steps alone
-    Missing:
-        an unobserved step is never attended to and stays unobserved; a context without steps adds nothing.
-    Example:
-        >>> stack = TransformerStack(8, heads=2, layers=3, crossed=True)
-        >>> stack(Sequence.full(torch.ones(5, 7, 8)), Sequence.full(torch.ones(5, 4, 8))).values.shape
-        torch.Size([5, 7, 8])
-    """
-
-    def __init__(
-        self,
-        dim: int,
-        heads: int,
-        layers: int,
-        dropout: float = 0.1,
-        key_dropout: float = 0.0,
-        crossed: bool = False,
-        local: bool = False,
-    ) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(
-            TransformerLayer(dim, heads, dropout, key_dropout, crossed, local) for _ in range(layers)
-        )
-        self.norm = nn.LayerNorm(dim)
-
-    def forward(self, x: Sequence, context: Sequence | None = None, steps: Tensor | None = None) -> Sequence:
-        """Run all layers; the last one computes `steps` alone, all where none are given."""
-        read = x if context is None else context
-        layers = cast("list[TransformerLayer]", list(self.layers))
-        places = layers[0].attention.places(x.mask, read.mask, x.values.dtype) if layers else None
-        h = x.values
-        for layer in layers:
-            h = layer.change(h, x.mask, context, places, steps if layer is layers[-1] else None)
-        if steps is None:
-            return x.with_values(self.norm(h))
-        return Sequence(self.norm(h if layers else pick(h, steps)), x.mask.gather(1, steps))
-
-
-__getattr__ = renamed.names(__name__, {"dropout": "affect.kernels.dropout.dropout"})
+__getattr__ = renamed.names(
+    __name__,
+    {
+        "dropout": "affect.kernels.dropout.dropout",
+        **{
+            name: f"affect.attention.{name}"
+            for name in ("Attention", "TransformerLayer", "TransformerStack", "check_heads", "feedforward")
+        },
+    },
+)

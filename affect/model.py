@@ -20,9 +20,9 @@ from affect.data.targets import Target
 from affect.encoders import Encoder, EncoderFactory, PooledEncoder
 from affect.errors import ConfigError, ShapeError, described, did_you_mean, few, listed
 from affect.fusion import ConcatenationFusion, Fusion, FusionFactory
-from affect.heads import Head, head_for
+from affect.heads import Head, head_of, is_general
 from affect.imputation import Imputer, ImputerFactory
-from affect.naming import ModuleDict, refused_names
+from affect.naming import ModuleDict, own_of, refused_names
 from affect.scaling import Nonfinite, Scaler, Scaling
 from affect.seeding import seeded
 from affect.sequences import Output, Sequence, check_modalities, check_sequences
@@ -280,14 +280,14 @@ class ModelSpec:
 
     Args:
         encoder: for every modality that has none of its own.
-        encoders: for modalities by name.
+        encoders: for modalities by name; none in the place of one leaves its modality out.
         aligner: what brings the encoded modalities onto the same steps, for a fusion that needs it.
         imputer: what stands in for modalities that are absent, before the aligner.
         training_only: modalities that are there in training alone.
         fusion: how the encoded modalities become one.
-        head: the one for the kind of target by default.
+        head: the one for the kind of target by default; `Head`, which may have arguments, stands for it too.
         modalities: which to use; all by default.
-        width: feature size of what the encoders give.
+        width: feature size of what the encoders give, one for all or one for each by name.
         out_dim: feature size of what the fusion gives, unless it has one of its own.
         scaling: standard, robust or none.
         nonfinite: what becomes of NaN and infinite values: mean, mask or refuse.
@@ -305,14 +305,14 @@ class ModelSpec:
     }
 
     encoder: EncoderFactory | None = PooledEncoder
-    encoders: dict[str, EncoderFactory] = field(default_factory=dict)
+    encoders: dict[str, EncoderFactory | None] = field(default_factory=dict)
     aligner: AlignerFactory | None = None
     imputer: ImputerFactory | None = None
     training_only: list[str] = field(default_factory=list)
     fusion: FusionFactory = ConcatenationFusion
     head: HeadFactory | None = None
     modalities: list[str] | None = None
-    width: int = 32
+    width: int | dict[str, int] = 32
     out_dim: int = 64
     scaling: Scaling = "standard"
     nonfinite: Nonfinite = "mean"
@@ -322,10 +322,12 @@ class ModelSpec:
         parts = [(key, getattr(self, key), kind) for key, kind in kinds.items()]
         parts += [(f"encoders: {name}", factory, Encoder) for name, factory in self.encoders.items()]
         for key, factory, kind in parts:
-            if factory is not None or key == "fusion":
+            if (factory is not None or key == "fusion") and not is_general(factory):
                 check_factory("FusionModel", key, factory, kind)
-        for key in ("width", "out_dim"):
-            COUNT.check(f"FusionModel: {key}", getattr(self, key))
+        widths = self.width.items() if isinstance(self.width, Mapping) else [("", self.width)]
+        sizes = {f"width{name and f': {name}'}": size for name, size in widths}
+        for key, size in (sizes | {"out_dim": self.out_dim}).items():
+            COUNT.check(f"FusionModel: {key}", size)
         for key in ("modalities", "training_only"):
             if getattr(self, key) is not None:
                 setattr(self, key, listed(f"FusionModel: {key}", getattr(self, key)))
@@ -347,8 +349,8 @@ class ModelSpec:
     def for_corpus(self, corpus: Corpus, target: str | None = None, seed: int | None = None) -> FusionModel:
         """The model for a corpus and one of its targets; arguments as in `FusionModel.for_corpus`."""
         check_corpus("FusionModel.for_corpus", corpus)
-        for name in self.encoders:
-            if name not in corpus.dims:
+        for name, own in self.encoders.items():
+            if own is not None and name not in corpus.dims:
                 raise ConfigError(f"encoder: no modality '{name}'; {did_you_mean(name, corpus.dims)}")
         corpus = corpus if self.modalities is None else corpus.select(self.modalities)
         with seeded(seed):
@@ -363,9 +365,9 @@ class ModelSpec:
 
     def for_shape(self, dims: Mapping[str, int], target: Target, aligned: bool) -> FusionModel:
         """The model for modalities of these sizes, without a scaler."""
-        dims = dict(sorted(dims.items()))
+        dims = {name: dims[name] for name in sorted(dims) if self.encoders.get(name, self) is not None}
         encoders = {
-            name: made_by("encoder", self.encoder_of(name), Encoder, dim, self.width)
+            name: made_by("encoder", self.encoder_of(name), Encoder, dim, self.width_of(name))
             for name, dim in dims.items()
         }
         sizes = {name: part.out_dim for name, part in encoders.items()}
@@ -373,7 +375,7 @@ class ModelSpec:
             fusion = made_by("fusion", self.fusion, Fusion, sizes, self.out_dim)
             aligner = None if self.aligner is None else made_by("aligner", self.aligner, Aligner, sizes)
             imputer = None if self.imputer is None else made_by("imputer", self.imputer, Imputer, sizes)
-        head = made_by("head", self.head or head_for(target), Head, fusion.out_dim, target)
+        head = made_by("head", head_of(target, self.head), Head, fusion.out_dim, target)
         model = FusionModel(
             encoders, fusion, head, aligner=aligner, imputer=imputer, training_only=self.training_only
         )
@@ -388,9 +390,9 @@ class ModelSpec:
 
     def encoder_of(self, name: str) -> EncoderFactory:
         """What encodes the modality `name`."""
-        encoder = self.encoders.get(name, self.encoder)
-        if encoder is None:
-            raise ConfigError(
-                f"encoder: modality '{name}' has none; given for: {', '.join(sorted(self.encoders))}"
-            )
-        return encoder
+        known = {m: own for m, own in self.encoders.items() if own is not None}
+        return known.get(name) or self.encoder or own_of("encoder", known, name)
+
+    def width_of(self, name: str) -> int:
+        """The feature size that its encoder gives."""
+        return self.width if isinstance(self.width, int) else own_of("width", self.width, name)

@@ -8,13 +8,14 @@ from collections.abc import Callable, Container, ItemsView, Iterable, Iterator, 
 from contextlib import contextmanager
 from keyword import iskeyword
 from traceback import walk_tb
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from torch import nn
 
 from affect.errors import ConfigError
 
+_Own = TypeVar("_Own")
 _PERCENT = re.compile(r"%(?=[0-9A-Fa-f]{2})|^%$")
 _RISKY = re.compile(rf'[."\\\x00-\x1f]|{_PERCENT.pattern}')
 """Dots end a name; quotes, backslashes and control characters break the code that `torch.export` writes."""
@@ -270,3 +271,24 @@ def _respell(state_dict: dict[str, Any], prefix: str, names: Mapping[str, str]) 
         own = names.get(saved) or names.get(original(saved), saved)
         if own != saved and saved not in names.values():
             state_dict[f"{prefix}{own}{dot}{rest}"] = state_dict.pop(key)
+
+
+def own_of(key: str, given: Mapping[str, _Own], name: str) -> _Own:
+    """What is given for a modality, among what is given by name.
+
+    Args:
+        key: what that is, which begins the message.
+        given: of each modality.
+        name: of the modality.
+    Raises:
+        ConfigError: it has none.
+    Example:
+        >>> own_of("width", {"text": 8}, "visual")
+        Traceback (most recent call last):
+        affect.errors.ConfigError: width: modality 'visual' has none; given for: text
+    """
+    if name not in given:
+        raise ConfigError(
+            f"{key}: modality '{name}' has none; given for: {', '.join(sorted(given)) or 'none'}"
+        )
+    return given[name]

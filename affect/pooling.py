@@ -7,7 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from affect.sequences import Sequence, pick
+from affect.errors import ShapeError
+from affect.sequences import Sequence, extent, pick
 
 
 class Pooling(nn.Module):
@@ -70,6 +71,30 @@ class LastPooling(Pooling):
     def reads(self, mask: Tensor) -> Tensor:
         steps = torch.arange(1, mask.shape[1] + 1, device=mask.device)
         return (steps * mask).argmax(1, keepdim=True)  # 0 where nothing was observed: that step holds zeros
+
+
+class EndsPooling(Pooling):
+    """The first half of the features at the last observed step, the second half at the first one.
+
+    What both directions of a bidirectional recurrent encoder have read when they are done: `LastPooling` has
+    of the second direction what it read of a single step.
+
+    Raises:
+        ShapeError: there is an odd number of features.
+    Example:
+        >>> EndsPooling()(Sequence.full(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]])))
+        tensor([[3., 2.]])
+    """
+
+    copies: ClassVar[int] = 2
+
+    def forward(self, x: Sequence) -> Tensor:
+        if x.dim % 2:
+            raise ShapeError(f"EndsPooling: expected an even number of features, two halves, got {x.dim}")
+        first, later = extent(x.mask)
+        forwards, backwards = x.values.chunk(2, -1)
+        ends = pick(forwards, first + later), pick(backwards, first)
+        return torch.cat(ends, -1).squeeze(1)
 
 
 class MeanStdPooling(Pooling):

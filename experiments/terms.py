@@ -87,17 +87,15 @@ ONE_SETTING = ("mosi_finetuned",)
 MIDDLES = {"mustard": 5.0, "mmmo": 3.0}
 """Of the scale of labels."""
 WORDS = "no encoder here has a vocabulary"
-FEW = (
-    "Contrast", "MomentumContrast", "SupervisedContrast", "Matching", "MutualInformation", "GeneratedLabels",
-    "UnimodalHeads", "MaximalCorrelation", "MaskedWords", "Similarity", "Difference", "Reconstruction",
+LATER = (
+    "GradientModulation", "CanonicalCorrelation", "GeneralizedCorrelation", "RedundancyReduction",
+    "VarianceCovariance", "Prototypes", "ParetoGradients", "GradientBlending", "DistillationGraph",
+    "Translation", "SharedLatent", "Regeneration", "Completeness", "FactorisedCodes",
 )  # fmt: skip
 LEFT_OUT = {
     "mustard": {"MaskedWords": WORDS},
     "mmmo": {"MaskedWords": WORDS},
-    "mosi_finetuned": dict.fromkeys(
-        (term for those in TERMS.values() for term in those if term not in FEW),
-        "of each family some were run, as a run takes minutes",
-    ),
+    "mosi_finetuned": dict.fromkeys(LATER, "a run takes minutes"),
     "mosi_context": {
         "MaskedWords": WORDS,
         "GeneratedLabels": "it generates numbers, one for each sample",

@@ -59,3 +59,21 @@ def bert(folder, **options):
         intermediate_size=16, max_position_embeddings=PLACES,
     )  # fmt: skip
     return write(folder, config, word_pieces(), **options)
+
+
+def xlnet(folder):
+    """Its special tokens stand behind a text, the last of a segment of its own."""
+    from tokenizers import processors
+
+    own = word_pieces().backend_tokenizer
+    own.post_processor = processors.TemplateProcessing(
+        single="$A:0 [SEP]:0 [CLS]:2", special_tokens=[("[SEP]", 3), ("[CLS]", 2)]
+    )
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=own, pad_token="[PAD]", unk_token="[UNK]",
+        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
+    )  # fmt: skip
+    config = transformers.XLNetConfig(
+        vocab_size=len(PIECES), d_model=16, n_layer=2, n_head=2, d_inner=16, pad_token_id=0
+    )
+    return write(folder, config, tokenizer)

@@ -4,6 +4,7 @@ import logging
 import math
 import re
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,14 @@ from sklearn.svm import SVC
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import affect
-from affect.baselines import Baseline, HiddenMarkov, KernelSVM, MultipleKernelSVM, PooledFeatures
+from affect.baselines import (
+    Baseline,
+    BayesianNetwork,
+    HiddenMarkov,
+    KernelSVM,
+    MultipleKernelSVM,
+    PooledFeatures,
+)
 from affect.baselines.kernels import alignment, weighted_kernel
 from affect.cli import main
 from affect.data import native, synthetic
@@ -73,7 +81,17 @@ KINDS = [
     (MultiClass("emotion", classes=EMOTIONS), classes, "accuracy", 0.8),
     (MultiLabel("emotion", classes=("sad", "angry")), pairs, "weighted_accuracy", 0.8),
 ]
-BASELINES = [KernelSVM, MultipleKernelSVM, HiddenMarkov]
+BAYES = {
+    f"{structure} {features}": partial(BayesianNetwork, structure=structure, features=features, levels=3)
+    for structure in ("naive", "tree")
+    for features in ("gaussian", "discrete")
+}
+BASELINES = [
+    KernelSVM,
+    MultipleKernelSVM,
+    HiddenMarkov,
+    *(pytest.param(own, id=name) for name, own in BAYES.items()),
+]
 
 
 @pytest.fixture(scope="module")
@@ -524,7 +542,7 @@ def test_a_sample_without_steps_gets_the_prior_and_holes_are_left_out(emotions):
 def test_numbers_are_the_bins_means_weighted_by_the_posterior():
     corpus = planted(Regression("emotion"), heights)
     baseline = fitted(HiddenMarkov, corpus, bins=4)
-    (question,) = baseline._questions
+    question = baseline._questions[0].question
     labels = sorted(corpus["train"].labels("emotion")[:, 0].tolist())
     edges = np.quantile(labels, [0.25, 0.5, 0.75]).tolist()
     bins = [[v for v in labels if sum(v >= e for e in edges) == k] for k in range(4)]
@@ -538,7 +556,7 @@ def test_numbers_are_the_bins_means_weighted_by_the_posterior():
 def test_labels_that_coincide_leave_fewer_bins():
     rng = lambda r, count: (kind := r.integers(0, 3, count), kind - 1.0)  # noqa: E731  # beside its name
     corpus = planted(Regression("emotion"), rng)
-    (question,) = fitted(HiddenMarkov, corpus, bins=9)._questions
+    question = fitted(HiddenMarkov, corpus, bins=9)._questions[0].question
     assert question.worth[:, 0].tolist() == [-1, 0, 1]
 
 
@@ -566,7 +584,7 @@ def test_order_in_time_is_what_tells_classes_apart():
 def test_of_labels_on_a_bin_s_edge_the_upper_bin_is_theirs():
     corpus = planted(Regression("emotion"), heights, counts=(4, 2, 2))
     corpus.splits["train"] = replace(corpus["train"], targets={"emotion": Ragged.vectors([0, 1, 1, 1])})
-    (question,) = fitted(HiddenMarkov, corpus, states=1, bins=2)._questions
+    question = fitted(HiddenMarkov, corpus, states=1, bins=2)._questions[0].question
     assert question.worth[:, 0].tolist() == [0, 1]
 
 
@@ -802,7 +820,7 @@ REFUSED = {
     "class": (
         {"baseline": "KernelSMV"},
         "{path}: model: baseline: no Baseline 'KernelSMV' in affect.baselines; did you mean 'KernelSVM'? "
-        "known: HiddenMarkov, KernelSVM, MultipleKernelSVM",
+        "known: BayesianNetwork, HiddenMarkov, KernelSVM, MultipleKernelSVM",
     ),
     "argument": (
         {"baseline": {"class_path": "HiddenMarkov", "init_args": {"state": 2}}},
@@ -849,6 +867,21 @@ def refusals():
             lambda: HiddenMarkov(dims, y, states=0),
             ConfigError,
             "HiddenMarkov: states must be at least 1, got 0",
+        ),
+        (
+            lambda: BayesianNetwork(dims, y, structure="forest"),
+            ConfigError,
+            "BayesianNetwork: structure: no 'forest'; known: naive, tree",
+        ),
+        (
+            lambda: BayesianNetwork(dims, y, features="gausian"),
+            ConfigError,
+            "BayesianNetwork: features: no 'gausian'; did you mean 'gaussian'? known: discrete, gaussian",
+        ),
+        (
+            lambda: BayesianNetwork(dims, y, smoothing=0),
+            ConfigError,
+            "BayesianNetwork: smoothing must be positive, got 0",
         ),
         (lambda: HiddenMarkov(dims, y, bins=0), ConfigError, "HiddenMarkov: bins must be at least 1, got 0"),
         (

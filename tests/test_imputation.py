@@ -1,5 +1,6 @@
 """Imputers beside what they should compute, written out; their laws are in test_laws.py."""
 
+import math
 import re
 from functools import partial
 
@@ -11,12 +12,19 @@ import affect
 from affect.corruption import ModalityDropout, RandomSubset
 from affect.data import synthetic
 from affect.errors import ConfigError, ShapeError
-from affect.imputation import CascadeImputer, MeanImputer, PlaceholderImputer, TranslationImputer
+from affect.flows import CouplingFlow
+from affect.imputation import (
+    CascadeImputer,
+    FlowImputer,
+    MeanImputer,
+    PlaceholderImputer,
+    TranslationImputer,
+)
 from affect.sequences import Sequence
 from affect.training import Training, seeded
 
 DIMS = {"a": 2, "b": 3, "c": 4}
-ALL = (CascadeImputer, MeanImputer, PlaceholderImputer, TranslationImputer)
+ALL = (CascadeImputer, FlowImputer, MeanImputer, PlaceholderImputer, TranslationImputer)
 
 
 def made(cls, **options):
@@ -77,6 +85,60 @@ def test_a_cascade_reads_the_sum_of_what_came_before(inputs):
         total = add(total, said)
     expected = linear(imputer.imagine["b"], said)
     assert imputer(inputs)["b"].values[1, 0].tolist() == pytest.approx(expected, abs=1e-9)
+
+
+def drawn(module):
+    torch.manual_seed(2)
+    for parameter in module.parameters():
+        torch.nn.init.normal_(parameter, std=0.4)
+    return module
+
+
+def coded(flow, x):
+    """A flow as loops over numbers."""
+    for place, size in enumerate(flow.first):
+        scales, shifts = flow.scales[place].tolist(), flow.shifts[place].tolist()
+        x = [v * math.exp(s) + t for v, s, t in zip(x, scales, shifts, strict=True)]
+        if len(x) > 1:
+            told = apply(flow.networks[place], x[:size])
+            scale, shift = told[: len(x) - size], told[len(x) - size :]
+            changed = [v * math.exp(math.tanh(s)) + t for v, s, t in zip(x[size:], scale, shift, strict=True)]
+            x = changed + x[:size]
+    return x
+
+
+@pytest.mark.parametrize("dim", [1, 2, 5])
+def test_a_flow_can_be_taken_back_and_says_how_much_it_stretches(dim):
+    flow = drawn(CouplingFlow(dim, layers=3, width=4).double())
+    x = torch.randn(dim, dtype=torch.float64)
+    codes, stretch = flow(x)
+    assert codes.tolist() == pytest.approx(coded(flow, x.tolist()), abs=1e-9)
+    assert torch.allclose(flow.inverse(codes), x, atol=1e-9)
+    jacobian = torch.autograd.functional.jacobian(lambda v: flow(v)[0], x)
+    assert stretch.item() == pytest.approx(jacobian.det().abs().log().item(), abs=1e-9)
+    density = torch.distributions.Normal(0.0, 1.0).log_prob(codes).sum() + stretch
+    assert flow.surprise(x).item() == pytest.approx(-density.item() / dim, abs=1e-9)
+    with pytest.raises(
+        ConfigError, match="CouplingFlow: sizes and layers must be at least 1, got dim=3, layers=0"
+    ):
+        CouplingFlow(3, layers=0)
+
+
+def test_what_is_absent_has_the_codes_of_what_is_there(inputs):
+    imputer = drawn(made(FlowImputer, layers=2))
+    codes = [
+        linear(imputer.bridges[f"{m} to b"], coded(imputer.flows[m], vector(inputs[m], 1))) for m in "ac"
+    ]
+    expected = mean([imputer.flows["b"].inverse(torch.tensor(c).double()).tolist() for c in codes], 3)
+    assert imputer(inputs)["b"].values[1, 0].tolist() == pytest.approx(expected, abs=1e-6)
+    alike = FlowImputer({"a": 2, "b": 2})
+    assert not len(alike.bridges)
+
+
+def test_training_raises_the_density_of_what_is_there(inputs):
+    plain, own = (drawn(made(FlowImputer, likelihood=weight)) for weight in (0.0, 0.5))
+    surprises = [own.flows[m].surprise(x.mean()[0]).item() for m, x in inputs.items()]
+    assert (own.error(inputs) - plain.error(inputs))[0].item() == pytest.approx(0.5 * sum(surprises) / 3)
 
 
 def test_the_mean_is_that_of_training_and_old_batches_fade(inputs):

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from affect.attention import TransformerLayer, TransformerStack
 from affect.kernels.dropout import dropout
-from affect.layers import Dropout, TransformerLayer, TransformerStack, perceptron
+from affect.layers import Dropout, perceptron
 from affect.sequences import Sequence, pick
 
 

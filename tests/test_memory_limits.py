@@ -59,6 +59,9 @@ def test_encoders_with_other_arguments_say_what_they_take(part):
         partial(fusion.ModalityGraphFusion, layers=4),
         partial(fusion.BottleneckFusion, bottlenecks=8),
         partial(fusion.LearnedQueryFusion, queries=16, layers=3),
+        partial(fusion.HyperModalityFusion, tokens=16, token_layers=3, layers=1, proxy_layers=2),
+        partial(fusion.CrossModalTransformer, main="text", layers=1),
+        partial(fusion.SharedPrivateTransformer, main="text", layers=1, own_layers=3),
     ],
 )
 def test_fusions_with_other_arguments_say_what_they_take(part):

@@ -1,59 +1,74 @@
 """Published models by their names: each can be made, trained and listed, and says how it differs."""
 
 import csv
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
+import pandas as pd
 import pytest
+import torch
 import yaml
 
 import affect
 from affect import papers
-from affect.benchmark import load
+from affect.benchmark import load, settings_said
 from affect.cli import main
+from affect.data.corpora import CORPORA
 from affect.data.native import save
-from affect.data.ragged import Ragged
-from affect.data.targets import Regression
 from affect.errors import ConfigError
 from affect.papers.files import known
 from affect.runs import find
 from affect.runs.configuration import parse
 from affect.runs.planning import check_parts
+from affect.tuning import task_of
 
 LABELLED = ("mtfn", "mlmf", "mlf_dnn")
 """Those that learn people's labels of each modality."""
+OF_UTTERANCES = ("bc_lstm", "gcnet", "mmmu_ba")
+"""Those that read videos or dialogues, with a label of each utterance."""
 
 
 @pytest.fixture(scope="module")
 def corpora():
-    """Small ones of MMSA's shapes; the second has a label of each modality."""
+    """Small ones: of MMSA's shape, the same with a label of each modality, and one of videos, by their names."""
     corpus = affect.load("synthetic:mosi_unaligned:24")
-    own = {f"sentiment_{m}": Regression(f"sentiment_{m}") for m in corpus.dims}
-    rng, splits = np.random.default_rng(0), {}
-    for name, split in corpus.splits.items():
-        labels = {target: Ragged.vectors(rng.normal(size=(len(split), 1)).astype("f4")) for target in own}
-        splits[name] = replace(split, targets={**split.targets, **labels})
-    return corpus, replace(corpus, splits=splits, targets={**corpus.targets, **own})
+    found = dict.fromkeys(known(), corpus) | dict.fromkeys(LABELLED, affect.load("synthetic:sims:24"))
+    return found | dict.fromkeys(OF_UTTERANCES, affect.load("synthetic:mosi_context:8"))
 
 
-@pytest.mark.parametrize("name", known())
+@pytest.mark.parametrize("name", [name for name, own in known().items() if own.model])
 def test_each_is_a_sound_configuration_of_known_parts(name, corpora):
-    paper, corpus = papers.named(name), corpora[name in LABELLED]
+    paper, corpus = papers.named(name), corpora[name]
     assert paper.citation[-4:].isdigit()
     assert paper.about.endswith(".")
     assert paper.differs
     made = parse({"corpus": "synthetic:mosi_unaligned:24", **paper.content}, name)
     model = made.model.for_corpus(corpus, "sentiment")
     check_parts(model, corpus, made, name)
-    (batch,) = affect.batches(corpus["valid"], "sentiment", batch_size=len(corpus["valid"]))
+    (batch,) = affect.batches(corpus["test"], "sentiment", batch_size=len(corpus["test"]))
     assert model.eval()(batch.inputs).prediction.isfinite().all()
+    for settings, own in paper.by_corpus.items():
+        changed = parse({"corpus": "synthetic", **paper.content_for(settings)}, name)
+        check_parts(changed.model.for_corpus(corpus, "sentiment"), corpus, changed, name)
+        assert settings in CORPORA
+        assert paper.settings
+        assert (paper.content_for(settings) == paper.content) is (own == {})
 
 
 def test_published_names_stand_among_the_published_figures():
     with (Path(__file__).parents[1] / "experiments" / "published.csv").open() as file:
         rows = {row["model"] for row in csv.DictReader(file)}
     assert {one.published for one in known().values() if one.published} <= rows
+
+
+def test_figures_are_those_of_the_experiments():
+    with (Path(__file__).parents[1] / "experiments" / "published.csv").open() as file:
+        rows = [*csv.DictReader(file)]
+    names = {one.published for one in known().values() if one.published}
+    found = [vars(one) for paper in known().values() for one in papers.figures(paper)]
+    expected = [{**row, "value": float(row["value"])} for row in rows if row["model"] in names]
+    key = lambda row: (row["model"], row["corpus"], row["setting"], row["metric"])  # noqa: E731  # beside its use
+    assert sorted(found, key=key) == sorted(expected, key=key)
+    assert papers.figures(papers.named("ctfn")) == []
 
 
 def test_one_line_trains_one(tmp_path, capsys):
@@ -66,8 +81,83 @@ def test_one_line_trains_one(tmp_path, capsys):
     assert own["model"]["fusion"]["class_path"] == "affect.fusion.ConcatenationFusion"
 
 
+def test_each_is_a_function_of_its_corpus(corpora):
+    assert {*known()} <= {*dir(affect.papers)}
+    assert affect.papers.misa is papers.named("misa")
+    model = affect.papers.misa(corpora["mtfn"], seed=0)
+    same = affect.papers.misa(corpora["mtfn"], "sentiment", seed=0, settings="sims")
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), same.parameters(), strict=True))
+    fitting = affect.papers.misa.fitting(corpora["mtfn"])
+    assert [stage.name for stage in fitting["stages"]] == ["label", "parts"]
+    assert (fitting["training"].batch_size, fitting["training"].gradient_clip) == (128, 1.0)
+    assert affect.papers.misa.fitting(corpora["mtfn"], settings="")["training"].batch_size == 32
+    assert [*affect.papers.self_mm.fitting(corpora["lf_dnn"])] == ["training", "terms"]
+    with pytest.raises(AttributeError, match=r"^affect\.papers has no 'miza'; did you mean 'misa'\? known: "):
+        _ = affect.papers.miza
+    with pytest.raises(ConfigError, match="paper:mtfn: no settings for 'mosi'; known: sims"):
+        affect.papers.mtfn(corpora["mtfn"], settings="mosi")
+    with pytest.raises(
+        ConfigError, match=r"^paper:misa: expected a Corpus, got the text 'mosi\.pkl'; read it"
+    ):
+        affect.papers.misa("mosi.pkl")
+
+
+def test_settings_are_those_of_the_corpus_that_is_named(capsys, tmp_path):
+    read = {
+        corpus: papers.content("paper:mult", corpus)["training"]["learning_rate"]
+        for corpus in ("MOSEI/Processed/unaligned_50.pkl", "synthetic:mosei_aligned", "mosi.pkl", "any.pkl")
+    }
+    assert [*read.values()] == [0.0005, 0.0005, 0.002, 0.002]
+    assert papers.content("paper:mult:mosei", "any.pkl") == papers.content("paper:mult", "mosei.pkl")
+    heads = papers.content("paper:mult:mosei")["model"]["fusion"]["init_args"]
+    assert (heads["width"], heads["heads"], heads["layers"], heads["causal"]) == (30, 6, 4, True)
+    assert heads["kernel"] == {"text": 5, "acoustic": 1, "visual": 3}
+    assert papers.content("paper:mult") == papers.named("mult").content
+    assert papers.said("paper:ctfn", "mosi.pkl") == ""
+    assert papers.said("paper:misa:mosi", "any.pkl") == "paper:misa: settings for mosi, as in MMSA 2.2.1"
+    assert papers.said("paper:misa", "any.pkl") == (
+        "paper:misa: settings of its file, as any.pkl does not name one that it has others for "
+        "(mosi, mosei, sims); paper:misa:mosi asks for them"
+    )
+    experiment = {
+        "corpus": "synthetic:sims:24",
+        "models": {"a": "paper:lmf", "b": "paper:lmf:mosei", "c": {}},
+    }
+    (tmp_path / "e.yaml").write_text(yaml.safe_dump(experiment))
+    widths = {
+        name: own.get("width", {}).get("visual") for name, own in load(tmp_path / "e.yaml").models.items()
+    }
+    assert widths == {"a": 64, "b": 128, "c": None}
+    assert settings_said(tmp_path / "e.yaml") == [
+        "paper:lmf: settings for sims, as in MMSA 2.2.1", "paper:lmf: settings for mosei, as in MMSA 2.2.1",
+    ]  # fmt: skip
+
+
+def test_a_search_starts_from_the_paper_s_configuration():
+    task = task_of("paper:misa", corpus="synthetic:sims:24")
+    first = task.starts["the configuration"]
+    assert task.content["training"]["batch_size"] == first.values["training.batch_size"] == 128
+    filled, _ = task.space.fill(lambda parameter: first.values[parameter.name])
+    assert filled["stages"][1]["terms"].keys() == {"alike", "apart", "rebuilt"}
+    assert filled["training"]["learning_rate"] == 0.0001
+
+
+def test_those_of_several_labels_train_from_one_line(tmp_path, capsys):
+    main(["train", "paper:mlf_dnn", "--corpus", "synthetic:sims:24", "--out", str(tmp_path)])
+    said = capsys.readouterr().out
+    assert said.startswith("paper:mlf_dnn: settings for sims, as in MMSA 2.2.1\n")
+    (run,) = find([tmp_path])
+    assert run.table("history")["term: each"].gt(0).all()
+    assert {"sentiment"} == {*run.table("results")["target"]}
+    corpus = affect.load("synthetic:sims:24")
+    model, fitting = affect.papers.mlf_dnn(corpus, seed=0), affect.papers.mlf_dnn.fitting(corpus)
+    again = affect.fit(model, corpus, seed=0, **fitting)
+    both = [one[["split", "metric", "value"]] for one in (again.results, run.table("results"))]
+    pd.testing.assert_frame_equal(*(one.reset_index(drop=True) for one in both), atol=1e-12, rtol=0)
+
+
 def test_those_of_several_labels_learn_them(corpora, tmp_path):
-    save(corpora[1], tmp_path / "labelled.safetensors")
+    save(corpora["mtfn"], tmp_path / "labelled.safetensors")
     content = {
         "corpus": "labelled.safetensors", "target": "sentiment", "seeds": [0],
         "models": {"own": "paper:mlf_dnn", "plain": {"training": {"batch_size": 8}}},
@@ -83,8 +173,28 @@ def test_those_of_several_labels_learn_them(corpora, tmp_path):
 def test_it_is_found_by_what_papers_call_it(capsys):
     main(["list", "papers", "infomax"])
     assert capsys.readouterr().out.startswith("mmim  Bounds on the information")
-    main(["list", "papers", "mult"])
-    assert "Tsai et al., Multimodal Transformer" in capsys.readouterr().out
+    main(["list", "papers", "Tsai", "unaligned"])
+    assert capsys.readouterr().out.startswith("mult  Each modality")
+
+
+def test_one_that_is_named_says_all_about_it(capsys):
+    main(["list", "papers", "misa"])
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("misa  A shared and a private part")
+    assert "paper: Hazarika et al., MISA" in said[2]
+    (made,) = (line for line in said if line.startswith("made of: model: "))
+    assert (
+        ", fusion SharedPrivateFusion(width 128, dropout 0.1, activation relu, hidden 2048, post_norm True)"
+        in made
+    )
+    assert (
+        "settings: mosei: model (head (dropout 0.5)), training (batch_size 128, weight_decay 5e-05)" in said
+    )
+    assert "settings from: MMSA 2.2.1" in said
+    assert "differs: gradients are clipped by norm, not by value" in said
+    (figures,) = (line for line in said if line.startswith("published: mosi "))
+    assert "acc2_nonnegative 0.8184" in figures
+    assert figures.endswith("; thuiar/MMSA@a94e65d results/result-stat.md (MAE/Corr divided by 100)")
 
 
 @pytest.mark.parametrize(
@@ -93,8 +203,30 @@ def test_it_is_found_by_what_papers_call_it(capsys):
         (["train", "paper:misa"], "paper:misa: a paper names no corpus; give one (--corpus PATH)"),
         (["train", "paper:miza", "--corpus", "synthetic"], "paper: no 'miza'; did you mean 'misa'"),
         (
+            ["bench", "paper:misa", "--corpus", "synthetic"],
+            "paper:misa: one model, for affect train; an experiment's file compares several: "
+            'models: {misa: "paper:misa"}',
+        ),
+        (["tune", "paper:misa"], "paper:misa: a paper names no corpus; give one (--corpus PATH)"),
+        (
+            ["train", "paper:misa:mosie", "--corpus", "synthetic"],
+            "paper:misa: no settings for 'mosie'; did you mean 'mosi'? known: mosei, mosi, sims",
+        ),
+        (
+            ["train", "paper:ctfn:mosi", "--corpus", "synthetic"],
+            "paper:ctfn: no settings for 'mosi'; it has none by corpus",
+        ),
+        (
             ["train", "paper:mtfn", "--corpus", "synthetic:mosi_unaligned:24"],
             "ModalityTargets: targets: expected a target of the corpus for a modality",
+        ),
+        (
+            ["train", "paper:bert_mag", "--corpus", "synthetic"],
+            "paper:bert_mag: its text is read by a pretrained encoder; name one (--tokens MODEL)",
+        ),
+        (
+            ["train", "paper:lmf", "--corpus", "synthetic", "--tokens", "a/b"],
+            "paper:lmf: does not say how a pretrained encoder reads its text; those that do: bert_mag, misa, ",
         ),
     ],
 )
@@ -105,7 +237,37 @@ def test_what_is_wrong_is_one_line(call, message, tmp_path, capsys):
 
 
 def test_a_paper_that_is_changed_stays_as_it_is():
-    papers.named("tfn").content["model"]["width"] = 1
-    assert papers.named("tfn").content["model"]["width"] == 32
+    papers.named("tfn").content["model"]["width"]["text"] = 1
+    assert papers.named("tfn").content["model"]["width"]["text"] == 32
     with pytest.raises(ConfigError, match="paper: no 'nobody'"):
         papers.content("paper:nobody")
+
+
+@pytest.mark.parametrize("name", [name for name, own in known().items() if own.tokens])
+def test_what_changes_with_tokens_is_what_its_file_says(name):
+    """Every other value is as it was, and every pretrained encoder is the one that was asked for."""
+    paper = papers.named(name)
+    found = paper.content_for(tokens="a/b")
+    assert found.pop("tokens") == "a/b"
+    own = dict(flat(found))
+    asked = {key: value for key, value in own.items() if key.endswith("PretrainedEncoder.model")}
+    assert set(asked.values()) == {"a/b"}
+    told = dict(flat(paper.tokens))
+    assert {key: own[key] for key in told} == told
+    before = dict(flat(paper.content)) if paper.model else {}
+    assert {key: value for key, value in before.items() if own.get(key) != value}.keys() <= told.keys()
+    assert own.keys() == before.keys() | told.keys() | asked.keys()
+    assert any("--tokens" in line for line in (paper.needs, *paper.differs))
+
+
+def flat(content, above=""):
+    """Values by where they stand; a class is a value, and its arguments stand below its name."""
+    for key, value in content.items():
+        here = f"{above}.{key}".lstrip(".")
+        if isinstance(value, dict) and "class_path" in value:
+            yield here, value["class_path"]
+            yield from flat(value.get("init_args", {}), f"{here}.{value['class_path']}")
+        elif isinstance(value, dict):
+            yield from flat(value, here)
+        else:
+            yield here, str(value)

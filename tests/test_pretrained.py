@@ -15,7 +15,7 @@ from affect.corruption.draws import Draws
 from affect.data.ragged import Ragged, Words
 from affect.data.targets import Regression
 from affect.errors import ConfigError, DataError
-from affect.fusion import GatedShiftFusion
+from affect.fusion import CrossModalEnhancementFusion, GatedShiftFusion
 from affect.objectives.terms import MaskedWords, Seen
 from affect.sequences import Sequence
 from affect.training import Learner, Training
@@ -258,6 +258,24 @@ def test_a_shift_within_a_pretrained_encoder_keeps_the_laws(folder):
     without = fusion({**inputs, "a": inputs["a"].keep(torch.tensor(False))})
     assert not torch.allclose(without.values[0], together.values[0])
     assert torch.allclose(without.values[1, 1:], together.values[1, 1:])
+
+
+def test_words_find_more_in_the_others_within_a_pretrained_encoder(folder):
+    torch.manual_seed(0)
+    encoder = functools.partial(PretrainedEncoder, model=folder)
+    fusion = CrossModalEnhancementFusion({"a": 2, "b": 1}, 8, main="b", encoder=encoder).double().eval()
+    mask = torch.tensor([[True, True, False, True], [True, False, False, False], [False] * 4])
+    inputs = {
+        "a": Sequence.full(torch.randn(3, 7, 2, dtype=torch.float64)),  # not aligned with the words
+        "b": Sequence(torch.randint(1, 11, (3, 4, 1)).double(), mask),
+    }
+    together = fusion(inputs)
+    assert torch.equal(together.mask, mask)
+    without = fusion({**inputs, "a": inputs["a"].keep(torch.tensor([[True], [False], [True]]))}).values
+    assert torch.allclose(without[0], together.values[0])
+    assert not torch.allclose(without[1, 0], together.values[1, 0])
+    bare = fusion.encoder(inputs["b"]).values
+    assert torch.allclose(without[1], bare[1])
 
 
 def test_it_is_fine_tuned_saved_and_read_back(folder, tmp_path):

@@ -1,6 +1,7 @@
 """Terms of balance: loops that say the same, and encoders whose steps are shortened."""
 
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 import affect
 from affect.data.targets import Binary, MultiClass, Regression
 from affect.errors import ConfigError, ShapeError
-from affect.fusion import ConcatenationFusion
+from affect.fusion import ConcatenationFusion, CoupledTranslationFusion, SharedPrivateFusion
 from affect.objectives.terms import GradientModulation, UnimodalHeads
 from affect.sequences import Sequence
 from affect.testing.terms import TermPart
@@ -19,9 +20,9 @@ IDS = ("x",) * 12
 TARGETS = [Regression("t"), Binary("t"), MultiClass("t", classes=("u", "v", "w"))]
 
 
-def seen_of(term, target, **options):
+def seen_of(term, target, fusion=ConcatenationFusion, **options):
     """A term, and a batch in which samples lack modalities and two have no label."""
-    part = TermPart(term, NAMES, target, ConcatenationFusion)
+    part = TermPart(term, NAMES, target, fusion)
     model, _ = part.made()
     torch.manual_seed(1)
     own, batch = term(model, IDS, **options).double(), part.batch()
@@ -40,20 +41,22 @@ def loss(target, numbers, truth):
 def losses_of(own, seen, target):
     """By modality, one of each sample that has it and a label; from plain numbers."""
     found = {}
-    for m in NAMES:
+    for place, m in enumerate(NAMES):
         linear = own.heads[m].layers[-1]
+        read = seen.output.extras[own.of][:, place] if own.of else seen.vectors[m]
         found[m] = []
         for row in range(12):
             if row in (4, 11) or not seen.present[m][row]:
                 continue
-            numbers = (linear.weight @ seen.vectors[m][row] + linear.bias).tolist()
+            numbers = (linear.weight @ read[row] + linear.bias).tolist()
             found[m].append(loss(target, numbers, seen.batch.target.values[row, 0, 0].item()))
     return found
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: type(target).__name__)
-def test_unimodal_heads_are_the_mean_of_each_modality_s_losses(target):
-    own, seen = seen_of(UnimodalHeads, target)
+@pytest.mark.parametrize(("fusion", "of"), [(ConcatenationFusion, None), (SharedPrivateFusion, "private")])
+def test_unimodal_heads_are_the_mean_of_each_modality_s_losses(target, fusion, of):
+    own, seen = seen_of(UnimodalHeads, target, fusion, of=of)
     expected = [sum(every) / len(every) for every in losses_of(own, seen, target).values()]
     assert own(seen).item() == pytest.approx(sum(expected) / 3, rel=1e-9)
 
@@ -126,6 +129,32 @@ def test_a_label_per_step_needs_a_modality_of_as_many_steps():
         "UnimodalHeads: 't' has a label at each of 3 steps, and a has 1; give it as many (an aligned corpus, "
         "encoders that keep steps)"
     )
+
+
+@pytest.mark.parametrize(
+    ("fusion", "of", "message"),
+    [
+        (SharedPrivateFusion, "privat", "no 'privat'; did you mean 'private'? known: attended, private, "
+         "projected, shared"),
+        (SharedPrivateFusion, "attended", "SharedPrivateFusion does not offer attended; it offers projected, "
+         "shared, private"),
+        (ConcatenationFusion, "shared", "ConcatenationFusion does not offer shared; it offers nothing"),
+        (CoupledTranslationFusion, "translated", "no 'translated'; known: attended, private, projected, shared"),
+    ],
+)  # fmt: skip
+def test_heads_read_what_is_offered_of_each_modality(fusion, of, message):
+    model, _ = TermPart(UnimodalHeads, NAMES, TARGETS[0], fusion).made()
+    with pytest.raises(ConfigError, match=f"^UnimodalHeads: of: {re.escape(message)}$"):
+        UnimodalHeads(model, IDS, of=of)
+
+
+def test_what_is_offered_has_no_label_per_step():
+    target = Regression("t", per_step=True)
+    model, _ = TermPart(UnimodalHeads, NAMES, target, SharedPrivateFusion).made()
+    with pytest.raises(
+        ConfigError, match=r"^UnimodalHeads: of: 't' has a label per step, and shared is a ve"
+    ):
+        UnimodalHeads(model, IDS, of="shared")
 
 
 def test_a_strength_below_zero_is_refused():

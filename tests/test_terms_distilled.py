@@ -12,8 +12,8 @@ import affect
 from affect.corruption import StepDropout
 from affect.data.targets import Binary, MultiClass, Regression
 from affect.encoders import PooledEncoder, StepEncoder
-from affect.errors import ConfigError
-from affect.fusion import ConcatenationFusion
+from affect.errors import ConfigError, ShapeError
+from affect.fusion import ConcatenationFusion, Fusion, HyperModalityFusion, SharedPrivateTransformer
 from affect.objectives.terms import (
     Completeness,
     DistillationGraph,
@@ -85,18 +85,23 @@ def test_a_student_comes_to_see_samples_as_its_teacher_does():
     assert left[1] < left[0] / 2
 
 
+@pytest.mark.parametrize("of", [None, "shared", "attended"])
 @pytest.mark.parametrize("target", [Regression("t"), MultiClass("t", classes=("u", "v", "w"))])
-def test_the_graph_is_a_weighted_sum_of_distances(target):
-    part, model = part_of(DistillationGraph, target)
+def test_the_graph_is_a_weighted_sum_of_distances(target, of):
+    fusion = partial(SharedPrivateTransformer, width=4) if of else ConcatenationFusion
+    part = TermPart(DistillationGraph, NAMES, target, fusion)
+    model = part.made()[0]
     torch.manual_seed(1)
-    own = DistillationGraph(model, (), graph=0.3, prior=0.7, width=5).double()
+    own = DistillationGraph(model, (), graph=0.3, prior=0.7, width=5, of=of).double()
     seen = part.seen(model, part.batch())
+    read = {m: seen.output.extras[of][:, i] if of else seen.vectors[m] for i, m in enumerate(NAMES)}
+    read = {m: x.detach().numpy() for m, x in read.items()}
 
     def linear(layer, x):
         return layer.weight.detach().numpy() @ x + (0 if layer.bias is None else layer.bias.detach().numpy())
 
-    lies = {m: [linear(own.project[m], v) for v in seen.vectors[m].detach().numpy()] for m in NAMES}
-    told = {m: [linear(own.heads[m].layers[-1], v) for v in seen.vectors[m].detach().numpy()] for m in NAMES}
+    lies = {m: [linear(own.project[m], v) for v in read[m]] for m in NAMES}
+    told = {m: [linear(own.heads[m].layers[-1], v) for v in read[m]] for m in NAMES}
 
     def apart(j, k, row):
         if isinstance(target, Regression):
@@ -214,6 +219,48 @@ def test_lost_steps_are_told_from_what_is_left(encoder):
     assert own(seen).item() == pytest.approx(np.mean(losses), rel=1e-9)
 
 
+class Steps(Fusion):
+    """Each step of the only modality for itself."""
+
+    def __init__(self, dims, out_dim):
+        super().__init__(dims, out_dim)
+        self.out = torch.nn.Linear(*self.dims.values(), out_dim)
+
+    def fuse(self, inputs):
+        (x,) = inputs.values()
+        return x.with_values(self.out(x.values))
+
+
+def test_a_lost_step_is_told_from_what_was_fused_there():
+    part = TermPart(Regeneration, NAMES[:1], Regression("t"), Steps, StepEncoder)
+    model = part.made()[0]
+    torch.manual_seed(1)
+    own, seen = Regeneration(model, (), width=6, at_step=True).double(), part.seen(model, part.batch())
+    clean = seen.batch.inputs["a"]
+    shown = clean.keep(torch.rand(clean.mask.shape) < 0.6)
+    seen, losses = replace(seen, inputs={"a": shown}, output=model({"a": shown})), []
+    steps = around(seen.output.encoded["a"])
+    for row in ROWS:
+        lost = [t for t in range(clean.time) if clean.mask[row, t] and not shown.mask[row, t]]
+        if lost and shown.mask[row].any():
+            errors = []
+            for t in lost:
+                told = own.tell["a"](torch.cat([seen.output.fused.values[row, t], steps[row, t]]))
+                apart = (told - clean.values[row, t]).abs().tolist()
+                errors.append(np.mean([0.5 * d * d if d < 1 else d - 0.5 for d in apart]))
+            losses.append(np.mean(errors))
+    assert losses
+    assert own(seen).item() == pytest.approx(np.mean(losses), rel=1e-9)
+
+
+def test_a_fusion_without_steps_has_none_to_tell_from():
+    part, model = part_of(Regeneration, encoder=StepEncoder)
+    own, seen = Regeneration(model, (), at_step=True).double(), part.seen(model, part.batch())
+    with pytest.raises(ShapeError, match=r"Regeneration: at_step: expected a fused vector for each of the \d+ "
+                                         r"steps of a, got 1; use a fusion that keeps time, or leave it out"):  # fmt: skip
+        own(seen)
+
+
 @pytest.mark.parametrize("term", [Regeneration, Completeness])
 def test_without_a_corruption_nothing_is_told_of_damage_and_that_is_said(term, caplog):
     corpus = affect.load("synthetic:mosi_unaligned:24")
@@ -241,6 +288,53 @@ def test_completeness_is_the_share_that_is_left():
                 errors.append((told - shown.sum().item() / clean.sum().item()) ** 2)
         expected.append(np.mean(errors))
     assert own(seen).item() == pytest.approx(np.mean(expected), rel=1e-9)
+
+
+def test_a_fusion_that_corrects_its_main_modality_tells_how_much_of_it_is_left():
+    fusion = partial(HyperModalityFusion, main="b", width=8, proxy_layers=1)
+    part = TermPart(partial(Completeness, corrected=True), NAMES, Regression("t"), fusion)
+    model, own = part.made()
+    seen, errors = part.seen(model, part.batch()), []
+    for row in ROWS:
+        clean, shown = seen.batch.inputs["b"].mask[row], seen.inputs["b"].mask[row]
+        if shown.any():
+            told = seen.output.extras["completeness"][row].item()
+            errors.append((told - shown.sum().item() / clean.sum().item()) ** 2)
+    assert own(seen).item() == pytest.approx(np.mean(errors), rel=1e-9)
+    assert [*own.parameters()] == []
+    own(seen).backward()
+    assert all(
+        p.grad is not None and p.grad.abs().max() > 0 for p in model.fusion.proxy.complete.parameters()
+    )
+
+
+@pytest.mark.parametrize(
+    ("fusion", "options", "message"),
+    [
+        (
+            ConcatenationFusion,
+            {},
+            "ConcatenationFusion corrects no modality; take a HyperModalityFusion with proxy_layers, or leave "
+            "it out",
+        ),
+        (
+            HyperModalityFusion,
+            {},
+            "HyperModalityFusion corrects no modality; take a HyperModalityFusion with proxy_layers, or leave "
+            "it out",
+        ),
+        (
+            partial(HyperModalityFusion, proxy_layers=1),
+            {"adversarial": True},
+            "expected no adversary, as the fusion needs what is told, got adversarial=True; make it another "
+            "term",
+        ),
+    ],
+)
+def test_what_is_not_corrected_is_not_told(fusion, options, message):
+    model, _ = TermPart(Completeness, NAMES, Regression("t"), fusion).made()
+    with pytest.raises(ConfigError, match=f"^Completeness: corrected: {message}$"):
+        Completeness(model, (), corrected=True, **options)
 
 
 def test_an_adversary_turns_the_model_s_gradient_around_and_not_its_own():

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
-SUFFIXES = {".py", ".json", ".html", ".css", ".js", ".typed", ".yaml"}
+SUFFIXES = {".csv", ".py", ".json", ".html", ".css", ".js", ".typed", ".yaml"}
 TINY = {
     "corpus": "synthetic",
     "training": {"epochs": 1},

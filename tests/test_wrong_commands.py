@@ -89,7 +89,7 @@ WRONG = {
     "affect trian good.yaml": f"affect: no verb 'trian'; did you mean 'train'? known: {VERBS}; see affect --help",
     "affect train": "affect train: the following arguments are required: CONFIG; see affect train --help",
     "affect train good.yaml --sedes 1": "affect train: no flag '--sedes'; did you mean '--seeds'? known: --again, --corpus, "
-    "--help, --memory, --out, --seeds, --trust; see affect train --help",
+    "--help, --memory, --out, --seeds, --tokens, --trust; see affect train --help",
     "affect train good.yaml more.yaml": "affect train: unexpected 'more.yaml'; see affect train --help",
     "affect train good.yaml --seeds one": "affect train: --seeds: must be a whole number, at least 0, got the text 'one'; "
     "see affect train --help",

@@ -55,6 +55,8 @@ class Baseline(Bounded):
     """
 
     search_space: ClassVar[dict[str, BaseDistribution]] = {}
+    reads_nan: ClassVar[bool] = False
+    """Whether what is not finite comes as NaN, in the place of the training mean (`nonfinite: mean`)."""
 
     def __init__(self, dims: Mapping[str, int], target: Target) -> None:
         if not dims:
@@ -220,9 +222,11 @@ class Baseline(Bounded):
         observed = rows.observed.copy()  # a mapped file is read-only
         whole = Sequence(torch.from_numpy(values).unsqueeze(0), torch.from_numpy(observed).unsqueeze(0))
         scaled = self.scaler({name: whole})[name]
-        kept = scaled.mask[0].numpy()
+        kept, told = scaled.mask[0].numpy(), scaled.values[0].numpy()
+        if self.reads_nan and self.scaler.nonfinite == "mean":
+            told[~np.isfinite(values)] = np.nan
         ends = np.concatenate([[0], np.cumsum(kept)])
-        return Ragged.from_offsets(scaled.values[0].numpy()[kept], ends[rows.offsets])
+        return Ragged.from_offsets(told[kept], ends[rows.offsets])
 
 
 def _places(rows: Ragged) -> NDArray[np.int64]:

@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, IntDistribution
 
 from affect.baselines.base import Baseline
+from affect.baselines.classes import Question, questions
 from affect.data.corpus import Split
 from affect.data.ragged import Ragged
-from affect.data.targets import MultiClass, Regression, Target
+from affect.data.targets import Target
 from affect.errors import ConfigError
 from affect.metrics import Array
 
@@ -73,52 +73,35 @@ class HiddenMarkov(Baseline):
     def learn(self, train: Split, valid: Split, seed: int) -> None:
         with _quiet():
             self._questions = [
-                _Question(train, classes, worth, self.states, seed)
-                for classes, worth in self._classes(self.truth(train))
+                _Answers(question, train, self.states, seed)
+                for question in questions(self.target, self.truth(train), self.bins)
             ]
 
     def decide(self, split: Split) -> Array:
         return np.concatenate([question.answer(split) for question in self._questions], 1)
 
-    def _classes(self, truth: Array) -> Iterator[tuple[NDArray[np.int64], Array]]:
-        """The class of each sample, and what each class is worth as a prediction, (classes, outputs)."""
-        if isinstance(self.target, Regression):
-            edges = np.quantile(truth[:, 0], np.linspace(0, 1, self.bins + 1)[1:-1])
-            _, bins = np.unique(np.searchsorted(edges, truth[:, 0], side="right"), return_inverse=True)
-            means = np.bincount(bins, truth[:, 0]) / np.bincount(bins)
-            yield bins, means[:, None]
-        elif isinstance(self.target, MultiClass):
-            yield truth[:, 0].astype(np.int64), np.eye(self.target.outputs)
-        else:
-            yield from ((column.astype(np.int64), np.array([[0.0], [1.0]])) for column in truth.T)
 
+class _Answers:
+    """What the models of a question's classes say."""
 
-class _Question:
-    """Which of some classes a sample is of."""
-
-    def __init__(
-        self, train: Split, classes: NDArray[np.int64], worth: Array, states: int, seed: int
-    ) -> None:
-        seen, counts = np.unique(classes, return_counts=True)
-        self.prior, self.worth = np.log(counts / len(classes)), worth[seen]
+    def __init__(self, question: Question, train: Split, states: int, seed: int) -> None:
+        self.question = question
         self.models: dict[str, list[Any]] = {}
         for name, rows in train.modalities.items():
             if not rows.total:
                 continue
-            own = [rows.take(np.flatnonzero(classes == c)) for c in seen]
+            own = [rows.take(np.flatnonzero(question.labels == c)) for c in range(question.count)]
             self.models[name] = [_model(part if part.total else rows, states, seed) for part in own]
 
     def answer(self, split: Split) -> Array:
-        """(samples, outputs): what the classes are worth, weighted by their posterior probabilities."""
-        from scipy.special import softmax
-
-        logs = np.tile(self.prior, (len(split), 1))
+        """(samples, outputs)."""
+        logs = np.tile(self.question.prior, (len(split), 1))
         for name, models in self.models.items():
             rows = split.modalities[name]
             for i in np.flatnonzero(rows.lengths).tolist():
                 steps = rows[i].astype(np.float64)
                 logs[i] += [model.score(steps) for model in models]
-        return np.asarray(softmax(logs, axis=1) @ self.worth)
+        return self.question.answer(logs)
 
 
 def _model(rows: Ragged, states: int, seed: int) -> Any:

@@ -2,7 +2,7 @@
 
 from affect import renamed
 from affect.benchmark.bench import BenchResult, bench, run_jobs, tables_of
-from affect.benchmark.experiment import Experiment, jobs, load
+from affect.benchmark.experiment import Experiment, jobs, load, settings_said
 from affect.benchmark.figures import Published, published
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "load",
     "published",
     "run_jobs",
+    "settings_said",
     "tables_of",
 ]
 

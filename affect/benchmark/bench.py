@@ -14,6 +14,7 @@ from affect import metrics, training
 from affect.benchmark.experiment import Experiment, jobs, load
 from affect.benchmark.figures import NO_FIGURES, published
 from affect.classes import beside, within
+from affect.data.sources.options import model_path
 from affect.errors import DataError
 from affect.files import real, writing
 from affect.kernels import keep_freed_memory
@@ -40,6 +41,7 @@ def bench(
     quiet: bool = False,
     *,
     corpus: str | None = None,
+    tokens: str | None = None,
     seeds: Iterable[int] | None = None,
     epochs: int | None = None,
     models: Iterable[str] | None = None,
@@ -70,6 +72,7 @@ def bench(
         quiet: no progress bar.
         corpus: another corpus of the same modalities and targets, such as `synthetic:mosi_unaligned`;
             published figures stand beside none that is generated.
+        tokens: the pretrained encoder whose sub-words are read, other than the experiment's.
         seeds: other seeds than the experiment's.
         epochs: at most, other than the experiment's.
         models: some of the experiment's alone.
@@ -85,7 +88,7 @@ def bench(
             written.
     """
     path, out = Path(path), real(out)
-    whole = load(path)
+    whole = load(path, None if tokens is None else model_path(tokens, Path.cwd()))
     figures = published(whole, path)
     if corpus is not None and is_generated(corpus):
         figures = figures.head(0)  # they are of the corpus that was left out

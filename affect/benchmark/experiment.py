@@ -28,6 +28,7 @@ from affect.runs.configuration import (
     read,
     resolve,
 )
+from affect.runs.finished import with_model_path
 from affect.runs.staged import shortened
 from affect.training.terms import joined
 
@@ -67,6 +68,8 @@ class Experiment:
         duplicates: what becomes of ids that occur more than once.
         prefixes: names of modalities in the columns of a table that hold a dot themselves.
         reader: what reads the corpus's file, by its import path.
+        tokens: the pretrained encoder whose sub-words are the modality `tokens`. Papers read them that say
+            how; other papers leave them out.
     """
 
     corpus: str
@@ -92,6 +95,7 @@ class Experiment:
     duplicates: str = "refuse"
     prefixes: list[str] = field(default_factory=list)
     reader: str | None = None
+    tokens: str | None = None
 
     def changed(
         self,
@@ -130,14 +134,23 @@ class Experiment:
         return self.models[name]
 
 
-def load(path: str | Path) -> Experiment:
+def load(path: str | Path, tokens: str | None = None) -> Experiment:
     """Read and check an experiment file.
 
+    Args:
+        path: of the file.
+        tokens: the pretrained encoder whose sub-words are read, other than the file says.
     Raises:
         ConfigError: it is not YAML, or has an unknown key, class or argument.
     """
+    if papers.is_named(path):
+        name = papers.file_name(path)
+        raise ConfigError(
+            f"{path}: one model, for affect train; an experiment's file compares several: "
+            f'models: {{{name}: "{path}"}}'
+        )
     with within(beside(Path(path).parent)):
-        return _checked(read(path), path)
+        return _checked(with_model_path(read(path, tokens), Path(path).parent), path)
 
 
 def _checked(content: Mapping[str, Any], path: str | Path) -> Experiment:
@@ -147,7 +160,8 @@ def _checked(content: Mapping[str, Any], path: str | Path) -> Experiment:
             raise ConfigError(f"{path}: {key} is missing or empty")
     if not isinstance(content["models"], Mapping):
         raise ConfigError(f"{path}: models: expected a name and a model for each, got {content['models']!r}")
-    named = {name: _of_paper(own) for name, own in content["models"].items()}
+    tokens = content.get("tokens")
+    named = {name: _of_paper(own, content["corpus"], tokens) for name, own in content["models"].items()}
     experiment = Experiment(**{**content, "models": named})
     check_seeds(experiment.seeds, f"{path}: seeds")
     NATURAL.check(f"{path}: folds", experiment.folds)
@@ -164,11 +178,23 @@ def _checked(content: Mapping[str, Any], path: str | Path) -> Experiment:
     return experiment
 
 
-def _of_paper(own: Any) -> Any:
+def settings_said(path: str | Path) -> list[str]:
+    """Whose settings the papers of an experiment's file have, a line each (`affect.papers.said`).
+
+    Raises:
+        ConfigError: as `load` says.
+    """
+    corpus = load(path).corpus
+    models = read(path)["models"].values()
+    return [line for own in models if papers.is_named(own) and (line := papers.said(own, corpus))]
+
+
+def _of_paper(own: Any, corpus: Any, tokens: str | None) -> Any:
     """A model as the paper that is named has it; any other as it is."""
     if not papers.is_named(own):
         return own
-    content = papers.content(own)
+    content = papers.content(own, str(corpus), tokens, strict=False)
+    content.pop("tokens", None)  # they are the experiment's
     return {**content.pop("model"), **content}
 
 

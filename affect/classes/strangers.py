@@ -35,7 +35,7 @@ _FUNCTIONS = {
 }
 """Where functions are from that may be called, by the key that names them."""
 
-_DATA = ("corpus", "target", "teacher", "init", "columns", "targets", "duplicates", "prefixes")
+_DATA = ("corpus", "target", "teacher", "init", "columns", "targets", "duplicates", "prefixes", "tokens")
 _NAMES = ("modalities", "training_only")
 
 

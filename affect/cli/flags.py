@@ -178,6 +178,15 @@ def reading(verb: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def tokens(verb: argparse.ArgumentParser, then: str = "") -> None:
+    """The pretrained text encoder that sub-words are made for."""
+    verb.add_argument(
+        "--tokens", metavar="MODEL",
+        help="a pretrained text encoder, a folder or a name on the Hugging Face hub: its sub-words of the "
+        f"text become the modality tokens{then}",
+    )  # fmt: skip
+
+
 def reader(verb: argparse.ArgumentParser) -> None:
     """Who reads the file, where none of affect's readers does."""
     verb.add_argument(
@@ -230,9 +239,10 @@ def duplicates(verb: argparse.ArgumentParser) -> None:
 
 
 def reading_of(args: argparse.Namespace) -> dict[str, Any]:
-    """What the flags of `reading` and `duplicates` say, as `affect.load` takes it."""
+    """What the flags of `reading`, `duplicates`, `reader` and `tokens` say, as `affect.load` takes it."""
     given = {
-        name: getattr(args, name, None) for name in ("columns", "prefixes", "targets", "duplicates", "reader")
+        name: getattr(args, name, None)
+        for name in ("columns", "prefixes", "targets", "duplicates", "reader", "tokens")
     }
     if given["targets"] is not None:
         given["targets"] = dict(given["targets"])

@@ -53,13 +53,16 @@ def listing(kind: str | None = None, words: list[str] | None = None) -> Iterator
 
     Args:
         kind: in the plural; all kinds and how many there are of each by default.
-        words: that a line has to hold, in any case.
+        words: that a line has to hold, in any case; the whole name of a paper alone asks for all about it.
     Raises:
         ConfigError: there is no such kind, or nothing of it with these words.
     Example:
         >>> print(*listing("heads", ["class", "sum"]), sep="\n")
         MultiClassHead  One logit per class; probabilities that sum to one when decided.
     """
+    if kind == "papers" and words and (about := _paper(words)):
+        yield from about
+        return
     known = kinds()
     if kind is None:
         entries = [Entry(name, f"{len(make()):>3}") for name, make in sorted(known.items())]
@@ -106,6 +109,49 @@ def _papers() -> list[Entry]:
         Entry(one.name, one.about, "; ".join(part for part in (one.also, one.citation) if part))
         for one in known().values()
     ]
+
+
+def _paper(words: list[str]) -> list[str]:
+    """All about a paper that is named: what it is made of here, and what was published; or nothing."""
+    from affect.papers import known
+    from affect.papers.figures import lines
+
+    if len(words) != 1 or words[0] not in known():
+        return []
+    one = known()[words[0]]
+    parts = {key: value for key, value in one.content.items() if key != "training"}
+    told = {
+        "also known as": [one.also],
+        "paper": [one.citation],
+        "made of": [f"{key}: {_written(value)}" for key, value in parts.items()],
+        "training": [_written(one.training)],
+        "settings": [f"{name}: {_written(own) or 'as above'}" for name, own in one.by_corpus.items()],
+        "settings from": [one.settings],
+        "needs": [one.needs],
+        "differs": list(one.differs),
+        "published": list(lines(one)),
+    }
+    about = [f"{title}: {line}" for title, found in told.items() for line in found if line]
+    return [f"{one.name}  {one.about}", *about]
+
+
+def _written(value: Any) -> str:
+    """Keys and values on one line: a class with its arguments in brackets."""
+    if isinstance(value, dict) and "class_path" in value:
+        arguments = _written(value.get("init_args"))
+        return f"{value['class_path']}({arguments})" if arguments else str(value["class_path"])
+    if isinstance(value, dict) and [*value] == ["init_args"]:
+        return f"({_written(value['init_args'])})"
+    if isinstance(value, dict):
+        return ", ".join(
+            f"{key} ({_written(own)})"
+            if isinstance(own, dict) and not {"class_path", "init_args"} & {*own}
+            else f"{key} {_written(own)}"
+            for key, own in value.items()
+        )
+    if isinstance(value, list):
+        return "; ".join(map(_written, value))
+    return "" if value is None else str(value)
 
 
 def section(doc: str, title: str) -> str:

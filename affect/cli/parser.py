@@ -25,11 +25,14 @@ from affect.cli.flags import (
     reader,
     reading,
     seeds,
+    tokens,
     trust,
 )
 from affect.errors import did_you_mean
 
 TABLES = (".csv", ".md", ".tex")
+
+_READS = ", which a paper then reads in the place of the text's vectors"
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -96,6 +99,7 @@ def _corpora(add: Callable[..., Parser]) -> None:
     verb.add_argument("path", help="a corpus in any format, or a generated one such as synthetic:temporal")
     reading(verb)
     reader(verb)
+    tokens(verb)
     interactions(verb)
 
     verb = add(verbs.convert, "unaligned_50.pkl mosi.safetensors")
@@ -108,6 +112,7 @@ def _corpora(add: Callable[..., Parser]) -> None:
     )  # fmt: skip
     reading(verb)
     reader(verb)
+    tokens(verb)
     duplicates(verb)
 
     verb = add(
@@ -144,6 +149,7 @@ def _runs(add: Callable[..., Parser]) -> None:
         help="a YAML file (corpus, model, training), or paper:NAME (affect list papers)",
     )
     verb.add_argument("--corpus", help="another corpus than the configuration's; of a paper the only one")
+    tokens(verb, _READS)
     seeds(verb, "--seeds", "instead of the configuration's own")
     verb.add_argument("--out", type=folder, default="runs", help="where run folders go (default: runs)")
     again(verb)
@@ -155,6 +161,7 @@ def _runs(add: Callable[..., Parser]) -> None:
     verb.add_argument(
         "--corpus", help="another corpus, such as synthetic:mosi_unaligned for its shapes alone"
     )
+    tokens(verb, _READS)
     seeds(verb, "--seeds", "instead of the experiment's own")
     verb.add_argument("--epochs", type=number(COUNT), help="at most, instead of the experiment's own")
     verb.add_argument("--models", nargs="+", metavar="NAME", help="these of the experiment's alone")
@@ -199,6 +206,7 @@ def _runs(add: Callable[..., Parser]) -> None:
         help="the fold, from 0, whose test split the search does not see (default: the configuration's)",
     )  # fmt: skip
     verb.add_argument("--corpus", help="another corpus, such as synthetic:mosi_unaligned:200")
+    tokens(verb, _READS)
     verb.add_argument("--epochs", type=number(COUNT), help="at most, instead of the configuration's own")
     verb.add_argument("--out", type=folder, help="where results go (default: results/tune-CONFIG)")
     parallel(verb)
@@ -285,6 +293,7 @@ def _runs(add: Callable[..., Parser]) -> None:
     )  # fmt: skip
     reading(verb)
     reader(verb)
+    tokens(verb)
     duplicates(verb)
     trust(verb)
 
@@ -302,6 +311,7 @@ def _runs(add: Callable[..., Parser]) -> None:
     verb.add_argument("--out", type=file(".csv"), help="a CSV file (default: print)")
     reading(verb)
     reader(verb)
+    tokens(verb)
     duplicates(verb)
     trust(verb)
 

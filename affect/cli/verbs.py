@@ -107,11 +107,14 @@ def align(args: argparse.Namespace) -> None:
 
 def train(args: argparse.Namespace) -> None:
     """One model, one or more seeds, each a run folder."""
+    from affect import papers
     from affect.runs import FinishedRun, check_jobs, due, jobs_of
 
     path = Path(args.config)
     checks.check_configuration(path, "train")
-    jobs = jobs_of(path, args.out, args.seeds, corpus=args.corpus, trust=args.trust)
+    jobs = jobs_of(path, args.out, args.seeds, corpus=args.corpus, tokens=args.tokens, trust=args.trust)
+    if papers.is_named(path) and (line := papers.said(path, args.corpus)):
+        say(line)
     check_jobs(jobs, path)
     todo = due(jobs, args.again)
     for job in jobs:
@@ -127,13 +130,16 @@ def train(args: argparse.Namespace) -> None:
 def bench(args: argparse.Namespace) -> None:
     """All models and seeds of an experiment, one table."""
     from affect.benchmark import bench as run_bench
+    from affect.benchmark import settings_said
     from affect.report import show, summary_tables, write_pages
 
     checks.check_configuration(Path(args.experiment), "bench")
+    say(*settings_said(args.experiment))
     out = check_folder(args.out or Path("results") / Path(args.experiment).stem)
     summary = run_bench(
-        args.experiment, out, args.jobs, corpus=args.corpus, seeds=args.seeds, epochs=args.epochs,
-        models=args.models, backend=args.backend, address=args.address, again=args.again, trust=args.trust,
+        args.experiment, out, args.jobs, corpus=args.corpus, tokens=args.tokens, seeds=args.seeds,
+        epochs=args.epochs, models=args.models, backend=args.backend, address=args.address,
+        again=args.again, trust=args.trust,
     )  # fmt: skip
     show(summary_tables(summary))
     write_pages(out)
@@ -148,6 +154,7 @@ def bench(args: argparse.Namespace) -> None:
 
 def tune(args: argparse.Namespace) -> None:
     """An Optuna search on the validation split; what it finds is trained anew, and tested once."""
+    from affect import papers
     from affect.report import show, summary_tables, write_pages
     from affect.runs.studies import objectives
     from affect.tuning import task_of
@@ -155,13 +162,16 @@ def tune(args: argparse.Namespace) -> None:
 
     checks.check_configuration(Path(args.config), "tune")
     changes = {
-        "corpus": args.corpus, "epochs": args.epochs, "metric": args.metric, "seeds": args.seeds,
-        "fresh": args.fresh, "fold": args.fold, "sampler": args.sampler, "pruner": args.pruner,
+        "corpus": args.corpus, "tokens": args.tokens, "epochs": args.epochs, "metric": args.metric,
+        "seeds": args.seeds, "fresh": args.fresh, "fold": args.fold, "sampler": args.sampler,
+        "pruner": args.pruner,
     }  # fmt: skip
     if args.show_space:
         sys.stdout.write(task_of(args.config, trust=args.trust, **changes).space.written())
         return
-    out = check_folder(args.out or Path("results") / f"tune-{Path(args.config).stem}")
+    out = check_folder(args.out or Path("results") / f"tune-{papers.file_name(args.config)}")
+    if papers.is_named(args.config) and args.corpus and (line := papers.said(args.config, args.corpus)):
+        say(line)
     found = search(
         args.config, out, trials=args.trials, timeout=args.timeout, storage=args.storage, resume=args.resume,
         workers=args.jobs, backend=args.backend, address=args.address, again=args.again, trust=args.trust,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -171,6 +172,24 @@ def recognise(videos: Iterable[str]) -> str:
     known = {name: len(here & videos.keys()) for name, videos in folds().items()}
     likely = [name for name, count in known.items() if here and 2 * count > len(here)]
     return max(likely, key=lambda name: known[name] / len(folds()[name]), default="")
+
+
+def named_in(path: str) -> str:
+    """The public corpus that the path of a file, or the name of a generated corpus, names; empty if none.
+
+    What names it is a word of the file's name, or else of its folder's, or of the one around that.
+
+    Example:
+        >>> named_in("synthetic:mosei_unaligned:24"), named_in("MOSI/Processed/aligned_50.pkl")
+        ('mosei', 'mosi')
+        >>> named_in("mosi_and_mosei.pkl"), named_in("simsv2.pkl")
+        ('', '')
+    """
+    for part in re.split(r"[/\\]", path)[:-4:-1]:
+        words = re.split(r"[^a-z0-9]+", part.lower())
+        if found := [name for name in CORPORA if name in words]:
+            return found[0] if len(found) == 1 else ""
+    return ""
 
 
 def identify(splits: Mapping[str, Split]) -> str:

@@ -10,6 +10,8 @@ Sample counts are those of `affect.data.corpora` where a corpus has official spl
   unaligned_50.pkl and unaligned_39.pkl hold them (github.com/thuiar/MMSA): BERT's 768 for text. Its own
   configuration names 500 acoustic and 375 visual steps for MOSI and MOSEI alike; here MOSI has 375 and 500,
   MOSEI 500 and 500.
+- `sims` has a label of each modality too, as CH-SIMS does: `sentiment_text` and so on. Here each is what its
+  modality's own latent says, without noise.
 - `mosei_emotions` as CMU-MOSEI's computational sequences, aligned to words: GloVe 300, COVAREP 74, FACET 35.
 - `iemocap` as the Multimodal Transformer's iemocap_data.pkl (Tsai et al., ACL 2019): yes or no for each of
   four emotions, one of which is true.
@@ -20,7 +22,7 @@ Sample counts are those of `affect.data.corpora` where a corpus has official spl
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -57,6 +59,7 @@ class Shape:
         fewest: of these steps, at least.
         splits: sample counts, where they are not the corpus's official ones.
         shares: for several labels, how many samples have each; none where exactly one is true.
+        unimodal: whether each modality has a label of its own beside the target, which is a number.
     """
 
     corpus: str
@@ -67,6 +70,18 @@ class Shape:
     fewest: int = 2
     splits: dict[str, int] = field(default_factory=dict)
     shares: tuple[float, ...] = ()
+    unimodal: bool = False
+
+    @property
+    def targets(self) -> dict[str, Target]:
+        """What the corpus has labels of; what the file asks for comes first.
+
+        Example:
+            >>> [*SHAPES["sims"].targets]
+            ['sentiment', 'sentiment_text', 'sentiment_acoustic', 'sentiment_visual']
+        """
+        names = [f"{self.target.name}_{m}" for m in CORPORA[self.corpus].modalities if self.unimodal]
+        return {name: replace(self.target, name=name) for name in (self.target.name, *names)}
 
     @property
     def aligned(self) -> bool:
@@ -111,7 +126,13 @@ SHAPES: dict[str, Shape] = {
     "mosei_emotions": Shape(
         "mosei", (300, 74, 35), (50, 50, 50), _SIX, words=19.0, shares=(0.5, 0.25, 0.2, 0.1, 0.15, 0.1)
     ),
-    "sims": Shape("sims", (768, 33, 709), (39, 400, 55), Regression("sentiment", low=-1, high=1)),
+    "sims": Shape(
+        "sims",
+        (768, 33, 709),
+        (39, 400, 55),
+        Regression("sentiment", low=-1, high=1),
+        unimodal=True,
+    ),
     "iemocap": Shape(
         "iemocap", (300, 74, 35), (20, 20, 20), _FOUR, splits={"train": 2717, "valid": 798, "test": 938}
     ),
@@ -150,7 +171,8 @@ def shaped(name: str, train: int = 0, seed: int = 0) -> Corpus:
     return Corpus(
         name=f"synthetic:{name}" + f":{train}" * bool(train),
         splits=splits,
-        targets={shape.target.name: shape.target},
+        targets=shape.targets,
+        main=shape.target.name if shape.unimodal else "",
         aligned=shape.aligned,
         notes=(f"Generated in the shape of {public.title}: its figures say nothing about {public.title}.",),
     )
@@ -195,9 +217,8 @@ def _split(
         ids=videos if per == 1 else tuple(f"{video}_{i % per}" for i, video in enumerate(videos)),
         modalities=modalities,
         targets={
-            shape.target.name: Ragged.from_offsets(labels, _ends(words))
-            if shape.target.per_step
-            else Ragged.vectors(labels)
+            name: Ragged.from_offsets(one, _ends(words)) if shape.target.per_step else Ragged.vectors(one)
+            for name, one in zip(shape.targets, [labels, *_unimodal(shape, latent)], strict=True)
         },
         groups=videos,
     )
@@ -228,8 +249,21 @@ def _labels(shape: Shape, rng: np.random.Generator, latent: Floats, mixture: Flo
     score = (latent @ np.array(WEIGHTS) + NOISE * rng.normal(size=size))[:, None]
     if not isinstance(target, Regression):
         return np.asarray(score > 0, dtype=np.float32)
+    return _fifths(score, LIMIT, target)
+
+
+def _unimodal(shape: Shape, latent: Floats) -> list[NDArray[np.float32]]:
+    """(samples, 1) for each modality: what its latent alone says on the target's scale; nothing is drawn."""
+    target = shape.target
+    if not (shape.unimodal and isinstance(target, Regression)):
+        return []
+    return [_fifths(own[:, None], EDGE, target) for own in latent.T]
+
+
+def _fifths(score: Floats, largest: float, target: Regression) -> NDArray[np.float32]:
+    """A score on the scale of a number, in fifths."""
     top = target.high or LIMIT
-    fifths = np.rint(5 * (score * top / LIMIT).clip(-top, top))
+    fifths = np.rint(5 * (score * top / largest).clip(-top, top))
     return np.asarray(fifths / 5 + 0.0, dtype=np.float32)  # no negative zero
 
 

@@ -138,17 +138,39 @@ def tokenize(corpus: Corpus, model: str | Path, name: str = "tokens", most: int 
     if most < 1:
         raise ConfigError(f"tokenize: most must be at least 1, got {most}")
     tokenizer, _ = pretrained("tokenize", str(model))
+    return sub_words(corpus, tokenizer, name, most)
+
+
+def sub_words(corpus: Corpus, tokenizer: Any, name: str = "tokens", most: int = 8) -> Corpus:
+    """The same by a tokenizer that was read before (`tokenizer_of`).
+
+    Args:
+        corpus: its splits have words.
+        tokenizer: of a pretrained encoder.
+        name: of the new modality.
+        most: features, at most.
+    Raises:
+        DataError: a split has no words.
+    """
     parts = {split_name: _words(corpus, split_name, split) for split_name, split in corpus.splits.items()}
     known = {word for words in parts.values() for word in words.tokens}
     seen = parts["train"].tokens if "train" in parts else known  # no size is learned from what is held out
     ids = _sub_words(tokenizer, known)
     width = min(most, max((len(ids[word]) for word in seen), default=1) or 1)
+    rows = {split_name: indexed(words, tokenizer, width) for split_name, words in parts.items()}
+    return corpus.with_modality(name, rows, provenance=maker_of(tokenizer))
+
+
+def maker_of(tokenizer: Any) -> Provenance:
+    """Who makes sub-words: the kind of a tokenizer, and the digest of its vocabulary.
+
+    Args:
+        tokenizer: of a pretrained encoder.
+    """
     vocabulary = sorted((place, piece) for piece, place in tokenizer.get_vocab().items())
-    made = Provenance(
+    return Provenance(
         type(tokenizer).__name__, weights=_digest((str(place), piece.encode()) for place, piece in vocabulary)
     )
-    rows = {split_name: indexed(words, tokenizer, width) for split_name, words in parts.items()}
-    return corpus.with_modality(name, rows, provenance=made)
 
 
 def _digest(parts: Iterable[tuple[str, bytes]]) -> str:
@@ -217,6 +239,8 @@ def _windows(words: Words, row: int, tokenizer: Any, limit: int) -> Iterator[tup
 def places(tokenizer: Any, encoder: Any) -> int:
     """How many tokens the encoder reads at once, special ones included."""
     most = getattr(encoder.config, "max_position_embeddings", None) or _ENDLESS
+    if most < 1:  # XLNet, whose positions are relative, says -1
+        most = _ENDLESS
     table = getattr(getattr(encoder, "embeddings", None), "position_embeddings", None)
     padding = getattr(table, "padding_idx", None)
     if padding is not None:  # RoBERTa and its kin count positions from behind the padding index
@@ -225,48 +249,68 @@ def places(tokenizer: Any, encoder: Any) -> int:
     return int(most) if most < _ENDLESS else _WINDOW
 
 
-def pretrained(who: str, model: str) -> tuple[Any, Any]:
-    """A fast tokenizer that pads on the right, and the encoder; nothing of the model's code is run.
+def tokenizer_of(who: str, model: str) -> Any:
+    """A fast tokenizer that pads on the right; nothing of the model's code is run.
 
+    Args:
+        who: begins the messages.
+        model: a folder, or a name on the Hugging Face hub.
     Raises:
-        ConfigError: transformers is not installed, or there is no such model; `who` begins the message.
+        ConfigError: transformers is not installed, or there is no such model.
     """
-    try:
-        import transformers
-    except ImportError:
-        raise ConfigError(f'{who}: needs transformers; pip install "affect[text]"') from None
-    from safetensors import SafetensorError
-
-    closed = {"trust_remote_code": False}
-    try:
-        with _hushed(transformers.utils.logging):
-            tokenizer = transformers.AutoTokenizer.from_pretrained(
-                model,
-                use_fast=True,
-                add_prefix_space=True,  # byte-level tokenizers read words only so; others ignore it
-                **closed,
-            )
-            encoder, found = transformers.AutoModel.from_pretrained(
-                model, use_safetensors=True, output_loading_info=True, **closed
-            )
-    except (OSError, ValueError, ImportError, SafetensorError) as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(": .")
-        raise ConfigError(
-            f"{who}: no pretrained encoder '{model}': {reason}; expected a folder with config.json, "
-            "tokenizer.json and model.safetensors, or the name of one on the Hugging Face hub"
-        ) from None
-    random = sorted(key for key in found["missing_keys"] if "pooler" not in key)
-    if random:
-        raise ConfigError(
-            f"{who}: '{model}' lacks {len(random)} of its encoder's weights, the first is {random[0]}; "
-            "its features would be random"
+    with _reading(who, model) as (transformers, closed):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            model,
+            use_fast=True,
+            add_prefix_space=True,  # byte-level tokenizers read words only so; others ignore it
+            **closed,
         )
     if not tokenizer.is_fast:
         raise ConfigError(f"{who}: '{model}' has no fast tokenizer, which says what word a token is of")
     tokenizer.padding_side = "right"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def pretrained(who: str, model: str) -> tuple[Any, Any]:
+    """The tokenizer (`tokenizer_of`) and the encoder; nothing of the model's code is run.
+
+    Raises:
+        ConfigError: transformers is not installed, or there is no such model; `who` begins the message.
+    """
+    tokenizer = tokenizer_of(who, model)
+    with _reading(who, model) as (transformers, closed):
+        encoder, found = transformers.AutoModel.from_pretrained(
+            model, use_safetensors=True, output_loading_info=True, **closed
+        )
+    random = sorted(key for key in found["missing_keys"] if "pooler" not in key)
+    if random:
+        raise ConfigError(
+            f"{who}: '{model}' lacks {len(random)} of its encoder's weights, the first is {random[0]}; "
+            "its features would be random"
+        )
     return tokenizer, encoder.get_encoder() if encoder.config.is_encoder_decoder else encoder
+
+
+@contextmanager
+def _reading(who: str, model: str) -> Iterator[tuple[Any, dict[str, bool]]]:
+    """Transformers, and what keeps it from running a model's code; what it refuses is one line."""
+    try:
+        import transformers
+    except ImportError:
+        raise ConfigError(f'{who}: needs transformers; pip install "affect[text]"') from None
+    from safetensors import SafetensorError
+
+    try:
+        with _hushed(transformers.utils.logging):
+            yield transformers, {"trust_remote_code": False}
+    except (OSError, ValueError, ImportError, SafetensorError) as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(": .")
+        raise ConfigError(
+            f"{who}: no pretrained encoder '{model}': {reason}; expected a folder with config.json, "
+            "tokenizer.json and model.safetensors, or the name of one on the Hugging Face hub"
+        ) from None
 
 
 @contextmanager

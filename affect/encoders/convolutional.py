@@ -8,7 +8,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from torch import nn
 
 from affect.encoders.base import Encoder
-from affect.layers import Convolution, Dropout, check_kernel
+from affect.layers import Activation, Convolution, Dropout, activation_of, check_kernel
 from affect.sequences import Sequence
 
 
@@ -21,6 +21,7 @@ class ConvolutionalEncoder(Encoder):
         layers: residual blocks; with `kernel` 3 a step sees 2^(layers + 1) - 1 steps around it.
         kernel: steps that one convolution spans, odd.
         dropout: rate at which whole blocks' channels are dropped.
+        activation: of a block.
     Shapes:
         x: (batch, time, in_dim) -> (batch, time, out_dim)
     Missing:
@@ -45,7 +46,13 @@ class ConvolutionalEncoder(Encoder):
     }
 
     def __init__(
-        self, in_dim: int, out_dim: int, layers: int = 2, kernel: int = 3, dropout: float = 0.1
+        self,
+        in_dim: int,
+        out_dim: int,
+        layers: int = 2,
+        kernel: int = 3,
+        dropout: float = 0.1,
+        activation: Activation = "gelu",
     ) -> None:
         super().__init__(in_dim, out_dim)
         check_kernel("ConvolutionalEncoder", kernel)
@@ -54,7 +61,7 @@ class ConvolutionalEncoder(Encoder):
         self.convolutions = nn.ModuleList(
             Convolution(out_dim, out_dim, kernel, dilation=2**k) for k in range(layers)
         )
-        self.activation = nn.Sequential(nn.GELU(), Dropout(dropout))
+        self.activation = nn.Sequential(activation_of(activation), Dropout(dropout))
 
     def encode(self, x: Sequence) -> Sequence:
         h = x.with_values(self.project(x.values))

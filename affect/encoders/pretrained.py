@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Literal
@@ -47,6 +47,7 @@ class PretrainedEncoder(LayeredEncoder):
             zero, or the rate not above it.
     Reference:
         Devlin et al., BERT: Pre-training of Deep Bidirectional Transformers, NAACL 2019;
+        Yang et al., XLNet: Generalized Autoregressive Pretraining for Language Understanding, NeurIPS 2019;
         Hu et al., LoRA: Low-Rank Adaptation of Large Language Models, ICLR 2022.
     """
 
@@ -84,6 +85,7 @@ class PretrainedEncoder(LayeredEncoder):
         self.limit = places(tokenizer, self.encoder) - len(self.special.before) - len(self.special.behind)
         self.size = self.encoder.get_input_embeddings().num_embeddings
         self.encoder.pooler = None  # it reads the first token, and nothing reads it
+        self.relative = self.encoder.config.model_type == "xlnet"
         self._choose_what_learns(lora)
         self.encoder.learning_rate = float(learning_rate)
         self._entry: tuple[int, Callable[[Tensor], Tensor]] | None = None
@@ -126,9 +128,13 @@ class PretrainedEncoder(LayeredEncoder):
         def gated(hidden: Tensor) -> Tensor:
             return hidden if gate is None else gate(Sequence(hidden, tokens.mask), spread).values
 
-        self._entry = (layer, gated)
+        def turned(hidden: Tensor) -> Tensor:  # XLNet's layers have time first
+            return gated(hidden.transpose(0, 1)).transpose(0, 1)
+
+        self._entry = (layer, turned if self.relative else gated)
+        segments = {} if tokens.segments is None else {"token_type_ids": tokens.segments}
         try:
-            out = self.encoder(input_ids=tokens.ids, attention_mask=tokens.mask.long())
+            out = self.encoder(input_ids=tokens.ids, attention_mask=tokens.mask.long(), **segments)
         finally:
             self._entry = None
         hidden = out.last_hidden_state
@@ -138,11 +144,17 @@ class PretrainedEncoder(LayeredEncoder):
     def activations(self, batch: int, steps: int) -> int:
         tokens = min(steps * self.in_dim, self.limit) + len(self.special.before) + len(self.special.behind)
         learning = torch.is_grad_enabled() and self.trained > 0
+        parts: Iterable[nn.Module] = [self.encoder]
+        if self.relative:  # its attention's own weights are no layers; what they give is counted below
+            parts = [part for part in self.encoder.modules() if isinstance(part, _LAYERS)]
         with torch.set_grad_enabled(learning):
-            encoded = held(self.encoder, batch * tokens)
+            encoded = held(parts, batch * tokens)
         heads = getattr(self.encoder.config, "num_attention_heads", 1)
         # with dropout of single weights PyTorch holds the matrices
-        encoded += 4 * heads * batch * tokens**2 * (self.depth if learning else 1)
+        matrices = 4 * heads * batch * tokens**2
+        if self.relative:  # scores of contents, of places, of segments, and their sums
+            matrices = 4 * matrices + 16 * batch * tokens * self.width
+        encoded += matrices * (self.depth if learning else 1)
         if learning:
             encoded = encoded * self.trained // self.depth
         return encoded + held(self.out, batch * steps) + 4 * batch * (steps + tokens) * self.width
@@ -173,7 +185,11 @@ class PretrainedEncoder(LayeredEncoder):
             layer.requires_grad_(True)
         for name, parameter in self.encoder.named_parameters():
             # a key's bias shifts all scores of a query alike: no gradient reaches it
-            if re.search(r"\bk(ey|_proj|_lin)?\.bias$", name):
+            unread = re.search(r"\bk(ey|_proj|_lin)?\.bias$", name)
+            if self.relative:  # a mask that only pre-training has, and segments that a tokenizer may not tell
+                segments = r"|seg_embed$|r_s_bias$" if self.special.segments is None else ""
+                unread = re.search(rf"\bmask_emb${segments}", name)
+            if unread:
                 parameter.requires_grad_(False)
 
     def _lay_out(self, x: Sequence) -> _Tokens:
@@ -199,18 +215,28 @@ class PretrainedEncoder(LayeredEncoder):
         ends = first + length.unsqueeze(1) + torch.arange(last, device=ids.device)
         ids = ids.scatter(1, ends, ids.new_tensor(self.special.behind).expand(batch, -1))
         word = torch.nn.functional.pad(order // x.dim, (first, last))
-        return _Tokens(torch.where(mask, ids, self.special.padding), mask, inside, word)
+        ids, segments = torch.where(mask, ids, self.special.padding), None
+        if self.special.segments is not None:
+            before, within, behind = self.special.segments
+            segments = torch.full_like(ids, within)
+            segments[:, :first] = ids.new_tensor(before)
+            segments = segments.scatter(1, ends, ids.new_tensor(behind).expand(batch, -1))
+        return _Tokens(ids, mask, inside, word, segments)
 
 
 @dataclass(frozen=True)
 class _Special:
-    """The tokens that stand around a text, for words that are unknown or hidden, and behind the end."""
+    """The tokens that stand around a text, for words that are unknown or hidden, and behind the end.
+
+    Segments are the numbers of those before it, within, and behind it, where they are not all zero.
+    """
 
     before: list[int]
     behind: list[int]
     unknown: int
     mask: int | None
     padding: int
+    segments: tuple[list[int], int, list[int]] | None = None
 
     @classmethod
     def of(cls, tokenizer: Any) -> _Special:
@@ -218,12 +244,15 @@ class _Special:
         ids, words = text["input_ids"][0], text.word_ids(0)
         inside = [i for i, word in enumerate(words) if word is not None]
         unknown = tokenizer.unk_token_id
+        kinds = text.get("token_type_ids", [[0]])[0]
+        segments = (kinds[: inside[0]], kinds[inside[0]], kinds[inside[-1] + 1 :]) if any(kinds) else None
         return cls(
             before=ids[: inside[0]],
             behind=ids[inside[-1] + 1 :],
             unknown=ids[inside[0]] if unknown is None else unknown,
             mask=tokenizer.mask_token_id,
             padding=tokenizer.pad_token_id,
+            segments=segments,
         )
 
 
@@ -232,13 +261,15 @@ class _Tokens:
     """Sub-words of a batch, and the word that each belongs to.
 
     Shapes:
-        ids, mask, inside, word: (batch, token); `mask` holds special tokens too, `inside` sub-words alone
+        ids, mask, inside, word, segments: (batch, token); `mask` holds special tokens too, `inside` sub-words
+        alone
     """
 
     ids: Tensor
     mask: Tensor
     inside: Tensor
     word: Tensor
+    segments: Tensor | None = None
 
     def spread(self, x: Sequence) -> Sequence:
         """The steps of words, (batch, words, feature), at their sub-words; special tokens are unobserved."""
@@ -253,6 +284,9 @@ class _Tokens:
         counts = self.inside.new_zeros(x.mask.shape, dtype=torch.long)
         counts = counts.scatter_add(1, self.word, self.inside.long())
         return Sequence(sums / counts.clamp(min=1).unsqueeze(-1), counts > 0)
+
+
+_LAYERS = (nn.Linear, nn.LayerNorm, nn.Embedding)
 
 
 def _layers(encoder: nn.Module, depth: int) -> nn.ModuleList | None:

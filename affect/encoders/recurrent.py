@@ -58,6 +58,8 @@ class _Recurrent(Encoder):
         dropout: float = 0.1,
         width: int | None = None,
         pooling: Pooling | None = None,
+        normed: bool = False,
+        joined: bool = False,
     ) -> None:
         super().__init__(in_dim, out_dim)
         width = out_dim if width is None else width
@@ -69,12 +71,33 @@ class _Recurrent(Encoder):
             self.layer(size, width, batch_first=True) for size in sizes if bidirectional
         )
         self.dropout = Dropout(dropout)
-        self.pooling = pooling
-        states = width * (1 + bidirectional) * (1 if pooling is None else pooling.factor)
+        self.pooling, self.joined = pooling, joined
+        size = width * (1 + bidirectional)
+        self.norms = nn.ModuleList(nn.LayerNorm(size) for _ in range(layers - 1) if normed)
+        states = size * (layers if joined else 1) * (1 if pooling is None else pooling.factor)
         self.project = nn.Linear(states, out_dim)
 
     def time_of(self, steps: int) -> int:
         return steps if self.pooling is None else 1
+
+    def encode(self, x: Sequence) -> Sequence:
+        networks = self.networks()
+        if not len(self.norms) and not self.joined:
+            return self.outputs(x, self.states(x, networks))
+        of_layers, read = [], x
+        for number, own in enumerate(networks):
+            of_layers.append(self.states(read, [own]))
+            norm = self.norms[number] if number < len(self.norms) else nn.Identity()
+            read = x.with_values(norm(of_layers[-1]))
+        if not self.joined:
+            return self.outputs(x, of_layers[-1])
+        # all that was read forwards, then all that was read backwards
+        parts = [states.chunk(len(networks[0]), -1) for states in of_layers]
+        return self.outputs(x, torch.cat([part for side in zip(*parts, strict=True) for part in side], -1))
+
+    def states(self, x: Sequence, networks: list[tuple[nn.Module, ...]]) -> Tensor:
+        """Hidden states of the last of some layers after every step, (batch, time, states)."""
+        raise NotImplementedError(f"{type(self).__name__} must define states")
 
     def networks(self) -> list[tuple[nn.Module, ...]]:
         """Those of each layer: the one that reads forwards, and perhaps one that reads backwards."""
@@ -98,7 +121,10 @@ class LSTMEncoder(_Recurrent):
         bidirectional: whether a second reading runs from the last observed step to the first.
         dropout: rate at which the input of each layer is dropped.
         width: size of the state; `out_dim` by default.
-        pooling: how the states become one, before the linear layer; none leaves all.
+        pooling: how the states become one, before the linear layer; none leaves all. `EndsPooling` takes
+            what both directions have read when they are done.
+        normed: whether a layer norm stands between layers.
+        joined: whether the states of all layers stand side by side, not those of the last alone.
     Shapes:
         x: (batch, time, in_dim) -> (batch, time, out_dim), or (batch, 1, out_dim) with `pooling`
     Missing:
@@ -118,9 +144,9 @@ class LSTMEncoder(_Recurrent):
 
     layer = _LSTMWeights
 
-    def encode(self, x: Sequence) -> Sequence:
-        weights = [[network.parameters() for network in networks] for networks in self.networks()]
-        return self.outputs(x, lstm_layers(x.values, x.mask, weights, self.dropout, self.training))
+    def states(self, x: Sequence, networks: list[tuple[nn.Module, ...]]) -> Tensor:
+        weights = [[network.parameters() for network in own] for own in networks]
+        return lstm_layers(x.values, x.mask, weights, self.dropout, self.training)
 
 
 class GRUEncoder(_Recurrent):
@@ -133,7 +159,10 @@ class GRUEncoder(_Recurrent):
         bidirectional: whether a second reading runs from the last observed step to the first.
         dropout: rate at which the input of each layer is dropped.
         width: size of the state; `out_dim` by default.
-        pooling: how the states become one, before the linear layer; none leaves all.
+        pooling: how the states become one, before the linear layer; none leaves all. `EndsPooling` takes
+            what both directions have read when they are done.
+        normed: whether a layer norm stands between layers.
+        joined: whether the states of all layers stand side by side, not those of the last alone.
     Shapes:
         x: (batch, time, in_dim) -> (batch, time, out_dim), or (batch, 1, out_dim) with `pooling`
     Missing:
@@ -153,6 +182,5 @@ class GRUEncoder(_Recurrent):
 
     layer = nn.GRU
 
-    def encode(self, x: Sequence) -> Sequence:
-        networks = cast("list[tuple[nn.GRU, ...]]", self.networks())
-        return self.outputs(x, gru_layers(x.values, x.mask, networks, self.dropout))
+    def states(self, x: Sequence, networks: list[tuple[nn.Module, ...]]) -> Tensor:
+        return gru_layers(x.values, x.mask, cast("list[tuple[nn.GRU, ...]]", networks), self.dropout)

@@ -8,14 +8,15 @@ import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from torch import nn
 
+from affect.attention import TransformerLayer, check_heads
 from affect.encoders.base import Gate, LayeredEncoder
-from affect.layers import TransformerLayer, check_heads, sinusoids
+from affect.layers import Activation, sinusoids
 from affect.sequences import Sequence, extent
 from affect.sizes import weights_of_attention
 
 
 class TransformerEncoder(LayeredEncoder):
-    """Pre-norm self-attention over the observed steps.
+    """Self-attention over the observed steps, pre-norm by default.
 
     Args:
         in_dim: feature size of the modality.
@@ -23,6 +24,10 @@ class TransformerEncoder(LayeredEncoder):
         layers: how many are stacked.
         heads: attention heads.
         dropout: rate at which the output of attention and of the feed-forward part is dropped.
+        activation: of the feed-forward part.
+        hidden: size of its hidden layer; four times `out_dim` by default.
+        post_norm: norm what comes out of each part, with what it read, instead of what it reads; there is no
+            norm behind the last layer then.
     Shapes:
         x: (batch, time, in_dim) -> (batch, time, out_dim)
     Missing:
@@ -31,7 +36,8 @@ class TransformerEncoder(LayeredEncoder):
         ConfigError: `out_dim` is not divisible by `heads`.
     Reference:
         Vaswani et al., Attention Is All You Need, NeurIPS 2017.
-        Differs: norm before each part (Xiong et al., ICML 2020), and the key has no bias.
+        Differs: norm before each part (Xiong et al., ICML 2020) and GELU, unless `post_norm` and `activation`
+        say otherwise; the key has no bias, which would shift all scores of a query alike.
     Example:
         >>> TransformerEncoder(3, 8)(Sequence.full(torch.ones(2, 7, 3))).values.shape
         torch.Size([2, 7, 8])
@@ -44,13 +50,26 @@ class TransformerEncoder(LayeredEncoder):
     }
 
     def __init__(
-        self, in_dim: int, out_dim: int, layers: int = 2, heads: int = 4, dropout: float = 0.1
+        self,
+        in_dim: int,
+        out_dim: int,
+        layers: int = 2,
+        heads: int = 4,
+        dropout: float = 0.1,
+        activation: Activation = "gelu",
+        hidden: int | None = None,
+        post_norm: bool = False,
     ) -> None:
         super().__init__(in_dim, out_dim)
         check_heads("TransformerEncoder", out_dim, heads)
         self.project = nn.Linear(in_dim, out_dim)
-        self.layers = nn.ModuleList(TransformerLayer(out_dim, heads, dropout) for _ in range(layers))
-        self.norm = nn.LayerNorm(out_dim)
+        self.layers = nn.ModuleList(
+            TransformerLayer(
+                out_dim, heads, dropout, hidden=hidden, activation=activation, post_norm=post_norm
+            )
+            for _ in range(layers)
+        )
+        self.norm: nn.Module = nn.Identity() if post_norm else nn.LayerNorm(out_dim)
         self.width, self.depth, self.heads = out_dim, layers, heads
 
     def activations(self, batch: int, steps: int) -> int:

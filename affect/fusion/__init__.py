@@ -13,16 +13,25 @@ from affect.fusion.bilinear import (
     LowRankBilinearFusion,
     TuckerFusion,
 )
-from affect.fusion.concatenation import ConcatenationFusion, WeightedSumFusion
+from affect.fusion.concatenation import AttentionSumFusion, ConcatenationFusion, WeightedSumFusion
 from affect.fusion.coupled import CoupledTranslationFusion
 from affect.fusion.crossmodal import CrossModalTransformer
 from affect.fusion.decision import HybridFusion, LateFusion, ProductOfExpertsFusion, StackingFusion
+from affect.fusion.decoupled import SharedPrivateTransformer
 from affect.fusion.early import EarlyFusion
+from affect.fusion.enhancement import CrossModalEnhancementFusion
 from affect.fusion.factorised import SharedPrivateFusion
 from affect.fusion.gating import GatedAdditionFusion, GatedFusion, GatedShiftFusion, ModulationFusion
-from affect.fusion.graph import DynamicGraphFusion, ModalityGraphFusion, TemporalGraphFusion
+from affect.fusion.graph import (
+    ContextGraphFusion,
+    DynamicGraphFusion,
+    ModalityGraphFusion,
+    TemporalGraphFusion,
+)
 from affect.fusion.hybrid_memory import HybridMemoryFusion
+from affect.fusion.hyper import HyperModalityFusion
 from affect.fusion.memory import GraphMemoryFusion, MemoryFusion
+from affect.fusion.spans import SpanShiftFusion
 from affect.fusion.steps import PerStep
 from affect.fusion.streams import (
     BottleneckFusion,
@@ -33,13 +42,16 @@ from affect.fusion.streams import (
 from affect.fusion.tensor import LowRankFusion, TensorFusion
 
 __all__ = [
+    "AttentionSumFusion",
     "BlockFusion",
     "BottleneckFusion",
     "CoAttentionFusion",
     "CompactBilinearFusion",
     "ConcatenationFusion",
+    "ContextGraphFusion",
     "ContextualAttentionFusion",
     "CoupledTranslationFusion",
+    "CrossModalEnhancementFusion",
     "CrossModalTransformer",
     "DualAttentionFusion",
     "DynamicGraphFusion",
@@ -53,6 +65,7 @@ __all__ = [
     "GraphMemoryFusion",
     "HybridFusion",
     "HybridMemoryFusion",
+    "HyperModalityFusion",
     "LateFusion",
     "LearnedQueryFusion",
     "LowRankBilinearFusion",
@@ -65,6 +78,8 @@ __all__ = [
     "ProductOfExpertsFusion",
     "ProjectedFusion",
     "SharedPrivateFusion",
+    "SharedPrivateTransformer",
+    "SpanShiftFusion",
     "StackedAttentionFusion",
     "StackingFusion",
     "TemporalGraphFusion",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import ClassVar, TypeAlias
@@ -11,12 +12,13 @@ import torch
 from optuna.distributions import BaseDistribution
 from torch import Tensor, nn
 
+from affect.attention import check_heads
 from affect.bounds import Bounded
 from affect.errors import ConfigError, ShapeError, did_you_mean
-from affect.layers import Convolution, check_heads, check_kernel, sinusoids
-from affect.naming import ModuleDict, pair_name
+from affect.layers import Convolution, check_kernel, sinusoids
+from affect.naming import ModuleDict, own_of, pair_name
 from affect.pooling import MeanPooling, Pooling
-from affect.sequences import Sequence, check_modalities, place
+from affect.sequences import Sequence, check_modalities, extent, place
 from affect.sizes import held, of_inputs
 
 Extras: TypeAlias = dict[str, Tensor]
@@ -188,32 +190,93 @@ class ProjectedFusion(Fusion):
         out_dim: feature size of what comes out.
         width: feature size of the projected steps; divisible by `heads`.
         heads: of the attention that reads them.
-        kernel: steps that a projection spans, odd; with 1 it is a linear layer.
+        kernel: steps that a projection spans, odd, for all modalities or each by name; with 1 it is a linear
+            layer.
+        padded: whether a convolution gives as many steps as it reads; else those alone whose whole span lies
+            between the first and the last observed step: `kernel` - 1 fewer, but one or two at least.
     Missing:
         unobserved steps stay unobserved; places count from a modality's own first observed step.
     """
 
-    def __init__(self, dims: dict[str, int], out_dim: int, width: int, heads: int, kernel: int = 1) -> None:
+    def __init__(
+        self,
+        dims: dict[str, int],
+        out_dim: int,
+        width: int,
+        heads: int,
+        kernel: int | dict[str, int] = 1,
+        padded: bool = True,
+    ) -> None:
         super().__init__(dims, out_dim)
         self.heads = heads
         check_heads(type(self).__name__, width, heads)
-        check_kernel(type(self).__name__, kernel)
+        kernels = by_modality(self, "kernel", kernel)
+        for one in kernels.values():
+            check_kernel(type(self).__name__, one)
         self.projections = ModuleDict(
             {
-                m: nn.Linear(d, width) if kernel == 1 else Convolution(d, width, kernel)
+                m: nn.Linear(d, width) if kernels[m] == 1 else Convolution(d, width, kernels[m])
                 for m, d in self.dims.items()
             }
         )
         self.loudness = nn.Parameter(torch.zeros(1))
+        self.cuts = {m: 0 if padded else one // 2 for m, one in kernels.items()}
 
     def project(self, inputs: dict[str, Sequence]) -> dict[str, Sequence]:
         """(batch, time of m, dims[m]) -> (batch, time of m, width) for each m."""
         projected = {}
         for m, x in inputs.items():
             values = self.projections[m](x.values)
+            if self.cuts[m]:
+                x = _inner(x, self.cuts[m])
             where = sinusoids(100 * place(x.mask, values.dtype), values.shape[-1])
             projected[m] = x.with_values(values + self.loudness * where)
         return projected
+
+
+def by_modality(fusion: Fusion, key: str, given: int | Mapping[str, int]) -> dict[str, int]:
+    """A number for each modality of a fusion, from one for all or one for each by name.
+
+    Args:
+        fusion: whose modalities are meant.
+        key: what the number is called.
+        given: one, or one for each.
+    Raises:
+        ConfigError: a modality is unknown, or has none.
+    """
+    if isinstance(given, int):
+        return dict.fromkeys(fusion.dims, given)
+    for name in given:
+        fusion.named(name)
+    return {name: own_of(f"{type(fusion).__name__}: {key}", given, name) for name in fusion.dims}
+
+
+def _inner(x: Sequence, cut: int) -> Sequence:
+    """`x` without so many observed steps at both ends; of fewer the middle stays."""
+    first, later = extent(x.mask)
+    cuts = (later // 2).clamp(max=cut)
+    steps = torch.arange(x.time, device=x.mask.device)
+    return x.keep((steps >= first + cuts) & (steps <= first + later - cuts))
+
+
+def learned_tokens(count: int, width: int) -> nn.Parameter:
+    """Steps that are learned, (1, count, width).
+
+    Example:
+        >>> learned_tokens(2, 4).shape
+        torch.Size([1, 2, 4])
+    """
+    return nn.Parameter(torch.randn(1, count, width) / math.sqrt(width))
+
+
+def repeated(tokens: Tensor, x: Sequence) -> Sequence:
+    """The same steps, (1, count, width), for every sample of `x`.
+
+    Example:
+        >>> repeated(learned_tokens(2, 4), Sequence.full(torch.ones(5, 7, 3)))
+        Sequence(batch 5, time 2, feature 4; float32, cpu)
+    """
+    return Sequence.full(tokens.expand(len(x.mask), -1, -1))
 
 
 FusionFactory: TypeAlias = Callable[[dict[str, int], int], Fusion]

@@ -9,12 +9,13 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from affect.attention import TransformerStack
 from affect.fusion.base import ProjectedFusion
-from affect.layers import Dropout, TransformerStack
+from affect.layers import Activation, Dropout
 from affect.naming import ModuleDict
 from affect.pooling import MeanPooling, Pooling
 from affect.sequences import Sequence, extent
-from affect.sizes import weights_of_attention
+from affect.sizes import held, weights_of_attention
 
 
 class CrossModalTransformer(ProjectedFusion):
@@ -34,31 +35,42 @@ class CrossModalTransformer(ProjectedFusion):
         key_dropout: rate at which whole attended steps are lost in training. (Losing single attention weights
             would put attention on PyTorch's slow path, which holds the matrices.)
         pooling: how a modality's steps become a vector; the mean by default.
-        local: whether the heads of directions lean to the same moment (`affect.layers.Attention`).
-        kernel: steps that a modality's first projection spans, odd; with 1 it is a linear layer.
+        local: whether the heads of directions lean to the same moment (`affect.attention.Attention`).
+        kernel: steps that a modality's first projection spans, odd, one for all or one for each by name; with
+            1 it is a linear layer.
         blank: whether a step of zeros follows the last one of every modality. `LastPooling` then reads what
             it attended to, and no step's own noise (as where padding is counted as data).
         bare: whether the fused vector is what stands side by side, with no linear layer behind it.
         residual_dropout: rate at which hidden values behind the pooling are dropped; `dropout` by default.
+        activation: of feed-forward parts.
+        causal: whether a step attends to none that is later (`affect.attention.not_later`); all weights are
+            held then, and memory grows with the product of steps.
+        padded: whether a first projection gives as many steps as it reads; else those alone whose whole span
+            lies between the first and the last observed step: `kernel` - 1 fewer, but one or two at least.
+        main: a modality that enhances the others: before a third one attends to the steps of another, these
+            attend to those of the main modality, in one layer. None is by default.
     Shapes:
         inputs[m]: (batch, time of m, dims[m]) -> (batch, 1, out_dim), or, if it is bare,
         (batch, 1, modalities * (modalities - 1) * width * factor of the pooling)
     Missing:
         nothing comes from an absent modality, and its own part of the fused vector is zero; unobserved steps
-        are never attended to.
+        are never attended to. An absent main modality enhances nothing.
     Raises:
-        ConfigError: a single modality, a width that heads do not divide, or an even `kernel`.
+        ConfigError: a single modality, no such main modality, a width that heads do not divide, or an even
+            `kernel`.
     Also known as:
-        MulT.
+        MulT; with `main` text-enhanced transformer, TETFN.
     Reference:
         Tsai et al., Multimodal Transformer for Unaligned Multimodal Language Sequences, ACL 2019, section 3.
         Differs: by default linear maps in place of convolutions, the mean over steps, a linear layer before
-        the head, and heads that lean to a moment; `kernel=3`, `LastPooling`, `bare=True` and `local=False`
-        undo these. With any options: the residual path is not normed; convolutions are padded at both ends,
-        where the authors' code pads none; places are relative and as loud as is learned, from nothing at the
-        start, and are not added again before self-attention; no causal mask, which the authors' code has by
-        default; GELU, not ReLU; the context has a norm of its own; key masks; dropout of keys, not weights,
-        and none of what the stacks read.
+        the head, heads that lean to a moment, GELU, no causal mask, and as many steps behind a convolution as
+        before it; `kernel=3`, `LastPooling`, `bare=True`, `local=False`, `activation="relu"`, `causal=True`
+        and `padded=False` undo these. With any options: the residual path is not normed; places are relative
+        and as loud as is learned, from nothing at the start, and are not added again before self-attention;
+        what the stacks read is not scaled by the root of the width; the context has a norm of its own; key
+        masks; dropout of keys, not weights, and none of what the stacks read. `main` is as in Wang et al.,
+        TETFN: A Text Enhanced Transformer Fusion Network for Multimodal Sentiment Analysis, Pattern
+        Recognition 2023; with these differences.
     Example:
         >>> fusion = CrossModalTransformer({"text": 3, "visual": 2}, out_dim=4, width=8)
         >>> fusion({m: Sequence.full(torch.ones(5, 7 * d, d)) for m, d in fusion.dims.items()}).values.shape
@@ -86,24 +98,36 @@ class CrossModalTransformer(ProjectedFusion):
         key_dropout: float = 0.0,
         pooling: Pooling | None = None,
         local: bool = True,
-        kernel: int = 1,
+        kernel: int | dict[str, int] = 1,
         blank: bool = False,
         bare: bool = False,
         residual_dropout: float | None = None,
+        activation: Activation = "gelu",
+        causal: bool = False,
+        padded: bool = True,
+        main: str | None = None,
     ) -> None:
-        super().__init__(dims, out_dim, width, heads, kernel)
+        super().__init__(dims, out_dim, width, heads, kernel, padded)
         self.require(2)
+        self.main = None if main is None else self.named(main)
         self.blank, self.depths = blank, (layers, own_layers)
         self.pooling = MeanPooling() if pooling is None else pooling
         wide = (len(self.dims) - 1) * width
         self.directions = ModuleDict(
             {
-                pair: TransformerStack(width, heads, layers, dropout, key_dropout, crossed=True, local=local)
+                pair: TransformerStack(
+                    width, heads, layers, dropout, key_dropout, True, local, activation, causal
+                )
                 for pair in self.ordered_pairs
             }
         )
         self.own = ModuleDict(
-            {m: TransformerStack(wide, heads, own_layers, dropout, key_dropout) for m in self.dims}
+            {
+                m: TransformerStack(
+                    wide, heads, own_layers, dropout, key_dropout, activation=activation, causal=causal
+                )
+                for m in self.dims
+            }
         )
         size = len(self.dims) * wide * self.pooling.factor
         lost = dropout if residual_dropout is None else residual_dropout
@@ -111,6 +135,13 @@ class CrossModalTransformer(ProjectedFusion):
         self.out: nn.Module = nn.Linear(size, out_dim)
         if bare:
             self.out_dim, self.out = size, nn.Identity()
+        thirds = [] if main is None else [n for n, pair in self.ordered_pairs.items() if main not in pair]
+        self.enhance = ModuleDict(
+            {
+                pair: TransformerStack(width, heads, 1, dropout, key_dropout, crossed=True, local=local)
+                for pair in thirds
+            }
+        )
 
     def fuse(self, inputs: dict[str, Sequence]) -> Sequence:
         projected = self.project(inputs)
@@ -118,7 +149,10 @@ class CrossModalTransformer(ProjectedFusion):
             projected = {m: _ended(x) for m, x in projected.items()}
         learned: dict[str, list[Tensor]] = {m: [] for m in self.dims}
         for pair, (source, to) in self.ordered_pairs.items():
-            learned[to].append(self.directions[pair](projected[to], projected[source]).values)
+            context = projected[source]
+            if pair in self.enhance:
+                context = self.enhance[pair](context, projected[self.named(self.main)])
+            learned[to].append(self.directions[pair](projected[to], context).values)
         vectors = [
             self.pooling(
                 self.own[m](x.with_values(torch.cat(learned[m], -1)), steps=self.pooling.reads(x.mask))
@@ -135,6 +169,10 @@ class CrossModalTransformer(ProjectedFusion):
             for source, to in self.ordered_pairs.values()
         )
         kept += sum(own * weights_of_attention(self.heads, batch, time, time) for time in steps.values())
+        main = steps[self.named(self.main)]
+        for pair, part in self.enhance.items():
+            source = steps[self.ordered_pairs[pair][0]]
+            kept += held(part, batch * source) + weights_of_attention(self.heads, batch, source, main)
         return super().activations(batch, steps) + kept
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from affect.fusion.base import Extras, VectorFusion
-from affect.layers import PresenceWeights, perceptron
+from affect.layers import Activation, PresenceWeights, perceptron
 from affect.naming import ModuleDict
 from affect.pooling import Pooling
 from affect.sequences import Sequence
@@ -29,6 +29,7 @@ class LateFusion(VectorFusion):
         dropout: rate at which hidden values are dropped.
         weighted: whether the weights are learned; else all that are there count alike.
         pooling: how the steps of a modality become a vector; the mean by default.
+        activation: of hidden layers.
     Shapes:
         inputs[m]: (batch, time of m, dims[m]) -> (batch, 1, out_dim)
         extras["weights"]: (batch, modality), in alphabetical order
@@ -58,9 +59,12 @@ class LateFusion(VectorFusion):
         dropout: float = 0.1,
         weighted: bool = True,
         pooling: Pooling | None = None,
+        activation: Activation = "gelu",
     ) -> None:
         super().__init__(dims, out_dim, pooling)
-        self.experts = ModuleDict({m: perceptron(d, out_dim, layers, dropout) for m, d in self.dims.items()})
+        self.experts = ModuleDict(
+            {m: perceptron(d, out_dim, layers, dropout, activation=activation) for m, d in self.dims.items()}
+        )
         self.weigh = PresenceWeights(len(self.dims), weighted)
 
     def combine(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> tuple[Tensor, Extras]:
@@ -78,6 +82,7 @@ class HybridFusion(VectorFusion):
         layers: hidden layers of every expert.
         dropout: rate at which hidden values are dropped.
         pooling: how the steps of a modality become a vector; the mean by default.
+        activation: of hidden layers.
     Shapes:
         inputs[m]: (batch, time of m, dims[m]) -> (batch, 1, out_dim)
         extras["weights"]: (batch, modality + 1), in alphabetical order, the joint expert last
@@ -106,10 +111,13 @@ class HybridFusion(VectorFusion):
         layers: int = 1,
         dropout: float = 0.1,
         pooling: Pooling | None = None,
+        activation: Activation = "gelu",
     ) -> None:
         super().__init__(dims, out_dim, pooling)
-        self.experts = ModuleDict({m: perceptron(d, out_dim, layers, dropout) for m, d in self.dims.items()})
-        self.joint = perceptron(sum(self.dims.values()), out_dim, layers, dropout)
+        self.experts = ModuleDict(
+            {m: perceptron(d, out_dim, layers, dropout, activation=activation) for m, d in self.dims.items()}
+        )
+        self.joint = perceptron(sum(self.dims.values()), out_dim, layers, dropout, activation=activation)
         self.weigh = PresenceWeights(len(self.dims) + 1)
 
     def combine(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> tuple[Tensor, Extras]:
@@ -132,6 +140,7 @@ class ProductOfExpertsFusion(VectorFusion):
         layers: hidden layers of each modality's expert.
         dropout: rate at which hidden values are dropped.
         pooling: how the steps of a modality become a vector; the mean by default.
+        activation: of hidden layers.
     Shapes:
         inputs[m]: (batch, time of m, dims[m]) -> (batch, 1, out_dim)
         extras["precisions"]: (batch, modality, out_dim), in alphabetical order
@@ -158,10 +167,14 @@ class ProductOfExpertsFusion(VectorFusion):
         layers: int = 1,
         dropout: float = 0.1,
         pooling: Pooling | None = None,
+        activation: Activation = "gelu",
     ) -> None:
         super().__init__(dims, out_dim, pooling)
         self.experts = ModuleDict(
-            {m: perceptron(d, 2 * out_dim, layers, dropout) for m, d in self.dims.items()}
+            {
+                m: perceptron(d, 2 * out_dim, layers, dropout, activation=activation)
+                for m, d in self.dims.items()
+            }
         )
 
     def combine(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> tuple[Tensor, Extras]:
@@ -182,6 +195,7 @@ class StackingFusion(VectorFusion):
         layers: hidden layers of each modality's expert, and of the second level.
         dropout: rate at which hidden values are dropped.
         pooling: how the steps of a modality become a vector; the mean by default.
+        activation: of hidden layers.
     Shapes:
         inputs[m]: (batch, time of m, dims[m]) -> (batch, 1, out_dim)
     Missing:
@@ -207,11 +221,14 @@ class StackingFusion(VectorFusion):
         layers: int = 1,
         dropout: float = 0.1,
         pooling: Pooling | None = None,
+        activation: Activation = "gelu",
     ) -> None:
         super().__init__(dims, out_dim, pooling)
-        self.experts = ModuleDict({m: perceptron(d, out_dim, layers, dropout) for m, d in self.dims.items()})
+        self.experts = ModuleDict(
+            {m: perceptron(d, out_dim, layers, dropout, activation=activation) for m, d in self.dims.items()}
+        )
         self.absent = nn.Parameter(torch.zeros(len(self.dims), out_dim))
-        self.second = perceptron(len(self.dims) * out_dim, out_dim, layers, dropout)
+        self.second = perceptron(len(self.dims) * out_dim, out_dim, layers, dropout, activation=activation)
 
     def combine(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> Tensor:
         there = torch.stack(list(present.values()), 1)

@@ -8,8 +8,9 @@ import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from torch import Tensor, nn
 
+from affect.attention import TransformerLayer, check_heads
 from affect.fusion.base import Extras, VectorFusion
-from affect.layers import TransformerLayer, check_heads
+from affect.layers import Activation
 from affect.naming import ModuleDict
 from affect.pooling import Pooling
 from affect.sequences import Sequence
@@ -30,6 +31,10 @@ class SharedPrivateFusion(VectorFusion):
         heads: attention heads.
         dropout: rate at which the output of attention and of the feed-forward part is dropped.
         pooling: how the steps of a modality become a vector; the mean by default.
+        activation: of attention's feed-forward part.
+        hidden: size of its hidden layer; four times `width` by default.
+        post_norm: norm what comes out of attention, and of its feed-forward part, with what they read,
+            instead of what they read.
     Shapes:
         inputs[m]: (batch, time of m, dims[m]) -> (batch, 1, out_dim)
         extras["projected"], extras["shared"], extras["private"]: (batch, modality, width), in alphabetical
@@ -43,8 +48,9 @@ class SharedPrivateFusion(VectorFusion):
     Reference:
         Hazarika et al., MISA: Modality-Invariant and -Specific Representations for Multimodal Sentiment
         Analysis, ACM Multimedia 2020, section 3.
-        Differs: norms before attention and before its feed-forward part, which has GELU, not ReLU; a linear
-        layer reads the parts, with no hidden one before it.
+        Differs: by default norms before attention and before its feed-forward part, which has GELU, not ReLU,
+        and is narrower; `post_norm: true, activation: relu, hidden: 2048` is the authors'. A linear layer
+        reads the parts; a hidden one is the head's (`layers: 1`).
     Example:
         >>> fusion = SharedPrivateFusion({"text": 3, "visual": 2}, out_dim=4)
         >>> inputs = {m: Sequence.full(torch.ones(5, 7, d)) for m, d in fusion.dims.items()}
@@ -66,6 +72,9 @@ class SharedPrivateFusion(VectorFusion):
         heads: int = 2,
         dropout: float = 0.1,
         pooling: Pooling | None = None,
+        activation: Activation = "gelu",
+        hidden: int | None = None,
+        post_norm: bool = False,
     ) -> None:
         super().__init__(dims, out_dim, pooling)
         check_heads("SharedPrivateFusion", width, heads)
@@ -80,7 +89,9 @@ class SharedPrivateFusion(VectorFusion):
         self.private = ModuleDict(
             {m: nn.Sequential(nn.Linear(width, width), nn.Sigmoid()) for m in self.dims}
         )
-        self.attention = TransformerLayer(width, heads, dropout)
+        self.attention = TransformerLayer(
+            width, heads, dropout, hidden=hidden, activation=activation, post_norm=post_norm
+        )
         self.out = nn.Linear(2 * len(self.dims) * width, out_dim)
 
     @property

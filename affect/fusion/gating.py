@@ -30,36 +30,40 @@ class ShiftGate(nn.Module):
         dims: feature sizes of the others, in their order.
         scale: length of the shift, at most, as a share of the hidden state's.
         dropout: rate at which values of what comes out are dropped.
+        inner: whether each W_m h_m has a bias of its own, which its gate lets through, in place of b.
     Shapes:
         hidden: (batch, time, dim), others[i]: (batch, time, dims[i]) -> (batch, time, dim)
     Missing:
         what is unobserved at a step does not shift it; with nothing observed the state is only normed.
     Reference:
         Rahman et al., Integrating Multimodal Information in Large Pretrained Transformers, ACL 2020, section
-        3.
+        3. With `inner` as in the authors' code.
     Example:
         >>> hidden, other = (Sequence.full(torch.ones(5, 7, d)) for d in (8, 3))
         >>> ShiftGate(8, [3])(hidden, [other]).values.shape
         torch.Size([5, 7, 8])
     """
 
-    def __init__(self, dim: int, dims: list[int], scale: float = 1.0, dropout: float = 0.1) -> None:
+    def __init__(
+        self, dim: int, dims: list[int], scale: float = 1.0, dropout: float = 0.1, inner: bool = False
+    ) -> None:
         super().__init__()
         self.scale = scale
         self.gates = nn.ModuleList(nn.Linear(dim + other, dim) for other in dims)
-        self.shifts = nn.ModuleList(nn.Linear(other, dim, bias=False) for other in dims)
-        self.bias = nn.Parameter(torch.zeros(dim))
+        self.shifts = nn.ModuleList(nn.Linear(other, dim, bias=inner) for other in dims)
+        self.bias = None if inner else nn.Parameter(torch.zeros(dim))
         self.layers = nn.Sequential(nn.LayerNorm(dim), Dropout(dropout))
 
     def forward(self, hidden: Sequence, others: list[Sequence]) -> Sequence:
         """Shift the hidden states by `others`."""
         z = hidden.values
         parts = [
-            gate(torch.cat([z, x.values], -1)).relu() * shift(x.values)
+            gate(torch.cat([z, x.values], -1)).relu() * shift(x.values) * x.mask.unsqueeze(-1)
             for gate, shift, x in zip(self.gates, self.shifts, others, strict=True)
         ]
-        there = torch.stack([x.mask for x in others]).any(0).unsqueeze(-1)
-        shift = (torch.stack(parts).sum(0) + self.bias) * there
+        shift = torch.stack(parts).sum(0)
+        if self.bias is not None:
+            shift = shift + self.bias * torch.stack([x.mask for x in others]).any(0).unsqueeze(-1)
         lengths = [x.norm(dim=-1, keepdim=True) for x in (z, shift)]
         share = (self.scale * lengths[0] / lengths[1].clamp(min=1e-6)).clamp(max=1)
         return hidden.with_values(self.layers(z + share * shift))
@@ -79,6 +83,7 @@ class GatedShiftFusion(Fusion):
         layer: layers before the gate.
         scale: length of a shift, at most, as a share of the hidden state's.
         dropout: rate at which values are dropped behind the gate.
+        inner: whether the gate has a bias for each modality in place of one (`ShiftGate`).
     Shapes:
         inputs[m]: (batch, time, dims[m]) -> (batch, time, out_dim)
     Missing:
@@ -115,6 +120,7 @@ class GatedShiftFusion(Fusion):
         layer: int = 1,
         scale: float = 1.0,
         dropout: float = 0.1,
+        inner: bool = False,
     ) -> None:
         super().__init__(dims, out_dim)
         self.require(2)
@@ -127,7 +133,8 @@ class GatedShiftFusion(Fusion):
                 f"got layer={layer}"
             )
         self.layer = layer
-        self.gate = ShiftGate(self.encoder.width, [self.dims[m] for m in self.others], scale, dropout)
+        sizes = [self.dims[m] for m in self.others]
+        self.gate = ShiftGate(self.encoder.width, sizes, scale, dropout, inner)
 
     def fuse(self, inputs: dict[str, Sequence]) -> Sequence:
         others = [inputs[m] for m in self.others]

@@ -10,8 +10,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from affect.fusion.base import Fusion
-from affect.fusion.memory import cells_of, layers_of, read_out, widths_of
+from affect.fusion.base import Fusion, by_modality
+from affect.fusion.memory import cells_of, layers_of, read_out
 from affect.layers import perceptron
 from affect.naming import ModuleDict
 from affect.sequences import Sequence
@@ -70,7 +70,7 @@ class HybridMemoryFusion(Fusion):
         dropout: float = 0.1,
     ) -> None:
         super().__init__(dims, out_dim)
-        self.widths = widths_of(self, width)
+        self.widths = by_modality(self, "width", width)
         self.code, self.attentions, self.steps = code, attentions, steps
         self.cells = ModuleDict({m: nn.LSTMCell(d + code, self.widths[m]) for m, d in self.dims.items()})
         total = sum(self.widths.values())

@@ -11,13 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from affect import renamed
-from affect.errors import ConfigError
-from affect.fusion.base import Extras, Fusion
+from affect.fusion.base import Extras, Fusion, by_modality
 from affect.fusion.graph import check_vertices, graph_networks, grown, vertices_of
 from affect.kernels.gated_memory import gated_memory
 from affect.kernels.recurrence import lstm
 from affect.kernels.steps import before
-from affect.layers import perceptron
+from affect.layers import Activation, activation_of, perceptron
 from affect.naming import ModuleDict
 from affect.sequences import Sequence
 
@@ -38,17 +37,19 @@ class _GatedMemoryFusion(Fusion):
         memory: int,
         steps: bool,
         hidden: int | None,
+        activation: Activation,
     ) -> None:
         super().__init__(dims, out_dim)
-        self.widths = widths_of(self, width)
-        self.hidden = hidden
+        self.widths = by_modality(self, "width", width)
+        self.hidden, self.activation = hidden, activation
         self.memory, self.steps = memory, steps
         self.cells = ModuleDict({m: nn.LSTMCell(d, self.widths[m]) for m, d in self.dims.items()})
 
     def remember(self, reading: int, dropout: float) -> None:
         """Make the networks of a memory that reads so many values, and what brings all to `out_dim`."""
-        self.new = perceptron(reading, self.memory, 1, dropout, self.hidden)
-        self.gates = perceptron(reading + self.memory, 2 * self.memory, 1, dropout, self.hidden)
+        self.new = perceptron(reading, self.memory, 1, dropout, self.hidden, self.activation)
+        gating = reading + self.memory
+        self.gates = perceptron(gating, 2 * self.memory, 1, dropout, self.hidden, self.activation)
         self.out = nn.Linear(sum(self.widths.values()) + self.memory, self.out_dim)
 
     def read(
@@ -81,7 +82,8 @@ class _GatedMemoryFusion(Fusion):
         now, past = torch.split(inner.weight, [read.shape[-1], self.memory], 1)
         part = F.linear(read, now, inner.bias)
         kept = dropout(torch.ones_like(part)) if self.training else None
-        return gated_memory(part, self.new(read).tanh(), observed, past, last.weight, last.bias, kept)
+        new = self.new(read).tanh()
+        return gated_memory(part, new, observed, past, last.weight, last.bias, kept, self.activation)
 
 
 class MemoryFusion(_GatedMemoryFusion):
@@ -100,6 +102,7 @@ class MemoryFusion(_GatedMemoryFusion):
         steps: whether the state after every step comes out, for targets per step; else the last.
         dropout: rate at which values are dropped in the networks.
         hidden: size of the hidden layer of each network; that of its output by default.
+        activation: of hidden layers; ReLU in the released code.
     Shapes:
         inputs[m]: (batch, time, dims[m]) -> (batch, 1, out_dim), or (batch, time, out_dim) with `steps`
     Missing:
@@ -134,10 +137,11 @@ class MemoryFusion(_GatedMemoryFusion):
         steps: bool = False,
         dropout: float = 0.1,
         hidden: int | None = None,
+        activation: Activation = "gelu",
     ) -> None:
-        super().__init__(dims, out_dim, width, memory, steps, hidden)
+        super().__init__(dims, out_dim, width, memory, steps, hidden, activation)
         both = 2 * sum(self.widths.values())
-        self.attention = perceptron(both, both, 1, dropout, hidden)
+        self.attention = perceptron(both, both, 1, dropout, hidden, activation)
         self.remember(both, dropout)
 
     def read(
@@ -165,6 +169,10 @@ class GraphMemoryFusion(_GatedMemoryFusion):
         steps: whether the state after every step comes out, for targets per step; else the last.
         dropout: rate at which values are dropped in the networks.
         hidden: size of the hidden layer of each network; that of its output by default.
+        activation: of hidden layers of the memory's networks.
+        graph_activation: of hidden layers of the graph's networks.
+        vertex_activation: of a modality's vertex.
+        bounded: whether efficacies go through a sigmoid.
     Shapes:
         inputs[m]: (batch, time, dims[m]) -> (batch, 1, out_dim), or (batch, time, out_dim) with `steps`
         extras["efficacies"]: (batch, time, edge), by the sets that edges go to, the summary last
@@ -181,7 +189,8 @@ class GraphMemoryFusion(_GatedMemoryFusion):
     Reference:
         Zadeh et al., Multimodal Language Analysis in the Wild: CMU-MOSEI Dataset and Interpretable Dynamic
         Fusion Graph, ACL 2018, section 4 (Graph-MFN).
-        Differs: the gates see the memory too, as in `MemoryFusion`.
+        Differs: the gates see the memory too, as in `MemoryFusion`. MMSA's code has `activation: relu,
+        graph_activation: none, vertex_activation: relu, bounded: false`.
     Example:
         >>> fusion = GraphMemoryFusion({"text": 3, "visual": 2}, out_dim=4)
         >>> fusion({m: Sequence.full(torch.ones(5, 7, d)) for m, d in fusion.dims.items()}).values.shape
@@ -205,11 +214,17 @@ class GraphMemoryFusion(_GatedMemoryFusion):
         steps: bool = False,
         dropout: float = 0.1,
         hidden: int | None = None,
+        activation: Activation = "gelu",
+        graph_activation: Activation = "gelu",
+        vertex_activation: Activation = "none",
+        bounded: bool = True,
     ) -> None:
-        super().__init__(dims, out_dim, width, memory, steps, hidden)
+        super().__init__(dims, out_dim, width, memory, steps, hidden, activation)
         check_vertices(self)
+        self.bounded = bounded
         self.project = ModuleDict({m: nn.Linear(2 * w, vertex) for m, w in self.widths.items()})
-        self.networks, self.efficacy = graph_networks(self.dims, vertex, dropout)
+        self.shape = activation_of(vertex_activation)
+        self.networks, self.efficacy = graph_networks(self.dims, vertex, dropout, graph_activation)
         self.summary = nn.Linear(len(vertices_of(self.dims)) * vertex, vertex)
         self.remember(vertex, dropout)
 
@@ -217,30 +232,12 @@ class GraphMemoryFusion(_GatedMemoryFusion):
         self, hidden: list[Tensor], cell: list[Tensor], masks: Mapping[str, Tensor]
     ) -> tuple[Tensor, Extras]:
         singles = {
-            m: self.project[m](torch.cat([before(h), h], -1)) for m, h in zip(self.dims, hidden, strict=True)
+            m: self.shape(self.project[m](torch.cat([before(h), h], -1)))
+            for m, h in zip(self.dims, hidden, strict=True)
         }
         met = {m: mask.cumsum(0) > 0 for m, mask in masks.items()}
-        vertices, efficacies = grown(singles, met, self.networks, self.efficacy)
+        vertices, efficacies = grown(singles, met, self.networks, self.efficacy, self.bounded)
         return self.summary(vertices), {"efficacies": efficacies.transpose(0, 1)}
-
-
-def widths_of(fusion: Fusion, width: int | Mapping[str, int]) -> dict[str, int]:
-    """A size for each modality of a fusion, from one for all or one for each by name.
-
-    Raises:
-        ConfigError: a modality is unknown, or has none.
-    """
-    if isinstance(width, int):
-        return dict.fromkeys(fusion.dims, width)
-    for name in width:
-        fusion.named(name)
-    for name in fusion.dims:
-        if name not in width:
-            raise ConfigError(
-                f"{type(fusion).__name__}: width: modality '{name}' has none; given for: "
-                f"{', '.join(sorted(width)) or 'none'}"
-            )
-    return {name: width[name] for name in fusion.dims}
 
 
 def cells_of(cells: Iterable[nn.Module]) -> list[nn.LSTMCell]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -10,9 +9,9 @@ import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from torch import Tensor, nn
 
+from affect.attention import TransformerLayer, TransformerStack
 from affect.errors import ConfigError
-from affect.fusion.base import ProjectedFusion
-from affect.layers import TransformerLayer, TransformerStack
+from affect.fusion.base import ProjectedFusion, learned_tokens, repeated
 from affect.naming import ModuleDict, ParameterDict
 from affect.sequences import Sequence, join
 from affect.sizes import held, of_inputs, weights_of_attention
@@ -143,13 +142,13 @@ class MergedAttentionFusion(ProjectedFusion):
         dropout: float = 0.1,
     ) -> None:
         super().__init__(dims, out_dim, width, heads)
-        self.token = _tokens(1, width)
+        self.token = learned_tokens(1, width)
         self.layers = TransformerStack(width, heads, layers, dropout)
         self.out = nn.Linear(width, out_dim)
 
     def fuse(self, inputs: dict[str, Sequence]) -> Sequence:
         steps = join(self.project(inputs).values())
-        stream = join([_repeated(self.token, steps), steps])
+        stream = join([repeated(self.token, steps), steps])
         token = torch.zeros_like(stream.mask[:, :1], dtype=torch.int64)
         return Sequence.vector(self.out(self.layers(stream, steps=token).values[:, 0]))
 
@@ -211,9 +210,9 @@ class BottleneckFusion(ProjectedFusion):
         self.require(2)
         if layers < 2:
             raise ConfigError(f"BottleneckFusion: layers must be at least 2, got {layers}")
-        self.tokens = ParameterDict({m: _tokens(1, width) for m in self.dims})
+        self.tokens = ParameterDict({m: learned_tokens(1, width) for m in self.dims})
         self.depth = layers
-        self.bottlenecks = _tokens(bottlenecks, width)
+        self.bottlenecks = learned_tokens(bottlenecks, width)
         self.streams = ModuleDict(
             {
                 m: nn.ModuleList(TransformerLayer(width, heads, dropout) for _ in range(layers))
@@ -223,9 +222,9 @@ class BottleneckFusion(ProjectedFusion):
         self.out = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, out_dim))
 
     def fuse(self, inputs: dict[str, Sequence]) -> Sequence:
-        streams = [join([_repeated(self.tokens[m], x), x]) for m, x in self.project(inputs).items()]
+        streams = [join([repeated(self.tokens[m], x), x]) for m, x in self.project(inputs).items()]
         there = torch.stack([x.present for x in inputs.values()])  # (modality, batch)
-        shared = _repeated(self.bottlenecks, streams[0])
+        shared = repeated(self.bottlenecks, streams[0])
         for layer in zip(*self.streams.values(), strict=True):
             made = [own(join([shared, x])) for own, x in zip(layer, streams, strict=True)]
             streams = [Sequence(x.values[:, shared.time :], x.mask[:, shared.time :]) for x in made]
@@ -288,7 +287,7 @@ class LearnedQueryFusion(ProjectedFusion):
         dropout: float = 0.1,
     ) -> None:
         super().__init__(dims, out_dim, width, heads)
-        self.queries = _tokens(queries, width)
+        self.queries = learned_tokens(queries, width)
         self.read = nn.ModuleList(
             TransformerLayer(width, heads, dropout, crossed=True) for _ in range(layers)
         )
@@ -297,7 +296,7 @@ class LearnedQueryFusion(ProjectedFusion):
 
     def fuse(self, inputs: dict[str, Sequence]) -> Sequence:
         steps = join(self.project(inputs).values())
-        x = _repeated(self.queries, steps)
+        x = repeated(self.queries, steps)
         for read, own in zip(self.read, self.own, strict=True):
             x = own(read(x, steps))
         return Sequence.vector(self.out(x.mean()))
@@ -310,16 +309,6 @@ class LearnedQueryFusion(ProjectedFusion):
         projected = held(self.projections, batch * every, {m: batch * time for m, time in steps.items()})
         asked = held([self.read, self.own, self.out], batch * queries)
         return projected + of_steps + asked + of_inputs(self.dims, batch, steps)
-
-
-def _tokens(count: int, width: int) -> nn.Parameter:
-    """Learned steps, (1, count, width)."""
-    return nn.Parameter(torch.randn(1, count, width) / math.sqrt(width))
-
-
-def _repeated(tokens: Tensor, x: Sequence) -> Sequence:
-    """The same learned steps for every sample of `x`."""
-    return Sequence.full(tokens.expand(len(x.mask), -1, -1))
 
 
 def _average(parts: list[Tensor], there: Tensor) -> Tensor:

@@ -31,6 +31,7 @@ def attend(
     seen: Tensor,
     asked: Iterable[Tensor] = (),
     offered: Iterable[Tensor] = (),
+    allowed: Tensor | None = None,
 ) -> Tensor:
     """The mean of the values of the keys that are seen, weighted by the softmax of products with a query.
 
@@ -45,10 +46,13 @@ def attend(
         seen: which keys are.
         asked: more features of the queries, of size one each.
         offered: of the keys, as many.
+        allowed: which of the keys that are seen each query sees; none allows all. It is left to PyTorch's
+            kernel.
     Shapes:
         query: (batch, heads, time, dim), key: (batch, heads, time of keys, dim),
         value: (batch, heads, time of keys, any dim), seen: (batch, time of keys), asked and offered:
-        broadcast to (batch, heads, time, 1) -> (batch, heads, time, dim of the values)
+        broadcast to (batch, heads, time, 1), allowed: (batch, time, time of keys) ->
+        (batch, heads, time, dim of the values)
     Missing:
         a key that is not seen has no weight; where none is, whatever comes out is finite.
     Example:
@@ -58,11 +62,19 @@ def attend(
         tensor([[[[2.]]]])
     """
     if not is_fast():
-        return plain_attend(query, key, value, seen, asked, offered)
-    seen = seen | ~seen.any(1, keepdim=True)  # a softmax over nothing would be NaN
+        return plain_attend(query, key, value, seen, asked, offered, allowed)
+    if allowed is not None:
+        return _by_pytorch(query, key, value, _seen(seen, allowed), list(asked), list(offered))
+    seen = _seen(seen)
     few = query.shape[2] * key.shape[2] <= HELD
     way = _few_at_a_time if few and on_cpu_kernel(query, key, value) else _by_pytorch
     return way(query, key, value, seen, list(asked), list(offered))
+
+
+def _seen(seen: Tensor, allowed: Tensor | None = None) -> Tensor:
+    """Which keys are seen, by each query where some are `allowed`; all where none is, which would be NaN."""
+    of_queries = seen if allowed is None else seen.unsqueeze(1) & allowed
+    return of_queries | ~of_queries.any(-1, keepdim=True)
 
 
 def plain_attend(
@@ -72,6 +84,7 @@ def plain_attend(
     seen: Tensor,
     asked: Iterable[Tensor] = (),
     offered: Iterable[Tensor] = (),
+    allowed: Tensor | None = None,
 ) -> Tensor:
     """`attend` by its formula; all weights are held.
 
@@ -81,13 +94,13 @@ def plain_attend(
         >>> plain_attend(query, key, value, seen)
         tensor([[[[2.]]]])
     """
-    seen = seen | ~seen.any(1, keepdim=True)  # a softmax over nothing would be NaN
+    seen = _of_heads(_seen(seen, allowed))
     dtype = torch.promote_types(query.dtype, torch.float32)
     with torch.autocast(query.device.type, enabled=False):
         scores = query.to(dtype) @ key.to(dtype).mT
         for one, other in zip(asked, offered, strict=True):
             scores = scores + one.to(dtype) * other.to(dtype).mT
-        weights = scores.masked_fill(~seen[:, None, None], -torch.inf).softmax(-1)
+        weights = scores.masked_fill(~seen, -torch.inf).softmax(-1)
         return (weights @ value.to(dtype)).to(query.dtype)
 
 
@@ -116,6 +129,11 @@ def attended(
     return pick(context, left), seen.gather(1, left), None if places is None else places.gather(1, left)
 
 
+def _of_heads(seen: Tensor) -> Tensor:
+    """(batch, keys) or (batch, queries, keys) -> what fits (batch, heads, queries, keys)."""
+    return seen[:, None, None] if seen.dim() == 2 else seen[:, None]
+
+
 def _by_pytorch(
     query: Tensor, key: Tensor, value: Tensor, seen: Tensor, asked: list[Tensor], offered: list[Tensor]
 ) -> Tensor:
@@ -124,7 +142,7 @@ def _by_pytorch(
     query, key = _beside(query, asked, -1), _beside(key, offered, -1)
     size = max(query.shape[-1], value.shape[-1])
     query, key, wide = (F.pad(x, (0, size + -size % 16 - x.shape[-1])) for x in (query, key, value))
-    mixed = F.scaled_dot_product_attention(query, key, wide, attn_mask=seen[:, None, None], scale=1.0)
+    mixed = F.scaled_dot_product_attention(query, key, wide, attn_mask=_of_heads(seen), scale=1.0)
     return mixed[..., : value.shape[-1]]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -21,11 +22,12 @@ def gated_memory(
     weight_out: Tensor,
     bias_out: Tensor,
     kept: Tensor | None = None,
+    activation: str = "gelu",
 ) -> Tensor:
     """A memory after every step: u_t = keep * u_(t-1) + come * new_t; it stays where nothing is observed.
 
     A network with one hidden layer draws the gates from what is read and from the memory before:
-    keep, come = sigmoid(weight_out (kept * gelu(read_t + weight u_(t-1))) + bias_out). It begins at zero.
+    keep, come = sigmoid(weight_out (kept * f(read_t + weight u_(t-1))) + bias_out). It begins at zero.
 
     Args:
         read: what the hidden layer has of each step, its bias included.
@@ -35,6 +37,7 @@ def gated_memory(
         weight_out: from the hidden layer to both gates.
         bias_out: of both gates.
         kept: factors of the hidden values, as dropout draws them; none leaves them alone.
+        activation: f: gelu, relu, tanh, sigmoid, or none.
     Shapes:
         read, kept: (time, batch, width), new: (time, batch, memory), observed: (time, batch) bool,
         weight: (width, memory), weight_out: (2 memory, width) -> (time, batch, memory)
@@ -45,11 +48,11 @@ def gated_memory(
         [0.5, 0.75, 0.875]
     """
     if not is_fast():
-        return plain_gated_memory(read, new, observed, weight, weight_out, bias_out, kept)
+        return plain_gated_memory(read, new, observed, weight, weight_out, bias_out, kept, activation)
     if not len(read):
         return new.to(weight.dtype)  # without steps, too
     there = observed.unsqueeze(-1).to(wide(read.dtype))
-    memory, _, _ = run(_GatedMemory, read, new, there, weight, weight_out, bias_out, kept)
+    memory, _, _ = run(_GatedMemory, read, new, there, weight, weight_out, bias_out, kept, activation)
     return memory.to(weight.dtype)
 
 
@@ -61,6 +64,7 @@ def plain_gated_memory(
     weight_out: Tensor,
     bias_out: Tensor,
     kept: Tensor | None = None,
+    activation: str = "gelu",
 ) -> Tensor:
     """`gated_memory`, one step after the other.
 
@@ -73,7 +77,8 @@ def plain_gated_memory(
     memory = new.new_zeros(*new.shape[1:], dtype=wide(read.dtype))
     memories = []
     for step in range(len(read)):
-        hidden = F.gelu(read[step] + F.linear(memory.to(read.dtype), weight.to(read.dtype)))
+        values = read[step] + F.linear(memory.to(read.dtype), weight.to(read.dtype))
+        hidden = _CHANGES[activation][0](values)
         if kept is not None:
             hidden = hidden * kept[step]
         gates = F.linear(hidden.to(read.dtype), weight_out.to(read.dtype), bias_out.to(read.dtype))
@@ -81,6 +86,16 @@ def plain_gated_memory(
         memory = torch.where(observed[step].unsqueeze(-1), keep * memory + enter * new[step], memory)
         memories.append(memory)
     return torch.stack(memories).to(weight.dtype) if memories else new.to(weight.dtype)
+
+
+_CHANGES: Final[Mapping[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]]] = {
+    "gelu": (F.gelu, torch.ops.aten.gelu_backward),
+    "relu": (F.relu, lambda grad, values: grad * (values > 0)),
+    "tanh": (torch.tanh, lambda grad, values: grad * (1 - values.tanh().square())),
+    "sigmoid": (torch.sigmoid, lambda grad, values: grad * values.sigmoid() * (1 - values.sigmoid())),
+    "none": (lambda values: values, lambda grad, values: grad),
+}
+"""Activations by name, and what becomes of a gradient in front of them, from what they read."""
 
 
 class _GatedMemory(Kernel):
@@ -95,14 +110,15 @@ class _GatedMemory(Kernel):
         weight_out: Tensor,
         bias_out: Tensor,
         kept: Tensor | None,
+        activation: str,
     ) -> tuple[Tensor, ...]:
-        low = read.dtype
+        low, change = read.dtype, _CHANGES[activation][0]
         recurrent, out, bias = weight.to(low).t(), weight_out.to(low).t(), bias_out.to(low)
         memory = there.new_zeros(read.shape[1], weight.shape[1])
         found = []
         for step, come, seen, factor in steps(read, new.to(there.dtype), there, kept):
             values = torch.addmm(step, memory.to(low), recurrent)
-            hidden = F.gelu(values) if factor is None else F.gelu(values) * factor
+            hidden = change(values) if factor is None else change(values) * factor
             gates = torch.addmm(bias, hidden.to(low), out).to(there.dtype).sigmoid()
             keep, enter = gates.chunk(2, -1)
             memory = torch.lerp(memory, torch.addcmul(keep * memory, enter, come), seen)
@@ -111,13 +127,15 @@ class _GatedMemory(Kernel):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        ctx.save_for_backward(*inputs[1:], *output)
+        ctx.save_for_backward(*inputs[1:-1], *output)
+        ctx.activation = inputs[-1]
         ctx.set_materialize_grads(False)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         new, there, weight, weight_out, bias_out, kept, memories, values, gates = ctx.saved_tensors
         low, earlier = values.dtype, before(memories)
+        change, changed_back = _CHANGES[ctx.activation]
         recurrent, out = weight.to(low), weight_out.to(low)
         on_memory = torch.zeros_like(memories[0])
         found = []
@@ -141,14 +159,14 @@ class _GatedMemory(Kernel):
             on_gate = on_gate * torch.addcmul(gate, gate, gate, value=-1)
             on_hidden = on_gate.to(low) @ out
             on_hidden = on_hidden if factor is None else (on_hidden * factor).to(low)
-            on_value = torch.ops.aten.gelu_backward(on_hidden, value)
+            on_value = changed_back(on_hidden, value)
             on_value = on_value if of_value is None else on_value + of_value
             found.append((on_value, changed * enter, on_gate))
             on_memory = torch.addcmul(on_memory - changed, changed, keep) + (on_value @ recurrent).to(
                 gate.dtype
             )
         on_values, on_new, on_gates = stacked(found[::-1])
-        hidden = F.gelu(values) if kept is None else F.gelu(values) * kept
+        hidden = change(values) if kept is None else change(values) * kept
         return (
             on_values,
             on_new.to(new.dtype),
@@ -156,5 +174,6 @@ class _GatedMemory(Kernel):
             summed_products(on_values.to(there.dtype), earlier).to(weight.dtype),
             summed_products(on_gates, hidden.to(there.dtype)).to(weight.dtype),
             on_gates.sum((0, 1)).to(bias_out.dtype),
+            None,
             None,
         )

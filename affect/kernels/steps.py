@@ -21,7 +21,7 @@ def before(states: Tensor) -> Tensor:
     return torch.cat([torch.zeros_like(states[:1]), states[:-1]])
 
 
-def run(kernel: type[Kernel], *given: Tensor | None) -> tuple[Tensor, ...]:
+def run(kernel: type[Kernel], *given: Tensor | str | None) -> tuple[Tensor, ...]:
     """What a recurrence gives; a compiler gets its steps, which it differentiates as a whole by itself."""
     found: tuple[Tensor, ...] = kernel.forward(*given) if is_traced() else kernel.apply(*given)  # type: ignore[no-untyped-call]  # torch's own
     return found

@@ -130,8 +130,9 @@ def _transcripts(answers: Iterable[Answers]) -> dict[str, str]:
     for source, content in {run.content["corpus"]: run.content for run in runs}.items():
         if content.get("reader"):  # a report executes nobody's code
             continue
+        reading = {key: content[key] for key in READING if key in content and key != "tokens"}
         try:
-            corpus = load_corpus(source, **{key: content[key] for key in READING if key in content})
+            corpus = load_corpus(source, **reading)
         except AffectError:  # moved or deleted since: a report needs it for nothing else
             continue
         for split in corpus.splits.values():

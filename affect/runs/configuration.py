@@ -95,6 +95,7 @@ class Configuration:
         duplicates: what becomes of ids that occur more than once: refuse, number or first.
         prefixes: names of modalities in the columns of a table that hold a dot themselves.
         reader: what reads the corpus's file, by its import path; by default what recognises it.
+        tokens: the pretrained encoder whose sub-words are the modality `tokens`: a folder, or a hub's name.
         metrics: metrics that are measured beside those that always are: one's own, by their import path
             (`affect.metrics.Metric`), and the names of affect's others; what `monitor` names is measured too.
         searched: what the search that chose this configuration was done on, as it wrote it; a run that would
@@ -121,6 +122,7 @@ class Configuration:
     duplicates: str = "refuse"
     prefixes: list[str] = field(default_factory=list)
     reader: str | None = None
+    tokens: str | None = None
     metrics: list[str] = field(default_factory=list)
     searched: Searched | None = None
 
@@ -162,16 +164,20 @@ def metrics_in(content: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(name for name in named if isinstance(name, str) and metrics.is_extra(name)))
 
 
-def read(path: str | Path) -> dict[str, Any]:
+def read(path: str | Path, corpus: str | None = None, tokens: str | None = None) -> dict[str, Any]:
     """The content of a YAML file, or of a paper that is named; nothing in it is imported.
 
     Args:
         path: of the file, or `paper:NAME` (`affect.papers`).
+        corpus: what a paper is for; it has to be named then.
+        tokens: the pretrained encoder that a paper reads the text with; of a file, other than it says.
     Raises:
         ConfigError: there is no such file, or `affect.yaml_files.parse_yaml` refuses it; it holds no keys.
     """
     if papers.is_named(path):
-        return papers.content(path)
+        if corpus is None:
+            raise ConfigError(f"{path}: a paper names no corpus; give one (--corpus PATH)")
+        return papers.content(path, corpus, tokens)
     path = Path(path)
     try:
         content = read_yaml(path)
@@ -181,7 +187,7 @@ def read(path: str | Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not YAML: {error}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected keys and values, got {type(content).__name__}")
-    return content
+    return content if tokens is None else {**content, "tokens": tokens}
 
 
 def parse(content: Mapping[str, Any], where: str, home: Home | None = None) -> Configuration:

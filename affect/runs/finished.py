@@ -20,6 +20,7 @@ from affect.data import splitting, targets
 from affect.data.contents import corpus_digest, is_generated, kept_digest
 from affect.data.corpus import Corpus
 from affect.data.sources import load as load_corpus
+from affect.data.sources.options import model_path
 from affect.data.targets import MultiLabel, Target
 from affect.errors import ConfigError, DataError, check_flag, path_in
 from affect.files import real
@@ -259,7 +260,9 @@ def prepare(configuration: Configuration, fold: int, root: Path) -> Corpus:
         ConfigError: it has no split to train on, or its test split was in the search of the configuration.
     """
     check_unseen(configuration, fold, root)
-    corpus = load_corpus(corpus_path(configuration.corpus, root), **configuration.reading)
+    corpus = load_corpus(
+        corpus_path(configuration.corpus, root), **with_model_path(configuration.reading, root)
+    )
     if configuration.folds:
         return splitting.fold(corpus, fold, configuration.folds, configuration.valid_share)
     if "train" not in corpus.splits:
@@ -278,6 +281,21 @@ def check_unseen(configuration: Configuration, fold: int, root: Path) -> None:
 def corpus_path(corpus: str, root: Path) -> str:
     """A generated corpus by its name; a file by its whole path."""
     return corpus if is_generated(corpus) else str(real(root / corpus))
+
+
+def with_model_path(content: Mapping[str, Any], root: Path) -> dict[str, Any]:
+    """The same values, the encoder of `tokens` by its whole path (`affect.data.sources.options.model_path`).
+
+    Args:
+        content: of a configuration, or how its corpus is to be read.
+        root: the folder that what it names is relative to.
+    Example:
+        >>> with_model_path({"corpus": "synthetic", "tokens": None}, Path())["tokens"] is None
+        True
+    """
+    if content.get("tokens") is None:
+        return dict(content)
+    return {**content, "tokens": model_path(content["tokens"], root)}
 
 
 def read_stages(
@@ -311,7 +329,7 @@ def with_absolute_paths(content: Mapping[str, Any], root: Path) -> dict[str, Any
     """
     runs = {key: content[key] for key in ("teacher", "init") if content.get(key) is not None}
     return {
-        **content,
+        **with_model_path(content, root),
         "corpus": corpus_path(content["corpus"], root),
         **{key: str(real(root / run)) for key, run in runs.items()},
         **renamed_corpora(content, partial(corpus_path, root=root)),

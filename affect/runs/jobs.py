@@ -19,6 +19,7 @@ from affect.classes import FOLDER, Home, beside, kept, modules_in, within
 from affect.data.contents import corpus_digest, files_in
 from affect.data.corpus import Corpus
 from affect.data.corpus_files import CorpusFiles, file_digest
+from affect.data.tokens import tokenizer_digest
 from affect.errors import AffectError, DataError
 from affect.files import fresh, of_disk, put_in_place, settle, writing
 from affect.runs.configuration import BaselineModel, complete, parse
@@ -98,6 +99,7 @@ class Job:
             corpus_digest(content["corpus"]),
             {key: file_digest(run / WEIGHTS) for key, run in runs.items() if run is not None},
             stage_digests(content),
+            None if content.get("tokens") is None else tokenizer_digest(content["tokens"]),
         )
 
     @property
@@ -221,9 +223,11 @@ class Job:
                 made = train_model(self, configuration.model, configuration, corpus, into, progress)
         if corpus.files is not None:
             corpus.files.check()
+        of_corpus = {"sha256": file_digest(Path(path)), "content": origin.corpus}
+        of_corpus |= {} if origin.tokens is None else {"tokens": origin.tokens}
         facts = {
             **made.facts,
-            "corpus": {**made.facts["corpus"], "sha256": file_digest(Path(path)), "content": origin.corpus},
+            "corpus": {**made.facts["corpus"], **of_corpus},
             **self._of_stages(made.facts.get("stage_corpora"), origin),
             "modules": kept(origin.modules, into),
             "learned_from": origin.runs,

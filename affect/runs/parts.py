@@ -141,7 +141,9 @@ def _find(path: str, key: str, where: str) -> Any:
         raise ConfigError(f"{where}: {key}: {error.filename}, line {error.lineno}: {error.msg}") from None
     kind = getattr(importlib.import_module(room), base)
     known: dict[str, Any] = {
-        n: c for n, c in vars(module).items() if inspect.isclass(c) and issubclass(c, kind) and c is not kind
+        n: c
+        for n, c in vars(module).items()
+        if inspect.isclass(c) and issubclass(c, kind) and (c is not kind or key == "head")
     }
     if key in FACTORIES and key != "learner":
         known |= {n: f for n, f in vars(module).items() if _makes(f, key, f"{module_name}.{n}")}

@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from affect import metrics, papers
+from affect.baselines import Baseline
 from affect.classes import beside, within
 from affect.data.corpus import Corpus
+from affect.data.sources.options import model_path
+from affect.data.tokens import TOKENS
 from affect.errors import AffectError, ConfigError
 from affect.model import FusionModel
 from affect.naming import slug
@@ -27,6 +30,7 @@ def jobs_of(
     seeds: Iterable[int] | None = None,
     *,
     corpus: str | None = None,
+    tokens: str | None = None,
     trust: bool = False,
 ) -> list[Job]:
     """The runs of a configuration's file: one for each seed and fold, each in a folder below `out`.
@@ -36,6 +40,7 @@ def jobs_of(
         out: the folder of runs.
         seeds: other ones than the configuration's.
         corpus: another one than the configuration's.
+        tokens: the pretrained encoder whose sub-words are read, other than the configuration's.
         trust: whether the file, where a search wrote it, and runs that these learn from may execute code that
             is not known to be one's own.
     Raises:
@@ -47,13 +52,11 @@ def jobs_of(
         ['seed0-fold0', 'seed1-fold0']
     """
     path = Path(path)
-    plain = read(path)
+    plain = read(path, corpus, None if tokens is None else model_path(tokens, Path.cwd()))
     plain.pop("search", None)
     if corpus is not None:
         plain["corpus"] = corpus_path(corpus, Path.cwd())
-    elif papers.is_named(path):
-        raise ConfigError(f"{path}: a paper names no corpus; give one (--corpus PATH)")
-    name = str(path).removeprefix(papers.PREFIX) if papers.is_named(path) else path.stem
+    name = papers.file_name(path)
     if seeds is not None:
         check_seeds(seeds := list(seeds), f"{path}: seeds")
     with within(beside(path.parent)):
@@ -90,6 +93,7 @@ def check_jobs(todo: list[Job], path: Path) -> None:
     for place, job in one_each.items():
         configuration = _with_stages(parsed[place], job, known, path)
         made = configuration.model.for_corpus(corpus, configuration.target)
+        check_tokens(made, configuration, path)
         if isinstance(made, FusionModel):
             with within(job.home), metrics.using(*configuration.measured):
                 learner = configuration.learner or Learner
@@ -116,6 +120,27 @@ def _with_stages(
         return read_stages(configuration, job.fold, job.root, once)
     except AffectError as error:
         raise type(error)(f"{path}: {error}") from error
+
+
+def check_tokens(made: FusionModel | Baseline, configuration: Configuration, where: Path | str) -> None:
+    """Refuse a model that reads the indices of sub-words as if they were features.
+
+    Args:
+        made: the model of the configuration, or its baseline.
+        configuration: that asks for sub-words, or does not.
+        where: begins the message.
+    Raises:
+        ConfigError: it does.
+    """
+    fusion = isinstance(made, FusionModel)
+    read = {*made.encoders} - {*made.indices} if isinstance(made, FusionModel) else {*made.dims}
+    if configuration.tokens is not None and TOKENS in read:
+        remedy = (
+            f"choose other `modalities`{f', or encoders: {{{TOKENS}: PretrainedEncoder}}' if fusion else ''}"
+        )
+        raise ConfigError(
+            f"{where}: {TOKENS}: the model reads indices of sub-words as if they were features; {remedy}"
+        )
 
 
 def check_parts(model: FusionModel, corpus: Corpus, configuration: Configuration, where: Path | str) -> None:

@@ -16,6 +16,7 @@ from affect.data.contents import corpus_digest, kept_digest
 from affect.data.corpus import Corpus, Split
 from affect.data.sources import read as read_corpus
 from affect.data.sources.options import Options
+from affect.data.tokens import TOKENS
 from affect.errors import ConfigError, DataError
 from affect.model import FusionModel
 from affect.runs.configuration import BaselineModel
@@ -43,7 +44,8 @@ def predict(
         split: the split `test` by default, or the first one where there is none.
         trust: whether code that the run brings along may be executed, though it is not known to be one's own.
         reading: how the corpus is to be read, as in `affect.load`; by default as that of the run was, as far
-            as the file has its columns and prefixes. Either of these takes the place of both.
+            as the file has its columns and prefixes. Either of these takes the place of both. A model that
+            reads sub-words is given those of the text, and refuses a corpus that has none.
     Raises:
         DataError: the folder is not a finished run; a baseline's corpus is gone or was changed.
         ConfigError: the corpus has none of the modalities, has features of another size, of other names or by
@@ -80,6 +82,7 @@ def asked(run: FinishedRun, source: str | Path, **reading: Any) -> tuple[Corpus,
     configuration = run.configuration
     named = bool({"columns", "prefixes"} & reading.keys())
     kept = ("duplicates",) if named else ("duplicates", "columns", "prefixes")  # labels are not needed
+    kept = (*kept, "tokens") if TOKENS in run.facts["shape"]["dims"] else kept
     kept_reading = {key: configuration.reading[key] for key in kept}
     options = replace(Options.of(**{**kept_reading, **reading}), required=named)
     model: FusionModel | Baseline

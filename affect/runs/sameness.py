@@ -35,6 +35,7 @@ class Origin:
         corpus: the digest of what the corpus holds; None where it is gone.
         runs: the digest of the weights of each run that it learns from, by the key that names it.
         stages: the digest of each corpus that a stage alone learns from, by the stage's name.
+        tokens: the digest of the tokenizer that makes sub-words; None where none does, or it is the hub's.
     """
 
     configuration: dict[str, Any]
@@ -42,6 +43,7 @@ class Origin:
     corpus: str | None
     runs: dict[str, str | None]
     stages: dict[str, str | None] = field(default_factory=dict)
+    tokens: str | None = None
 
     def trust(self) -> None:
         """Write down that what is executed of it is the user's own."""
@@ -55,6 +57,7 @@ class Origin:
             "corpus": self.corpus,
             "runs": self.runs,
             **({"stages": self.stages} if self.stages else {}),
+            **({"tokens": self.tokens} if self.tokens else {}),
         }
 
     def changes(self, run: FinishedRun, home: Home) -> list[str]:
@@ -69,6 +72,8 @@ class Origin:
             found += self.modules.changes(facts.get("modules") or {})
         if self.corpus is not None and self.corpus != kept_digest(facts["corpus"], run.content["corpus"]):
             found.append(f"the corpus {self.configuration['corpus']} has other content")
+        if self.tokens is not None and self.tokens != run.facts["corpus"].get("tokens", self.tokens):
+            found.append(f"the tokenizer of {self.configuration['tokens']} is another")
         held = {name: own.get("content") for name, own in facts.get("stage_corpora", {}).items()}
         found += [
             f"the corpus {corpus} of the stage '{name}' has other content"

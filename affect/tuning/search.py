@@ -16,6 +16,7 @@ from affect.bounds import NATURAL, RATE, SEED, Bounds
 from affect.classes import Home, beside, path_of, within
 from affect.data.contents import corpus_digest
 from affect.data.corpus import Corpus
+from affect.data.sources.options import model_path
 from affect.data.targets import Target
 from affect.errors import ConfigError, DataError
 from affect.files import real
@@ -26,7 +27,7 @@ from affect.runs import corpus_path, prepare, with_absolute_paths
 from affect.runs.borrowed import check_borrowed
 from affect.runs.configuration import check_keys, check_seeds, kind_of, metrics_in, parse, read, resolve
 from affect.runs.finished import read_stages
-from affect.runs.planning import check_parts
+from affect.runs.planning import check_parts, check_tokens
 from affect.runs.searched import Searched
 from affect.runs.staged import shortened, stage_digests
 from affect.training.stages import OWN
@@ -183,6 +184,7 @@ def task_of(
     path: str | Path,
     *,
     corpus: str | None = None,
+    tokens: str | None = None,
     epochs: int | None = None,
     trust: bool = False,
     **changes: Any,
@@ -190,8 +192,9 @@ def task_of(
     """Read a configuration and how it is to be searched; where nothing says how, as the classes declare.
 
     Args:
-        path: the configuration's file.
+        path: the configuration's file, or a paper that is named.
         corpus: another corpus of the same modalities and targets.
+        tokens: the pretrained encoder whose sub-words are read, other than the configuration's.
         epochs: at most, other than the configuration's.
         trust: as in `Task`.
         changes: of the section `search`; what is None stays.
@@ -200,13 +203,18 @@ def task_of(
             that can be chosen, that cannot be built for the corpus.
     """
     with within(beside(Path(path).parent)):
-        return _task(Path(path), corpus, epochs, trust, changes)
+        return _task(Path(path), corpus, tokens, epochs, trust, changes)
 
 
 def _task(
-    path: Path, corpus: str | None, epochs: int | None, trust: bool, changes: Mapping[str, Any]
+    path: Path,
+    corpus: str | None,
+    tokens: str | None,
+    epochs: int | None,
+    trust: bool,
+    changes: Mapping[str, Any],
 ) -> Task:
-    content = read(path)
+    content = read(path, corpus, None if tokens is None else model_path(tokens, Path.cwd()))
     check_borrowed(path, content, trust)
     section = content.pop("search", None) or {}
     check_keys(section, Search, f"{path}: search")
@@ -298,5 +306,6 @@ def _check(task: Task, corpus: Corpus) -> None:
             made = configuration.model.for_corpus(corpus, configuration.target)
         except ConfigError as error:
             raise ConfigError(f"{task.path}: {what}: {error}") from None
+        check_tokens(made, configuration, f"{task.path}: {what}")
         if isinstance(made, FusionModel):
             check_parts(made, corpus, replace(configuration, stages=stages), f"{task.path}: {what}")

@@ -107,7 +107,7 @@ def tune(
         quiet: no progress bar.
         again: begin the study anew, and do the runs too that are done.
         trust: whether runs that it learns from may execute code that is not known to be one's own.
-        changes: `corpus`, `epochs`, and keys of the section `search`, other than the file says.
+        changes: `corpus`, `tokens`, `epochs`, and keys of the section `search`, other than the file says.
     Raises:
         ConfigError: the configuration cannot be searched as it stands; there is no study to resume.
         DataError: no trial could be done.

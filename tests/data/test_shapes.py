@@ -28,7 +28,7 @@ def whole(name):
 
 
 def labels(corpus):
-    (target,) = corpus.targets
+    target = corpus.target().name
     return np.concatenate([split.labels(target) for split in corpus.splits.values()])
 
 
@@ -47,7 +47,9 @@ class TestEveryShape:
         corpus, shape = small(name), SHAPES[name]
         modalities = CORPORA[shape.corpus].modalities
         assert corpus.dims == dict(zip(modalities, shape.dims, strict=True))
-        assert corpus.targets == {shape.target.name: shape.target}
+        assert corpus.target() == shape.target
+        own = modalities if name == "sims" else ()
+        assert [*corpus.targets] == [shape.target.name, *(f"{shape.target.name}_{m}" for m in own)]
         assert corpus.aligned is shape.aligned
         for split in corpus.splits.values():
             for m, most in zip(modalities, shape.steps, strict=True):
@@ -156,6 +158,27 @@ def test_one_of_four_emotions_is_true_and_each_is_as_likely():
     given = labels(whole("iemocap"))
     assert (given.sum(1) == 1).all()
     assert np.abs(given.mean(0) - 0.25).max() < 0.03
+
+
+def test_labels_of_a_modality_are_what_it_alone_says():
+    corpus, said, found = shaped("sims", 300), {}, {}
+    split, weights = corpus["train"], dict(zip(CORPORA["sims"].modalities, shapes.WEIGHTS, strict=True))
+    for m, rows in split.modalities.items():
+        label = split.labels(f"sentiment_{m}")[:, 0]
+        means = np.array([rows[i].mean(0) for i in range(len(split))], float)
+        means = (means - means.mean(0))[:, np.argsort(means.var(0))[-20:]]
+        told = means @ np.linalg.lstsq(means, label - label.mean(), rcond=None)[0]
+        found[m] = np.corrcoef(told, label)[0, 1]
+        said[m] = label
+        assert np.abs(label).max() == 1
+        assert label.std() == pytest.approx(1 / np.sqrt(3), abs=0.06)
+        np.testing.assert_allclose(5 * label, np.rint(5 * label), atol=1e-6)
+    assert min(found.values()) > 0.9
+    whole = np.corrcoef([split.labels("sentiment")[:, 0], *said.values()])
+    noise = np.sqrt(np.square([*weights.values(), shapes.NOISE]).sum())
+    for i, m in enumerate(said, 1):
+        assert whole[0, i] == pytest.approx(weights[m] / noise, abs=0.1)
+    assert np.abs(whole[1:, 1:] - np.eye(3)).max() < 0.15
 
 
 def test_any_of_six_emotions_may_be_true():

@@ -18,6 +18,7 @@ from affect.errors import ConfigError
 from affect.runs.studies import CONFIGURATION, FAILURE
 from affect.tuning import Setting, task_of, tune
 from affect.tuning.starts import PUBLISHED
+from affect.tuning.working import sampler_of
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "experiments" / "searches"
@@ -170,3 +171,12 @@ def test_what_was_not_published_is_refused(name, why, tmp_path):
     with pytest.raises(ConfigError) as caught:
         task_of(path, corpus="synthetic:mosi_aligned:8")
     assert str(caught.value).startswith(f"{path}: search: published: mfn, mosi: {why}")
+
+
+def test_mertools_protocol_is_random_draws_and_six_runs_of_the_best():
+    task = task_of(FOLDER / "mertools.yaml", corpus="synthetic:mosi_unaligned:24")
+    assert type(sampler_of(task.search)).__name__ == "RandomSampler"
+    assert not task.search.racing
+    assert (len(task.search.seeds), len(task.search.fresh)) == (1, 6)
+    drawn = {one.name.split(".")[-1] for one in task.space.parameters}
+    assert drawn == {"width", "out_dim", "dropout", "learning_rate"}

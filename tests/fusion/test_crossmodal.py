@@ -10,9 +10,10 @@ import torch
 from loops import add, apply, ended, linear, mean, observed, places, projected, stack, transformer
 
 from affect import batches, load, testing
+from affect.attention import Attention, TransformerLayer
 from affect.errors import ConfigError
 from affect.fusion import CrossModalTransformer, PerStep
-from affect.layers import Attention, Dropout, TransformerLayer
+from affect.layers import Dropout
 from affect.model import FusionModel
 from affect.pooling import LastPooling
 from affect.sequences import Sequence
@@ -27,6 +28,8 @@ DIMS = {"a": 2, "b": 3, "c": 4}
         {"pooling": LastPooling(), "kernel": 3},
         {"pooling": LastPooling(), "blank": True, "bare": True},
         {"blank": True, "local": False},
+        {"main": "b"},
+        {"main": "c", "blank": True},
     ],
     ids=lambda options: ", ".join(options) or "nothing",
 )
@@ -37,11 +40,12 @@ def test_cross_modal_transformer_is_the_paper_s(built, steps, options):
         inputs = {m: [*rows, [0.0] * 4] if rows else [] for m, rows in inputs.items()}
     at = {m: places(ended(x) if module.blank else x) for m, x in steps.items()}
     for to in DIMS:
-        learned = [
-            stack(module.directions[f"{source} to {to}"], inputs[to], inputs[source], at[to], at[source])
-            for source in DIMS
-            if source != to
-        ]
+        learned = []
+        for source in (m for m in DIMS if m != to):
+            pair, read, main = f"{source} to {to}", inputs[source], options.get("main", to)
+            if main not in (source, to):  # before a third one reads them, its steps read the main modality's
+                read = stack(module.enhance[pair], read, inputs[main], at[source], at[main])
+            learned.append(stack(module.directions[pair], inputs[to], read, at[to], at[source]))
         own = stack(module.own[to], [one + other for one, other in zip(*learned, strict=True)])
         vector += mean(own[-1:] if "pooling" in options else own, 8)
     fused = add(vector, apply(module.residual, vector))
@@ -154,7 +158,12 @@ def test_a_head_is_built_for_the_size_that_a_fusion_has_of_its_own():
     assert PerStep(DIMS, 7, fusion=bare).out_dim == 24
 
 
-OPTIONS = [{"kernel": 3}, {"blank": True, "bare": True, "pooling": LastPooling()}, {"blank": True}]
+OPTIONS = [
+    {"kernel": 3},
+    {"blank": True, "bare": True, "pooling": LastPooling()},
+    {"blank": True},
+    {"main": "text", "layers": 1},
+]
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
@@ -185,6 +194,10 @@ def test_it_is_deployed_with_options(options, service):
         (
             lambda: CrossModalTransformer(DIMS, 4, kernel=4),
             "CrossModalTransformer: kernel must be odd, got 4",
+        ),
+        (
+            lambda: CrossModalTransformer(DIMS, 4, main="d"),
+            "CrossModalTransformer: no modality 'd'; known: a, b, c",
         ),
     ],
 )

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
 
-from affect import layers
+from affect import attention as layers_of_attention
+from affect.attention import Attention
 from affect.kernels import attention, fast
 from affect.kernels.attention import attend
-from affect.layers import Attention
 
 
 @pytest.fixture
@@ -131,7 +131,9 @@ def test_lost_steps_are_not_computed(local, own, monkeypatch):
     mask[1] = False
     context, context_mask = (x, mask) if own else (torch.randn(3, 9, 8, dtype=torch.float64), mask[:, 4:13])
     sizes = []
-    monkeypatch.setattr(layers, "attend", lambda *given: sizes.append(given[1].shape[2]) or attend(*given))
+    monkeypatch.setattr(
+        layers_of_attention, "attend", lambda *given: sizes.append(given[1].shape[2]) or attend(*given)
+    )
 
     def run():
         torch.manual_seed(1)

@@ -19,6 +19,7 @@ from affect.kernels.gated_memory import gated_memory, plain_gated_memory
 from affect.kernels.products import plain_product, product
 from affect.kernels.recurrence import both_ways, lstm, plain_both_ways, plain_lstm
 from affect.kernels.recurrent_layers import gru_layers, lstm_layers, plain_gru
+from affect.kernels.spans import lstm_of_spans, plain_lstm_of_spans
 from affect.sequences import Sequence
 
 SEEN = torch.tensor([[True] * 4, [True, False, True, True], [False] * 4])
@@ -60,6 +61,8 @@ def memory():
     return numbers(4, 3, 5), numbers(4, 3, 2), numbers(5, 2), numbers(4, 5), numbers(4)
 
 
+SPANS = torch.tensor([[0, 0, 1, 1], [1, -1, 1, 2], [-1] * 4])
+"""Of three samples with four steps: which of three spans they are of."""
 KEPT = torch.tensor([0.0, 2.0, 2.0, 0.0, 2.0], dtype=torch.float64).expand(4, 3, 5)
 CASES = {
     "attend": (attend, plain_attend, lambda f, *x: f(*x, SEEN), heads),
@@ -70,6 +73,10 @@ CASES = {
     ),
     "gated memory": (gated_memory, plain_gated_memory, remembered, memory),
     "gated memory, dropout": (gated_memory, plain_gated_memory, partial(remembered, kept=KEPT), memory),
+    "lstm of spans": (
+        lstm_of_spans, plain_lstm_of_spans, lambda f, x, *own: f(x, SPANS, 3, own),
+        lambda: (numbers(3, 4, 2), *weights()),
+    ),
     "product": (product, plain_product, lambda f, *x: f(*x), lambda: (numbers(2, 4, 3), numbers(5, 3))),
 }  # fmt: skip
 SCRIPTED = pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")
@@ -144,6 +151,7 @@ def test_nothing_to_compute_with(batch, time):
             assert gated_memory(read, new, seen.t(), *of_memory).shape == (time, batch, 2)
             assert attend(query, key, key, seen).shape == query.shape
             assert product(torch.ones(2, 4, 3), torch.ones(batch, 3)).shape == (2, 4, batch)
+            assert lstm_of_spans(x, seen.long(), 2, own).shape == (batch, 2, 3)
             assert dropout(x, 0.5).shape == x.shape
 
 

@@ -45,6 +45,7 @@ def load(
     duplicates: Duplicates = "refuse",
     prefixes: Iterable[str] = (),
     reader: Reader | str | None = None,
+    tokens: str | PathLike[str] | None = None,
 ) -> Corpus:
     """A corpus from any published format, or a generated one.
 
@@ -71,9 +72,12 @@ def load(
         reader: for any other format: a function from the path to a corpus, or its import path
             (`my_readers.read_deap`); one that has an argument `options` is given what was said of the file
             (`affect.data.sources.options.Options`), too.
+        tokens: a pretrained text encoder, a folder or a name on the Hugging Face hub, whose sub-words of the
+            text become the modality `tokens` (`affect.data.tokens.with_tokens`), for `PretrainedEncoder`.
     Raises:
-        DataError: there is no such file, or it is not a corpus; ids occur more than once; the reader failed.
-        ConfigError: there is no such generated corpus, column, target or reader.
+        DataError: there is no such file, or it is not a corpus; ids occur more than once; the reader failed;
+            it has no text to make sub-words of.
+        ConfigError: there is no such generated corpus, column, target, reader or encoder.
     Example:
         >>> len(load("synthetic")["test"])
         400
@@ -81,7 +85,7 @@ def load(
     if not isinstance(source, str | PathLike):
         remedy = "affect.Corpus.from_arrays makes a corpus of arrays, and a corpus is of one file or folder"
         raise ConfigError(f"load: expected a path or a name, got {described(source)}; {remedy}")
-    options = Options.of(columns, targets, duplicates, prefixes, reader)
+    options = Options.of(columns, targets, duplicates, prefixes, reader, tokens)
     said = _said(source, options)
     path = Path(said.get("corpus", ""))
     files = CorpusFiles.of(
@@ -99,16 +103,26 @@ def read(source: str | Path, options: Options) -> Corpus:
             raise ConfigError(f"{source}: it is generated, not read; leave the reader out, or name a file")
         generated = generate(str(source))
         _known(generated, options)
-        return with_kinds(generated, options.targets)
+        return _with_tokens(with_kinds(generated, options.targets), options, str(source))
     path = Path(source)
     try:
         corpus = _read(path, options) if options.reader is None else by_reader(path, options)
         _known(corpus, options)
-        return with_kinds(with_notes(unique(corpus, options.duplicates)), options.targets)
+        found = with_kinds(with_notes(unique(corpus, options.duplicates)), options.targets)
+        return _with_tokens(found, options, str(path))
     except AffectError as error:
         if str(path) in str(error):
             raise
         raise type(error)(f"{path}: {error}") from None
+
+
+def _with_tokens(corpus: Corpus, options: Options, where: str) -> Corpus:
+    """The corpus with sub-words, where they are asked for."""
+    if options.tokens is None:
+        return corpus
+    from affect.data.tokens import with_tokens
+
+    return with_tokens(corpus, options.tokens, where)
 
 
 def _said(source: str | Path, options: Options) -> dict[str, Any]:
@@ -124,6 +138,7 @@ def _said(source: str | Path, options: Options) -> dict[str, Any]:
         "duplicates": options.duplicates,
         "prefixes": [*options.prefixes],
         "reader": reader,
+        "tokens": options.tokens,
     }
 
 

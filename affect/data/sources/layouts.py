@@ -48,16 +48,16 @@ def read(path: Path, options: Options = DEFAULTS) -> Corpus | None:
     from affect.data.sources.pickles import is_pickle, read_pickle
 
     if path.is_dir():
-        return _of_splits(path, _files(path))
+        return _of_splits(path, _files(path), options=options)
     if not path.is_file():
         return None
     if not is_pickle(path):
         content = _tensors(path)
         return None if content is None else _of(content, path, options)
     content = read_pickle(path)
-    corpus = _of(content, path, options) or _of(fet.single(content, path.stem), path)
+    corpus = _of(content, path, options) or _of(fet.single(content, path.stem), path, options)
     if corpus is None and split_of(path.stem):
-        corpus = _of_splits(path, {**_files(path.parent), split_of(path.stem): path}, content)
+        corpus = _of_splits(path, {**_files(path.parent), split_of(path.stem): path}, content, options)
     if corpus is None:
         raise _unknown(path, content)
     return corpus
@@ -78,7 +78,9 @@ def _of(content: Any, path: Path, options: Options = DEFAULTS) -> Corpus | None:
     for name in LAYOUTS:
         layout = import_module(f"affect.data.sources.{name}")
         if layout.recognises(content):
-            said = {"options": options} if name in _NAMED else {}
+            said: dict[str, Any] = {"options": options} if name in _NAMED else {}
+            if name == "mmsa" and options.tokens is not None:
+                said = {"tokens": None}  # where there are any
             return cast(Corpus, layout.read(content, path, **said))
     return None
 
@@ -93,7 +95,9 @@ def with_codes_noted(corpus: Corpus, known: Collection[str]) -> Corpus:
     return replace(corpus, notes=(*corpus.notes, *(note for note in notes if note)))
 
 
-def _of_splits(path: Path, files: dict[str, Path], known: Any = None) -> Corpus | None:
+def _of_splits(
+    path: Path, files: dict[str, Path], known: Any = None, options: Options = DEFAULTS
+) -> Corpus | None:
     """The corpus of one pickle for each split; None where the folder may well be something else."""
     from affect.data.sources.pickles import read_pickle
 
@@ -102,7 +106,7 @@ def _of_splits(path: Path, files: dict[str, Path], known: Any = None) -> Corpus 
         return None
     content = {split: known if file == path else read_pickle(file) for split, file in files.items()}
     folder = path if path.is_dir() else path.parent
-    corpus = _of(content, folder if folder.name else real(folder))
+    corpus = _of(content, folder if folder.name else real(folder), options)
     if corpus is None and path.is_dir() and endings.isdisjoint(_ARRAYS):
         raise _unknown(path, content)
     return corpus

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from affect.data.corpora import citation
 from affect.data.corpus import Corpus, Split
 from affect.data.making.ids_and_words import generated_ids
+from affect.data.provenance import Provenance
 from affect.data.ragged import Ragged, Rows, Words
 from affect.data.rules.labels import finite, lacking
 from affect.data.rules.lengths import LONGEST, whole
@@ -21,6 +22,7 @@ from affect.data.sources.complete import complete
 from affect.data.sources.ignored_keys import ignored_keys
 from affect.data.sources.mmsa_steps import Padded, rows
 from affect.data.targets import MultiClass, Regression, Target, main_of
+from affect.data.tokens import IDS, TOKENS
 from affect.errors import DataError
 
 MODALITIES = {"text": "text", "audio": "acoustic", "vision": "visual"}
@@ -55,7 +57,7 @@ def recognises(content: object) -> bool:
     return bool(keys & MODALITIES.keys()) and named and not any(map(mult.has_spans, splits))
 
 
-def read(content: Any, path: Path, tokens: bool = False) -> Corpus:
+def read(content: Any, path: Path, tokens: bool | None = False) -> Corpus:
     """A corpus from the content of a pickle; the arrays stay where they are, their padding is not read.
 
     Lengths are those that the file gives, once the content agrees; a step of zeros within them is one at
@@ -64,7 +66,8 @@ def read(content: Any, path: Path, tokens: bool = False) -> Corpus:
     Args:
         content: what the pickle holds.
         path: where it is, for messages and the name.
-        tokens: keep the token ids of text_bert as a modality `tokens` of one feature.
+        tokens: keep the token ids of text_bert as a modality `tokens` of one feature; None: where there are
+            any.
     Raises:
         DataError: there are neither features nor words, or the parts of a split do not fit together.
     """
@@ -76,8 +79,11 @@ def read(content: Any, path: Path, tokens: bool = False) -> Corpus:
     }
     if not parts:
         raise DataError(f"{path}: no split has a sample")
-    if tokens and not any(part.padded.tokens.size for part in parts.values()):
+    some = any(part.padded.tokens.size for part in parts.values())
+    if tokens and not some:
         raise DataError(f"{path}: the file has no text_bert, so there are no tokens to keep")
+    by_file = {TOKENS: Provenance(IDS)} if tokens is None and some else {}
+    tokens = some if tokens is None else tokens
     labels = {name: part.labels(notes) for name, part in parts.items()}
     aligned = all(part.is_aligned for part in parts.values())
     modalities, said = rows({name: part.padded for name, part in parts.items()}, aligned, tokens)
@@ -112,7 +118,7 @@ def read(content: Any, path: Path, tokens: bool = False) -> Corpus:
         notes=tuple(notes),
         citation=citation(splits),
         main=main_of(targets),
-        provenance=made,
+        provenance={**made, **by_file},
     )
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from affect.data.corpus import Corpus
 from affect.errors import ConfigError, described, did_you_mean
+from affect.files import real
 
 Reader: TypeAlias = Callable[..., Corpus]
 """From a path to a corpus; or from a path and `Options`, where it takes two arguments."""
@@ -27,6 +30,7 @@ class Options:
         duplicates: what becomes of ids that occur more than once.
         prefixes: names of modalities in the columns of tables that hold a dot themselves: `wav2vec2.0`.
         reader: what reads the file, or its import path; by default what recognises it.
+        tokens: the pretrained encoder whose sub-words are a modality too: a folder, or a name on the hub.
         required: whether columns and prefixes that the file does not have are refused.
     Raises:
         ConfigError: one is not of that form.
@@ -37,6 +41,7 @@ class Options:
     duplicates: Duplicates = "refuse"
     prefixes: tuple[str, ...] = ()
     reader: Reader | str | None = None
+    tokens: str | None = None
     required: bool = True
 
     @classmethod
@@ -47,6 +52,7 @@ class Options:
         duplicates: str = "refuse",
         prefixes: Iterable[str] = (),
         reader: Reader | str | None = None,
+        tokens: str | PathLike[str] | None = None,
     ) -> Options:
         """The options from plain values, as they stand in a configuration.
 
@@ -74,8 +80,32 @@ class Options:
         known: Any = duplicates
         if not (reader is None or isinstance(reader, str) or callable(reader)):
             raise ConfigError(f"reader: expected a function or its import path, got {described(reader)}")
-        return cls(tuple(columns), kinds, known, tuple(prefixes), reader)
+        if not (tokens is None or (isinstance(tokens, str | PathLike) and str(tokens))):
+            raise ConfigError(
+                "tokens: expected a pretrained encoder, a folder or a name on the Hugging Face hub, got "
+                f"{described(tokens)}"
+            )
+        model = None if tokens is None else model_path(tokens, Path())
+        return cls(tuple(columns), kinds, known, tuple(prefixes), reader, model)
 
 
 DEFAULTS = Options()
 """Nothing is said."""
+
+
+def model_path(model: str | PathLike[str], root: Path) -> str:
+    """A pretrained encoder's folder by its whole path; any other name, which is the hub's, as it is.
+
+    Args:
+        model: a folder, or a name.
+        root: the folder that a path is relative to; else it is to the one that the command was started in.
+    Example:
+        >>> folder = getfixture("tmp_path")
+        >>> (folder / "small").mkdir()
+        >>> model_path("small", folder) == str(real(folder / "small")), model_path("a/b", folder)
+        (True, 'a/b')
+    """
+    for place in (root / model, Path(model)):
+        if place.is_dir():
+            return str(real(place))
+    return str(model)

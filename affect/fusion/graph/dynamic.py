@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from affect.errors import ConfigError
 from affect.fusion.base import Extras, Fusion, VectorFusion
-from affect.layers import perceptron
+from affect.layers import Activation, perceptron
 from affect.naming import ModuleDict
 from affect.pooling import Pooling
 
@@ -33,6 +33,7 @@ class DynamicGraphFusion(VectorFusion):
         width: size of a vertex.
         dropout: rate at which hidden values of the networks are dropped.
         pooling: how the steps of a modality become a vector; the mean by default.
+        activation: of hidden layers of the networks.
     Shapes:
         inputs[m]: (batch, time of m, dims[m]) -> (batch, 1, out_dim)
         extras["efficacies"]: (batch, edge), by the sets that edges go to, the fused vector last
@@ -63,11 +64,12 @@ class DynamicGraphFusion(VectorFusion):
         width: int = 32,
         dropout: float = 0.1,
         pooling: Pooling | None = None,
+        activation: Activation = "gelu",
     ) -> None:
         super().__init__(dims, out_dim, pooling)
         check_vertices(self)
         self.project = ModuleDict({m: nn.Linear(d, width) for m, d in self.dims.items()})
-        self.networks, self.efficacy = graph_networks(self.dims, width, dropout)
+        self.networks, self.efficacy = graph_networks(self.dims, width, dropout, activation)
         self.out = nn.Linear(len(vertices_of(self.dims)) * width, out_dim)
 
     def combine(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> tuple[Tensor, Extras]:
@@ -112,17 +114,26 @@ def parts_of(names: Iterable[str]) -> dict[Set, list[Set]]:
     return {v: [u for u in vertices if set(u) < set(v)] for v in vertices if len(v) > 1}
 
 
-def graph_networks(names: Iterable[str], width: int, dropout: float) -> tuple[ModuleDict, nn.Sequential]:
+def graph_networks(
+    names: Iterable[str], width: int, dropout: float, activation: Activation = "gelu"
+) -> tuple[ModuleDict, nn.Sequential]:
     """A network for every vertex of two modalities or more, by its name; and the one of the efficacies."""
     names = list(names)
     parts = parts_of(names)
-    networks = {str(v): perceptron(len(own) * width, width, 1, dropout) for v, own in parts.items()}
+    networks = {
+        str(v): perceptron(len(own) * width, width, 1, dropout, activation=activation)
+        for v, own in parts.items()
+    }
     edges = sum(len(own) for own in parts.values()) + len(vertices_of(names))
-    return ModuleDict(networks), perceptron(len(names) * width, edges, 1, dropout)
+    return ModuleDict(networks), perceptron(len(names) * width, edges, 1, dropout, activation=activation)
 
 
 def grown(
-    singles: Mapping[str, Tensor], present: Mapping[str, Tensor], networks: ModuleDict, efficacy: nn.Module
+    singles: Mapping[str, Tensor],
+    present: Mapping[str, Tensor],
+    networks: ModuleDict,
+    efficacy: nn.Module,
+    bounded: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """All vertices of the dynamic fusion graph, each times its efficacy; and the efficacies.
 
@@ -131,6 +142,7 @@ def grown(
         present: which of them are there; nothing comes from a vertex with another in its set.
         networks: for every vertex of two modalities or more, by its name (`graph_networks`).
         efficacy: draws the efficacies from the vertices of single modalities.
+        bounded: whether these go through a sigmoid.
     Shapes:
         singles[m]: (..., width), present[m]: (...) bool -> (..., vertices * width), (..., edge)
     Example:
@@ -143,7 +155,8 @@ def grown(
     vertices = vertices_of(singles)
     there = {v: torch.stack([present[m] for m in v]).all(0).unsqueeze(-1) for v in vertices}
     value: dict[Set, Tensor] = {(m,): x * there[m,] for m, x in singles.items()}
-    efficacies = efficacy(torch.cat(list(value.values()), -1)).sigmoid().split(1, -1)
+    drawn = efficacy(torch.cat(list(value.values()), -1))
+    efficacies = (drawn.sigmoid() if bounded else drawn).split(1, -1)
     used: list[Tensor] = []
 
     def weighted(parts: list[Set]) -> Tensor:

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from affect.attention import check_heads, feedforward
 from affect.errors import ConfigError
-from affect.layers import Dropout, check_heads, feedforward, softmax_over
+from affect.layers import Dropout, softmax_over
 
 
 class GraphAttention(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import torch
 from optuna.distributions import BaseDistribution, FloatDistribution
@@ -12,14 +12,19 @@ from torch import Tensor
 
 from affect.bounds import NOT_NEGATIVE
 from affect.data.targets import Regression
-from affect.errors import ShapeError
+from affect.errors import ConfigError, ShapeError, did_you_mean
 from affect.heads import head_for
 from affect.naming import ModuleDict
 from affect.objectives.supervised import objective_for
 from affect.objectives.terms.base import Model, Seen, Term
+from affect.sequences import Sequence
 
 if TYPE_CHECKING:
     from affect.data.corpus import Split
+
+
+_OF_MODALITIES: Final = ("projected", "shared", "private", "attended")
+"""What a fusion may offer of each modality: others are of pairs."""
 
 
 class UnimodalHeads(Term):
@@ -32,12 +37,16 @@ class UnimodalHeads(Term):
         model: is to be trained; and `ids`, as in `Term`.
         ids: the same.
         weight: of it.
+        of: what the heads read: the encoders' steps by default, else what the fusion offers of each modality:
+            `projected`, `shared`, `private` or `attended`.
     Shapes:
         seen -> ()
     Missing:
         a modality that a sample lacks counts for nothing, as do a sample, and a step, without a label.
+    Raises:
+        ConfigError: the fusion does not offer `of`, or there is a label per step, and it is given.
     Also known as:
-        multi-loss, uniform baseline, auxiliary unimodal losses.
+        multi-loss, uniform baseline, auxiliary unimodal losses; hierarchical predictions, as in DLF.
     Reference:
         Wang et al., What Makes Training Multi-Modal Classification Networks Hard?, CVPR 2020, section 3
         (naive gradient blending).
@@ -51,10 +60,13 @@ class UnimodalHeads(Term):
 
     needs_labels: ClassVar[bool] = True
 
-    def __init__(self, model: Model, ids: tuple[str, ...], weight: float = 1.0) -> None:
+    def __init__(
+        self, model: Model, ids: tuple[str, ...], weight: float = 1.0, of: str | None = None
+    ) -> None:
         super().__init__(model, ids, weight)
+        self.of, self.read = of, self.dims if of is None else self._offered(model, of)
         made = head_for(self.target)
-        self.heads = ModuleDict({m: made(dim, self.target, dropout=0.0) for m, dim in self.dims.items()})
+        self.heads = ModuleDict({m: made(dim, self.target, dropout=0.0) for m, dim in self.read.items()})
         self.objective = objective_for(self.target)(self.target)
 
     def forward(self, seen: Seen) -> Tensor:
@@ -79,8 +91,30 @@ class UnimodalHeads(Term):
     def predictions(self, seen: Seen) -> dict[str, Tensor]:
         """What each modality's head says, (batch, steps, target.outputs) each."""
         kind = next(self.heads.parameters()).dtype  # autocast has left half precision, and may be over
-        encoded = seen.output.encoded.items()
-        return {m: self.heads[m](x.with_values(x.values.to(kind))) for m, x in encoded}
+        read = seen.output.encoded
+        if self.of is not None:
+            read = {m: Sequence.vector(v, seen.present[m]) for m, v in self.vectors(seen).items()}
+        return {m: self.heads[m](x.with_values(x.values.to(kind))) for m, x in read.items()}
+
+    def vectors(self, seen: Seen) -> dict[str, Tensor]:
+        """What is read of each modality, a mean over its steps, (batch, dim)."""
+        return seen.vectors if self.of is None else seen.extra(self.of)
+
+    def _offered(self, model: Model, of: str) -> dict[str, int]:
+        """Sizes of what the fusion offers of each modality."""
+        who, offers = type(self).__name__, model.fusion.offers
+        if of not in _OF_MODALITIES:
+            raise ConfigError(f"{who}: of: no '{of}'; {did_you_mean(of, _OF_MODALITIES)}")
+        if of not in offers:
+            raise ConfigError(
+                f"{who}: of: {type(model.fusion).__name__} does not offer {of}; it offers "
+                f"{', '.join(offers) or 'nothing'}"
+            )
+        if self.target.per_step:
+            raise ConfigError(
+                f"{who}: of: '{self.target.name}' has a label per step, and {of} is a vector; leave it out"
+            )
+        return dict.fromkeys(self.dims, offers[of])
 
 
 class GradientModulation(UnimodalHeads):

@@ -61,6 +61,7 @@ class MaximalCorrelation(Projected):
         published: bool = False,
     ) -> None:
         super().__init__(model, ids, weight, width, anchor)
+        self.without_last_bias()
         self.published = published
 
     def of_pair(self, x: Tensor, y: Tensor, both: Tensor) -> Counted:
@@ -135,6 +136,8 @@ class CanonicalCorrelation(Projected):
         NOT_NEGATIVE.check("CanonicalCorrelation: autoencoder", autoencoder)
         self.ridge, self.best, self.published = ridge, _best_of(self, best), published
         self.autoencoder, sizes = float(autoencoder), self.dims if autoencoder else {}
+        if not autoencoder:
+            self.without_last_bias()
         self.decode = ModuleDict({m: perceptron(width, d, 1, 0.0, hidden=d) for m, d in sizes.items()})
 
     def forward(self, seen: Seen) -> Tensor:
@@ -211,6 +214,7 @@ class GeneralizedCorrelation(Projected):
         best: int | None = None,
     ) -> None:
         super().__init__(model, ids, weight, width, None)
+        self.without_last_bias()
         POSITIVE.check("GeneralizedCorrelation: ridge", ridge)
         self.ridge, self.best = ridge, _best_of(self, best)
 

@@ -111,19 +111,22 @@ class DistillationGraph(UnimodalHeads):
         graph: of the distillation.
         prior: of the edges' distance from equal ones.
         width: of the projected vectors.
+        of: whose vectors and predictions these are: the encoders' by default, else the fusion's, as in
+            `UnimodalHeads`; `shared` is DMD's homogeneous graph, `attended` its heterogeneous one.
     Shapes:
         seen -> ()
     Missing:
         an edge is there where a sample has both modalities; a head learns from labelled samples alone, edges
         from all.
     Raises:
-        ConfigError: fewer than two modalities; a label per step; a number out of its range.
+        ConfigError: fewer than two modalities; a label per step; a number out of its range; the fusion does
+            not offer `of`.
     Also known as:
         GD, graph distillation unit, DMD's heterogeneous graph.
     Reference:
         Li et al., Decoupled Multimodal Distilling for Emotion Recognition, CVPR 2023, section 3.3. Differs:
-        one graph, over what the encoders give; a teacher's side does not move; its decoupling is
-        `SharedPrivateFusion` with `Difference` and `Reconstruction`.
+        a graph for each term, by default over what the encoders give; a teacher's side does not move; its
+        decoupling is `SharedPrivateTransformer` with `Difference` and `Reconstruction`.
     Example:
         >>> corpus = affect.load("synthetic")
         >>> model = affect.FusionModel.for_corpus(corpus)
@@ -147,20 +150,21 @@ class DistillationGraph(UnimodalHeads):
         graph: float = 0.1,
         prior: float = 1.0,
         width: int = 16,
+        of: str | None = None,
     ) -> None:
-        super().__init__(model, ids, weight)
+        super().__init__(model, ids, weight, of)
         self.check_several()
         for name, value in (("graph", graph), ("prior", prior)):
             NOT_NEGATIVE.check(f"DistillationGraph: {name}", value)
         if self.target.per_step:
             raise ConfigError(f"DistillationGraph: '{self.target.name}' has a label per step; it is for one")
         self.graph, self.prior = float(graph), float(prior)
-        self.project = ModuleDict({m: nn.Linear(dim, width) for m, dim in self.dims.items()})
+        self.project = ModuleDict({m: nn.Linear(dim, width) for m, dim in self.read.items()})
         self.edge = nn.Linear(2 * width, 1, bias=False)
 
     def forward(self, seen: Seen) -> Tensor:
         kind = self.edge.weight.dtype
-        lies = {m: self.project[m](v.to(kind)) for m, v in seen.vectors.items()}
+        lies = {m: self.project[m](v.to(kind)) for m, v in self.vectors(seen).items()}
         told, scores, apart, there = self.predictions(seen), [], [], []
         for j in self.dims:
             head: Any = self.heads[j]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias, cast
 
 import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from torch import Tensor
+from torch import Tensor, nn
 
 from affect.bounds import COUNT
 from affect.errors import ConfigError, did_you_mean
@@ -39,6 +39,12 @@ class Projected(Term):
             raise ConfigError(f"{who}: anchor: no modality '{anchor}'; {did_you_mean(anchor, self.dims)}")
         self.width, self.anchor = width, anchor
         self.project = ModuleDict({m: perceptron(d, width, 1, 0.0) for m, d in self.dims.items()})
+
+    def without_last_bias(self) -> None:
+        """Let the last bias of each perceptron not learn: a term of centred values is the same with any."""
+        for project in self.project.values():
+            last = cast(nn.Sequential, project)[-1]
+            cast(nn.Linear, last).bias.requires_grad_(False)
 
     def embedded(self, vectors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Where each modality of each sample lies, (batch, width).

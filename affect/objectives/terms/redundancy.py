@@ -67,6 +67,7 @@ class RedundancyReduction(Projected):
         published: bool = False,
     ) -> None:
         super().__init__(model, ids, weight, width, anchor)
+        self.without_last_bias()
         NOT_NEGATIVE.check("RedundancyReduction: redundancy", redundancy)
         self.redundancy, self.published = redundancy, published
 

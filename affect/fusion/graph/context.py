@@ -1,0 +1,149 @@
+"""A graph over the utterances of a conversation."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from torch import Tensor, nn
+
+from affect.encoders import LSTMEncoder
+from affect.errors import ConfigError
+from affect.fusion.base import Extras, Fusion
+from affect.fusion.graph.layers import along_edges, graph_layers
+from affect.naming import ParameterDict
+from affect.sequences import Sequence, observed_first
+
+
+class ContextGraphFusion(Fusion):
+    """Each step of a conversation reads its neighbours along a graph, by who speaks and by past and future.
+
+    The modalities of a step side by side are read by an LSTM in both directions. A step has edges from the
+    observed steps that are at most so many before and behind it, and from itself. Of one graph the kinds of
+    edges are past, present and future; of another one, where `speaker` names a modality, the same speaker,
+    another one, and nobody knows. What a graph's layers find stands beside what they read, and is read by an
+    LSTM in both directions; the graphs' results are added.
+
+    Args:
+        dims: feature size of each modality.
+        out_dim: feature size of a fused step.
+        speaker: a modality that tells who speaks: in the same words for the same speaker, such as a one for
+            each in its place. It makes edges and is not fused; leave it unencoded (`PassEncoder`).
+        width: feature size of the nodes; divisible by `heads`.
+        heads: attention heads.
+        layers: of each graph.
+        past: observed steps before a step that it has edges from.
+        future: the same behind it.
+        dropout: rate at which what LSTMs read, and what attention and feed-forward parts give, is dropped.
+    Shapes:
+        inputs[m]: (batch, time, dims[m]) -> (batch, time, out_dim)
+        extras["attention"]: (batch, time, past + 1 + future), by past and future, of the last layer, a mean
+        over heads
+    Missing:
+        a learned vector, zero until trained, takes the place of a modality that is unobserved at a step; a
+        step is unobserved, and no node, where nothing was observed but the speaker. Past and future count
+        observed steps alone.
+    Raises:
+        ConfigError: no such speaker, or nothing but one; a width that heads do not divide, no layers, or a
+            negative number of steps.
+        ShapeError: the sequences differ in their steps.
+    Also known as:
+        GCNet, DialogueGCN.
+    Reference:
+        Lian et al., GCNet: Graph Completion Network for Incomplete Multimodal Learning in Conversation, TPAMI
+        2023, section 3; Ghosal et al., DialogueGCN, EMNLP 2019.
+        Differs: attention is GATv2's in all layers, not relational and plain convolutions; speakers are the
+        same or not, not each pair a kind; no attention over all steps behind the graphs.
+    Example:
+        >>> fusion = ContextGraphFusion({"text": 3, "visual": 2}, out_dim=4)
+        >>> fusion({m: Sequence.full(torch.ones(5, 7, d)) for m, d in fusion.dims.items()}).values.shape
+        torch.Size([5, 7, 4])
+    """
+
+    needs_alignment: ClassVar[bool] = True
+    search_space: ClassVar[dict[str, BaseDistribution]] = {
+        "width": CategoricalDistribution((32, 64, 128)),
+        "heads": CategoricalDistribution((1, 2, 4, 8)),
+        "layers": IntDistribution(1, 3),
+        "past": IntDistribution(0, 10),
+        "future": IntDistribution(0, 10),
+        "dropout": FloatDistribution(0.0, 0.5),
+    }
+
+    def __init__(
+        self,
+        dims: dict[str, int],
+        out_dim: int,
+        speaker: str | None = None,
+        width: int = 32,
+        heads: int = 4,
+        layers: int = 2,
+        past: int = 2,
+        future: int = 2,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__(dims, out_dim)
+        self.speaker = None if speaker is None else self.named(speaker)
+        said = {m: d for m, d in self.dims.items() if m != self.speaker}
+        if not said:
+            raise ConfigError("ContextGraphFusion: expected something that is said, got the speaker alone")
+        if min(past, future) < 0:
+            raise ConfigError(
+                f"ContextGraphFusion: past and future must be 0 or more, got {past} and {future}"
+            )
+        self.past, self.future, self.width = past, future, width
+        self.absent = ParameterDict({m: nn.Parameter(torch.zeros(d)) for m, d in said.items()})
+        self.read = LSTMEncoder(sum(said.values()), width, dropout=dropout)
+        self.graphs = nn.ModuleList(
+            graph_layers("ContextGraphFusion", width, heads, layers, 3, dropout)
+            for _ in range(1 if speaker is None else 2)
+        )
+        self.reread = nn.ModuleList(LSTMEncoder(2 * width, out_dim, dropout=dropout) for _ in self.graphs)
+
+    def fuse(self, inputs: dict[str, Sequence]) -> tuple[Sequence, Extras]:
+        said = {m: inputs[m] for m in self.absent}
+        filled = [torch.where(x.mask.unsqueeze(-1), x.values, self.absent[m]) for m, x in said.items()]
+        observed = torch.stack([x.mask for x in said.values()]).any(0)
+        nodes = self.read(Sequence(torch.cat(filled, -1), observed))
+        index, mask = self.edges(observed)
+        kinds = [torch.arange(-self.past, self.future + 1, device=index.device).sign().expand_as(index) + 1]
+        if self.speaker is not None:
+            kinds.append(_same(inputs[self.speaker], index))
+        found, weights = [], []
+        for graph, kind, reread in zip(self.graphs, kinds, self.reread, strict=True):
+            x = nodes.values
+            for layer in graph:
+                x, share = layer(x, index, kind, mask)
+            found.append(reread(nodes.with_values(torch.cat([nodes.values, x], -1))).values)
+            weights.append(share)
+        return nodes.with_values(torch.stack(found).sum(0)), {"attention": weights[0]}
+
+    def activations(self, batch: int, steps: dict[str, int]) -> int:
+        time = max(steps.values())
+        edges = batch * time * (self.past + 1 + self.future)
+        encoders = [self.read, *self.reread]
+        recurrent = sum(own.activations(batch, time) for own in encoders if isinstance(own, LSTMEncoder))
+        return (
+            recurrent
+            + super().activations(batch, steps)
+            + sum(along_edges(own, edges) for own in self.graphs)
+        )
+
+    def edges(self, observed: Tensor) -> tuple[Tensor, Tensor]:
+        """Origins and existence of each step's edges, (batch, time, past + 1 + future) each."""
+        offset = torch.arange(-self.past, self.future + 1, device=observed.device)
+        order = observed_first(observed)
+        at = (observed.cumsum(1) - 1).unsqueeze(-1) + offset
+        there = (at >= 0) & (at < observed.sum(1)[:, None, None]) & observed.unsqueeze(-1)
+        known = at.clamp(0, observed.shape[1] - 1)
+        return order.gather(1, known.flatten(1)).view(at.shape), there
+
+
+def _same(speaker: Sequence, index: Tensor) -> Tensor:
+    """Of each edge: 0 for another speaker, 1 for the same, 2 where nobody knows; (batch, time, edge)."""
+    flat = index.flatten(1)
+    origin = speaker.values.gather(1, flat.unsqueeze(-1).expand(-1, -1, speaker.dim))
+    same = (origin.view(*index.shape, -1) == speaker.values.unsqueeze(2)).all(-1)
+    known = speaker.mask.gather(1, flat).view(index.shape) & speaker.mask.unsqueeze(-1)
+    return torch.where(known, same.long(), 2)
