@@ -87,7 +87,7 @@ ARGUMENTS: Final[Mapping[str, Bounds]] = {
     **dict.fromkeys(
         (
             "bins", "bottlenecks", "chunks", "code", "heads", "hidden", "kernel", "levels", "limit",
-            "memory", "queries", "rank", "size", "states", "tokens", "vertex", "width",
+            "memory", "parties", "queries", "rank", "size", "states", "tokens", "vertex", "width",
         ),
         COUNT,
     ),

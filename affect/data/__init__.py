@@ -5,7 +5,7 @@ The rooms from low to high; each imports those above it in this list alone, and 
     precision, steps, targets, provenance, corpora, posteriors, corpus_files
     ragged
     rules, consistency, pooled
-    formats, samples
+    formats, samples, speakers
     corpus
     classes, duplicates, quality, leaks, splitting, text, shapes, factors, native, export, checks
     loading, synthetic, writer, making

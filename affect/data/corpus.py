@@ -30,7 +30,7 @@ class Split:
         modalities: features of each modality; a row without steps is a sample that lacks it.
         targets: labels; one step per sample, or a step per step where they are per step.
         groups: what must not be on two sides of a split (speaker, video), one per sample.
-        words: the words of each sample, where they are known.
+        words: the words of each sample, where they are known; of a dialogue its utterances, one a step.
         aligned: whether step t is the same moment in every modality.
     """
 

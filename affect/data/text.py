@@ -7,7 +7,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -33,6 +33,7 @@ def embed(
     layer: int = -1,
     batch_size: int = 64,
     device: str | None = None,
+    alone: bool = False,
 ) -> Corpus:
     """The corpus with a modality of word features from a frozen pretrained encoder.
 
@@ -48,6 +49,9 @@ def embed(
         layer: whose hidden states are taken; the last by default, 0 is what goes into the first.
         batch_size: windows that are encoded together.
         device: where the encoder runs; on the CPU by default.
+        alone: whether each word is read by itself. Of conversations, whose words are utterances, a step is
+            the mean of its sub-words then, and knows nothing of the utterances around it; a note says how
+            many are longer than a window, and are read as far as it goes.
     Raises:
         ConfigError: transformers is not installed, there is no such model, or it has no such layer.
         DataError: a split has no words.
@@ -64,15 +68,19 @@ def embed(
     encoder = encoder.to(device).eval()
     most = places(tokenizer, encoder)
     embedded = {}
+    cut = 0
     with torch.inference_mode():
         for split_name, split in corpus.splits.items():
             words = _words(corpus, split_name, split)
-            windows = [
-                window
-                for row in range(len(words))
-                for window in _windows(words, row, tokenizer, most - tokenizer.num_special_tokens_to_add())
-            ]
-            windows.sort(key=lambda window: window[1] - window[0])  # like lengths together
+            room = most - tokenizer.num_special_tokens_to_add()
+            if alone:
+                windows = [(i, i + 1) for i, word in enumerate(words.tokens) if word.strip()]
+                windows.sort(key=lambda window: len(words.tokens[window[0]]))  # like lengths together
+            else:
+                windows = [
+                    window for row in range(len(words)) for window in _windows(words, row, tokenizer, room)
+                ]
+                windows.sort(key=lambda window: window[1] - window[0])
             values = np.zeros((words.total, encoder.config.hidden_size), dtype=np.float32)
             observed = np.zeros(words.total, dtype=bool)
             for at in range(0, len(windows), batch_size):
@@ -85,6 +93,7 @@ def embed(
                     max_length=most,
                     return_tensors="pt",
                 )
+                cut += sum(bool(encoding.overflowing) for encoding in tokens.encodings) if alone else 0
                 hidden = encoder(**tokens.to(device), output_hidden_states=True).hidden_states[layer]
                 place = [
                     [-1 if word is None else begin + word for word in tokens.word_ids(row)]
@@ -98,10 +107,15 @@ def embed(
     )
     made = Provenance(
         type(encoder).__name__,
-        arguments={"layer": layer % (layers + 1)},
+        arguments={"layer": layer % (layers + 1), **({"alone": True} if alone else {})},
         weights=_digest((key, x.numpy().tobytes()) for key, x in weights),
     )
-    return corpus.with_modality(name, embedded, provenance=made)
+    found = corpus.with_modality(name, embedded, provenance=made)
+    if not cut:
+        return found
+    what = "word is" if cut == 1 else "words are"
+    note = f"{name}: {cut:,} {what} longer than the {most} tokens that the encoder reads, and cut there."
+    return replace(found, notes=(*found.notes, note))
 
 
 def tokenize(corpus: Corpus, model: str | Path, name: str = "tokens", most: int = 8) -> Corpus:

@@ -5,6 +5,7 @@ from affect.encoders.convolutional import ConvolutionalEncoder
 from affect.encoders.pooled import EmbeddingEncoder, PassEncoder, PooledEncoder, StepEncoder
 from affect.encoders.pretrained import PretrainedEncoder
 from affect.encoders.recurrent import GRUEncoder, LSTMEncoder
+from affect.encoders.speakers import SpeakerEncoder
 from affect.encoders.transformer import TransformerEncoder
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "PassEncoder",
     "PooledEncoder",
     "PretrainedEncoder",
+    "SpeakerEncoder",
     "StepEncoder",
     "TransformerEncoder",
 ]

@@ -13,13 +13,15 @@ import yaml
 from affect.data import native
 from affect.data.corpora import CORPORA
 from affect.errors import AffectError, ConfigError, DataError, did_you_mean
-from experiments.prepare import meld, mmmo, mosi, mustard
+from experiments.prepare import dialogues, meld, mmmo, mosi, mustard
 
 MAKERS = {
     "mustard": ("mustard", mustard.FILES, lambda data, model: mustard.mustard(data, model())),
     "mosi_words": ("mosi", mosi.FILES, lambda data, model: mosi.mosi_words(data, model())),
     "mosi_context": ("mosi", mosi.FILES, lambda data, _: mosi.mosi_context(data)),
     "meld": ("meld", meld.FILES, lambda data, model: meld.meld(data, model())),
+    "meld_dialogues": ("meld", meld.FILES, lambda data, model: dialogues.meld_dialogues(data, model())),
+    "iemocap_text": ("iemocap", dialogues.FILES, lambda data, model: dialogues.iemocap_text(data, model())),
     "mmmo": ("mmmo", mmmo.FILES, lambda data, _: mmmo.mmmo(data)),
     "mmmo_trimodal": ("mmmo", mmmo.FILES, lambda data, _: mmmo.mmmo_trimodal(data)),
 }

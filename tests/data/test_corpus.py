@@ -20,7 +20,8 @@ from affect.errors import ConfigError, DataError
 RNG = np.random.default_rng(0)
 UNKNOWN = (
     "not a format that affect reads; known: native (safetensors), pickles of MMSA, MMSA-FET, the Multimodal Transformer, "
-    "MAG-BERT, MISA, MMIM and LMF, computational sequences (.csd), HDF5 files of the Memory Fusion Network, arrays of numpy and "
+    "MAG-BERT, MISA, MMIM and LMF, conversations (tables of utterances, pickles of DialogueRNN and bc-LSTM, MUStARD's JSON), "
+    "computational sequences (.csd), HDF5 files of the Memory Fusion Network, arrays of numpy and "
     "PyTorch (.npz, .npy, .pt), CSV and Parquet tables, folders of feature files with a table of labels; "
     "for any other name a function from the path to a corpus (reader)"
 )

@@ -339,3 +339,36 @@ def test_an_embedding_is_trained_from_the_words():
     assert model.scaler is None  # indices are not features
     run = affect.fit(model, corpus, training=affect.training.Training(epochs=60, learning_rate=0.02))
     assert run.results.set_index("metric").loc["pearson", "value"] > 0.95
+
+
+def test_utterances_are_read_each_by_itself(encoder):
+    said = [["so good", "unbelievably bad film", " "], ["film", "so good"]]
+    corpus = embed(corpus_of(said), encoder, alone=True, batch_size=2)
+    text = corpus["train"].modalities["text"]
+    assert text.observed.tolist() == [True, True, False, True, True]
+    for place, utterance in enumerate(utterance for row in said for utterance in row):
+        if utterance.strip():
+            pieces = slowly(utterance.split(), encoder)
+            counts = [
+                len(transformers.AutoTokenizer.from_pretrained(encoder).tokenize(w))
+                for w in utterance.split()
+            ]
+            np.testing.assert_allclose(
+                text.values[place], np.average(pieces, axis=0, weights=counts), atol=1e-5
+            )
+    np.testing.assert_allclose(text.values[0], text.values[4], atol=1e-6)
+    assert corpus.provenance["text"].arguments["alone"]
+    assert corpus.notes == ()
+    assert "alone" not in embed(corpus_of(said), encoder).provenance["text"].arguments
+
+
+def test_utterances_beyond_the_limit_are_counted(encoder):
+    said = [["film " * PLACES, "so good"]]
+    corpus = embed(corpus_of(said), encoder, alone=True)
+    assert corpus.notes == (
+        f"text: 1 word is longer than the {PLACES} tokens that the encoder reads, and cut there.",
+    )
+    short = embed(corpus_of([["film " * (PLACES - 2)]]), encoder, alone=True)
+    text = corpus["train"].modalities["text"]
+    np.testing.assert_allclose(text.values[0], short["train"].modalities["text"].values[0], atol=1e-5)
+    assert short.notes == ()

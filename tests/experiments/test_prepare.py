@@ -12,7 +12,7 @@ import affect
 from affect.data import native
 from affect.data.targets import Binary, MultiClass, Regression
 from affect.errors import ConfigError, DataError
-from experiments.prepare import mmmo, mosi, mustard
+from experiments.prepare import dialogues, mmmo, mosi, mustard
 from experiments.prepare.__main__ import MAKERS, default_text_model, main, of_experiment, prepare
 
 ROOT = Path(__file__).parents[2]
@@ -252,6 +252,36 @@ def test_mmmo_begins_where_something_is_observed_and_hides_zeros(real_data, make
         assert np.any(seen, axis=0).all()
 
 
+@pytest.mark.parametrize(
+    ("make", "sizes", "classes"),
+    [
+        (
+            dialogues.meld_dialogues,
+            {"train": 1038, "valid": 114, "test": 280},
+            {"emotion": 7, "sentiment": 3},
+        ),
+        (dialogues.iemocap_text, {"train": 108, "valid": 12, "test": 31}, {"emotion": 6}),
+    ],
+)
+def test_whole_dialogues(make, sizes, classes, real_data, monkeypatch, tmp_path):
+    asked = []
+    for name in ("embed", "tokenize"):
+        monkeypatch.setattr(
+            dialogues, name, lambda corpus, model, **how: asked.append((model, how)) or corpus
+        )
+    corpus = make(real_data, "a model")
+    assert asked == [("a model", {"alone": True}), ("a model", {"most": 64})]
+    assert {name: len(split) for name, split in corpus.splits.items()} == sizes
+    assert {name: len(target.classes) for name, target in corpus.targets.items()} == classes
+    assert (corpus.main, corpus.aligned, corpus.name) == ("emotion", True, make.__name__)
+    assert corpus.dims == {"speaker": 1}
+    for split in corpus.splits.values():
+        rows = (split.modalities["speaker"], *split.targets.values())
+        assert all((own.lengths == split.words.lengths).all() and own.observed.all() for own in rows)
+    native.save(corpus, tmp_path / "c.safetensors")
+    assert_same(corpus, native.load(tmp_path / "c.safetensors"))
+
+
 def run(*arguments, **environment):
     clean = {k: v for k, v in os.environ.items() if not k.startswith("AFFECT_")}
     return subprocess.run(
@@ -331,7 +361,9 @@ def test_every_experiment_names_a_corpus_that_can_be_made_or_says_what_to_put_th
 
 
 def test_refusals(tmp_path, monkeypatch):
-    known = "known: meld, mmmo, mmmo_trimodal, mosi_context, mosi_words, mustard"
+    known = (
+        "known: iemocap_text, meld, meld_dialogues, mmmo, mmmo_trimodal, mosi_context, mosi_words, mustard"
+    )
     with pytest.raises(
         ConfigError, match=rf"^prepare: no corpus 'mustart'; did you mean 'mustard'\? {known}$"
     ):

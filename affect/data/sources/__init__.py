@@ -23,16 +23,17 @@ from affect.files import real
 FORMATS = (
     "native (safetensors)",
     "pickles of MMSA, MMSA-FET, the Multimodal Transformer, MAG-BERT, MISA, MMIM and LMF",
+    "conversations (tables of utterances, pickles of DialogueRNN and bc-LSTM, MUStARD's JSON)",
     "computational sequences (.csd)",
     "HDF5 files of the Memory Fusion Network",
     "arrays of numpy and PyTorch (.npz, .npy, .pt)",
     "CSV and Parquet tables",
     "folders of feature files with a table of labels",
 )
-_PATHS = ("computational_sequences", "mfn", "arrays", "folders", "tables")
+_PATHS = ("computational_sequences", "mfn", "dialogues", "arrays", "folders", "tables")
 """Formats of files and folders, each a module that recognises a path."""
 
-_NAMED = ("arrays", "folders", "tables")
+_NAMED = ("dialogues", "arrays", "folders", "tables")
 """Those of them whose columns have names, and to whose readers the options matter."""
 
 
@@ -52,14 +53,17 @@ def load(
 
     Args:
         source: a native file (`affect.data.native.save`); a pickle in the layout of MMSA, MMSA-FET, the
-            Multimodal Transformer, MAG-BERT, MISA, MMIM or LMF; a computational sequence (.csd) or a folder
-            of them; the HDF5 files of the Memory Fusion Network; files of arrays (.npz, .npy, .pt) whose
-            names say what they are, or one for each sample; a folder of feature files (what OpenFace,
-            openSMILE, py-feat, FACET and COVAREP write too) and of transcripts, with a table of labels; a CSV
-            or Parquet table; or `synthetic`, `synthetic:additive`, `synthetic:interaction`,
+            Multimodal Transformer, MAG-BERT, MISA, MMIM or LMF; conversations: a table with a row for each
+            utterance (MELD, EmoryNLP, MUStARD++), of which those of other splits beside it are read too, a
+            pickle of DialogueRNN, bc-LSTM and their kin, or MUStARD's JSON; a computational sequence (.csd)
+            or a folder of them; the HDF5 files of the Memory Fusion Network; files of arrays (.npz, .npy,
+            .pt) whose names say what they are, or one for each sample; a folder of feature files (what
+            OpenFace, openSMILE, py-feat, FACET and COVAREP write too) and of transcripts, with a table of
+            labels; a CSV or Parquet table; or `synthetic`, `synthetic:additive`, `synthetic:interaction`,
             `synthetic:temporal`, `synthetic:shared`.
         columns: names of columns that are features though they look like none, such as `confidence` or
-            `frame`: those are left out otherwise, and a note names them.
+            `frame`: those are left out otherwise, and a note names them. Of conversations, the column of
+            speakers: who speaks becomes a modality.
         targets: the kinds of targets by name, where numbers are codes of classes: `{"emotion": "multiclass"}`
             (`affect.data.classes.with_kinds`).
         duplicates: what becomes of ids that occur more than once: `refuse`; `number` (`id[0]`, `id[1]`);
@@ -195,7 +199,7 @@ def _native(path: Path, options: Options) -> Corpus | None:
 def _pickle(path: Path, options: Options) -> Corpus | None:
     from affect.data.sources import layouts
 
-    corpus = layouts.read(path, options.tokens is not None)
+    corpus = layouts.read(path, options)
     return None if corpus is None else layouts.with_codes_noted(corpus, options.targets)
 
 

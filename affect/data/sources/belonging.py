@@ -38,8 +38,9 @@ def files_of(path: Path) -> list[Path]:
 
 
 def _found(path: Path) -> list[Path]:
-    from affect.data.sources import layouts, mfn
+    from affect.data.sources import bc_lstm, layouts, mfn
     from affect.data.sources.arrays import archives, files
+    from affect.data.sources.dialogues import utterance_tables
     from affect.data.sources.pickles import is_pickle
     from affect.data.sources.tables import label_tables
 
@@ -47,6 +48,10 @@ def _found(path: Path) -> list[Path]:
         return mfn.files_of(path)
     if split_of(path.stem) and is_pickle(path):
         return layouts.files_of(path)
+    if utterance_tables.recognises(path):
+        return list(utterance_tables.by_split(path).values())
+    if is_pickle(path):
+        return [*bc_lstm.modality_files(path)]
     if archives.kind(path) != "npy":
         return []
     plan = files.plan(path)

@@ -14,12 +14,16 @@ import numpy as np
 from affect.data.corpus import Corpus
 from affect.data.rules import codes
 from affect.data.rules.splits import ORDER, split_of
+from affect.data.sources.options import DEFAULTS, Options
 from affect.data.targets import Regression
 from affect.errors import DataError
 from affect.files import real
 
-LAYOUTS = ("mmsa", "mult", "mag", "lmf")
+LAYOUTS = ("mmsa", "mult", "mag", "lmf", "dialogue_rnn", "bc_lstm")
 """Each a module that recognises what was read from a pickle."""
+
+_NAMED = ("dialogue_rnn", "bc_lstm")
+"""Those to whose readers the options matter."""
 
 _OTHERS = (".csv", ".tsv", ".parquet", ".csd", ".h5", ".hdf5")
 _ARRAYS = (".npz", ".npy", ".pt")
@@ -29,14 +33,14 @@ _MARKS = (b"regression_labels", b"text_bert", b"audio_lengths", b"vision_lengths
 """Keys by which a file of tensors may be of such a layout."""
 
 
-def read(path: Path, tokens: bool = False) -> Corpus | None:
+def read(path: Path, options: Options = DEFAULTS) -> Corpus | None:
     """The corpus of a pickle, of a file of tensors in the layout of one, or of pickles of its splits.
 
     Of `train.pkl`, `dev.pkl` and `test.pkl` in one folder, any may be named, or the folder.
 
     Args:
-        path: of it.
-        tokens: keep the token ids of MMSA's text_bert, where there are any.
+        path: of the pickle, or of the folder.
+        options: what is said of the file.
     Raises:
         DataError: a pickle is of no known layout, or damaged.
     """
@@ -44,16 +48,16 @@ def read(path: Path, tokens: bool = False) -> Corpus | None:
     from affect.data.sources.pickles import is_pickle, read_pickle
 
     if path.is_dir():
-        return _of_splits(path, _files(path), tokens=tokens)
+        return _of_splits(path, _files(path), options=options)
     if not path.is_file():
         return None
     if not is_pickle(path):
         content = _tensors(path)
-        return None if content is None else _of(content, path, tokens)
+        return None if content is None else _of(content, path, options)
     content = read_pickle(path)
-    corpus = _of(content, path, tokens) or _of(fet.single(content, path.stem), path, tokens)
+    corpus = _of(content, path, options) or _of(fet.single(content, path.stem), path, options)
     if corpus is None and split_of(path.stem):
-        corpus = _of_splits(path, {**_files(path.parent), split_of(path.stem): path}, content, tokens)
+        corpus = _of_splits(path, {**_files(path.parent), split_of(path.stem): path}, content, options)
     if corpus is None:
         raise _unknown(path, content)
     return corpus
@@ -70,12 +74,14 @@ def files_of(path: Path) -> list[Path]:
     return list(_files(path.parent).values())
 
 
-def _of(content: Any, path: Path, tokens: bool) -> Corpus | None:
+def _of(content: Any, path: Path, options: Options = DEFAULTS) -> Corpus | None:
     for name in LAYOUTS:
         layout = import_module(f"affect.data.sources.{name}")
         if layout.recognises(content):
-            kept = {"tokens": None} if tokens and name == "mmsa" else {}  # where there are any
-            return cast(Corpus, layout.read(content, path, **kept))
+            said: dict[str, Any] = {"options": options} if name in _NAMED else {}
+            if name == "mmsa" and options.tokens is not None:
+                said = {"tokens": None}  # where there are any
+            return cast(Corpus, layout.read(content, path, **said))
     return None
 
 
@@ -89,7 +95,9 @@ def with_codes_noted(corpus: Corpus, known: Collection[str]) -> Corpus:
     return replace(corpus, notes=(*corpus.notes, *(note for note in notes if note)))
 
 
-def _of_splits(path: Path, files: dict[str, Path], known: Any = None, tokens: bool = False) -> Corpus | None:
+def _of_splits(
+    path: Path, files: dict[str, Path], known: Any = None, options: Options = DEFAULTS
+) -> Corpus | None:
     """The corpus of one pickle for each split; None where the folder may well be something else."""
     from affect.data.sources.pickles import read_pickle
 
@@ -98,7 +106,7 @@ def _of_splits(path: Path, files: dict[str, Path], known: Any = None, tokens: bo
         return None
     content = {split: known if file == path else read_pickle(file) for split, file in files.items()}
     folder = path if path.is_dir() else path.parent
-    corpus = _of(content, folder if folder.name else real(folder), tokens)
+    corpus = _of(content, folder if folder.name else real(folder), options)
     if corpus is None and path.is_dir() and endings.isdisjoint(_ARRAYS):
         raise _unknown(path, content)
     return corpus

@@ -58,7 +58,10 @@ def test_what_is_held_is_said(name, tmp_path):
     path.write_bytes(pickle.dumps(content))
     with pytest.raises(DataError) as error:
         affect.load(path)
-    assert str(error.value) == f"{path}: a pickle of no known layout: {said}; known: mmsa, mult, mag, lmf"
+    assert (
+        str(error.value)
+        == f"{path}: a pickle of no known layout: {said}; known: mmsa, mult, mag, lmf, dialogue_rnn, bc_lstm"
+    )
 
 
 def test_the_line_is_short_whatever_is_held(tmp_path):

@@ -347,7 +347,7 @@ def test_other_pickles_are_not_taken_for_it(tmp_path):
     assert str(error.value) == (
         f"{path}: a pickle of no known layout: dict of 2 ('train': list of 2 (int, int), 'other': int); nearest is mag, "
         "which has lists of ((words, visual, acoustic), label, segment) for all splits, and not a list of 2 (int, int); "
-        "known: mmsa, mult, mag, lmf"
+        "known: mmsa, mult, mag, lmf, dialogue_rnn, bc_lstm"
     )
 
 

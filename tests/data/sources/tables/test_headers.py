@@ -5,11 +5,9 @@ from affect.data.sources import tables
 from affect.data.sources.tables import headers
 from affect.errors import DataError
 
-MELD = (
-    'Sr No.,Utterance,Speaker,Emotion,Dialogue_ID,Utterance_ID\n1,"Hi, you.",A,joy,0,0\n2,No.,B,anger,0,1\n'
-)
+MELD = 'Sr No.,Remark,Speaker,Emotion,Dialogue_ID,Utterance_ID\n1,"Hi, you.",A,joy,0,0\n2,No.,B,anger,0,1\n'
 TABLES = {
-    "MELD": MELD,
+    "MELD without its texts": MELD,
     "text alone, three columns": "Utterance,Speaker,Emotion\nHi.,A,joy\nNo.,B,anger\n",
     "an index in front": ",valence,arousal\n0,0.5,0.1\n1,0.2,0.3\n",
     "tabs": "clip\tscore\nv1\t0.5\nv2\t?\n",
@@ -71,7 +69,7 @@ def test_a_table_without_ids_is_told_what_was_found_and_what_may_be_ids(write):
         affect.load(path)
     assert str(error.value) == (
         f"{path}: no column `id`; expected a column `id` (or `video_id` and `clip_id`), features as "
-        "`modality.feature`, all else is a label; got Sr No., Utterance, Speaker, Emotion, Dialogue_ID, "
+        "`modality.feature`, all else is a label; got Sr No., Remark, Speaker, Emotion, Dialogue_ID, "
         "Utterance_ID; call 'Dialogue_ID' video_id and 'Utterance_ID' clip_id"
     )
 
