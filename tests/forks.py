@@ -18,6 +18,14 @@ IMPORTED = (
     "safetensors.torch",
     "scipy.stats",
     "sklearn.svm",
+    "joblib",
+    "alembic.command",
+    "optuna.storages._rdb.models",
+    "optuna.storages._rdb.storage",
+    "optuna.visualization",
+    "plotly.graph_objs.scatter",
+    "plotly.offline",
+    "sqlalchemy.dialects.sqlite",
 )
 
 

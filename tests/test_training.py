@@ -163,7 +163,7 @@ def test_eight_samples_can_be_learned_by_heart(target, labels, encoder):
             head=head,
         )
     run = affect.fit(
-        model, corpus, training=Training(epochs=150, learning_rate=0.01, patience=150, weight_decay=0)
+        model, corpus, training=Training(epochs=75, learning_rate=0.01, patience=75, weight_decay=0)
     )
     assert run.history["loss"].min() < 0.05
 

@@ -176,6 +176,13 @@ class TestOptions:
         assert set(make(samples={"test": 2}).ceiling) == {"pearson", "mae"}
 
     @pytest.mark.parametrize("make", MAKERS.values())
+    def test_what_is_done_to_a_ceiling_does_not_reach_the_next_corpus(self, make):
+        kept = {**make(samples={"test": 2}).ceiling}
+        make(samples={"test": 2}).ceiling.clear()
+        assert make(samples={"test": 2}).ceiling == kept
+        assert make(samples={"train": 2, "test": 2}).ceiling != kept
+
+    @pytest.mark.parametrize("make", MAKERS.values())
     def test_an_aligned_step_is_the_mean_of_the_words_frames(self, make):
         loose, aligned = (
             make(samples=TINY, aligned=aligned)["train"].modalities for aligned in (False, True)

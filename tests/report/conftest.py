@@ -54,7 +54,8 @@ def browser():
     if chromium is None:
         pytest.skip("there is no chromium")
     with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        # a page of a zygote waits where others want the processor too: it took twice as long
+        opened = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--no-zygote"])
         yield opened
         opened.close()
 

@@ -1,7 +1,6 @@
 """Where a study can be kept, and what is left of it when its workers, or their machines, die."""
 
 import json
-import multiprocessing
 import os
 import random
 import re
@@ -14,6 +13,7 @@ import urllib.request
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import forks
 import optuna
 import pytest
 import servers
@@ -67,9 +67,8 @@ SMALL = {
 }
 
 
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["affect.cli", "affect.tuning", "optuna.storages._rdb.storage"])
-"""Processes that need not import anything first: four of them import for half a minute otherwise."""
+FORKS = forks.server()
+"""Processes that need not import much first: four of them import for half a minute otherwise."""
 
 
 def write(folder):
@@ -221,7 +220,8 @@ def test_four_commands_share_a_database_and_two_are_killed(server, tmp_path):
     path, hold, url, trials = write(tmp_path), tmp_path / "hold", server.create("killed"), 9
     hold.touch()
     (tmp_path / "let one pass").touch()
-    four = [Fresh(path, f"worker{n}", "--storage", url, "--trials", trials) for n in range(4)]
+    kinds = enumerate((Fresh, Forked, Fresh, Forked))  # of each one is killed, and one goes on
+    four = [kind(path, f"worker{n}", "--storage", url, "--trials", trials) for n, kind in kinds]
     with ending(*four) as alive:
         until(lambda: done(url), "a finished trial", alive)
         until(lambda: held(tmp_path) == 4, "four trials that wait", alive)

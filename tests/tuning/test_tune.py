@@ -9,6 +9,7 @@ import optuna
 import pandas as pd
 import pytest
 import yaml
+from forks import server
 from optuna.trial import TrialState
 
 import affect
@@ -24,7 +25,7 @@ from affect.tuning.working import pruner_of, sampler_of
 
 SMALL = {
     "corpus": "synthetic:interaction",
-    "training": {"epochs": 2, "learning_rate": 0.01},
+    "training": {"epochs": 2, "learning_rate": 0.01, "batch_size": 256},  # a few steps
     "model": {"encoder": {"class_path": "PooledEncoder", "init_args": {"layers": 0}}, "width": 8},
     "search": {
         "metric": "pearson",
@@ -34,6 +35,7 @@ SMALL = {
             "model.fusion": ["ConcatenationFusion", "LowRankFusion"],
             "model.width": [4, 8],
             "model.encoder": "fixed",
+            "training.batch_size": "fixed",
         },
     },
 }
@@ -107,7 +109,7 @@ def test_the_table_of_trials_says_everything(found):
 
 
 def test_the_same_seed_finds_the_same_again(found, tmp_path):
-    again = tune(write(tmp_path), tmp_path / "out", trials=6, quiet=True)
+    again = tune(write(tmp_path), tmp_path / "out", trials=6, quiet=True, fresh=[])
     ours, theirs = ([(t.params, t.values) for t in study.trials] for study in (again.study, found[0].study))
     assert ours == theirs
     other = tune(write(tmp_path), tmp_path / "other", trials=3, quiet=True, seed=1, fresh=[])
@@ -292,8 +294,9 @@ def test_training_reads_the_same_file(tmp_path, capsys):
     assert ": test mae " in capsys.readouterr().out
 
 
-def test_a_cluster_works_at_a_study(tmp_path):
+def test_a_cluster_works_at_a_study(tmp_path, monkeypatch):
     distributed = pytest.importorskip("distributed", reason="needs affect[distributed]")
+    monkeypatch.setattr("distributed.process.get_mp_context", server)
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=str(tmp_path / "dask")
     ) as cluster:
