@@ -3,10 +3,10 @@
     pip install --no-deps --target mmsa MMSA==2.2.1
     python -m experiments.parity --mmsa mmsa [--only tfn lmf ...]
 
-Every network is made at the sizes of the paper's file, or at smaller ones where they are said below, with random
-weights and running averages; each of MMSA's weights is copied to where it belongs, and the predictions of both,
-out of training, are compared. Nothing is padded: MMSA counts padding as steps. A text encoder, where MMSA has
-one, is the same random BERT of two layers on both sides.
+Every network is made at the sizes of the paper's file, or at smaller ones where they are said below, with
+random weights and running averages; each of MMSA's weights is copied to where it belongs, and the predictions
+of both, out of training, are compared. Nothing is padded: MMSA counts padding as steps. A text encoder, where
+MMSA has one, is the same random BERT of two layers on both sides.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ def averaged(given: Inputs) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def late(kind: str, network: Any, model: FusionModel) -> Found:
-    """What MMSA's networks of sub-networks have in common: TFN, LMF, LF-DNN, and those with unimodal labels."""
+    """What TFN, LMF and LF-DNN have in common, and those of them with unimodal labels."""
     sizes, given = sizes_of(model), inputs(STEPS)
     copy_subnets(network, model)
     if kind == "tensor":
@@ -327,8 +327,8 @@ def mfn(mmsa: Mmsa) -> Found:
     layer = {"drop": 0.0, "shapes": 16}
     network: Any = theirs(
         mmsa("singleTask.MFN", "MFN")(
-            args(hidden_dims=tuple(WIDTHS.values()), memsize=8, windowsize=2, NN1Config=layer, NN2Config=layer,
-                 **gates(8))
+            args(hidden_dims=tuple(WIDTHS.values()), memsize=8, windowsize=2, NN1Config=layer,
+                 NN2Config=layer, **gates(8))
         )
     )  # fmt: skip
     model, widths = of_memory("mfn", MEMORY, network)
@@ -358,8 +358,8 @@ def graph_mfn(mmsa: Mmsa) -> Found:
     vertex = 5
     network: Any = theirs(
         mmsa("singleTask.Graph_MFN", "Graph_MFN")(
-            args(hidden_dims=(vertex,) * 3, memsize=8, inner_node_dim=vertex, NNConfig={"drop": 0.0, "shapes": 16},
-                 **gates(8))
+            args(hidden_dims=(vertex,) * 3, memsize=8, inner_node_dim=vertex,
+                 NNConfig={"drop": 0.0, "shapes": 16}, **gates(8))
         )
     )  # fmt: skip
     graph = network.graph_mfn
@@ -418,7 +418,7 @@ def _parts(own: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 
 def copy_two(source: nn.Module, goal: nn.Sequential, columns: Tensor) -> None:
-    """Two linear layers with nothing between, whose hidden size ours need not have: their product, and one."""
+    """Two linear layers with nothing between, as their product and the identity."""
     first, second = (layer for layer in source.modules() if isinstance(layer, nn.Linear))
     linear = [layer for layer in goal if isinstance(layer, nn.Linear)]
     linear[0].weight.copy_((second.weight @ first.weight)[:, columns])
@@ -501,7 +501,7 @@ def copy_stack(source: Any, goal: Any, crossed: bool, columns: Tensor, scale: fl
 
 
 def exact_mult(mmsa: Mmsa) -> Found:
-    """MulT, with MMSA's attention weights in float64: it computes them in float32, whatever the network has."""
+    """MulT, with MMSA's attention weights in float64: it has them in float32, whatever the network is."""
     usual = torch.Tensor.float
     torch.Tensor.float = torch.Tensor.double  # type: ignore[method-assign]  # for this call alone
     try:
@@ -673,8 +673,8 @@ def mmim(mmsa: Mmsa) -> Found:
             Settings(args(need_data_aligned=False, use_finetune=True, transformers="bert", pretrained="",
                  add_va=False, d_vh=16, d_ah=16, d_vout=16, d_aout=16, n_layer=1, dropout_v=0.0,
                  dropout_a=0.0, dropout_prj=0.0, bidirectional=True, mmilb_mid_activation="ReLU",
-                 mmilb_last_activation="Tanh", cpc_layers=1, cpc_activation="Tanh", d_prjh=128), use_bert=True,
-                 feature_dims=(768, 5, 7))
+                 mmilb_last_activation="Tanh", cpc_layers=1, cpc_activation="Tanh", d_prjh=128),
+                 use_bert=True, feature_dims=(768, 5, 7))
         )  # fmt: skip
         with_weights_of(network, encoder)
         model = of_tokens("mmim", Path(folder), SPOKEN, width=sizes)
@@ -819,7 +819,7 @@ EVERY: dict[str, Callable[[Mmsa], Found]] = {
 
 
 class Mmsa:
-    """Networks of MMSA by path and name; the package itself, which wants a graphics card's tools, is not run."""
+    """Networks of MMSA by path and name; the package itself, which wants other packages, is not run."""
 
     def __init__(self, folder: Path) -> None:
         for name in ("MMSA", "MMSA.models", "MMSA.models.singleTask", "MMSA.models.multiTask"):
@@ -832,12 +832,12 @@ class Mmsa:
 
 
 LEFT = """
-ef_lstm: without its batch norm, which is of places of the joined steps, whatever stands there, padding included.
+ef_lstm: without its batch norm, which is of places of the joined steps, padding included.
 mult: MMSA computes the weights of attention in float32; with float64 in their place the rest is told.
 mag, bert_mag: MMSA adds 1e-6 to a length that it divides by; affect's is at least 1e-6.
 bert_mag: without the biases of what shifts, as MMSA shifts special tokens too (with them: mag).
 misa, self_mm, mmim: a linear layer behind our encoders is the identity.
-tfr_net, mctn, mfm: not compared; what affect has of them are terms, of other networks (see `differs` of each).
+tfr_net, mctn, mfm: not compared; what affect has of them are terms, of other networks (see `differs`).
 """
 
 
