@@ -113,12 +113,12 @@ def test_settings_are_those_of_the_corpus_that_is_named(capsys, tmp_path):
     assert (heads["width"], heads["heads"], heads["layers"], heads["causal"]) == (30, 6, 4, True)
     assert heads["kernel"] == {"text": 5, "acoustic": 1, "visual": 3}
     assert papers.content("paper:mult") == papers.named("mult").content
-    assert papers.said("paper:ctfn", "mosi.pkl") == ""
-    assert papers.said("paper:misa:mosi", "any.pkl") == "paper:misa: settings for mosi, as in MMSA 2.2.1"
-    assert papers.said("paper:misa", "any.pkl") == (
-        "paper:misa: settings of its file, as any.pkl does not name one that it has others for "
-        "(mosi, mosei, sims); paper:misa:mosi asks for them"
-    )
+    assert papers.said(["paper:ctfn"], "mosi.pkl") == []
+    assert papers.said(["paper:misa:mosi"], "any.pkl") == ["paper:misa: settings for mosi, as in MMSA 2.2.1"]
+    assert papers.said(["paper:misa", "paper:lmf"], "any.pkl") == [
+        "paper:misa, paper:lmf: settings of its file, as any.pkl does not name one that it has others for; "
+        "paper:NAME:mosi asks for them (affect list papers NAME)"
+    ]
     experiment = {
         "corpus": "synthetic:sims:24",
         "models": {"a": "paper:lmf", "b": "paper:lmf:mosei", "c": {}},
@@ -271,3 +271,21 @@ def flat(content, above=""):
             yield from flat(value, here)
         else:
             yield here, str(value)
+
+
+def test_a_model_may_begin_with_a_paper(tmp_path):
+    own = {
+        "paper": "self_mm",
+        "width": 8,
+        "terms": {"own": {"class_path": "GeneratedLabels", "init_args": {"middle": 1}}},
+    }
+    content = {"corpus": "synthetic:mosi_unaligned:24", "models": {"a": own, "b": "paper:self_mm"}}
+    (tmp_path / "e.yaml").write_text(yaml.safe_dump(content))
+    models = load(tmp_path / "e.yaml").models
+    assert {key for key in models["b"] if models["a"][key] != models["b"][key]} == {"width", "terms"}
+    assert models["a"].keys() == models["b"].keys()
+    assert models["a"]["terms"]["own"]["init_args"] == {"middle": 1}
+    content["models"]["a"] = {"paper": "miza"}
+    (tmp_path / "e.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(ConfigError, match="^paper: no 'miza'; did you mean 'misa'"):
+        load(tmp_path / "e.yaml")

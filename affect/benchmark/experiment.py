@@ -150,7 +150,7 @@ def load(path: str | Path, tokens: str | None = None) -> Experiment:
             f'models: {{{name}: "{path}"}}'
         )
     with within(beside(Path(path).parent)):
-        return _checked(with_model_path(read(path, tokens), Path(path).parent), path)
+        return _checked(with_model_path(read(path, tokens=tokens), Path(path).parent), path)
 
 
 def _checked(content: Mapping[str, Any], path: str | Path) -> Experiment:
@@ -178,24 +178,38 @@ def _checked(content: Mapping[str, Any], path: str | Path) -> Experiment:
     return experiment
 
 
-def settings_said(path: str | Path) -> list[str]:
-    """Whose settings the papers of an experiment's file have, a line each (`affect.papers.said`).
+def settings_said(path: str | Path, models: Iterable[str] | None = None) -> list[str]:
+    """Whose settings the papers of an experiment's file have (`affect.papers.said`).
 
+    Args:
+        path: of the file.
+        models: those that are meant; all by default.
     Raises:
         ConfigError: as `load` says.
     """
-    corpus = load(path).corpus
-    models = read(path)["models"].values()
-    return [line for own in models if papers.is_named(own) and (line := papers.said(own, corpus))]
+    corpus, plain = load(path).corpus, read(path)["models"]
+    kept = plain if models is None else [*models]
+    asked = [_paper_of(plain[name]) for name in plain if name in kept]
+    return papers.said([one for one in asked if one], corpus)
+
+
+def _paper_of(own: Any) -> str:
+    """The paper that a model names, alone or as what it begins with; or nothing."""
+    if isinstance(own, Mapping) and "paper" in own:
+        return papers.PREFIX + str(own["paper"]).removeprefix(papers.PREFIX)
+    return str(own) if papers.is_named(own) else ""
 
 
 def _of_paper(own: Any, corpus: Any, tokens: str | None) -> Any:
-    """A model as the paper that is named has it; any other as it is."""
-    if not papers.is_named(own):
+    """A model as the paper that is named has it, with what is changed of it; any other as it is."""
+    if not (named := _paper_of(own)):
         return own
-    content = papers.content(own, str(corpus), tokens, strict=False)
+    content = papers.content(named, str(corpus), tokens, strict=False)
     content.pop("tokens", None)  # they are the experiment's
-    return {**content.pop("model"), **content}
+    whole = {**content.pop("model"), **content}
+    if not isinstance(own, Mapping):
+        return whole
+    return papers.changed(whole, {key: value for key, value in own.items() if key != "paper"})
 
 
 def jobs(experiment: Experiment, path: Path, out: Path) -> list[Job]:

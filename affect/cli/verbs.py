@@ -113,8 +113,8 @@ def train(args: argparse.Namespace) -> None:
     path = Path(args.config)
     checks.check_configuration(path, "train")
     jobs = jobs_of(path, args.out, args.seeds, corpus=args.corpus, tokens=args.tokens, trust=args.trust)
-    if papers.is_named(path) and (line := papers.said(path, args.corpus)):
-        say(line)
+    if papers.is_named(path):
+        say(*papers.said([path], args.corpus))
     check_jobs(jobs, path)
     todo = due(jobs, args.again)
     for job in jobs:
@@ -134,7 +134,7 @@ def bench(args: argparse.Namespace) -> None:
     from affect.report import show, summary_tables, write_pages
 
     checks.check_configuration(Path(args.experiment), "bench")
-    say(*settings_said(args.experiment))
+    say(*settings_said(args.experiment, args.models))
     out = check_folder(args.out or Path("results") / Path(args.experiment).stem)
     summary = run_bench(
         args.experiment, out, args.jobs, corpus=args.corpus, tokens=args.tokens, seeds=args.seeds,
@@ -170,8 +170,8 @@ def tune(args: argparse.Namespace) -> None:
         sys.stdout.write(task_of(args.config, trust=args.trust, **changes).space.written())
         return
     out = check_folder(args.out or Path("results") / f"tune-{papers.file_name(args.config)}")
-    if papers.is_named(args.config) and args.corpus and (line := papers.said(args.config, args.corpus)):
-        say(line)
+    if papers.is_named(args.config) and args.corpus:
+        say(*papers.said([args.config], args.corpus))
     found = search(
         args.config, out, trials=args.trials, timeout=args.timeout, storage=args.storage, resume=args.resume,
         workers=args.jobs, backend=args.backend, address=args.address, again=args.again, trust=args.trust,

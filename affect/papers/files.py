@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -148,9 +148,9 @@ class Paper:
                 f"{able}"
             )
         sections = {name: getattr(self, name) for name in ("model", "training", "terms", "stages")}
-        found = _changed(sections, self.by_corpus.get(settings, {}))
+        found = changed(sections, self.by_corpus.get(settings, {}))
         if tokens is not None:
-            found = {**_changed(found, _reading(self.tokens, tokens)), "tokens": tokens}
+            found = {**changed(found, _reading(self.tokens, tokens)), "tokens": tokens}
         return copy.deepcopy({name: own for name, own in found.items() if own})
 
     def settings_for(self, corpus: str) -> str:
@@ -240,30 +240,32 @@ def content(
     settings = own or paper.settings_for(corpus or "")
     if tokens is None or paper.tokens or strict:
         return paper.content_for(settings, tokens)
-    return _changed(paper.content_for(settings), {"model": {"encoders": {"tokens": None}}})
+    return changed(paper.content_for(settings), {"model": {"encoders": {"tokens": None}}})
 
 
-def said(given: str | Path, corpus: str | None = None) -> str:
-    """Which settings those are, a line; empty where the paper has the same for every corpus.
+def said(given: Iterable[str | Path], corpus: str | None = None) -> list[str]:
+    """Which settings those of some papers are, in lines; none of papers that have the same for every corpus.
 
     Args:
-        given: as for `content`.
+        given: as for `content`, each.
         corpus: the same.
     Example:
-        >>> said("paper:misa", "synthetic:sims:24")
-        'paper:misa: settings for sims, as in MMSA 2.2.1'
+        >>> said(["paper:misa", "paper:tfn", "paper:ctfn"], "synthetic:sims:24")
+        ['paper:misa, paper:tfn: settings for sims, as in MMSA 2.2.1']
     """
-    paper, own = _asked(given)
-    name = PREFIX + paper.name
-    if not paper.by_corpus:
-        return ""
-    if own := own or paper.settings_for(corpus or ""):
-        return f"{name}: settings for {own}, as in {paper.settings}"
-    known = ", ".join(paper.by_corpus)
-    return (
-        f"{name}: settings of its file, as {corpus or 'no corpus'} does not name one that it has others for "
-        f"({known}); {name}:{next(iter(paper.by_corpus))} asks for them"
-    )
+    found: dict[str, list[str]] = {}
+    for one in given:
+        paper, own = _asked(one)
+        if own := own or paper.settings_for(corpus or ""):
+            line = f"settings for {own}, as in {paper.settings}"
+        else:
+            line = (
+                f"settings of its file, as {corpus or 'no corpus'} does not name one that it has others for; "
+                "paper:NAME:mosi asks for them (affect list papers NAME)"
+            )
+        if paper.by_corpus:
+            found.setdefault(line, []).append(PREFIX + paper.name)
+    return [f"{', '.join(dict.fromkeys(names))}: {line}" for line, names in found.items()]
 
 
 def file_name(given: str | Path) -> str:
@@ -297,12 +299,17 @@ def _reading(own: Any, model: str) -> Any:
     return found
 
 
-def _changed(own: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Sections with others' values in them; a class takes the place of a class."""
+def changed(own: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Sections with others' values in them; a class takes the place of a class.
+
+    Example:
+        >>> changed({"width": 8, "training": {"epochs": 9}}, {"training": {"batch_size": 4}})
+        {'width': 8, 'training': {'epochs': 9, 'batch_size': 4}}
+    """
     found = dict(own)
     for key, value in other.items():
         before = found.get(key)
         if isinstance(before, Mapping) and isinstance(value, Mapping) and "class_path" not in value:
-            value = _changed(before, value)
+            value = changed(before, value)
         found[key] = value
     return found
