@@ -61,6 +61,7 @@ def test_encoders_with_other_arguments_say_what_they_take(part):
         partial(fusion.LearnedQueryFusion, queries=16, layers=3),
         partial(fusion.HyperModalityFusion, tokens=16, token_layers=3, layers=1, proxy_layers=2),
         partial(fusion.CrossModalTransformer, main="text", layers=1),
+        partial(fusion.CrossModalTransformer, causal=True, padded=False, kernel=3),
         partial(fusion.SharedPrivateTransformer, main="text", layers=1, own_layers=3),
     ],
 )

@@ -110,7 +110,7 @@ class CrossModalTransformer(ProjectedFusion):
         super().__init__(dims, out_dim, width, heads, kernel, padded)
         self.require(2)
         self.main = None if main is None else self.named(main)
-        self.blank, self.depths = blank, (layers, own_layers)
+        self.blank, self.causal, self.depths = blank, causal, (layers, own_layers)
         self.pooling = MeanPooling() if pooling is None else pooling
         wide = (len(self.dims) - 1) * width
         self.directions = ModuleDict(
@@ -164,11 +164,11 @@ class CrossModalTransformer(ProjectedFusion):
 
     def activations(self, batch: int, steps: dict[str, int]) -> int:
         layers, own = self.depths
-        kept = sum(
-            layers * weights_of_attention(self.heads, batch, steps[to], steps[source])
-            for source, to in self.ordered_pairs.values()
-        )
-        kept += sum(own * weights_of_attention(self.heads, batch, time, time) for time in steps.values())
+        read = [(layers, steps[to], steps[source]) for source, to in self.ordered_pairs.values()]
+        read += [(own, time, time) for time in steps.values()]
+        kept = sum(many * weights_of_attention(self.heads, batch, a, b) for many, a, b in read)
+        if self.causal:  # which steps each layer may read
+            kept += batch * sum(many * a * b for many, a, b in read)
         main = steps[self.named(self.main)]
         for pair, part in self.enhance.items():
             source = steps[self.ordered_pairs[pair][0]]
