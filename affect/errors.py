@@ -62,9 +62,14 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     Example:
         >>> did_you_mean("LowRankFusin", ["TensorFusion", "LowRankFusion"])
         "did you mean 'LowRankFusion'? known: LowRankFusion, TensorFusion"
+        >>> did_you_mean("Self-MM", ["misa", "self_mm"])
+        "did you mean 'self_mm'? known: misa, self_mm"
     """
     known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(str(name), known, n=1)
+    if not near:  # capital letters aside
+        small = {one.casefold(): one for one in known}
+        near = [small[one] for one in difflib.get_close_matches(str(name).casefold(), small, n=1)]
     listing = f"known: {', '.join(known)}" if known else "none are known"
     return f"did you mean '{near[0]}'? {listing}" if near else listing
 

@@ -134,6 +134,38 @@ def test_settings_are_those_of_the_corpus_that_is_named(capsys, tmp_path):
     ]  # fmt: skip
 
 
+def test_a_bench_of_another_corpus_has_the_settings_for_that(tmp_path):
+    path = tmp_path / "e.yaml"
+    path.write_text("{corpus: synthetic:sims:24, models: {a: 'paper:lmf'}}")
+    other = "synthetic:mosei_unaligned:24"
+    assert settings_said(path, corpus=other) == ["paper:lmf: settings for mosei, as in MMSA 2.2.1"]
+    found, before = load(path, corpus=other).models, load(path).models
+    assert found == load_with(path, {"a": "paper:lmf:mosei"}).models != before
+
+
+def test_a_paper_s_own_training_that_stands_before_the_experiment_s_is_said(tmp_path):
+    path = tmp_path / "e.yaml"
+    own = {"paper": "ctfn", "training": {"epochs": 2}}
+    path.write_text("{corpus: synthetic, training: {epochs: 3, compile: false}, models: {}}")
+    load_with(path, {"a": "paper:ctfn", "b": own, "c": {"fusion": "TensorFusion"}})
+    epochs = papers.named("ctfn").training["epochs"]
+    assert settings_said(path) == [f"a: the paper's own training: epochs {epochs}, not the experiment's 3"]
+    assert load_with(path, {"b": own}).models["b"]["training"]["epochs"] == 2
+
+
+def test_a_key_without_a_value_is_as_if_it_were_not_there(tmp_path):
+    path = tmp_path / "e.yaml"
+    path.write_text("corpus: synthetic\ntraining:\nstages:\nmodels: {a: 'paper:ctfn'}\n")
+    assert (found := load(path)).training == {}
+    assert found == load_with(path, found.models)
+
+
+def load_with(path, models):
+    """The experiment of a file that is written anew with these models."""
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "models": models}))
+    return load(path)
+
+
 def test_a_search_starts_from_the_paper_s_configuration():
     task = task_of("paper:misa", corpus="synthetic:sims:24")
     first = task.starts["the configuration"]
@@ -189,6 +221,7 @@ def test_one_that_is_named_says_all_about_it(capsys):
     [
         (["train", "paper:misa"], "paper:misa: a paper names no corpus; give one (--corpus PATH)"),
         (["train", "paper:miza", "--corpus", "synthetic"], "paper: no 'miza'; did you mean 'misa'"),
+        (["train", "paper:Self-MM", "--corpus", "synthetic"], "paper: no 'Self-MM'; did you mean 'self_mm'"),
         (
             ["bench", "paper:misa", "--corpus", "synthetic"],
             "paper:misa: one model, for affect train; an experiment's file compares several: "
@@ -274,5 +307,5 @@ def test_a_model_may_begin_with_a_paper(tmp_path):
     assert models["a"]["terms"]["own"]["init_args"] == {"middle": 1}
     content["models"]["a"] = {"paper": "miza"}
     (tmp_path / "e.yaml").write_text(yaml.safe_dump(content))
-    with pytest.raises(ConfigError, match="^paper: no 'miza'; did you mean 'misa'"):
+    with pytest.raises(ConfigError, match=r"e\.yaml: models: a: paper: no 'miza'; did you mean 'misa'"):
         load(tmp_path / "e.yaml")

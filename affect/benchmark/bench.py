@@ -71,7 +71,7 @@ def bench(
         workers: runs at the same time; one by default, and as many as a cluster has.
         quiet: no progress bar.
         corpus: another corpus of the same modalities and targets, such as `synthetic:mosi_unaligned`;
-            published figures stand beside none that is generated.
+            published figures stand beside none that is generated. Papers have the settings for it.
         tokens: the pretrained encoder whose sub-words are read, other than the experiment's.
         seeds: other seeds than the experiment's.
         epochs: at most, other than the experiment's.
@@ -88,7 +88,7 @@ def bench(
             written.
     """
     path, out = Path(path), real(out)
-    whole = load(path, None if tokens is None else model_path(tokens, Path.cwd()))
+    whole = load(path, None if tokens is None else model_path(tokens, Path.cwd()), corpus)
     figures = published(whole, path)
     if corpus is not None and is_generated(corpus):
         figures = figures.head(0)  # they are of the corpus that was left out

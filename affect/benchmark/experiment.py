@@ -134,12 +134,13 @@ class Experiment:
         return self.models[name]
 
 
-def load(path: str | Path, tokens: str | None = None) -> Experiment:
+def load(path: str | Path, tokens: str | None = None, corpus: str | None = None) -> Experiment:
     """Read and check an experiment file.
 
     Args:
         path: of the file.
         tokens: the pretrained encoder whose sub-words are read, other than the file says.
+        corpus: what papers are for, other than the file says; `changed` takes it for all models.
     Raises:
         ConfigError: it is not YAML, or has an unknown key, class or argument.
     """
@@ -150,10 +151,10 @@ def load(path: str | Path, tokens: str | None = None) -> Experiment:
             f'models: {{{name}: "{path}"}}'
         )
     with within(beside(Path(path).parent)):
-        return _checked(with_model_path(read(path, tokens=tokens), Path(path).parent), path)
+        return _checked(with_model_path(read(path, tokens=tokens), Path(path).parent), path, corpus)
 
 
-def _checked(content: Mapping[str, Any], path: str | Path) -> Experiment:
+def _checked(content: Mapping[str, Any], path: str | Path, corpus: str | None) -> Experiment:
     check_keys(content, Experiment, str(path))
     for key in ("corpus", "models"):
         if not content.get(key):
@@ -161,8 +162,14 @@ def _checked(content: Mapping[str, Any], path: str | Path) -> Experiment:
     if not isinstance(content["models"], Mapping):
         raise ConfigError(f"{path}: models: expected a name and a model for each, got {content['models']!r}")
     tokens = content.get("tokens")
-    named = {name: _of_paper(own, content["corpus"], tokens) for name, own in content["models"].items()}
-    experiment = Experiment(**{**content, "models": named})
+    named = {}
+    for name, own in content["models"].items():
+        try:
+            named[name] = _of_paper(own, corpus or content["corpus"], tokens)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: models: {name}: {error}") from None
+    given = {key: value for key, value in content.items() if value is not None}  # a key without a value
+    experiment = Experiment(**{**given, "models": named})
     check_seeds(experiment.seeds, f"{path}: seeds")
     NATURAL.check(f"{path}: folds", experiment.folds)
     check_fold(experiment.fold, experiment.folds, f"{path}: fold")
@@ -178,19 +185,34 @@ def _checked(content: Mapping[str, Any], path: str | Path) -> Experiment:
     return experiment
 
 
-def settings_said(path: str | Path, models: Iterable[str] | None = None) -> list[str]:
+def settings_said(
+    path: str | Path, models: Iterable[str] | None = None, corpus: str | None = None
+) -> list[str]:
     """Whose settings the papers of an experiment's file have (`affect.papers.said`).
+
+    Lines say too where a paper's own `training` stands before the experiment's.
 
     Args:
         path: of the file.
         models: those that are meant; all by default.
+        corpus: other than the file says.
     Raises:
         ConfigError: as `load` says.
     """
-    corpus, plain = load(path).corpus, read(path)["models"]
+    whole, plain = load(path, corpus=corpus), read(path)["models"]
     kept = plain if models is None else [*models]
-    asked = [_paper_of(plain[name]) for name in plain if name in kept]
-    return papers.said([one for one in asked if one], corpus)
+    asked = {name: paper for name, own in plain.items() if name in kept and (paper := _paper_of(own))}
+    before: dict[str, list[str]] = {}
+    for name in asked:
+        own = plain[name] if isinstance(plain[name], Mapping) else {}
+        training = whole.models[name].get("training", {})
+        for key, value in whole.training.items():
+            if key not in (own.get("training") or {}) and training.get(key, value) != value:
+                before.setdefault(f"{key} {training[key]}, not the experiment's {value}", []).append(name)
+    return [
+        *papers.said(asked.values(), corpus or whole.corpus),
+        *(f"{', '.join(names)}: the paper's own training: {line}" for line, names in before.items()),
+    ]
 
 
 def _paper_of(own: Any) -> str:

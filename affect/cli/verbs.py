@@ -134,7 +134,7 @@ def bench(args: argparse.Namespace) -> None:
     from affect.report import show, summary_tables, write_pages
 
     checks.check_configuration(Path(args.experiment), "bench")
-    say(*settings_said(args.experiment, args.models))
+    say(*settings_said(args.experiment, args.models, args.corpus))
     out = check_folder(args.out or Path("results") / Path(args.experiment).stem)
     summary = run_bench(
         args.experiment, out, args.jobs, corpus=args.corpus, tokens=args.tokens, seeds=args.seeds,
