@@ -309,3 +309,9 @@ def test_a_model_may_begin_with_a_paper(tmp_path):
     (tmp_path / "e.yaml").write_text(yaml.safe_dump(content))
     with pytest.raises(ConfigError, match=r"e\.yaml: models: a: paper: no 'miza'; did you mean 'misa'"):
         load(tmp_path / "e.yaml")
+
+
+@pytest.mark.parametrize("name", ["mfn", "graph_mfn", "tfn", "mult"])
+def test_a_corpus_may_have_fewer_modalities(name, corpora):
+    corpus = corpora[name].select(["text", "acoustic"])
+    assert set(papers.named(name)(corpus, seed=0).fusion.dims) == {"text", "acoustic"}

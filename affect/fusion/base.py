@@ -240,14 +240,15 @@ def by_modality(fusion: Fusion, key: str, given: int | Mapping[str, int]) -> dic
     Args:
         fusion: whose modalities are meant.
         key: what the number is called.
-        given: one, or one for each.
+        given: one, or one for each; perhaps for others, which the fusion does not have.
     Raises:
-        ConfigError: a modality is unknown, or has none.
+        ConfigError: a modality has none.
     """
     if isinstance(given, int):
         return dict.fromkeys(fusion.dims, given)
-    for name in given:
-        fusion.named(name)
+    if not fusion.dims.keys() <= given.keys():
+        for name in given:
+            fusion.named(name)
     return {name: own_of(f"{type(fusion).__name__}: {key}", given, name) for name in fusion.dims}
 
 
