@@ -75,6 +75,7 @@ class Head(Bounded, nn.Module):
         last = [Dropout(dropout)] * (not layers)
         self.norm = BatchNorm(in_dim) if normed else None
         self.layers = nn.Sequential(*parts, *last, nn.Linear(in_dim, target.outputs))
+        self._prepare()
 
     def forward(self, x: Sequence) -> Tensor:
         """Predict from the fused Sequence."""
@@ -84,6 +85,9 @@ class Head(Bounded, nn.Module):
             values = normed * there.unsqueeze(-1)
         prediction: Tensor = self.layers(values)
         return prediction
+
+    def _prepare(self) -> None:
+        """What a kind of head has besides, when it is made."""
 
     def fit(self, labels: Tensor) -> None:
         """Take what a head may know of the training split's labels, (labels, size), before training."""
@@ -110,20 +114,11 @@ class RegressionHead(Head):
     centre: Tensor
     scale: Tensor
 
-    def __init__(
-        self,
-        in_dim: int,
-        target: Target,
-        dropout: float = 0.1,
-        layers: int = 0,
-        activation: Activation = "gelu",
-        normed: bool = False,
-        bounded: bool = False,
-    ) -> None:
-        super().__init__(in_dim, target, dropout, layers, activation, normed, bounded)
+    def _prepare(self) -> None:
+        target = self.target
         self.register_buffer("centre", torch.zeros(target.outputs))
         self.register_buffer("scale", torch.ones(target.outputs))
-        if bounded:
+        if self.bounded:
             low, high = (getattr(target, end) for end in ("low", "high"))
             if low is None or high is None:
                 raise ConfigError(
