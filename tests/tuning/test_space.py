@@ -235,7 +235,7 @@ def test_whatever_a_class_declares_its_constructor_takes(room, cls, corpus):
     found = space(corpus, content=content)
     given = {name for name in cls.search_space if arguments[name].default is not None}
     assert {name.rpartition(".")[2] for name in ranges(found)} >= given
-    for each in drawn(found, 4):
+    for each in drawn(found, 2):
         parse(each, "doc").model.for_corpus(corpus, None)
 
 
