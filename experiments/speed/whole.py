@@ -25,23 +25,13 @@ from affect.objectives.terms import (
     Reconstruction,
     Similarity,
 )
-from affect.pooling import LastPooling, Pooling
-from affect.sequences import Sequence, pick
+from affect.pooling import EndsPooling, LastPooling
+from affect.sequences import Sequence
 from experiments.speed.models import Setting
 
 WHOLE: Final = ("misa", "self_mm", "mmim")
 WHOLE_ALIGNED: Final = ("misa",)
 """In MMSA it reads of each modality no more steps than there are words."""
-
-
-class EndsPooling(Pooling):
-    """Where each of two networks has ended: the one that reads forwards, and the one that reads backwards."""
-
-    def forward(self, x: Sequence) -> Tensor:
-        forwards, backwards = x.values.chunk(2, -1)
-        first = x.mask.int().argmax(1, keepdim=True)
-        ends = [pick(forwards, LastPooling().reads(x.mask)), pick(backwards, first)]
-        return torch.cat(ends, -1).squeeze(1)
 
 
 class EndsEncoder(Encoder):
