@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from affect.encoders import Encoder, LSTMEncoder, PooledEncoder
 from affect.fusion import ConcatenationFusion, SharedPrivateFusion
