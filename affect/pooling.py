@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from affect.errors import ShapeError
+from affect.errors import ConfigError, ShapeError
 from affect.sequences import Sequence, extent, pick
 
 
@@ -26,6 +26,15 @@ class Pooling(nn.Module):
     def reads(self, mask: Tensor) -> Tensor | None:
         """The steps that count, (batch, time) bool -> (batch, any time) int; None where all do."""
         return None
+
+    def check_keeps_size(self, who: str) -> None:
+        """Refuse a pooling that changes the feature size; `who` begins the message.
+
+        Raises:
+            ConfigError: it does.
+        """
+        if self.factor != 1:
+            raise ConfigError(f"{who}: {type(self).__name__} changes the feature size; use one that keeps it")
 
 
 class MeanPooling(Pooling):

@@ -199,9 +199,13 @@ def settings_said(
     Raises:
         ConfigError: as `load` says.
     """
-    whole, plain = load(path, corpus=corpus), read(path)["models"]
+    plain = None if papers.is_named(path) else read(path).get("models")
+    plain = plain if isinstance(plain, Mapping) else {}  # which the bench refuses
     kept = plain if models is None else [*models]
     asked = {name: paper for name, own in plain.items() if name in kept and (paper := _paper_of(own))}
+    if not asked:  # all models would be looked at twice for nothing
+        return []
+    whole = load(path, corpus=corpus)
     before: dict[str, list[str]] = {}
     for name in asked:
         own = plain[name] if isinstance(plain[name], Mapping) else {}

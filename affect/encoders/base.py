@@ -106,6 +106,15 @@ class LayeredEncoder(Encoder):
     depth: int
     """Layers."""
 
+    def check_layer(self, who: str, layer: int) -> None:
+        """Refuse a layer that it does not have; `who` begins the message.
+
+        Raises:
+            ConfigError: it is below zero or above `depth`.
+        """
+        if not 0 <= layer <= self.depth:
+            raise ConfigError(f"{who}: {type(self).__name__} has layers 0 to {self.depth}, got layer={layer}")
+
     def encode(self, x: Sequence) -> Sequence:
         return self.encode_with(x, None, 0, [])
 

@@ -9,7 +9,6 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from torch import Tensor, nn
 
 from affect.attention import TransformerStack
-from affect.errors import ConfigError
 from affect.fusion.base import Extras, ProjectedFusion
 from affect.layers import Dropout
 from affect.naming import ModuleDict, pair_name
@@ -96,11 +95,7 @@ class SharedPrivateTransformer(ProjectedFusion):
         self.require(2)
         self.main = None if main is None else self.named(main)
         self.pooling = MeanPooling() if pooling is None else pooling
-        if self.pooling.factor != 1:
-            raise ConfigError(
-                f"SharedPrivateTransformer: {type(self.pooling).__name__} changes the feature size; "
-                "use one that keeps it"
-            )
+        self.pooling.check_keeps_size("SharedPrivateTransformer")
         self.depths, count = (layers, own_layers), len(self.dims)
         self.shared = nn.Linear(width, width, bias=False)
         self.private = ModuleDict({m: nn.Linear(width, width, bias=False) for m in self.dims})

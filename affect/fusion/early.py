@@ -66,10 +66,8 @@ class EarlyFusion(Fusion):
                 f"EarlyFusion: {type(self.encoder).__name__} gives feature size {self.encoder.out_dim}, "
                 f"expected {out_dim}; use an encoder that gives the size it is asked for"
             )
-        if pooling is not None and pooling.factor != 1:
-            raise ConfigError(
-                f"EarlyFusion: {type(pooling).__name__} changes the feature size; use one that keeps it"
-            )
+        if pooling is not None:
+            pooling.check_keeps_size("EarlyFusion")
 
     def fuse(self, inputs: dict[str, Sequence]) -> Sequence:
         filled = [torch.where(x.mask.unsqueeze(-1), x.values, self.absent[m]) for m, x in inputs.items()]

@@ -10,7 +10,6 @@ from torch import nn
 
 from affect.attention import Attention, check_heads
 from affect.encoders import LayeredEncoder, TransformerEncoder
-from affect.errors import ConfigError
 from affect.fusion.base import Fusion
 from affect.naming import ModuleDict
 from affect.sequences import Sequence
@@ -73,11 +72,7 @@ class CrossModalEnhancementFusion(Fusion):
         self.require(2)
         self.main = self.named(main)
         self.encoder = encoder(self.dims[self.main], out_dim)
-        if not 0 <= layer <= self.encoder.depth:
-            raise ConfigError(
-                f"CrossModalEnhancementFusion: {type(self.encoder).__name__} has layers 0 to "
-                f"{self.encoder.depth}, got layer={layer}"
-            )
+        self.encoder.check_layer("CrossModalEnhancementFusion", layer)
         check_heads("CrossModalEnhancementFusion", self.encoder.width, heads)
         self.layer = layer
         self.enhance = _Enhancement(

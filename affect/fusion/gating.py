@@ -10,7 +10,6 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from torch import Tensor, nn
 
 from affect.encoders import LayeredEncoder, TransformerEncoder
-from affect.errors import ConfigError
 from affect.fusion.base import Extras, Fusion, VectorFusion
 from affect.layers import Dropout, softmax_over
 from affect.naming import ModuleDict
@@ -127,11 +126,7 @@ class GatedShiftFusion(Fusion):
         self.main = self.named(main)
         self.others = [m for m in self.dims if m != self.main]
         self.encoder = encoder(self.dims[self.main], out_dim)
-        if not 0 <= layer <= self.encoder.depth:
-            raise ConfigError(
-                f"GatedShiftFusion: {type(self.encoder).__name__} has layers 0 to {self.encoder.depth}, "
-                f"got layer={layer}"
-            )
+        self.encoder.check_layer("GatedShiftFusion", layer)
         self.layer = layer
         sizes = [self.dims[m] for m in self.others]
         self.gate = ShiftGate(self.encoder.width, sizes, scale, dropout, inner)

@@ -91,10 +91,8 @@ class SpanShiftFusion(Fusion):
                 f"SpanShiftFusion: {type(self.encoder).__name__} gives feature size {self.encoder.out_dim}, "
                 f"expected {out_dim}; use an encoder that gives the size it is asked for"
             )
-        if pooling is not None and pooling.factor != 1:
-            raise ConfigError(
-                f"SpanShiftFusion: {type(pooling).__name__} changes the feature size; use one that keeps it"
-            )
+        if pooling is not None:
+            pooling.check_keeps_size("SpanShiftFusion")
 
     def fuse(self, inputs: dict[str, Sequence]) -> tuple[Sequence, Extras]:
         x = inputs[self.main]
