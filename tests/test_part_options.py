@@ -1,6 +1,7 @@
 """Options that parts have for networks as they were published: each beside a network of torch's own, or a loop."""
 
 from functools import partial
+from typing import get_args
 
 import pytest
 import torch
@@ -24,7 +25,8 @@ from affect.fusion import (
 from affect.fusion.gating import ShiftGate
 from affect.heads import BinaryHead, Head, MultiClassHead, RegressionHead
 from affect.kernels import fast
-from affect.layers import BatchNorm, activation_of
+from affect.kernels.gated_memory import _CHANGES
+from affect.layers import _ACTIVATIONS, Activation, BatchNorm, activation_of
 from affect.model import ModelSpec
 from affect.pooling import EndsPooling, LastPooling
 from affect.sequences import Sequence
@@ -275,3 +277,7 @@ def test_an_activation_that_there_is_not():
         ConfigError, match=r"^activation: no 'rleu'; did you mean 'relu'\? known: gelu, none, relu"
     ):
         activation_of("rleu")
+
+
+def test_the_gated_memory_knows_every_activation():
+    assert _CHANGES.keys() == set(get_args(Activation)) == _ACTIVATIONS.keys()
