@@ -122,3 +122,14 @@ def test_a_corpus_is_described_without_what_trains(tmp_path):
     command = [sys.executable, "-c", code, str(tmp_path / "a.safetensors")]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert said.splitlines()[-1] == "[]"
+
+
+def test_lightning_is_imported_by_what_trains_alone():
+    code = (
+        "import sys\nfrom affect.cli import main\nmain(['list', 'papers'])\n"
+        "import affect.benchmark, affect.report, affect.retrieval, affect.robustness, affect.transfer, affect.tuning\n"
+        "print('lightning' in sys.modules)\n"
+        "import affect.training.learner\nprint('lightning' in sys.modules)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.splitlines()[-2:] == ["False", "True"]

@@ -18,10 +18,7 @@ from affect.robustness.protocols import protocol
 from affect.runs import Job, corpus_path, digest
 from affect.runs.configuration import (
     READING,
-    check_fold,
     check_keys,
-    check_seeds,
-    folds_to_run,
     merged,
     metrics_in,
     parse,
@@ -29,6 +26,7 @@ from affect.runs.configuration import (
     resolve,
 )
 from affect.runs.finished import with_model_path
+from affect.runs.repetitions import check_fold, check_seeds, folds_to_run
 from affect.runs.staged import shortened
 from affect.training.terms import joined
 

@@ -17,7 +17,7 @@ from affect.report.figures import COLOURS, GREY, colour_of, dash_of, plotly, sho
 from affect.report.heat import heat_map
 from affect.results import Answers
 from affect.runs import FinishedRun
-from affect.training.learner import OF_PARTS
+from affect.training.options import OF_PARTS
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

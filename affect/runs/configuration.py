@@ -16,13 +16,11 @@ from collections.abc import Callable, Container, Mapping
 from copy import deepcopy
 from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
-
-from lightning.pytorch.loggers import Logger
+from typing import TYPE_CHECKING, Any
 
 from affect import metrics, papers, renamed
 from affect.baselines import Baseline
-from affect.bounds import NATURAL, SEED
+from affect.bounds import NATURAL
 from affect.classes import Home, as_written, importable, path_of, within
 from affect.data.corpus import Corpus
 from affect.data.sources.options import Options
@@ -33,13 +31,19 @@ from affect.objectives import Objective
 from affect.objectives.terms import TermFactory
 from affect.runs.named import check_named
 from affect.runs.parts import FACTORIES, factory_of, parser_of, part_of
+from affect.runs.repetitions import check_fold, check_seeds
 from affect.runs.searched import Searched
 from affect.runs.staged import NamedStage, StageKeys
 from affect.runs.type_errors import without_names, wrong_value
 from affect.scaling import Nonfinite, Scaling
-from affect.training import LearnerFactory, Stage, Training
+from affect.training import Stage, Training
 from affect.training.stages import OWN
 from affect.yaml_files import read_yaml
+
+if TYPE_CHECKING:  # seconds to import, when a configuration is parsed
+    from lightning.pytorch.loggers import Logger
+
+    from affect.training import LearnerFactory
 
 
 @dataclass
@@ -337,57 +341,6 @@ def merged(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     known = {entry.name for either in (ModelSpec, BaselineModel) for entry in fields(either)}
     foreign = known - {entry.name for entry in fields(kind)}
     return {**{key: value for key, value in shared.items() if key not in foreign}, **own}
-
-
-def check_seeds(seeds: Any, where: str) -> None:
-    """Refuse what is no list of seeds: a seed is part of a folder's name, and is drawn from.
-
-    Args:
-        seeds: what was given.
-        where: begins the message.
-    Raises:
-        ConfigError: it is none.
-    Example:
-        >>> check_seeds([0, -1], "doc: seeds")
-        Traceback (most recent call last):
-        affect.errors.ConfigError: doc: seeds must be at least 0, got -1
-    """
-    if not isinstance(seeds, list | tuple):
-        raise ConfigError(f"{where}: expected a list of whole numbers, got {seeds!r}")
-    for seed in seeds:
-        SEED.check(where, seed)
-
-
-def check_fold(fold: int | None, folds: int, where: str) -> None:
-    """Refuse a fold that there is not.
-
-    Args:
-        fold: its number; None for all of them.
-        folds: how many there are.
-        where: begins the message.
-    Raises:
-        ConfigError: there is no such one.
-    Example:
-        >>> check_fold(5, 5, "doc: fold")
-        Traceback (most recent call last):
-        affect.errors.ConfigError: doc: fold must be at least 0 and below `folds: 5`, got 5
-    """
-    if fold is not None:
-        expected = f"at least 0 and below `folds: {folds}`"
-        replace(NATURAL, expected=expected, most=folds, below=True).check(where, fold)
-
-
-def folds_to_run(fold: int | None, folds: int) -> list[int]:
-    """The folds that are run, each with its test split; 0 alone where the corpus has official splits.
-
-    Args:
-        fold: the only one; None for all of them.
-        folds: how many there are.
-    Example:
-        >>> folds_to_run(None, 3), folds_to_run(1, 3), folds_to_run(None, 0)
-        ([0, 1, 2], [1], [0])
-    """
-    return [*range(folds or 1)] if fold is None else [fold]
 
 
 def check_keys(content: Any, kind: type, where: str) -> None:

@@ -31,8 +31,8 @@ from affect.runs.sameness import Origin, in_full
 from affect.runs.staged import named_corpora, stage_digests
 from affect.runs.standing import FAILED
 from affect.training import Progress
+from affect.training.devices import check_alone
 from affect.training.environment import environment
-from affect.training.machine import check_alone
 from affect.training.saving import CONFIG, DONE, WEIGHTS, keep_others, write_run
 from affect.training.stages import STAGES
 from affect.workers.crashes import traced_as

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import Logger
 
 from affect.data.corpus import Corpus
 from affect.errors import ConfigError, did_you_mean
@@ -26,11 +24,14 @@ from affect.runs.costs import (
 )
 from affect.runs.finished import fitted_baseline, load_model
 from affect.runs.starting import start_from_run
-from affect.training import Learner, Progress, Run, fit, seeded
+from affect.training import Progress, Run, seeded
 from affect.training.facts import facts_of, learning_facts
 from affect.training.terms import Terms
 
 if TYPE_CHECKING:
+    from lightning.pytorch.callbacks import Callback
+    from lightning.pytorch.loggers import Logger
+
     from affect.runs.jobs import Job
 
 
@@ -150,6 +151,9 @@ def trained_run(
         trust: whether the teacher's own code may be executed, though it is not known to be one's own.
         progress: as in `affect.fit`.
     """
+    from affect.training.fitting import fit
+    from affect.training.learner import Learner
+
     with seeded(seed):
         model = parts.for_corpus(corpus.without("test"), configuration.target)
     if init is not None:

@@ -15,11 +15,10 @@ from affect.errors import AffectError, ConfigError
 from affect.model import FusionModel
 from affect.naming import slug
 from affect.runs.borrowed import check_borrowed
-from affect.runs.configuration import Configuration, check_seeds, folds_to_run, parse, read, resolve
+from affect.runs.configuration import Configuration, parse, read, resolve
 from affect.runs.finished import FinishedRun, check_unseen, corpus_path, prepare, read_stages
 from affect.runs.jobs import Job, digest
-from affect.training import Learner
-from affect.training.arguments import check_optimisation
+from affect.runs.repetitions import check_seeds, folds_to_run
 from affect.training.stages import auxiliary_of, check_stage_corpus, check_stages, frozen
 from affect.training.terms import joined, made_terms
 
@@ -83,6 +82,9 @@ def check_jobs(todo: list[Job], path: Path) -> None:
     """
     if not todo:
         return
+    from affect.training.arguments import check_optimisation
+    from affect.training.learner import Learner
+
     one_each = {job.folder.parent: job for job in todo}
     parsed = {place: parse(job.content, str(path), job.home) for place, job in one_each.items()}
     for job in todo:

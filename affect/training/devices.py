@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
-from lightning.pytorch.callbacks import Callback
 from torch import Tensor, distributed
 from torch.utils.data import DataLoader, Sampler
 
@@ -134,29 +131,35 @@ def shared(loader: DataLoader[Batch], devices: int) -> DataLoader[Batch]:
     )
 
 
-class HistoryFile(Callback):
-    """Brings the history back from the processes of the devices, which the first of them writes.
+def is_launched() -> bool:
+    """Whether a launcher has started this process beside others, one for each device: torchrun, or srun.
+
+    A job of SLURM that is one process is not launched so.
+
+    Example:
+        >>> is_launched()
+        False
+    """
+    by_slurm = "SLURM_PROCID" in os.environ and os.environ.get("SLURM_NTASKS", "1") != "1"
+    return "LOCAL_RANK" in os.environ or by_slurm
+
+
+def check_alone(devices: Any) -> None:
+    """Refuse to make a run's folder where a launcher has started the same command for every device.
 
     Args:
-        path: of the file.
+        devices: what the training asks for.
+    Raises:
+        ConfigError: torchrun has, or srun for a training on several devices.
     Example:
-        >>> HistoryFile("history.json").path.name
-        'history.json'
+        >>> check_alone(2)
     """
-
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-
-    def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Write it."""
-        if count() > 1 and rank() == 0:
-            learner: Any = pl_module
-            self.path.write_text(json.dumps([learner.history, learner.seconds]), encoding="utf-8")
-
-    def read_into(self, learner: Any) -> None:
-        """Give it to the learner of this process, where there is one to give."""
-        if self.path.exists():
-            learner.history, learner.seconds = json.loads(self.path.read_text(encoding="utf-8"))
+    if "LOCAL_RANK" in os.environ or (is_launched() and devices != 1):
+        raise ConfigError(
+            "training: torchrun or srun has started this command once for every device, and they would wait "
+            "for one another at the run's folder; start it once, with devices: N, or call affect.fit in a "
+            "script"
+        )
 
 
 def _together() -> bool:

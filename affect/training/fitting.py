@@ -32,15 +32,14 @@ from affect.training.checkpoints import (
     read_whole,
 )
 from affect.training.demand import affordable, askable, check_demand
-from affect.training.devices import HistoryFile
 from affect.training.evaluation import EVALUATED, evaluate
 from affect.training.facts import corpus_facts, facts_of
 from affect.training.learner import MONITOR, Learner
 from affect.training.loaders import loaders
 from affect.training.machine import float32_after, make_trainer, strategy_of
-from affect.training.options import Training
-from affect.training.processes import DeviceProcesses, one_line
-from affect.training.progress import EpochProgress, Progress, heard
+from affect.training.options import Progress, Training
+from affect.training.processes import DeviceProcesses, HistoryFile, one_line
+from affect.training.progress import EpochProgress, heard
 from affect.training.quietness import quiet
 from affect.training.resuming import check_resumed
 from affect.training.run import Run

@@ -21,16 +21,12 @@ from affect.objectives.terms import Seen
 from affect.sequences import Batch, Output, Sequence
 from affect.training import devices
 from affect.training.optimisation import Mode, make_optimizer, make_schedule, warms_up
-from affect.training.options import Training
+from affect.training.options import OF_PARTS, Training
 from affect.training.terms import Terms, made_terms, norms
 from affect.training.unlabelled import probe, vectors
 
 MONITOR = "valid/monitor"
 """What chooses the epoch, as Lightning knows it."""
-
-OF_PARTS = ("term", "loss", "gradient")
-"""What the history says of each part of the loss where there are terms, as `term: NAME` and so on: its mean
-in training, and its shares of the loss and of the gradient's norm."""
 
 SUPERVISED = "supervised"
 """What the objective is called among the parts of the loss."""

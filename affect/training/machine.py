@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -19,6 +18,7 @@ from lightning.pytorch.plugins.precision import DoublePrecision, HalfPrecision
 from affect.errors import ConfigError
 from affect.model import FusionModel
 from affect.sequences import Batch
+from affect.training.devices import is_launched
 from affect.training.options import PRECISIONS, Training
 from affect.training.processes import DeviceProcesses
 
@@ -106,37 +106,6 @@ def strategy_of(training: Training) -> str | DeviceProcesses:
     if plain not in OWN_PROCESSES:
         return name
     return DeviceProcesses(OWN_PROCESSES[plain])
-
-
-def is_launched() -> bool:
-    """Whether a launcher has started this process beside others, one for each device: torchrun, or srun.
-
-    A job of SLURM that is one process is not launched so.
-
-    Example:
-        >>> is_launched()
-        False
-    """
-    by_slurm = "SLURM_PROCID" in os.environ and os.environ.get("SLURM_NTASKS", "1") != "1"
-    return "LOCAL_RANK" in os.environ or by_slurm
-
-
-def check_alone(devices: Any) -> None:
-    """Refuse to make a run's folder where a launcher has started the same command for every device.
-
-    Args:
-        devices: what the training asks for.
-    Raises:
-        ConfigError: torchrun has, or srun for a training on several devices.
-    Example:
-        >>> check_alone(2)
-    """
-    if "LOCAL_RANK" in os.environ or (is_launched() and devices != 1):
-        raise ConfigError(
-            "training: torchrun or srun has started this command once for every device, and they would wait "
-            "for one another at the run's folder; start it once, with devices: N, or call affect.fit in a "
-            "script"
-        )
 
 
 @contextmanager

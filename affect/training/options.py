@@ -19,6 +19,13 @@ from affect.corruption import Corruption
 from affect.errors import ConfigError, described, did_you_mean
 from affect.objectives.weights import ClassWeights, check_class_weights
 
+OF_PARTS = ("term", "loss", "gradient")
+"""What the history says of each part of the loss where there are terms, as `term: NAME` and so on: its mean
+in training, and its shares of the loss and of the gradient's norm."""
+
+Progress: TypeAlias = bool | Callable[[int, int, str], object]
+"""Whether to show a bar; or what is called instead after every epoch, with the epochs that are done, the
+epochs at most, and the monitored value with its best."""
 Precision: TypeAlias = Literal[
     "float32", "bfloat16", "64-true", "32-true", "16-mixed", "16-true", "bf16-mixed", "bf16-true",
     "transformer-engine", "transformer-engine-float16",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import re
@@ -11,7 +12,9 @@ from multiprocessing import current_process
 from pathlib import Path
 from typing import Any, Literal
 
+import lightning
 import torch
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.strategies.launchers.multiprocessing import _MultiProcessingLauncher
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
@@ -20,6 +23,7 @@ from affect import errors, kernels, metrics
 from affect.classes.loading import contents, install
 from affect.errors import AffectError, ConfigError, DataError
 from affect.files import scratch
+from affect.training.devices import count, rank
 from affect.training.quietness import quiet
 from affect.workers import picklers
 from affect.workers.crashes import hint
@@ -28,6 +32,31 @@ GUARD = "A script needs `if __name__ == '__main__':` around its calls, as each p
 
 _HELD = ExitStack()
 """What holds in a process of a device until it ends."""
+
+
+class HistoryFile(Callback):
+    """Brings the history back from the processes of the devices, which the first of them writes.
+
+    Args:
+        path: of the file.
+    Example:
+        >>> HistoryFile("history.json").path.name
+        'history.json'
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Write it."""
+        if count() > 1 and rank() == 0:
+            learner: Any = pl_module
+            self.path.write_text(json.dumps([learner.history, learner.seconds]), encoding="utf-8")
+
+    def read_into(self, learner: Any) -> None:
+        """Give it to the learner of this process, where there is one to give."""
+        if self.path.exists():
+            learner.history, learner.seconds = json.loads(self.path.read_text(encoding="utf-8"))
 
 
 class DeviceProcesses(DDPStrategy):

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import lightning
 from lightning.pytorch.callbacks import Callback
@@ -19,10 +19,6 @@ from rich.progress import Progress as Bar
 from affect.errors import escaped
 from affect.training.devices import rank
 from affect.training.learner import Learner
-
-Progress: TypeAlias = bool | Callable[[int, int, str], object]
-"""Whether to show a bar; or what is called instead after every epoch, with the epochs that are done, the
-epochs at most, and the monitored value with its best."""
 
 
 def progress_bar(*between: str, quiet: bool = False, transient: bool = False) -> Bar:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from affect.bounds import NOT_NEGATIVE
 from affect.data.checks import check_corpus
@@ -15,10 +16,12 @@ from affect.errors import ConfigError, DataError, described, did_you_mean, liste
 from affect.manifest import read_facts, write_facts
 from affect.model import FusionModel
 from affect.objectives.terms import TermFactory
-from affect.training.learner import Learner
 from affect.training.matching import check_features, shape_of, sub_words_of, with_features
 from affect.training.options import Training
 from affect.training.terms import joined
+
+if TYPE_CHECKING:
+    from affect.training.learner import Learner
 
 logger = logging.getLogger(__name__)
 

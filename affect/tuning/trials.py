@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import lightning
 import numpy as np
 import optuna
-from lightning.pytorch.callbacks import Callback
 from optuna.trial import Trial, TrialState
 
 from affect import metrics
@@ -22,10 +20,11 @@ from affect.runs import fitted_baseline, teacher_of, trained_run
 from affect.runs.configuration import BaselineModel, Configuration, parse
 from affect.runs.finished import read_stages
 from affect.runs.studies import EPOCHS, FAILURE, SECONDS, SEEDS
-from affect.training import Learner
-from affect.tuning.aims import Aim
 from affect.tuning.racing import significantly_worse
 from affect.tuning.search import Task, held
+
+if TYPE_CHECKING:
+    from lightning.pytorch.callbacks import Callback
 
 
 class InterruptedTrialError(AffectError):
@@ -89,11 +88,13 @@ def _attempted(trial: Trial, task: Task, corpus: Corpus, of_stages: dict[str, Co
     configuration = read_stages(configuration, task.search.fold, task.path.parent, once)
     alone = task.aims[0] if len(task.aims) == 1 else None  # Optuna stops no trial that has several aims
     found: list[list[float]] = []
-    spent = _Spent()
+    from affect.tuning.watching import Spent, Watch
+
+    spent = Spent()
     try:
         for place, seed in enumerate(task.search.seeds):
             watched = alone is not None and alone.plain and place == 0
-            callbacks: list[Callback] = [spent, _Watch(trial, task.aims[0])] if watched else [spent]
+            callbacks: list[Callback] = [spent, Watch(trial, task.aims[0])] if watched else [spent]
             with metrics.using(*configuration.measured):
                 found.append(_measured(configuration, task, corpus, seed, callbacks))
             trial.set_user_attr(SEEDS, found)
@@ -148,50 +149,3 @@ def _behind(trial: Trial, task: Task, found: list[list[float]]) -> bool:
     complete = trial.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     others = [np.ravel(other.user_attrs[SEEDS]) * sign for other in complete]
     return significantly_worse(np.ravel(found) * sign, others, task.search.racing)
-
-
-@dataclass(eq=False)
-class _Spent(Callback):
-    """Counts epochs."""
-
-    epochs: int = 0
-
-    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self.epochs += 1
-
-
-@dataclass(eq=False)
-class _Watch(Callback):
-    """Tells Optuna after each epoch what the epoch that would be kept has come to, and stops when it says so.
-
-    Of a training in stages these are the epochs of the last one, the one that is measured.
-
-    A training that ends by itself stands at its best from there on, so that later ones are compared with it
-    at every epoch.
-    """
-
-    trial: Trial
-    aim: Aim
-
-    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        assert isinstance(pl_module, Learner)
-        if not pl_module.last_stage:
-            return
-        epoch = len(pl_module.history) - 1
-        self._tell(pl_module, [epoch])
-        if self.trial.should_prune():
-            raise optuna.TrialPruned(f"stopped after {epoch + 1} epochs")
-
-    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        assert isinstance(pl_module, Learner)
-        if pl_module.last_stage:
-            self._tell(pl_module, range(len(pl_module.history), pl_module.options.epochs))
-
-    def _tell(self, learner: Learner, epochs: Iterable[int]) -> None:
-        """Report what the best epoch so far has come to; nothing where none could be measured."""
-        monitor = learner.options.monitor
-        rows = [row for row in learner.history if math.isfinite(row[monitor])]
-        if rows:
-            best = (max if learner.mode == "max" else min)(rows, key=lambda row: row[monitor])
-            for epoch in epochs:
-                self.trial.report(best[self.aim.metric], epoch)

@@ -144,7 +144,7 @@ def test_an_edit_makes_the_run_anew_and_a_kill_leaves_one_of_both(home, monkeypa
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("affect.runs.making.fit", killed)
+        patch.setattr("affect.training.fitting.fit", killed)
         with pytest.raises(KeyboardInterrupt):
             job.run()
     assert (job.folder / "predictions.csv").read_bytes() == before
@@ -161,7 +161,7 @@ def test_an_edit_makes_the_run_anew_and_a_kill_leaves_one_of_both(home, monkeypa
     assert (job.folder / "predictions.csv").read_bytes() == before
     assert FinishedRun.read(new).facts["modules"]["digest"] == job.origin.modules.digest
     with monkeypatch.context() as patch:
-        patch.setattr("affect.runs.making.fit", killed)  # it need not be trained
+        patch.setattr("affect.training.fitting.fit", killed)  # it need not be trained
         job.folder.rename(job.folder.with_name(".seed0-fold0.old"))  # a kill between the two renames
         job.run()
     assert job.done

@@ -25,8 +25,8 @@ from affect.errors import ConfigError
 from affect.objectives import AbsoluteError
 from affect.runs import Job
 from affect.training import Learner, Training, processes
-from affect.training.devices import SharedBatches, shared
-from affect.training.machine import check_alone, is_launched, make_trainer, strategy_of
+from affect.training.devices import SharedBatches, check_alone, is_launched, shared
+from affect.training.machine import make_trainer, strategy_of
 
 TIMES = ["seconds", "epoch_seconds"]
 
