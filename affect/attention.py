@@ -117,8 +117,9 @@ class Attention(nn.Module):
     ) -> Tensor:
         """Attend from every step of `values`, observed or not; `places` are found where none are given.
 
-        Where `allowed` is given, (batch, time, time of the context), to those steps alone: all weights are
-        held then.
+        Where `allowed` is given, (batch, time, time of the context), to those steps alone, or each head to
+        its own, (batch, heads, time, time of the context); one without any gives zeros. All weights are held
+        then.
         """
         present = context_mask.any(1, keepdim=True)
         places = places or self.places(mask, context_mask, values.dtype)
@@ -141,9 +142,11 @@ class Attention(nn.Module):
             for part in self._project(values, context)
         )  # (batch, heads, time, dim / heads)
         if allowed is not None:
-            allowed = allowed & seen.unsqueeze(1)
-            present = allowed.any(2)
+            allowed = allowed & (seen.unsqueeze(1) if allowed.dim() == 3 else seen[:, None, None])
+            present = allowed.any(-1)
         mixed = attend(query, key, value, seen, asked, offered, allowed)
+        if present.dim() == 3:  # of each head
+            mixed, present = mixed * present.unsqueeze(-1), present.any(1)
         out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return out * present.unsqueeze(-1)
 
@@ -224,7 +227,7 @@ class TransformerLayer(nn.Module):
         """`forward` on bare values, which unobserved steps need not have at zero, before or afterwards.
 
         Of `steps` alone, (batch, any time), where they are given: no other is computed. Steps attend to those
-        that are `allowed` alone, where that is given.
+        that are `allowed` alone, where that is given; by head, all steps are computed.
         """
         normed = self.norm(values) if self.last_norm is None else values
         read, read_mask = normed, mask

@@ -83,10 +83,10 @@ ARGUMENTS: Final[Mapping[str, Bounds]] = {
         ("attentions", "blocks", "crossed_layers", "order", "token_layers"),
         Bounds("at least 1", 1, limit=1000, whole=True),
     ),
-    **dict.fromkeys(("lora", "layer", "reach", "past", "future"), NATURAL),
+    **dict.fromkeys(("lora", "layer", "reach", "past", "future", "window"), NATURAL),
     **dict.fromkeys(
         (
-            "bins", "bottlenecks", "chunks", "code", "heads", "hidden", "kernel", "levels", "limit",
+            "bases", "bins", "bottlenecks", "chunks", "code", "heads", "hidden", "kernel", "levels", "limit",
             "memory", "parties", "queries", "rank", "size", "states", "tokens", "vertex", "width",
         ),
         COUNT,

@@ -63,6 +63,10 @@ def test_encoders_with_other_arguments_say_what_they_take(part):
         partial(fusion.CrossModalTransformer, main="text", layers=1),
         partial(fusion.CrossModalTransformer, causal=True, padded=False, kernel=3),
         partial(fusion.SharedPrivateTransformer, main="text", layers=1, own_layers=3),
+        partial(fusion.ContextGraphFusion, causal=True, future=0, past=6),
+        partial(fusion.RelationalGraphFusion, nodal_attention=True, past=0, future=1, bases=20),
+        partial(fusion.RelationalGraphFusion, speaker="text", context="lstm", past=40, width=8),
+        partial(fusion.DialogueTransformerFusion, speaker="text", heads=16, width=16, layers=4),
     ],
 )
 def test_fusions_with_other_arguments_say_what_they_take(part):

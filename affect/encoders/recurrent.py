@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -19,21 +19,28 @@ from affect.sequences import Sequence
 class _LSTMWeights(nn.Module):
     """The parameters of a `torch.nn.LSTM` of one layer, by its names and in its order.
 
-    Compilers refuse a model that has a `torch.nn.LSTM`, also where they need not run it.
+    Compilers refuse a model that has a `torch.nn.LSTM` or a `torch.nn.GRU`, also where they need not run it.
 
     Args:
         in_dim: feature size of the steps.
         width: size of the state.
-        batch_first: there for the likeness to `torch.nn.GRU`.
     """
 
-    def __init__(self, in_dim: int, width: int, batch_first: bool = True) -> None:
+    gates: ClassVar[int] = 4
+
+    def __init__(self, in_dim: int, width: int) -> None:
         super().__init__()
-        bound = width**-0.5
+        bound, rows = width**-0.5, self.gates * width
         self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0 = (
             nn.Parameter(torch.empty(*shape).uniform_(-bound, bound))
-            for shape in ((4 * width, in_dim), (4 * width, width), (4 * width,), (4 * width,))
+            for shape in ((rows, in_dim), (rows, width), (rows,), (rows,))
         )
+
+
+class _GRUWeights(_LSTMWeights):
+    """The parameters of a `torch.nn.GRU` of one layer, likewise."""
+
+    gates = 3
 
 
 class _Recurrent(Encoder):
@@ -42,7 +49,7 @@ class _Recurrent(Encoder):
     The backward direction begins with the last observed step and not with padding.
     """
 
-    layer: ClassVar[type[_LSTMWeights | nn.GRU]]
+    layer: ClassVar[type[_LSTMWeights]]
     search_space: ClassVar[dict[str, BaseDistribution]] = {
         "layers": IntDistribution(1, 2),
         "bidirectional": CategoricalDistribution((False, True)),
@@ -66,10 +73,8 @@ class _Recurrent(Encoder):
         if layers < 1:
             raise ConfigError(f"{type(self).__name__}: layers must be at least 1, got {layers}")
         sizes = [in_dim, *[width * (1 + bidirectional)] * (layers - 1)]
-        self.forwards = nn.ModuleList(self.layer(size, width, batch_first=True) for size in sizes)
-        self.backwards = nn.ModuleList(
-            self.layer(size, width, batch_first=True) for size in sizes if bidirectional
-        )
+        self.forwards = nn.ModuleList(self.layer(size, width) for size in sizes)
+        self.backwards = nn.ModuleList(self.layer(size, width) for size in sizes if bidirectional)
         self.dropout = Dropout(dropout)
         self.pooling, self.joined = pooling, joined
         size = width * (1 + bidirectional)
@@ -180,7 +185,7 @@ class GRUEncoder(_Recurrent):
         torch.Size([2, 7, 4])
     """
 
-    layer = nn.GRU
+    layer = _GRUWeights
 
     def states(self, x: Sequence, networks: list[tuple[nn.Module, ...]]) -> Tensor:
-        return gru_layers(x.values, x.mask, cast("list[tuple[nn.GRU, ...]]", networks), self.dropout)
+        return gru_layers(x.values, x.mask, networks, self.dropout)

@@ -74,9 +74,9 @@ class SpeakerEncoder(Encoder):
         Shapes:
             x: (batch, time, 1) -> (batch, time)
         """
-        party = x.values.squeeze(-1).round()
         if self.form == "party":
-            return torch.where(party > 0, party.clamp(max=self.parties), 0).long()
+            return party_numbers(x, self.parties)
+        party = x.values.squeeze(-1).round()
         known = x.mask & (party > 0)
         place = torch.where(known, torch.arange(x.time, device=party.device), -1)
         before = torch.cat([torch.full_like(place[:, :1], -1), place.cummax(1).values[:, :-1]], 1)
@@ -86,3 +86,16 @@ class SpeakerEncoder(Encoder):
 
     def encode(self, x: Sequence) -> Sequence:
         return x.with_values(self.dropout(self.table(self.categories(x))))
+
+
+def party_numbers(x: Sequence, parties: int) -> Tensor:
+    """The party of each step as an index: 0 where nobody knows it, the last one for all beyond.
+
+    Shapes:
+        x: (batch, time, 1) -> (batch, time)
+    Example:
+        >>> party_numbers(Sequence.full(torch.tensor([[[1.0], [0.0], [5.0]]])), parties=3)
+        tensor([[1, 0, 3]])
+    """
+    party = x.values.squeeze(-1).round()
+    return torch.where(party > 0, party.clamp(max=parties), 0).long()

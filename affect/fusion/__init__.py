@@ -18,6 +18,7 @@ from affect.fusion.coupled import CoupledTranslationFusion
 from affect.fusion.crossmodal import CrossModalTransformer
 from affect.fusion.decision import HybridFusion, LateFusion, ProductOfExpertsFusion, StackingFusion
 from affect.fusion.decoupled import SharedPrivateTransformer
+from affect.fusion.dialogue_attention import DialogueTransformerFusion
 from affect.fusion.early import EarlyFusion
 from affect.fusion.enhancement import CrossModalEnhancementFusion
 from affect.fusion.factorised import SharedPrivateFusion
@@ -26,6 +27,7 @@ from affect.fusion.graph import (
     ContextGraphFusion,
     DynamicGraphFusion,
     ModalityGraphFusion,
+    RelationalGraphFusion,
     TemporalGraphFusion,
 )
 from affect.fusion.hybrid_memory import HybridMemoryFusion
@@ -53,6 +55,7 @@ __all__ = [
     "CoupledTranslationFusion",
     "CrossModalEnhancementFusion",
     "CrossModalTransformer",
+    "DialogueTransformerFusion",
     "DualAttentionFusion",
     "DynamicGraphFusion",
     "EarlyFusion",
@@ -77,6 +80,7 @@ __all__ = [
     "PerStep",
     "ProductOfExpertsFusion",
     "ProjectedFusion",
+    "RelationalGraphFusion",
     "SharedPrivateFusion",
     "SharedPrivateTransformer",
     "SpanShiftFusion",

@@ -46,13 +46,13 @@ def attend(
         seen: which keys are.
         asked: more features of the queries, of size one each.
         offered: of the keys, as many.
-        allowed: which of the keys that are seen each query sees; none allows all. It is left to PyTorch's
-            kernel.
+        allowed: which of the keys that are seen each query sees, or each of each head; none allows all. It is
+            left to PyTorch's kernel.
     Shapes:
         query: (batch, heads, time, dim), key: (batch, heads, time of keys, dim),
         value: (batch, heads, time of keys, any dim), seen: (batch, time of keys), asked and offered:
-        broadcast to (batch, heads, time, 1), allowed: (batch, time, time of keys) ->
-        (batch, heads, time, dim of the values)
+        broadcast to (batch, heads, time, 1), allowed: (batch, time, time of keys), or
+        (batch, heads, time, time of keys) -> (batch, heads, time, dim of the values)
     Missing:
         a key that is not seen has no weight; where none is, whatever comes out is finite.
     Example:
@@ -73,8 +73,9 @@ def attend(
 
 def _seen(seen: Tensor, allowed: Tensor | None = None) -> Tensor:
     """Which keys are seen, by each query where some are `allowed`; all where none is, which would be NaN."""
-    of_queries = seen if allowed is None else seen.unsqueeze(1) & allowed
-    return of_queries | ~of_queries.any(-1, keepdim=True)
+    if allowed is not None:
+        seen = allowed & (seen[:, None] if allowed.dim() == 3 else seen[:, None, None])
+    return seen | ~seen.any(-1, keepdim=True)
 
 
 def plain_attend(
@@ -130,8 +131,10 @@ def attended(
 
 
 def _of_heads(seen: Tensor) -> Tensor:
-    """(batch, keys) or (batch, queries, keys) -> what fits (batch, heads, queries, keys)."""
-    return seen[:, None, None] if seen.dim() == 2 else seen[:, None]
+    """What all, each query, or each of each head sees -> what fits (batch, heads, queries, keys)."""
+    if seen.dim() == 2:
+        return seen[:, None, None]
+    return seen[:, None] if seen.dim() == 3 else seen
 
 
 def _by_pytorch(

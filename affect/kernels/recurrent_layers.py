@@ -55,18 +55,21 @@ def lstm_layers(
 def gru_layers(
     x: Tensor,
     observed: Tensor,
-    layers: Iterable[Iterable[nn.GRU]],
+    layers: Iterable[Iterable[nn.Module]],
     change: Callable[[Tensor], Tensor],
 ) -> Tensor:
-    """`lstm_layers` of gated recurrent units: each a `torch.nn.GRU` of one layer, `batch_first`.
+    """`lstm_layers` of gated recurrent units: each a `torch.nn.GRU` of one layer, or has its parameters.
 
     Example:
         >>> gru = torch.nn.GRU(3, 4, batch_first=True)
         >>> gru_layers(torch.ones(2, 7, 3), torch.ones(2, 7, dtype=torch.bool), [[gru]], F.gelu).shape
         torch.Size([2, 7, 4])
     """
-    if is_fast() and x.shape[1]:
-        own = [[partial(_states_of, gru) for gru in networks] for networks in layers]
+    if is_fast() and not is_traced() and x.shape[1]:
+        own = [
+            [partial(_states_of, list(gru.parameters()), gru.training) for gru in networks]
+            for networks in layers
+        ]
         return _over_observed(x, observed, own, change)
     for networks in layers:
         x = change(x)
@@ -138,6 +141,7 @@ def _states(weights: list[Tensor], training: bool, x: Tensor) -> Tensor:
     return torch.lstm(x, [zeros, zeros], weights, True, 1, 0.0, training, False, True)[0]
 
 
-def _states_of(gru: nn.GRU, x: Tensor) -> Tensor:
-    states: Tensor = gru(x)[0]
-    return states
+def _states_of(weights: list[Tensor], training: bool, x: Tensor) -> Tensor:
+    """The states of one layer of gated recurrent units, by PyTorch's own."""
+    zeros = x.new_zeros(1, len(x), weights[1].shape[1])
+    return torch.gru(x, zeros, weights, True, 1, 0.0, training, False, True)[0]

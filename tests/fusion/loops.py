@@ -5,6 +5,7 @@ import math
 import torch
 from torch import nn
 
+from affect.encoders import GRUEncoder
 from affect.layers import Dropout
 from affect.sequences import Sequence, join
 
@@ -181,6 +182,37 @@ def lstm(parameters, x, state):
     new, out = [math.tanh(v) for v in gates[2 * width : 3 * width]], [sigmoid(v) for v in gates[3 * width :]]
     memory = add(times(forget, memory), times(enter, new))
     return times(out, [math.tanh(v) for v in memory]), memory
+
+
+def gru(parameters, x, state):
+    """One step of gated recurrent units."""
+    rows_in, rows, bias_in, bias = (p.tolist() for p in parameters)
+    read = [dot(row, x) + b for row, b in zip(rows_in, bias_in, strict=True)]
+    held = [dot(row, state) + b for row, b in zip(rows, bias, strict=True)]
+    width, found = len(state), []
+    for i in range(width):
+        reset, keep = sigmoid(read[i] + held[i]), sigmoid(read[width + i] + held[width + i])
+        new = math.tanh(read[2 * width + i] + reset * held[2 * width + i])
+        found.append(keep * state[i] + (1 - keep) * new)
+    return found
+
+
+def recurrent(encoder, rows):
+    """A recurrent encoder of one layer over rows, in one direction or in both, and its linear layer."""
+    ways = []
+    for networks, own in ((encoder.forwards, rows), (encoder.backwards, rows[::-1])):
+        for network in networks:
+            parameters = list(network.parameters())
+            state, memory = [0.0] * parameters[1].shape[1], [0.0] * parameters[1].shape[1]
+            found = []
+            for row in own:
+                if isinstance(encoder, GRUEncoder):
+                    state = gru(parameters, row, state)
+                else:
+                    state, memory = lstm(parameters, row, (state, memory))
+                found.append(state)
+            ways.append(found if own is rows else found[::-1])
+    return [linear(encoder.project, [v for way in both for v in way]) for both in zip(*ways, strict=True)]
 
 
 def moments(aligned):

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 import torch
-from loops import add, linear, lstm, moments
+from loops import add, moments, recurrent
 from test_graph import through
 
 from affect import testing
@@ -16,32 +16,23 @@ from affect.sequences import Sequence
 DIMS = {"a": 2, "b": 3, "c": 4}
 
 
-def read(encoder, rows):
-    """An LSTM in both directions over rows, and its linear layer."""
-    width = encoder.project.in_features // 2
-    ways = []
-    for network, own in ((encoder.forwards[0], rows), (encoder.backwards[0], rows[::-1])):
-        state, found = ([0.0] * width, [0.0] * width), []
-        for row in own:
-            state = lstm(list(network.parameters()), row, state)
-            found.append(state[0])
-        ways.append(found)
-    return [linear(encoder.project, one + other) for one, other in zip(ways[0], ways[1][::-1], strict=True)]
-
-
+@pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("speaker", [None, "b"])
-def test_context_graph(built, aligned, speaker):
-    module = built(ContextGraphFusion, speaker=speaker, width=4, heads=2, past=2, future=1)
+def test_context_graph(built, aligned, speaker, causal):
+    future = int(not causal)
+    module = built(
+        ContextGraphFusion, speaker=speaker, width=4, heads=2, past=2, future=future, causal=causal
+    )
     if speaker and aligned["b"].present:  # two turns of one, one of another
         turns = torch.tensor([[0.0, 1, 0], [0, 1, 0], [0, 0, 0], [0, 0, 0], [1, 0, 0], [0, 1, 0]])
         aligned = {**aligned, "b": aligned["b"].with_values(turns.double().unsqueeze(0))}
     said = [m for m in DIMS if m != speaker]
     seen = [(i, now) for i, now in enumerate(moments(aligned)) if any(m in now for m in said)]
     rows = [[v for m in said for v in now.get(m, module.absent[m].tolist())] for _, now in seen]
-    nodes = read(module.read, rows)
+    nodes = recurrent(module.read, rows)
     kinds = [[], []]
     for i, (_, now) in enumerate(seen):
-        near = [j for j in range(i - 2, i + 2) if 0 <= j < len(seen)]
+        near = [j for j in range(i - 2, i + 1 + future) if 0 <= j < len(seen)]
         kinds[0].append([(j, (j > i) - (j < i) + 1) for j in near])
         who = [seen[j][1].get(speaker) for j in near]
         kinds[1].append(
@@ -55,7 +46,7 @@ def test_context_graph(built, aligned, speaker):
         x = nodes
         for layer in graph:
             x, _ = through(layer, x, edges)
-        found = read(reread, [n + own for n, own in zip(nodes, x, strict=True)])
+        found = recurrent(reread, [n + own for n, own in zip(nodes, x, strict=True)])
         expected = [add(one, other) for one, other in zip(expected, found, strict=True)]
     out = module(aligned)
     assert len(module.graphs) == 1 + (speaker is not None)
@@ -70,6 +61,16 @@ def test_context_graph(built, aligned, speaker):
 )  # fmt: skip
 def test_with_a_speaker_it_keeps_the_laws(law):
     law(testing.fusion_part(partial(ContextGraphFusion, speaker="text")))
+
+
+def test_causal_it_reads_nothing_later(built, nothing_later_is_read):
+    build = partial(
+        built, ContextGraphFusion, dims={"a": 2, "b": 3, "who": 1}, speaker="who", width=4, heads=2
+    )
+    module = build(future=0, causal=True)
+    assert module.causal
+    assert nothing_later_is_read(module)
+    assert not nothing_later_is_read(build(future=0))
 
 
 def test_who_speaks_matters_and_what_it_is_called_does_not():
@@ -96,8 +97,13 @@ def test_who_speaks_matters_and_what_it_is_called_does_not():
         ),
         (DIMS, {"past": -1}, "ContextGraphFusion: past must be at least 0, got -1"),
         (DIMS, {"layers": 0}, "ContextGraphFusion: layers must be at least 1, got 0"),
+        (
+            DIMS,
+            {"causal": True},
+            "ContextGraphFusion: causal, it has no edges from later steps, got future 2; set future to 0",
+        ),
     ],
-    ids=["speaker", "alone", "past", "layers"],
+    ids=["speaker", "alone", "past", "layers", "causal"],
 )
 def test_what_cannot_be_is_refused(dims, options, message):
     with pytest.raises(ConfigError, match=re.escape(message)):

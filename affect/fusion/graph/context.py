@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar, cast
 
 import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from torch import Tensor, nn
+from torch import nn
 
 from affect.encoders import LSTMEncoder
-from affect.errors import ConfigError
-from affect.fusion.base import Extras, Fusion
-from affect.fusion.graph.layers import along_edges, graph_layers
-from affect.naming import ParameterDict
-from affect.sequences import Sequence, observed_first
+from affect.fusion.base import Extras
+from affect.fusion.dialogue import DialogueFusion, same_speaker
+from affect.fusion.graph.layers import along_edges, check_causal, graph_layers, window_edges
+from affect.sequences import Sequence
 
 
-class ContextGraphFusion(Fusion):
+class ContextGraphFusion(DialogueFusion):
     """Each step of a conversation reads its neighbours along a graph, by who speaks and by past and future.
 
     The modalities of a step side by side are read by an LSTM in both directions. A step has edges from the
@@ -36,6 +36,7 @@ class ContextGraphFusion(Fusion):
         past: observed steps before a step that it has edges from.
         future: the same behind it.
         dropout: rate at which what LSTMs read, and what attention and feed-forward parts give, is dropped.
+        causal: whether nothing later is read: LSTMs read in one direction, and `future` is 0.
     Shapes:
         inputs[m]: (batch, time, dims[m]) -> (batch, time, out_dim)
         extras["attention"]: (batch, time, past + 1 + future), by past and future, of the last layer, a mean
@@ -45,11 +46,11 @@ class ContextGraphFusion(Fusion):
         step is unobserved, and no node, where nothing was observed but the speaker. Past and future count
         observed steps alone.
     Raises:
-        ConfigError: no such speaker, or nothing but one; a width that heads do not divide, no layers, or a
-            negative number of steps.
+        ConfigError: no such speaker, or nothing but one; a width that heads do not divide, no layers, a
+            negative number of steps, or a causal one that reads the future.
         ShapeError: the sequences differ in their steps.
     Also known as:
-        GCNet, DialogueGCN.
+        GCNet.
     Reference:
         Lian et al., GCNet: Graph Completion Network for Incomplete Multimodal Learning in Conversation, TPAMI
         2023, section 3; Ghosal et al., DialogueGCN, EMNLP 2019.
@@ -61,7 +62,6 @@ class ContextGraphFusion(Fusion):
         torch.Size([5, 7, 4])
     """
 
-    needs_alignment: ClassVar[bool] = True
     search_space: ClassVar[dict[str, BaseDistribution]] = {
         "width": CategoricalDistribution((32, 64, 128)),
         "heads": CategoricalDistribution((1, 2, 4, 8)),
@@ -82,30 +82,25 @@ class ContextGraphFusion(Fusion):
         past: int = 2,
         future: int = 2,
         dropout: float = 0.1,
+        causal: bool = False,
     ) -> None:
-        super().__init__(dims, out_dim)
-        self.speaker = None if speaker is None else self.named(speaker)
-        said = {m: d for m, d in self.dims.items() if m != self.speaker}
-        if not said:
-            raise ConfigError("ContextGraphFusion: expected something that is said, got the speaker alone")
-        self.past, self.future, self.width = past, future, width
-        self.absent = ParameterDict({m: nn.Parameter(torch.zeros(d)) for m, d in said.items()})
-        self.read = LSTMEncoder(sum(said.values()), width, dropout=dropout)
+        super().__init__(dims, out_dim, speaker)
+        check_causal("ContextGraphFusion", causal, future)
+        self.past, self.future, self.width, self.causal = past, future, width, causal
+        recurrent = partial(LSTMEncoder, bidirectional=not causal, dropout=dropout)
+        self.read = recurrent(self.said, width)
         self.graphs = nn.ModuleList(
             graph_layers("ContextGraphFusion", width, heads, layers, 3, dropout)
             for _ in range(1 if speaker is None else 2)
         )
-        self.reread = nn.ModuleList(LSTMEncoder(2 * width, out_dim, dropout=dropout) for _ in self.graphs)
+        self.reread = nn.ModuleList(recurrent(2 * width, out_dim) for _ in self.graphs)
 
     def fuse(self, inputs: dict[str, Sequence]) -> tuple[Sequence, Extras]:
-        said = {m: inputs[m] for m in self.absent}
-        filled = [torch.where(x.mask.unsqueeze(-1), x.values, self.absent[m]) for m, x in said.items()]
-        observed = torch.stack([x.mask for x in said.values()]).any(0)
-        nodes = self.read(Sequence(torch.cat(filled, -1), observed))
-        index, mask = self.edges(observed)
+        nodes = self.read(self.utterances(inputs))
+        index, mask = window_edges(nodes.mask, self.past, self.future)
         kinds = [torch.arange(-self.past, self.future + 1, device=index.device).sign().expand_as(index) + 1]
         if self.speaker is not None:
-            kinds.append(_same(inputs[self.speaker], index))
+            kinds.append(same_speaker(inputs[self.speaker], index))
         found, weights = [], []
         for graph, kind, reread in zip(self.graphs, kinds, self.reread, strict=True):
             x = nodes.values
@@ -121,21 +116,3 @@ class ContextGraphFusion(Fusion):
         recurrent = [cast(LSTMEncoder, own).activations(batch, time) for own in (self.read, *self.reread)]
         along = [along_edges(cast(nn.ModuleList, own), edges) for own in self.graphs]
         return super().activations(batch, steps) + sum(recurrent) + sum(along)
-
-    def edges(self, observed: Tensor) -> tuple[Tensor, Tensor]:
-        """Origins and existence of each step's edges, (batch, time, past + 1 + future) each."""
-        offset = torch.arange(-self.past, self.future + 1, device=observed.device)
-        order = observed_first(observed)
-        at = (observed.cumsum(1) - 1).unsqueeze(-1) + offset
-        there = (at >= 0) & (at < observed.sum(1)[:, None, None]) & observed.unsqueeze(-1)
-        known = at.clamp(0, observed.shape[1] - 1)
-        return order.gather(1, known.flatten(1)).view(at.shape), there
-
-
-def _same(speaker: Sequence, index: Tensor) -> Tensor:
-    """Of each edge: 0 for another speaker, 1 for the same, 2 where nobody knows; (batch, time, edge)."""
-    flat = index.flatten(1)
-    origin = speaker.values.gather(1, flat.unsqueeze(-1).expand(-1, -1, speaker.dim))
-    same = (origin.view(*index.shape, -1) == speaker.values.unsqueeze(2)).all(-1)
-    known = speaker.mask.gather(1, flat).view(index.shape) & speaker.mask.unsqueeze(-1)
-    return torch.where(known, same.long(), 2)

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from affect.attention import check_heads, feedforward
-from affect.errors import ConfigError
+from affect.errors import ConfigError, check_flag
 from affect.layers import Dropout, softmax_over
+from affect.sequences import observed_first
 
 
 class GraphAttention(nn.Module):
@@ -86,3 +87,43 @@ def graph_layers(who: str, dim: int, heads: int, layers: int, kinds: int, dropou
     if layers < 1:
         raise ConfigError(f"{who}: layers must be at least 1, got {layers}")
     return nn.ModuleList(_Layer(dim, heads, kinds, dropout) for _ in range(layers))
+
+
+def window_edges(observed: Tensor, past: int, future: int) -> tuple[Tensor, Tensor]:
+    """Each observed step's edges from the observed steps around it: their origins, and which there are.
+
+    Args:
+        observed: which steps are.
+        past: observed steps before a step that it has edges from.
+        future: the same behind it.
+    Shapes:
+        observed: (batch, time) -> (batch, time, past + 1 + future), twice
+    Example:
+        >>> index, there = window_edges(torch.tensor([[True, False, True]]), past=1, future=0)
+        >>> index[0, 2], there[0, :, 0]
+        (tensor([0, 2]), tensor([False, False,  True]))
+    """
+    offset = torch.arange(-past, future + 1, device=observed.device)
+    order = observed_first(observed)
+    at = (observed.cumsum(1) - 1).unsqueeze(-1) + offset
+    there = (at >= 0) & (at < observed.sum(1)[:, None, None]) & observed.unsqueeze(-1)
+    known = at.clamp(0, observed.shape[1] - 1)
+    return order.gather(1, known.flatten(1)).view(at.shape), there
+
+
+def check_causal(who: str, causal: bool, future: int) -> None:
+    """Refuse edges from later steps to a graph that is to read none.
+
+    Raises:
+        ConfigError: there are, or `causal` is neither True nor False.
+    Example:
+        >>> check_causal("ContextGraphFusion", True, 2)
+        Traceback (most recent call last):
+        affect.errors.ConfigError: ContextGraphFusion: causal, it has no edges from later steps, got future 2;
+        set future to 0
+    """
+    check_flag(f"{who}: causal", causal)
+    if causal and future:
+        raise ConfigError(
+            f"{who}: causal, it has no edges from later steps, got future {future}; set future to 0"
+        )
