@@ -52,7 +52,8 @@ class DialogueTransformerFusion(DialogueFusion):
         step is unobserved, and never read, where nothing was observed but the speaker. Places and the window
         count observed steps alone. Nobody knows who speaks where the speaker is unobserved or all zeros: no
         other step's speaker or listener head reads such a step, whose own speaker head reads itself alone.
-        A head that has nothing to read, as a listener head where nobody else speaks, gives zeros.
+        A head that has nothing to read, as a listener head where nobody else speaks, gives zeros. No vector
+        of who speaks is added where the speaker is unobserved.
     Raises:
         ConfigError: no such speaker, or nothing but one; speaker or listener heads, or vectors, without it; a
             kind of head that there is not; a width that heads, or heads that their kinds, do not divide; or
