@@ -176,11 +176,20 @@ def _is_list(kind: Any) -> bool:
 
 
 def _hints(thing: Any) -> dict[str, Any]:
-    """The types of a dataclass's fields, or of a function's arguments; none where they are not known."""
-    try:
-        return get_type_hints(thing)
-    except (AttributeError, NameError, TypeError):
-        return {}
+    """The types of a dataclass's fields, or of a function's arguments; none where they are not known.
+
+    A name that is imported for type checkers alone stands for any type.
+    """
+    unknown: dict[str, Any] = {}
+    while True:
+        try:
+            return get_type_hints(thing, localns=unknown or None)
+        except NameError as error:
+            if not error.name or error.name in unknown:
+                return {}
+            unknown[error.name] = Any
+        except (AttributeError, TypeError):
+            return {}
 
 
 def _called(hint: Any) -> str:
