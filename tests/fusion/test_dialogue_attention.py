@@ -19,7 +19,7 @@ WIDTH = 4
 
 OPTIONS = {
     "all kinds": {"window": 1},
-    "a vector of who speaks": {"vectors": "party", "heads": 4, "layers": 1},
+    "two heads of each kind": {"vectors": "party", "reads": ["global", "listener"], "layers": 1},
     "a vector of change": {"vectors": "change", "reads": ["local"], "heads": 2, "window": 0},
     "listeners alone": {"reads": ["listener"], "heads": 1},
     "causal": {"causal": True, "window": 2},
@@ -113,12 +113,12 @@ def test_with_a_speaker_it_keeps_the_laws(law, causal):
 
 
 def test_with_vectors_every_parameter_learns():
-    part = testing.fusion_part(DialogueTransformerFusion)
-    who = partial(DialogueTransformerFusion, speaker="who", vectors="change")
-    dims = {**part.dims, "who": 1}
-    testing.every_parameter_learns(
-        testing.Part(lambda: who(dims, part.out_dim), dims, part.call, part.out_dim, aligned=True)
-    )
+    build = partial(DialogueTransformerFusion, {**DIMS}, 4, speaker="who", vectors="change")
+
+    def call(module, inputs):
+        return module({**inputs, "who": inputs["who"].with_values(inputs["who"].values.round())})
+
+    testing.every_parameter_learns(testing.Part(build, DIMS, call, 4, aligned=True))
 
 
 @pytest.mark.parametrize("vectors", [None, "party", "change"])
