@@ -80,7 +80,7 @@ ARGUMENTS: Final[Mapping[str, Bounds]] = {
     **dict.fromkeys(("momentum", "keep"), PART),
     **dict.fromkeys(("layers", "own_layers", "proxy_layers"), _MODULES),
     **dict.fromkeys(
-        ("attentions", "blocks", "crossed_layers", "order", "token_layers"),
+        ("attentions", "blocks", "crossed_layers", "hops", "order", "token_layers"),
         Bounds("at least 1", 1, limit=1000, whole=True),
     ),
     **dict.fromkeys(("lora", "layer", "reach", "past", "future", "window"), NATURAL),

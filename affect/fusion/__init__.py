@@ -19,6 +19,7 @@ from affect.fusion.crossmodal import CrossModalTransformer
 from affect.fusion.decision import HybridFusion, LateFusion, ProductOfExpertsFusion, StackingFusion
 from affect.fusion.decoupled import SharedPrivateTransformer
 from affect.fusion.dialogue_attention import DialogueTransformerFusion
+from affect.fusion.dialogue_memory import ConversationMemoryFusion
 from affect.fusion.dialogue_rnn import DialogueRNNFusion
 from affect.fusion.early import EarlyFusion
 from affect.fusion.enhancement import CrossModalEnhancementFusion
@@ -53,6 +54,7 @@ __all__ = [
     "ConcatenationFusion",
     "ContextGraphFusion",
     "ContextualAttentionFusion",
+    "ConversationMemoryFusion",
     "CoupledTranslationFusion",
     "CrossModalEnhancementFusion",
     "CrossModalTransformer",

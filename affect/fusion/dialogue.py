@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from affect.errors import ConfigError, DataError
 from affect.fusion.base import Fusion
-from affect.kernels.tracing import on_cpu_kernel
+from affect.kernels.tracing import is_traced, on_cpu_kernel
 from affect.naming import ParameterDict
 from affect.sequences import Sequence
 
@@ -75,6 +75,33 @@ class DialogueFusion(Fusion):
                 " leave them unscaled: PassEncoder with indices=True"
             )
         return x
+
+    def turns(self, inputs: dict[str, Sequence]) -> Tensor:
+        """Which party speaks: a number from 0 in the order of first utterances, -1 where nobody knows.
+
+        Shapes:
+            -> (batch, time)
+        """
+        mask = next(iter(inputs.values())).mask
+        if self.speaker is None or not mask.shape[1]:
+            return torch.zeros_like(mask, dtype=torch.long)
+        speaker = known_speaker(inputs[self.speaker])
+        every = torch.arange(speaker.time, device=mask.device).expand(len(mask), speaker.time, -1)
+        first = (same_speaker(speaker, every) == 1).to(torch.uint8).argmax(-1)
+        number = (speaker.mask & (first == every[:, 0])).cumsum(1) - 1
+        return torch.where(speaker.mask, number.gather(1, first), -1)
+
+
+def parties_in(turns: Tensor) -> int:
+    """How many parties there are in a batch at most, of `DialogueFusion.turns`; a compiler asks no values.
+
+    Example:
+        >>> parties_in(torch.tensor([[0, 1, 0], [0, -1, -1]]))
+        2
+    """
+    if is_traced() or not turns.shape[1]:
+        return turns.shape[1]
+    return int(turns.max().clamp(min=0)) + 1
 
 
 def known_speaker(speaker: Sequence) -> Sequence:

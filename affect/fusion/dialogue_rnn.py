@@ -12,9 +12,8 @@ from torch.nn import functional as F
 from affect.attention import not_later
 from affect.errors import check_flag
 from affect.fusion.base import Extras
-from affect.fusion.dialogue import DialogueFusion, known_speaker, same_speaker
+from affect.fusion.dialogue import DialogueFusion, parties_in
 from affect.kernels.recurrent_layers import gru_layers
-from affect.kernels.tracing import is_traced
 from affect.layers import Dropout, softmax_over
 from affect.sequences import Sequence
 
@@ -91,7 +90,7 @@ class DialogueRNNFusion(DialogueFusion):
 
     def fuse(self, inputs: dict[str, Sequence]) -> tuple[Sequence, Extras]:
         said = self.utterances(inputs)
-        party = self.turns(inputs, said)
+        party = self.turns(inputs)
         emotions, weights = self.ways[0](said.values, said.mask, party)
         for way in self.ways[1:]:
             back, _ = way(*(x.flip(1) for x in (said.values, said.mask, party)))
@@ -103,20 +102,6 @@ class DialogueRNNFusion(DialogueFusion):
             share = softmax_over(self.gather(emotions) @ emotions.mT, allowed, -1)
             emotions = share @ emotions
         return said.with_values(self.out(emotions)), {"attention": weights}
-
-    def turns(self, inputs: dict[str, Sequence], said: Sequence) -> Tensor:
-        """Which party speaks: a number from 0 in the order of first utterances, -1 where nobody knows.
-
-        Shapes:
-            -> (batch, time)
-        """
-        if self.speaker is None:
-            return torch.zeros_like(said.mask, dtype=torch.long)
-        speaker = known_speaker(inputs[self.speaker])
-        every = torch.arange(said.time, device=said.mask.device).expand(len(said.mask), said.time, -1)
-        first = (same_speaker(speaker, every) == 1).to(torch.uint8).argmax(-1)
-        number = (speaker.mask & (first == every[:, 0])).cumsum(1) - 1
-        return torch.where(speaker.mask, number.gather(1, first), -1)
 
     def activations(self, batch: int, steps: dict[str, int]) -> int:
         time = max(steps.values())
@@ -153,8 +138,7 @@ class _Way(nn.Module):
             party: who speaks, a number below the steps, or -1; (batch, time)
         """
         batch, time, size = said.shape
-        # the number of parties is that of this batch, but for a compiler, which asks for no values
-        count = time if is_traced() or not time else int(party.max().clamp(min=0)) + 1
+        count = parties_in(party)
         read = [_Read(cell, said) for cell in (self.course, self.party)]
         heard = None if self.listener is None else _Read(self.listener, said)
         query = self.query(said)

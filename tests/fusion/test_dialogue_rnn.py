@@ -100,7 +100,7 @@ def test_dialogue_rnn(built, options, who):
 def test_compilers_are_given_a_state_for_every_utterance_with_the_same_result(built, monkeypatch):
     module, inputs = build(built, listeners=True), talk(SPEAKERS["three parties"])
     plain = module(inputs)
-    monkeypatch.setattr("affect.fusion.dialogue_rnn.is_traced", lambda: True)
+    monkeypatch.setattr("affect.fusion.dialogue.is_traced", lambda: True)
     assert torch.allclose(module(inputs).values, plain.values, atol=1e-12)
 
 
