@@ -46,12 +46,20 @@ def targets_of(cls):
     return [target for target in TARGETS if isinstance(target, kinds)]
 
 
+def online(base, written):
+    """Every class whose constructor can be told to be causal, so told."""
+    found = [cls for cls in parts_of(base, written) if "causal" in inspect.signature(cls).parameters]
+    return {f"{cls.__name__}-causal": partial(cls, causal=True) for cls in found}
+
+
 CASES = {
     **{
         cls.__name__: testing.encoder_part(cls)
         for cls in parts_of(Encoder, "encode")
         if "model" not in inspect.signature(cls).parameters  # test_pretrained.py has one for it
     },
+    **{name: testing.encoder_part(cls) for name, cls in online(Encoder, "encode").items()},
+    **{name: testing.fusion_part(cls, 3) for name, cls in online(Fusion, "fuse").items()},
     **{
         f"{cls.__name__}-{count}": testing.aligner_part(cls, count)
         for cls in parts_of(Aligner, "carry")
