@@ -42,6 +42,10 @@ CAUSAL: Final[Mapping[str, tuple[str, ...]]] = {
         "HybridMemoryFusion",
         "ContextualAttentionFusion",
         "GatedShiftFusion",
+        "ContextGraphFusion",
+        "RelationalGraphFusion",
+        "DialogueRNNFusion",
+        "DialogueTransformerFusion",
     ),
 }
 """Classes whose parts read no later step, as they are or with the right arguments."""
@@ -50,9 +54,10 @@ CAUSAL: Final[Mapping[str, tuple[str, ...]]] = {
 def causal(factory: Any) -> Any:
     """What makes the same part as one that reads no later step, where its constructor can be told so.
 
-    An argument `causal` becomes true; where there is none, `bidirectional` becomes false. What makes the
-    encoder within a fusion is changed likewise. Whatever these said before: a configuration writes out all
-    arguments, so that nobody knows which of them a user gave.
+    An argument `causal` becomes true, and `future`, the later steps that edges of a graph come from, 0 beside
+    it; where there is none, `bidirectional` becomes false. What makes the encoder within a fusion is changed
+    likewise. Whatever these said before: a configuration writes out all arguments, so that nobody knows which
+    of them a user gave. What was true or above 0 is said to have changed.
 
     Args:
         factory: a class, a partial of one, or none.
@@ -61,10 +66,14 @@ def causal(factory: Any) -> Any:
         ({'bidirectional': False}, {'causal': True})
     """
     changed: dict[str, Any] = {}
-    for name, value in _arguments(factory).items():
+    arguments = _arguments(factory)
+    for name, value in arguments.items():
         if name == "causal":
             changed[name] = True
-        elif name == "bidirectional" and value is True and "causal" not in _arguments(factory):
+        elif name == "future" and value != 0 and "causal" in arguments:
+            changed[name] = 0
+            _say(f"causal: {made_of(factory).__name__} has no edges from later steps, as with future: 0")
+        elif name == "bidirectional" and value is True and "causal" not in arguments:
             changed[name] = False
             _say(f"causal: {made_of(factory).__name__} reads forwards alone, as with bidirectional: false")
         elif name == "encoder" and (own := causal(value)) is not value:

@@ -19,7 +19,7 @@ from affect.data.checks import check_corpus, check_indices
 from affect.data.corpus import Corpus
 from affect.data.targets import Target
 from affect.encoders import Encoder, EncoderFactory, PooledEncoder
-from affect.errors import ConfigError, ShapeError, described, did_you_mean, few, listed
+from affect.errors import ConfigError, ShapeError, check_flag, described, did_you_mean, few, listed
 from affect.fusion import ConcatenationFusion, Fusion, FusionFactory
 from affect.heads import Head, head_of
 from affect.imputation import Imputer, ImputerFactory
@@ -279,8 +279,9 @@ class ModelSpec:
         scaling: standard, robust or none.
         nonfinite: what becomes of NaN and infinite values: mean, mask or refuse.
         causal: whether a step is predicted from what was there until then, as while a conversation goes on.
-            Parts that take `causal` are made so, recurrent encoders read forwards alone, whatever
-            `bidirectional` says, and a part that reads later steps all the same is refused.
+            Parts that take `causal` are made so; recurrent encoders read forwards alone, whatever
+            `bidirectional` says, and graphs have no edges from later steps, whatever `future` says. A part
+            that reads later steps all the same is refused.
     Raises:
         ConfigError: a part is no class or partial of one; a size is not positive; names are no list; when it
             is built to be causal, a part that reads later steps, or a target that is one for the sample.
@@ -316,6 +317,7 @@ class ModelSpec:
         sizes = {f"width{name and f': {name}'}": size for name, size in widths}
         for key, size in (sizes | {"out_dim": self.out_dim}).items():
             COUNT.check(f"FusionModel: {key}", size)
+        check_flag("FusionModel: causal", self.causal)
         for key in ("modalities", "training_only"):
             if getattr(self, key) is not None:
                 setattr(self, key, listed(f"FusionModel: {key}", getattr(self, key)))

@@ -19,13 +19,17 @@ from affect.encoders import (
     GRUEncoder,
     LSTMEncoder,
     PooledEncoder,
+    SpeakerEncoder,
     StepEncoder,
     TransformerEncoder,
 )
 from affect.fusion import (
     ConcatenationFusion,
+    ContextGraphFusion,
     ContextualAttentionFusion,
     CrossModalTransformer,
+    DialogueRNNFusion,
+    DialogueTransformerFusion,
     EarlyFusion,
     Fusion,
     GatedShiftFusion,
@@ -33,6 +37,7 @@ from affect.fusion import (
     HybridMemoryFusion,
     MemoryFusion,
     PerStep,
+    RelationalGraphFusion,
     TensorFusion,
 )
 from affect.pooling import LastPooling
@@ -53,6 +58,11 @@ PARTS = {
     "graph memory": testing.fusion_part(partial(GraphMemoryFusion, steps=True)),
     "hybrid memory": testing.fusion_part(partial(HybridMemoryFusion, steps=True)),
     "shifted": testing.fusion_part(causal(GatedShiftFusion)),
+    "speakers": testing.encoder_part(partial(SpeakerEncoder, form="change"), 1),
+    "context": testing.fusion_part(causal(partial(ContextGraphFusion, speaker="text"))),
+    "relations": testing.fusion_part(causal(partial(RelationalGraphFusion, speaker="text"))),
+    "dialogue": testing.fusion_part(causal(partial(DialogueRNNFusion, speaker="text", listeners=True))),
+    "dialogue attention": testing.fusion_part(causal(partial(DialogueTransformerFusion, speaker="text"))),
     "per step": testing.fusion_part(partial(PerStep, fusion=TensorFusion)),
 }
 
@@ -267,6 +277,32 @@ def test_every_class_that_can_be_causal_is_named(kind, room, base, sizes):
     parts = [cls for cls in classes if isinstance(cls, type) and issubclass(cls, base)]
     unnamed = {cls.__name__ for cls in parts if causal(cls)(*sizes).causal} - {*CAUSAL[kind]}
     assert not unnamed, "name them in affect.causality.CAUSAL"
+
+
+@pytest.mark.parametrize(
+    ("make", "who"),
+    [
+        (lambda: TransformerEncoder(3, 4, causal="no"), "TransformerEncoder"),
+        (lambda: ConvolutionalEncoder(3, 4, causal="no"), "ConvolutionalEncoder"),
+        (lambda: ContextualAttentionFusion({"a": 3, "b": 3}, 4, causal="no"), "ContextualAttentionFusion"),
+        (lambda: affect.ModelSpec(causal="no"), "FusionModel"),
+    ],
+)
+def test_a_text_is_no_answer(make, who):
+    with pytest.raises(ConfigError) as refused:
+        make()
+    assert str(refused.value) == f"{who}: causal: expected True or False, got the text 'no'"
+
+
+def test_edges_from_later_steps_are_left_out_and_said_to_be(caplog):
+    told._say.cache_clear()
+    assert causal(partial(ContextGraphFusion, past=3, future=4)).keywords == {
+        "past": 3,
+        "future": 0,
+        "causal": True,
+    }
+    assert causal(partial(ContextGraphFusion, future=0)).keywords == {"future": 0, "causal": True}
+    assert caplog.messages == ["causal: ContextGraphFusion has no edges from later steps, as with future: 0"]
 
 
 ENCODERS = ", ".join([*CAUSAL["encoder"], "or one of your own that says causal = True"])

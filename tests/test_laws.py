@@ -10,6 +10,7 @@ import pytest
 import affect
 from affect import testing
 from affect.aligners import Aligner
+from affect.causality import causal
 from affect.data.targets import Binary, MultiClass, MultiLabel, Regression
 from affect.encoders import Encoder, LayeredEncoder
 from affect.fusion import Fusion
@@ -49,7 +50,7 @@ def targets_of(cls):
 def online(base, written):
     """Every class whose constructor can be told to be causal, so told."""
     found = [cls for cls in parts_of(base, written) if "causal" in inspect.signature(cls).parameters]
-    return {f"{cls.__name__}-causal": partial(cls, causal=True) for cls in found}
+    return {f"{cls.__name__}-causal": causal(cls) for cls in found}
 
 
 CASES = {

@@ -8,6 +8,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from torch import nn
 
 from affect.encoders.base import Encoder
+from affect.errors import check_flag
 from affect.layers import Activation, Convolution, Dropout, activation_of, check_kernel
 from affect.sequences import Sequence
 
@@ -28,7 +29,7 @@ class ConvolutionalEncoder(Encoder):
     Missing:
         unobserved steps are zero before every convolution, exactly as the zero padding at both ends.
     Raises:
-        ConfigError: `kernel` is even.
+        ConfigError: `kernel` is even, or `causal` is neither True nor False.
     Also known as:
         TCN.
     Reference:
@@ -58,6 +59,7 @@ class ConvolutionalEncoder(Encoder):
     ) -> None:
         super().__init__(in_dim, out_dim)
         check_kernel("ConvolutionalEncoder", kernel)
+        check_flag("ConvolutionalEncoder: causal", causal)
         self.project = nn.Linear(in_dim, out_dim)
         self.norms = nn.ModuleList(nn.LayerNorm(out_dim) for _ in range(layers))
         self.convolutions = nn.ModuleList(

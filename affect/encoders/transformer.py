@@ -10,6 +10,7 @@ from torch import nn
 
 from affect.attention import TransformerLayer, check_heads, not_later
 from affect.encoders.base import Gate, LayeredEncoder
+from affect.errors import check_flag
 from affect.layers import Activation, sinusoids
 from affect.sequences import Sequence, extent
 from affect.sizes import weights_of_attention
@@ -34,7 +35,7 @@ class TransformerEncoder(LayeredEncoder):
     Missing:
         unobserved steps are never a key; positions count from the first observed step.
     Raises:
-        ConfigError: `out_dim` is not divisible by `heads`.
+        ConfigError: `out_dim` is not divisible by `heads`, or `causal` is neither True nor False.
     Reference:
         Vaswani et al., Attention Is All You Need, NeurIPS 2017.
         Differs: norm before each part (Xiong et al., ICML 2020) and GELU, unless `post_norm` and `activation`
@@ -64,6 +65,7 @@ class TransformerEncoder(LayeredEncoder):
     ) -> None:
         super().__init__(in_dim, out_dim)
         check_heads("TransformerEncoder", out_dim, heads)
+        check_flag("TransformerEncoder: causal", causal)
         self.project = nn.Linear(in_dim, out_dim)
         self.layers = nn.ModuleList(
             TransformerLayer(

@@ -9,6 +9,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from affect.errors import check_flag
 from affect.fusion.base import Extras, Fusion
 from affect.layers import Dropout, softmax_over
 from affect.naming import ModuleDict
@@ -188,7 +189,7 @@ class ContextualAttentionFusion(Fusion):
         an unobserved step is neither attended to nor has it a part in products; a step is unobserved where
         every modality is.
     Raises:
-        ConfigError: a single modality.
+        ConfigError: a single modality, or `causal` is neither True nor False.
         ShapeError: the sequences differ in their steps.
     Also known as:
         MMMU-BA.
@@ -217,6 +218,7 @@ class ContextualAttentionFusion(Fusion):
     ) -> None:
         super().__init__(dims, out_dim)
         self.require(2)
+        check_flag("ContextualAttentionFusion: causal", causal)
         self.causal = causal
         self.project = ModuleDict(
             {m: nn.Sequential(nn.Linear(d, width), nn.Tanh(), Dropout(dropout)) for m, d in self.dims.items()}
