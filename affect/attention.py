@@ -210,10 +210,14 @@ class TransformerLayer(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(
-        self, x: Sequence, context: Sequence | None = None, places: tuple[Tensor, Tensor] | None = None
+        self,
+        x: Sequence,
+        context: Sequence | None = None,
+        places: tuple[Tensor, Tensor] | None = None,
+        allowed: Tensor | None = None,
     ) -> Sequence:
-        """Attend to `context` if the layer is crossed, else to `x` itself; `places` as in attention."""
-        return x.with_values(self.change(x.values, x.mask, context, places))
+        """Attend to `context` if the layer is crossed, else to `x`; `places`, `allowed` as in attention."""
+        return x.with_values(self.change(x.values, x.mask, context, places, allowed=allowed))
 
     def change(
         self,

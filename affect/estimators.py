@@ -115,7 +115,9 @@ class _FusionEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         share = max(self.valid_share, 1 / count)
         corpus = carve(Corpus(self._who, {"train": split}, {target.name: target}), share)
         seed = int(check_random_state(self.random_state).randint(2**31))
-        spec = {one.name: getattr(self, one.name) for one in fields(ModelSpec)}
+        # a label of a whole sample is predicted from all of its steps
+        names = {one.name for one in fields(ModelSpec)} - {"causal"}
+        spec = {name: getattr(self, name) for name in names}
         spec |= {"encoders": dict(self.encoders or {}), "training_only": list(self.training_only)}
         shared = {one.name for one in fields(Training)} & self.get_params(deep=False).keys()
         training = Training(**{**{name: getattr(self, name) for name in shared}, **(self.options or {})})

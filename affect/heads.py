@@ -68,6 +68,7 @@ class Head(Bounded, nn.Module):
                 f"got {type(target).__name__} '{target.name}'; leave the head out to get the one that fits"
             )
         self.target, self.bounded = target, bounded
+        self.causal = target.per_step  # no prediction depends on a later step
         parts: list[nn.Module] = []
         for left in range(layers, 0, -1):
             parts += [activation_of(activation), Dropout(dropout)]

@@ -42,6 +42,7 @@ class Imputer(Bounded, nn.Module):
     def __init__(self, dims: Mapping[str, int], per_step: bool = False) -> None:
         super().__init__()
         self.dims, self.per_step = dict(sorted(dims.items())), per_step
+        self.causal = per_step  # no step that comes out depends on a later one that came in
         if len(self.dims) < 2:
             raise ConfigError(
                 f"{type(self).__name__}: needs 2 modalities or more, got {', '.join(self.dims)}"

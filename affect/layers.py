@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from affect import renamed
 from affect.errors import ConfigError, did_you_mean
@@ -177,6 +178,7 @@ class Convolution(nn.Conv1d):
         out_dim: feature size of what comes out.
         kernel: steps that it spans, odd.
         dilation: how far apart they stand.
+        causal: whether the last of them is the step itself, not the one in the middle.
     Shapes:
         x: (batch, time, in_dim) -> (batch, time, out_dim)
     Example:
@@ -184,12 +186,17 @@ class Convolution(nn.Conv1d):
         torch.Size([2, 7, 4])
     """
 
-    def __init__(self, in_dim: int, out_dim: int, kernel: int, dilation: int = 1) -> None:
-        super().__init__(in_dim, out_dim, kernel, dilation=dilation, padding=dilation * (kernel // 2))
+    def __init__(
+        self, in_dim: int, out_dim: int, kernel: int, dilation: int = 1, causal: bool = False
+    ) -> None:
+        before = dilation * (kernel - 1)
+        super().__init__(in_dim, out_dim, kernel, dilation=dilation, padding=0 if causal else before // 2)
+        self.before = before if causal else 0
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, time, in_dim) -> (batch, time, out_dim)."""
-        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+        steps = x.transpose(1, 2)
+        return super().forward(pad(steps, (self.before, 0)) if self.before else steps).transpose(1, 2)
 
 
 def check_kernel(who: str, kernel: int) -> None:

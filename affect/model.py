@@ -13,16 +13,18 @@ from torch import nn
 from affect import renamed
 from affect.aligners import Aligner, AlignerFactory
 from affect.bounds import COUNT
-from affect.classes.factories import check_factory, made_by
+from affect.causality import causal_parts, check_causal, later_readers
+from affect.classes.factories import made_by
 from affect.data.checks import check_corpus, check_indices
 from affect.data.corpus import Corpus
 from affect.data.targets import Target
 from affect.encoders import Encoder, EncoderFactory, PooledEncoder
-from affect.errors import ConfigError, ShapeError, described, did_you_mean, few, listed
+from affect.errors import ConfigError, ShapeError, check_flag, described, did_you_mean, few, listed
 from affect.fusion import ConcatenationFusion, Fusion, FusionFactory
-from affect.heads import Head, head_of, is_general
+from affect.heads import Head, head_of
 from affect.imputation import Imputer, ImputerFactory
 from affect.naming import ModuleDict, own_of, refused_names
+from affect.parts import check_factories, check_parts
 from affect.scaling import Nonfinite, Scaler, Scaling
 from affect.seeding import seeded
 from affect.sequences import Output, Sequence, check_modalities, check_sequences
@@ -90,7 +92,7 @@ class FusionModel(nn.Module):
         training_only: Iterable[str] = (),
     ) -> None:
         super().__init__()
-        _check_parts(encoders, fusion=fusion, head=head, scaler=scaler, aligner=aligner, imputer=imputer)
+        check_parts(encoders, fusion=fusion, head=head, scaler=scaler, aligner=aligner, imputer=imputer)
         sizes = {name: encoder.out_dim for name, encoder in sorted(encoders.items())}
         for part in (fusion, aligner, imputer):
             if part is not None and sizes != part.dims:
@@ -153,6 +155,11 @@ class FusionModel(nn.Module):
     def needs_alignment(self) -> bool:
         """Whether step t must be the same moment in every modality that comes in."""
         return self.fusion.needs_alignment and self.aligner is None
+
+    @property
+    def causal(self) -> bool:
+        """Whether no step that is predicted depends on a later one, by what its parts say."""
+        return not later_readers(self)
 
     def __repr__(self) -> str:
         count, learn = (
@@ -250,26 +257,6 @@ def check_model(who: str, model: Any) -> None:
         )
 
 
-def _check_parts(encoders: Any, **parts: Any) -> None:
-    """Refuse what is no part that was made."""
-    if not isinstance(encoders, Mapping):
-        raise ConfigError(
-            "FusionModel: encoders: expected an Encoder for each modality by name, got "
-            f"{described(encoders)}; write {{name: encoder}}, or let affect.FusionModel.for_corpus make it"
-        )
-    kinds = {"fusion": Fusion, "head": Head, "scaler": Scaler, "aligner": Aligner, "imputer": Imputer}
-    expected: list[tuple[str, Any, type]] = [
-        (f"encoders: {name}", part, Encoder) for name, part in encoders.items()
-    ]
-    expected += [(key, parts[key], kind) for key, kind in kinds.items()]
-    for key, part, kind in expected:
-        if not isinstance(part, kind) and (part is not None or kind in (Encoder, Fusion, Head)):
-            raise ConfigError(
-                f"FusionModel: {key}: expected an object of class {kind.__name__}, got {described(part)}; "
-                "make it, or let affect.FusionModel.for_corpus do so"
-            )
-
-
 @renamed.arguments(helpers="training_only")
 @dataclass
 class ModelSpec:
@@ -291,8 +278,13 @@ class ModelSpec:
         out_dim: feature size of what the fusion gives, unless it has one of its own.
         scaling: standard, robust or none.
         nonfinite: what becomes of NaN and infinite values: mean, mask or refuse.
+        causal: whether a step is predicted from what was there until then, as while a conversation goes on.
+            Parts that take `causal` are made so; recurrent encoders read forwards alone, whatever
+            `bidirectional` says, and graphs have no edges from later steps, whatever `future` says. A part
+            that reads later steps all the same is refused.
     Raises:
-        ConfigError: a part is no class or partial of one; a size is not positive; names are no list.
+        ConfigError: a part is no class or partial of one; a size is not positive; names are no list; when it
+            is built to be causal, a part that reads later steps, or a target that is one for the sample.
     Example:
         >>> spec = ModelSpec(fusion=affect.fusion.TensorFusion, width=8)
         >>> type(spec.for_corpus(affect.load("synthetic")).fusion).__name__
@@ -316,18 +308,16 @@ class ModelSpec:
     out_dim: int = 64
     scaling: Scaling = "standard"
     nonfinite: Nonfinite = "mean"
+    causal: bool = False
 
     def __post_init__(self) -> None:
-        kinds = {"encoder": Encoder, "fusion": Fusion, "aligner": Aligner, "imputer": Imputer, "head": Head}
-        parts = [(key, getattr(self, key), kind) for key, kind in kinds.items()]
-        parts += [(f"encoders: {name}", factory, Encoder) for name, factory in self.encoders.items()]
-        for key, factory, kind in parts:
-            if (factory is not None or key == "fusion") and not is_general(factory):
-                check_factory("FusionModel", key, factory, kind)
+        keys = ("encoder", "fusion", "aligner", "imputer", "head")
+        check_factories(self.encoders, **{key: getattr(self, key) for key in keys})
         widths = self.width.items() if isinstance(self.width, Mapping) else [("", self.width)]
         sizes = {f"width{name and f': {name}'}": size for name, size in widths}
         for key, size in (sizes | {"out_dim": self.out_dim}).items():
             COUNT.check(f"FusionModel: {key}", size)
+        check_flag("FusionModel: causal", self.causal)
         for key in ("modalities", "training_only"):
             if getattr(self, key) is not None:
                 setattr(self, key, listed(f"FusionModel: {key}", getattr(self, key)))
@@ -365,6 +355,11 @@ class ModelSpec:
 
     def for_shape(self, dims: Mapping[str, int], target: Target, aligned: bool) -> FusionModel:
         """The model for modalities of these sizes, without a scaler."""
+        if self.causal:
+            model = causal_parts(self).for_shape(dims, target, aligned)
+            check_causal(model)
+            model.spec = self
+            return model
         dims = {name: dims[name] for name in sorted(dims) if self.encoders.get(name, self) is not None}
         encoders = {
             name: made_by("encoder", self.encoder_of(name), Encoder, dim, self.width_of(name))

@@ -10,6 +10,7 @@ import pytest
 import affect
 from affect import testing
 from affect.aligners import Aligner
+from affect.causality import causal
 from affect.data.targets import Binary, MultiClass, MultiLabel, Regression
 from affect.encoders import Encoder, LayeredEncoder
 from affect.fusion import Fusion
@@ -46,12 +47,20 @@ def targets_of(cls):
     return [target for target in TARGETS if isinstance(target, kinds)]
 
 
+def online(base, written):
+    """Every class whose constructor can be told to be causal, so told."""
+    found = [cls for cls in parts_of(base, written) if "causal" in inspect.signature(cls).parameters]
+    return {f"{cls.__name__}-causal": causal(cls) for cls in found}
+
+
 CASES = {
     **{
         cls.__name__: testing.encoder_part(cls)
         for cls in parts_of(Encoder, "encode")
         if "model" not in inspect.signature(cls).parameters  # test_pretrained.py has one for it
     },
+    **{name: testing.encoder_part(cls) for name, cls in online(Encoder, "encode").items()},
+    **{name: testing.fusion_part(cls, 3) for name, cls in online(Fusion, "fuse").items()},
     **{
         f"{cls.__name__}-{count}": testing.aligner_part(cls, count)
         for cls in parts_of(Aligner, "carry")

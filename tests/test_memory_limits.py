@@ -42,6 +42,8 @@ def test_every_part_says_what_it_takes(make, part):
         partial(encoders.PooledEncoder, pooling=affect.pooling.MeanStdPooling()),
         partial(encoders.LSTMEncoder, layers=2, pooling=affect.pooling.LastPooling()),
         partial(encoders.ConvolutionalEncoder, kernel=5, layers=4),
+        partial(encoders.ConvolutionalEncoder, causal=True),
+        partial(encoders.TransformerEncoder, causal=True),
     ],
 )
 def test_encoders_with_other_arguments_say_what_they_take(part):
@@ -52,6 +54,7 @@ def test_encoders_with_other_arguments_say_what_they_take(part):
     "part",
     [
         partial(fusion.PerStep, fusion=fusion.TensorFusion),
+        partial(fusion.ContextualAttentionFusion, causal=True),
         partial(fusion.EarlyFusion, encoder=encoders.TransformerEncoder),
         partial(fusion.LowRankFusion, rank=40),
         partial(fusion.CompactBilinearFusion, size=2048),

@@ -178,7 +178,7 @@ WRONG = [
     ),
     (
         lambda: FusionModel.for_corpus(CORPUS, widht=8),
-        "FusionModel: no part 'widht'; did you mean 'width'? known: aligner, encoder, encoders, "
+        "FusionModel: no part 'widht'; did you mean 'width'? known: aligner, causal, encoder, encoders, "
         "fusion, head, imputer, modalities, nonfinite, out_dim, scaling, training_only, width",
     ),
     (

@@ -37,6 +37,8 @@ class Aligner(Bounded, nn.Module):
     """
 
     search_space: ClassVar[dict[str, BaseDistribution]] = {}
+    causal: bool = False
+    """Whether no step that comes out depends on a later one that came in."""
     needs_one_size: ClassVar[bool] = False
     """Whether all modalities must have the same feature size."""
 

@@ -18,7 +18,8 @@ class Encoder(Bounded, nn.Module):
     """One modality's Sequence -> Sequence with feature size `out_dim`.
 
     Write `encode`; `forward` checks sizes on both sides. Read steps only where the mask is True,
-    and leave a sample that has none without observed steps.
+    and leave a sample that has none without observed steps. Where no step reads a later one, say `causal =
+    True`: a law looks whether it is so.
 
     Args:
         in_dim: feature size of the modality.
@@ -30,6 +31,8 @@ class Encoder(Bounded, nn.Module):
     """
 
     search_space: ClassVar[dict[str, optuna.distributions.BaseDistribution]] = {}
+    causal: bool = False
+    """Whether no step that comes out depends on a later one that came in."""
     reads_indices: bool = False
     """Whether values are word indices: they are not normalised then."""
     unknown: int = 0

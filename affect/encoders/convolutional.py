@@ -8,6 +8,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from torch import nn
 
 from affect.encoders.base import Encoder
+from affect.errors import check_flag
 from affect.layers import Activation, Convolution, Dropout, activation_of, check_kernel
 from affect.sequences import Sequence
 
@@ -22,17 +23,18 @@ class ConvolutionalEncoder(Encoder):
         kernel: steps that one convolution spans, odd.
         dropout: rate at which whole blocks' channels are dropped.
         activation: of a block.
+        causal: whether a step sees itself and what was before it, and not what is around it.
     Shapes:
         x: (batch, time, in_dim) -> (batch, time, out_dim)
     Missing:
         unobserved steps are zero before every convolution, exactly as the zero padding at both ends.
     Raises:
-        ConfigError: `kernel` is even.
+        ConfigError: `kernel` is even, or `causal` is neither True nor False.
     Also known as:
         TCN.
     Reference:
         Bai, Kolter and Koltun, An Empirical Evaluation of Generic Convolutional and Recurrent Networks, 2018.
-        Differs: not causal; layer norm instead of weight norm.
+        Differs: not causal, unless `causal` says so; layer norm instead of weight norm.
     Example:
         >>> import torch
         >>> ConvolutionalEncoder(3, 4)(Sequence.full(torch.ones(2, 7, 3))).values.shape
@@ -53,14 +55,17 @@ class ConvolutionalEncoder(Encoder):
         kernel: int = 3,
         dropout: float = 0.1,
         activation: Activation = "gelu",
+        causal: bool = False,
     ) -> None:
         super().__init__(in_dim, out_dim)
         check_kernel("ConvolutionalEncoder", kernel)
+        check_flag("ConvolutionalEncoder: causal", causal)
         self.project = nn.Linear(in_dim, out_dim)
         self.norms = nn.ModuleList(nn.LayerNorm(out_dim) for _ in range(layers))
         self.convolutions = nn.ModuleList(
-            Convolution(out_dim, out_dim, kernel, dilation=2**k) for k in range(layers)
+            Convolution(out_dim, out_dim, kernel, 2**k, causal) for k in range(layers)
         )
+        self.causal = causal
         self.activation = nn.Sequential(activation_of(activation), Dropout(dropout))
 
     def encode(self, x: Sequence) -> Sequence:

@@ -99,6 +99,7 @@ class StepEncoder(Encoder):
         torch.Size([2, 7, 4])
     """
 
+    causal = True
     search_space: ClassVar[dict[str, BaseDistribution]] = PooledEncoder.search_space
 
     def __init__(
@@ -137,6 +138,8 @@ class PassEncoder(Encoder):
         3
     """
 
+    causal = True
+
     def __init__(self, in_dim: int, out_dim: int, indices: bool = False, dropout: float = 0.0) -> None:
         super().__init__(in_dim, in_dim)
         if indices and dropout:
@@ -173,6 +176,7 @@ class EmbeddingEncoder(Encoder):
         torch.Size([1, 3, 4])
     """
 
+    causal = True
     reads_indices = True
     search_space: ClassVar[dict[str, BaseDistribution]] = {"dropout": FloatDistribution(0.0, 0.5)}
 

@@ -77,6 +77,7 @@ class _Recurrent(Encoder):
         self.backwards = nn.ModuleList(self.layer(size, width) for size in sizes if bidirectional)
         self.dropout = Dropout(dropout)
         self.pooling, self.joined = pooling, joined
+        self.causal = pooling is None and not bidirectional
         size = width * (1 + bidirectional)
         self.norms = nn.ModuleList(nn.LayerNorm(size) for _ in range(layers - 1) if normed)
         states = size * (layers if joined else 1) * (1 if pooling is None else pooling.factor)
@@ -123,7 +124,8 @@ class LSTMEncoder(_Recurrent):
         in_dim: feature size of the modality.
         out_dim: feature size of the encoded steps.
         layers: how many are stacked.
-        bidirectional: whether a second reading runs from the last observed step to the first.
+        bidirectional: whether a second reading runs from the last observed step to the first; without it, and
+            without a pooling, the encoder is causal.
         dropout: rate at which the input of each layer is dropped.
         width: size of the state; `out_dim` by default.
         pooling: how the states become one, before the linear layer; none leaves all. `EndsPooling` takes
@@ -161,7 +163,8 @@ class GRUEncoder(_Recurrent):
         in_dim: feature size of the modality.
         out_dim: feature size of the encoded steps.
         layers: how many are stacked.
-        bidirectional: whether a second reading runs from the last observed step to the first.
+        bidirectional: whether a second reading runs from the last observed step to the first; without it, and
+            without a pooling, the encoder is causal.
         dropout: rate at which the input of each layer is dropped.
         width: size of the state; `out_dim` by default.
         pooling: how the states become one, before the linear layer; none leaves all. `EndsPooling` takes

@@ -45,6 +45,7 @@ class SpeakerEncoder(Encoder):
         tensor([[1, 3, 2, 3]])
     """
 
+    causal = True
     reads_indices = True
     search_space: ClassVar[dict[str, BaseDistribution]] = {"dropout": FloatDistribution(0.0, 0.5)}
 

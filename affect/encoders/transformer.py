@@ -8,8 +8,9 @@ import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from torch import nn
 
-from affect.attention import TransformerLayer, check_heads
+from affect.attention import TransformerLayer, check_heads, not_later
 from affect.encoders.base import Gate, LayeredEncoder
+from affect.errors import check_flag
 from affect.layers import Activation, sinusoids
 from affect.sequences import Sequence, extent
 from affect.sizes import weights_of_attention
@@ -28,12 +29,13 @@ class TransformerEncoder(LayeredEncoder):
         hidden: size of its hidden layer; four times `out_dim` by default.
         post_norm: norm what comes out of each part, with what it read, instead of what it reads; there is no
             norm behind the last layer then.
+        causal: whether a step attends to none that is later; all weights are held then.
     Shapes:
         x: (batch, time, in_dim) -> (batch, time, out_dim)
     Missing:
         unobserved steps are never a key; positions count from the first observed step.
     Raises:
-        ConfigError: `out_dim` is not divisible by `heads`.
+        ConfigError: `out_dim` is not divisible by `heads`, or `causal` is neither True nor False.
     Reference:
         Vaswani et al., Attention Is All You Need, NeurIPS 2017.
         Differs: norm before each part (Xiong et al., ICML 2020) and GELU, unless `post_norm` and `activation`
@@ -59,9 +61,11 @@ class TransformerEncoder(LayeredEncoder):
         activation: Activation = "gelu",
         hidden: int | None = None,
         post_norm: bool = False,
+        causal: bool = False,
     ) -> None:
         super().__init__(in_dim, out_dim)
         check_heads("TransformerEncoder", out_dim, heads)
+        check_flag("TransformerEncoder: causal", causal)
         self.project = nn.Linear(in_dim, out_dim)
         self.layers = nn.ModuleList(
             TransformerLayer(
@@ -70,20 +74,23 @@ class TransformerEncoder(LayeredEncoder):
             for _ in range(layers)
         )
         self.norm: nn.Module = nn.Identity() if post_norm else nn.LayerNorm(out_dim)
-        self.width, self.depth, self.heads = out_dim, layers, heads
+        self.width, self.depth, self.heads, self.causal = out_dim, layers, heads, causal
 
     def activations(self, batch: int, steps: int) -> int:
         kept = self.depth * weights_of_attention(self.heads, batch, steps, steps)
+        if self.causal:  # which steps each layer may read
+            kept += self.depth * batch * steps * steps
         return super().activations(batch, steps) + kept
 
     def encode_with(self, x: Sequence, gate: Gate | None, layer: int, others: list[Sequence]) -> Sequence:
         # steps since the first observed one: what is padded in front shifts nothing
         places = torch.arange(x.time, device=x.mask.device) - extent(x.mask)[0]
         h = x.with_values(self.project(x.values) + sinusoids(places.to(x.values.dtype), self.out_dim))
+        allowed = not_later(x.mask, x.mask) if self.causal else None
         for part in self.layers[:layer]:
-            h = part(h)
+            h = part(h, allowed=allowed)
         if gate is not None:
             h = gate(h, others)
         for part in self.layers[layer:]:
-            h = part(h)
+            h = part(h, allowed=allowed)
         return h.with_values(self.norm(h.values))

@@ -9,6 +9,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from affect.errors import check_flag
 from affect.fusion.base import Extras, Fusion
 from affect.layers import Dropout, softmax_over
 from affect.naming import ModuleDict
@@ -181,13 +182,14 @@ class ContextualAttentionFusion(Fusion):
         out_dim: feature size of a fused step.
         width: feature size of the projected steps.
         dropout: rate at which projected values are dropped.
+        causal: whether a step attends to none that is later.
     Shapes:
         inputs[m]: (batch, time, dims[m]) -> (batch, time, out_dim)
     Missing:
         an unobserved step is neither attended to nor has it a part in products; a step is unobserved where
         every modality is.
     Raises:
-        ConfigError: a single modality.
+        ConfigError: a single modality, or `causal` is neither True nor False.
         ShapeError: the sequences differ in their steps.
     Also known as:
         MMMU-BA.
@@ -206,9 +208,18 @@ class ContextualAttentionFusion(Fusion):
         "dropout": FloatDistribution(0.0, 0.5),
     }
 
-    def __init__(self, dims: dict[str, int], out_dim: int, width: int = 64, dropout: float = 0.1) -> None:
+    def __init__(
+        self,
+        dims: dict[str, int],
+        out_dim: int,
+        width: int = 64,
+        dropout: float = 0.1,
+        causal: bool = False,
+    ) -> None:
         super().__init__(dims, out_dim)
         self.require(2)
+        check_flag("ContextualAttentionFusion: causal", causal)
+        self.causal = causal
         self.project = ModuleDict(
             {m: nn.Sequential(nn.Linear(d, width), nn.Tanh(), Dropout(dropout)) for m, d in self.dims.items()}
         )
@@ -217,7 +228,8 @@ class ContextualAttentionFusion(Fusion):
     def fuse(self, inputs: dict[str, Sequence]) -> Sequence:
         steps = {m: x.with_values(self.project[m](x.values)) for m, x in inputs.items()}
         attended = [
-            _attend(steps[to], steps[source]) * steps[to].values for source, to in self.ordered_pairs.values()
+            _attend(steps[to], steps[source], self.causal) * steps[to].values
+            for source, to in self.ordered_pairs.values()
         ]
         parts = [*attended, *(x.values for x in steps.values())]
         observed = torch.stack([x.mask for x in steps.values()]).any(0)
@@ -226,17 +238,22 @@ class ContextualAttentionFusion(Fusion):
     def activations(self, batch: int, steps: dict[str, int]) -> int:
         # weights of every pair, and in the backward pass two more of one
         matrices = len(self.ordered_pairs) + 3 if torch.is_grad_enabled() else 3
+        matrices += len(self.ordered_pairs) * self.causal  # which steps are seen
         width = self.out.in_features * (4 if torch.is_grad_enabled() else 2)
         time = max(steps.values())
         return super().activations(batch, steps) + batch * time * (matrices * time + width)
 
 
-def _attend(x: Sequence, context: Sequence) -> Tensor:
+def _attend(x: Sequence, context: Sequence, causal: bool) -> Tensor:
     """What each step of `x` finds in `context` by inner products, unscaled; zeros if nothing is observed."""
-    seen = context.mask | ~context.present.unsqueeze(1)  # a softmax over nothing would be NaN
-    return F.scaled_dot_product_attention(
-        x.values, context.values, context.values, attn_mask=seen.unsqueeze(1), scale=1.0
+    seen = context.mask.unsqueeze(1)
+    if causal:
+        seen = seen & torch.ones(x.time, x.time, dtype=torch.bool, device=seen.device).tril()
+    some = seen.any(2, keepdim=True)  # a softmax over nothing would be NaN
+    found = F.scaled_dot_product_attention(
+        x.values, context.values, context.values, attn_mask=seen | ~some, scale=1.0
     )
+    return found * some if causal else found
 
 
 def _weighted(weights: Tensor, values: Tensor) -> Tensor:

@@ -30,7 +30,8 @@ class Fusion(Bounded, nn.Module):
     Write `fuse`; `forward` checks names and sizes on both sides. A fusion that makes one vector per
     sample returns a Sequence of one step (see `VectorFusion`); one that keeps time returns its steps.
     `affect.ModuleDict` and `affect.ParameterDict` hold a part for each modality under any name; torch's own
-    refuse some (`wav2vec2.0`, `train`). Where memory grows otherwise than with steps and weights, say so in
+    refuse some (`wav2vec2.0`, `train`). Where no step reads a later one, say `causal = True`: a law looks
+    whether it is so. Where memory grows otherwise than with steps and weights, say so in
     `activations`: what takes more than is free is then refused before it begins, else only warned of.
 
     Args:
@@ -44,6 +45,8 @@ class Fusion(Bounded, nn.Module):
     """
 
     search_space: ClassVar[dict[str, BaseDistribution]] = {}
+    causal: bool = False
+    """Whether no step that comes out depends on a later one that came in."""
     needs_alignment: ClassVar[bool] = False
     """Whether step t must be the same moment in every modality."""
 

@@ -44,7 +44,8 @@ class CrossModalTransformer(ProjectedFusion):
         residual_dropout: rate at which hidden values behind the pooling are dropped; `dropout` by default.
         activation: of feed-forward parts.
         causal: whether a step attends to none that is later (`affect.attention.not_later`); all weights are
-            held then, and memory grows with the product of steps.
+            held then, and memory grows with the product of steps. The pooled vector still depends on all of
+            them.
         padded: whether a first projection gives as many steps as it reads; else those alone whose whole span
             lies between the first and the last observed step: `kernel` - 1 fewer, but one or two at least.
         main: a modality that enhances the others: before a third one attends to the steps of another, these
@@ -110,7 +111,7 @@ class CrossModalTransformer(ProjectedFusion):
         super().__init__(dims, out_dim, width, heads, kernel, padded)
         self.require(2)
         self.main = None if main is None else self.named(main)
-        self.blank, self.causal, self.depths = blank, causal, (layers, own_layers)
+        self.blank, self.only_past, self.depths = blank, causal, (layers, own_layers)
         self.pooling = MeanPooling() if pooling is None else pooling
         wide = (len(self.dims) - 1) * width
         self.directions = ModuleDict(
@@ -167,7 +168,7 @@ class CrossModalTransformer(ProjectedFusion):
         read = [(layers, steps[to], steps[source]) for source, to in self.ordered_pairs.values()]
         read += [(own, time, time) for time in steps.values()]
         kept = sum(many * weights_of_attention(self.heads, batch, a, b) for many, a, b in read)
-        if self.causal:  # which steps each layer may read
+        if self.only_past:  # which steps each layer may read
             kept += batch * sum(many * a * b for many, a, b in read)
         main = steps[self.named(self.main)]
         for pair, part in self.enhance.items():

@@ -24,7 +24,8 @@ class EarlyFusion(Fusion):
     Args:
         dims: feature size of each modality.
         out_dim: feature size of what comes out.
-        encoder: reads the joined steps: an Encoder class, or a partial of one.
+        encoder: reads the joined steps: an Encoder class, or a partial of one; the fusion is causal where it
+            is, and where there is no pooling.
         pooling: how the encoded steps become a vector; none leaves them as they are.
     Shapes:
         inputs[m]: (batch, time, dims[m]) -> (batch, time' of the encoder, out_dim), or (batch, 1, out_dim)
@@ -61,6 +62,7 @@ class EarlyFusion(Fusion):
         super().__init__(dims, out_dim)
         self.absent = ParameterDict({m: nn.Parameter(torch.zeros(d)) for m, d in self.dims.items()})
         self.encoder, self.pooling = encoder(sum(self.dims.values()), out_dim), pooling
+        self.causal = pooling is None and self.encoder.causal
         if self.encoder.out_dim != out_dim:
             raise ConfigError(
                 f"EarlyFusion: {type(self.encoder).__name__} gives feature size {self.encoder.out_dim}, "

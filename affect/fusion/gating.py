@@ -79,6 +79,7 @@ class GatedShiftFusion(Fusion):
         out_dim: feature size of the encoded steps.
         main: the modality that is encoded and shifted; the first by name where none is named.
         encoder: an encoder with layers: `TransformerEncoder`, or `PretrainedEncoder` for BERT and its kin.
+            The fusion is causal where it is.
         layer: layers before the gate.
         scale: length of a shift, at most, as a share of the hidden state's.
         dropout: rate at which values are dropped behind the gate.
@@ -127,7 +128,7 @@ class GatedShiftFusion(Fusion):
         self.others = [m for m in self.dims if m != self.main]
         self.encoder = encoder(self.dims[self.main], out_dim)
         self.encoder.check_layer("GatedShiftFusion", layer)
-        self.layer = layer
+        self.layer, self.causal = layer, self.encoder.causal
         sizes = [self.dims[m] for m in self.others]
         self.gate = ShiftGate(self.encoder.width, sizes, scale, dropout, inner)
 

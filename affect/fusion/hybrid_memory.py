@@ -30,7 +30,8 @@ class HybridMemoryFusion(Fusion):
         width: size of each modality's state, one for all or one for each by name.
         code: size of the code z, and of what each modality is reduced to.
         attentions: how many.
-        steps: whether the state after every step comes out, for targets per step; else the last.
+        steps: whether the state after every step comes out, for targets per step; else the last. The fusion
+            is causal then.
         dropout: rate at which values are dropped in the networks.
     Shapes:
         inputs[m]: (batch, time, dims[m]) -> (batch, 1, out_dim), or (batch, time, out_dim) with `steps`
@@ -72,6 +73,7 @@ class HybridMemoryFusion(Fusion):
         super().__init__(dims, out_dim)
         self.widths = by_modality(self, "width", width)
         self.code, self.attentions, self.steps = code, attentions, steps
+        self.causal = steps
         self.cells = ModuleDict({m: nn.LSTMCell(d + code, self.widths[m]) for m, d in self.dims.items()})
         total = sum(self.widths.values())
         self.attend = perceptron(total, attentions * total, 1, dropout)

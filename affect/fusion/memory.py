@@ -43,6 +43,7 @@ class _GatedMemoryFusion(Fusion):
         self.widths = by_modality(self, "width", width)
         self.hidden, self.activation = hidden, activation
         self.memory, self.steps = memory, steps
+        self.causal = steps
         self.cells = ModuleDict({m: nn.LSTMCell(d, self.widths[m]) for m, d in self.dims.items()})
 
     def remember(self, reading: int, dropout: float) -> None:
@@ -99,7 +100,8 @@ class MemoryFusion(_GatedMemoryFusion):
         out_dim: feature size of what comes out.
         width: size of each modality's state, one for all or one for each by name.
         memory: size of the memory.
-        steps: whether the state after every step comes out, for targets per step; else the last.
+        steps: whether the state after every step comes out, for targets per step; else the last. The fusion
+            is causal then.
         dropout: rate at which values are dropped in the networks.
         hidden: size of the hidden layer of each network; that of its output by default.
         activation: of hidden layers; ReLU in the released code.
@@ -166,7 +168,8 @@ class GraphMemoryFusion(_GatedMemoryFusion):
         width: size of each modality's state, one for all or one for each by name.
         memory: size of the memory.
         vertex: size of a vertex, and of the graph's summary.
-        steps: whether the state after every step comes out, for targets per step; else the last.
+        steps: whether the state after every step comes out, for targets per step; else the last. The fusion
+            is causal then.
         dropout: rate at which values are dropped in the networks.
         hidden: size of the hidden layer of each network; that of its output by default.
         activation: of hidden layers of the memory's networks.

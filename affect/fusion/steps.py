@@ -33,6 +33,7 @@ class PerStep(Fusion):
         torch.Size([5, 7, 4])
     """
 
+    causal = True
     needs_alignment: ClassVar[bool] = True
 
     def __init__(

@@ -11,7 +11,7 @@ from torch.nn.functional import pad
 
 from affect.errors import BrokenLawError
 from affect.sequences import Sequence
-from affect.testing.parts import LENGTHS, Part
+from affect.testing.parts import LENGTHS, Inputs, Part
 
 
 def shape_is_declared(part: Part) -> None:
@@ -171,6 +171,34 @@ def eval_is_deterministic(part: Part) -> None:
         expect_same(part.call(module, inputs), part.call(module, inputs), "two calls in eval mode differ")
 
 
+def nothing_later_is_read(part: Part) -> None:
+    """Of a part that says it is `causal`: what comes later, were it other, more or nothing, changes no step.
+
+    Modalities that begin late are looked at too: whether one is there must not be known before it is.
+    """
+    module = part.make()
+    if not getattr(module, "causal", False):
+        return
+    run, whole = part.ready(module), part.inputs()
+    time = max(x.time for x in whole.values())
+    for step, late in itertools.product((0, 1, 3), (None, *part.dims)):
+        past = torch.arange(time) <= step
+        begun = {name: x.keep(past[: x.time]) for name, x in whole.items()}
+        if late is not None:
+            begun[late] = begun[late].keep(torch.zeros_like(begun[late].mask))
+        expected = run(begun)
+        for seed in (0, 1):
+            after = _continued(begun, part.inputs(seed), past, full=seed == 1)
+            found = run(after)
+            times = {x.time for x in after.values()}
+            if found.time not in times:
+                raise BrokenLawError(f"it says causal, and makes {found.time} of {min(times)} steps")
+            known = slice(step + 1)
+            values = (x.values[:, known, : x.dim - part.of_sample] for x in (expected, found))
+            if not (_close(*values) and torch.equal(expected.mask[:, known], found.mask[:, known])):
+                raise BrokenLawError(f"it says causal, and step {step} depends on later ones")
+
+
 LAWS: tuple[Callable[[Part], None], ...] = (
     shape_is_declared,
     padding_is_not_read,
@@ -183,7 +211,18 @@ LAWS: tuple[Callable[[Part], None], ...] = (
     state_is_complete,
     state_moves,
     eval_is_deterministic,
+    nothing_later_is_read,
 )
+
+
+def _continued(begun: Inputs, others: Inputs, past: Tensor, full: bool) -> Inputs:
+    """What has begun, with the later steps of others; all of these are observed where it is to be `full`."""
+    continued = {}
+    for name, x in begun.items():
+        until, other = past[: x.time], others[name]
+        values = torch.where(until.unsqueeze(-1), x.values, -2 * other.values + 1)
+        continued[name] = Sequence(values, torch.where(until, x.mask, other.mask | full))
+    return continued
 
 
 def _padded(x: Sequence, steps: int) -> Sequence:

@@ -38,6 +38,7 @@ class Part:
         out_dim: feature size that is expected.
         aligned: whether all inputs must have the same steps.
         learns: whether it has parameters.
+        of_sample: how many of the last features, at every step, are of the whole sample and not of the step.
     """
 
     build: Callable[[], nn.Module]
@@ -46,6 +47,7 @@ class Part:
     out_dim: int = OUT_DIM
     aligned: bool = False
     learns: bool = True
+    of_sample: int = 0
 
     def make(self, seed: int = 0) -> nn.Module:
         """The module in float64 and eval mode, its weights drawn from `seed`."""
@@ -136,6 +138,7 @@ def imputer_part(imputer: ImputerFactory, modalities: int = 3, names: Iterable[s
         out_dim=sum(dims.values()) + modalities + 1,
         aligned=made.per_step,
         learns=any(p.requires_grad for p in made.parameters()),
+        of_sample=1,
     )
 
 

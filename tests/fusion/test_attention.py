@@ -53,8 +53,9 @@ def test_dual_attention_is_the_paper_s(built, steps):
     assert module(steps).values[0, 0].tolist() == pytest.approx(expected, abs=1e-9)
 
 
-def test_contextual_attention_is_the_paper_s(built, aligned):
-    module = built(ContextualAttentionFusion, width=WIDTH)
+@pytest.mark.parametrize("causal", [False, True])
+def test_contextual_attention_is_the_paper_s(built, aligned, causal):
+    module = built(ContextualAttentionFusion, width=WIDTH, causal=causal)
     seen = {m: x.mask[0].tolist() for m, x in aligned.items()}
     x = {
         m: [
@@ -70,7 +71,7 @@ def test_contextual_attention_is_the_paper_s(built, aligned):
             for to in DIMS:
                 if source == to:
                     continue
-                context = [v for v in x[source] if v is not None]
+                context = [v for v in x[source][: step + 1 if causal else None] if v is not None]
                 found = [0.0] * WIDTH
                 if x[to][step] is not None and context:
                     weights = softmax([dot(x[to][step], v) for v in context])
