@@ -4,8 +4,9 @@
     affect list papers misa
     affect train paper:misa --corpus unaligned_50.pkl
 
-In an experiment, `models: {misa: "paper:misa"}`, or `{paper: misa, ...}` with what is changed of it; in
-Python, each is a function of this module:
+In an experiment, `models: {misa: "paper:misa"}`, or `{paper: misa, ...}` with what is changed of it; a
+configuration begins with `paper: misa` in the same way, and its sections hold the changes
+(`affect.papers.adapted`). In Python, each is a function of this module:
 
     model = affect.papers.misa(corpus, seed=0)
     run = affect.fit(model, corpus, seed=0, **affect.papers.misa.fitting(corpus))
@@ -16,20 +17,25 @@ tells which corpus it is; `paper:misa:mosei` asks for them by name.
 """
 
 from affect.errors import did_you_mean
+from affect.papers.changes import PREFIX, adapted, changed, encoders_in, paper_in, replaced
 from affect.papers.figures import Figure, figures
-from affect.papers.files import PREFIX, Paper, changed, content, file_name, is_named, known, named, said
+from affect.papers.files import Paper, content, file_name, is_named, known, named, said
 
 __all__ = [
     "PREFIX",
     "Figure",
     "Paper",
+    "adapted",
     "changed",
     "content",
+    "encoders_in",
     "figures",
     "file_name",
     "is_named",
     "known",
     "named",
+    "paper_in",
+    "replaced",
     "said",
 ]
 

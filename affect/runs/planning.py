@@ -15,9 +15,10 @@ from affect.errors import AffectError, ConfigError
 from affect.model import FusionModel
 from affect.naming import slug
 from affect.runs.borrowed import check_borrowed
-from affect.runs.configuration import Configuration, check_seeds, folds_to_run, parse, read, resolve
+from affect.runs.configuration import Configuration, check_seeds, folds_to_run, parse, resolve
 from affect.runs.finished import FinishedRun, check_unseen, corpus_path, prepare, read_stages
 from affect.runs.jobs import Job, digest
+from affect.runs.reading import read
 from affect.training import Learner
 from affect.training.arguments import check_optimisation
 from affect.training.stages import auxiliary_of, check_stage_corpus, check_stages, frozen
@@ -92,7 +93,10 @@ def check_jobs(todo: list[Job], path: Path) -> None:
     known: dict[str, Corpus] = {}
     for place, job in one_each.items():
         configuration = _with_stages(parsed[place], job, known, path)
-        made = configuration.model.for_corpus(corpus, configuration.target)
+        try:
+            made = configuration.model.for_corpus(corpus, configuration.target)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
         check_tokens(made, configuration, path)
         if isinstance(made, FusionModel):
             with within(job.home), metrics.using(*configuration.measured):
