@@ -410,12 +410,11 @@ def test_deployment(folder, service, options):
 
 
 @pytest.mark.parametrize("service", testing.DEPLOYMENT, ids=lambda law: law.__name__)
-@pytest.mark.parametrize("layer", [0, 1, 2])
-def test_deployment_with_a_gate(folder, service, layer):
+@pytest.mark.parametrize(("layer", "special"), [(0, False), (1, True), (2, False)])
+def test_deployment_with_a_gate(folder, service, layer, special):
     encoder = functools.partial(PretrainedEncoder, model=folder)
-    service(
-        testing.fusion_part(functools.partial(GatedShiftFusion, main="text", layer=layer, encoder=encoder))
-    )
+    shifted = functools.partial(GatedShiftFusion, main="text", layer=layer, special=special)
+    service(testing.fusion_part(functools.partial(shifted, encoder=encoder)))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,9 @@ configuration begins with `paper: misa` in the same way, and its sections hold t
 What a paper's model is here, and how that differs from what was published, its file says
 (`affect.papers.Paper`). Settings that were published for a corpus are taken where its name, or its file's,
 tells which corpus it is; `paper:misa:mosei` asks for them by name.
+
+KuDA (Feng et al., EMNLP Findings 2024) is left out: in training its gate weighs the modalities by how near
+their predictions are to the true label, and in use there is none, so that the gate is left out there.
 """
 
 from affect.errors import did_you_mean

@@ -96,7 +96,8 @@ def check_jobs(todo: list[Job], path: Path) -> None:
         try:
             made = configuration.model.for_corpus(corpus, configuration.target)
         except ConfigError as error:
-            raise ConfigError(f"{path}: {error}") from error
+            of_many = f"models: {job.name}: " if job.name != papers.file_name(path) else ""
+            raise ConfigError(f"{path}: {of_many}{error}") from error
         check_tokens(made, configuration, path)
         if isinstance(made, FusionModel):
             with within(job.home), metrics.using(*configuration.measured):
