@@ -283,7 +283,7 @@ BAD = {
     ),
     "target": (
         {**EXPERIMENT, "target": "sentimet"},
-        "ConfigError: {path}: models: a: synthetic:interaction: no target 'sentimet'; did you mean 'sentiment'? known: sentiment",
+        "ConfigError: {path}: models: text: synthetic:interaction: no target 'sentimet'; did you mean 'sentiment'? known: sentiment",
     ),
     "modality": (
         {**EXPERIMENT, "models": {"a": {"modalities": ["txt"]}}},

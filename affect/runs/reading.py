@@ -76,7 +76,7 @@ def settings_said(path: str | Path, corpus: str | None = None) -> list[str]:
         ConfigError: as `read`.
     """
     if papers.is_named(path):
-        return papers.said([path], corpus)
+        return papers.said([path], corpus) if corpus else []  # `read` refuses it without one
     content = plain(path)
     if "paper" not in content:
         return []
