@@ -782,10 +782,9 @@ def bert_mag(mmsa: Mmsa) -> Found:
         network: Any = theirs(made(encoder.config, settings))
         kept = network.bert.load_state_dict(encoder.state_dict(), strict=False)
         assert all("MAG" in name for name in kept.missing_keys), kept
-        for letter in "av":  # special tokens are not shifted by ours: theirs are not without these, see LEFT
-            getattr(network.bert.MAG, f"W_{letter}").bias.zero_()
         model = of_tokens("bert_mag", Path(folder), SPOKEN, out_dim=768)
     fusion: Any = model.fusion
+    fusion.special = True  # as MMSA has it; the paper's file does not
     copy_gate(network.bert.MAG, fusion.gate, 768)
     identity(fusion.encoder.out[-1])
     copy_head(model, network.classifier)
@@ -835,7 +834,7 @@ LEFT = """
 ef_lstm: without its batch norm, which is of places of the joined steps, padding included.
 mult: MMSA computes the weights of attention in float32; with float64 in their place the rest is told.
 mag, bert_mag: MMSA adds 1e-6 to a length that it divides by; affect's is at least 1e-6.
-bert_mag: without the biases of what shifts, as MMSA shifts special tokens too (with them: mag).
+bert_mag: with `special: true` in its fusion, as MMSA shifts special tokens too.
 misa, self_mm, mmim: a linear layer behind our encoders is the identity.
 tfr_net, mctn, mfm: not compared; what affect has of them are terms, of other networks (see `differs`).
 """

@@ -283,11 +283,11 @@ BAD = {
     ),
     "target": (
         {**EXPERIMENT, "target": "sentimet"},
-        "ConfigError: synthetic:interaction: no target 'sentimet'; did you mean 'sentiment'? known: sentiment",
+        "ConfigError: {path}: models: text: synthetic:interaction: no target 'sentimet'; did you mean 'sentiment'? known: sentiment",
     ),
     "modality": (
         {**EXPERIMENT, "models": {"a": {"modalities": ["txt"]}}},
-        "ConfigError: synthetic:interaction: no modality 'txt'; did you mean 'text'? known: acoustic, text, visual",
+        "ConfigError: {path}: models: a: synthetic:interaction: no modality 'txt'; did you mean 'text'? known: acoustic, text, visual",
     ),
     "metric": (
         {**EXPERIMENT, "metrics": ["peason"]},
@@ -295,7 +295,7 @@ BAD = {
     ),
     "unaligned": (
         {**EXPERIMENT, "models": {"a": {"fusion": "PerStep"}}},
-        "ConfigError: PerStep: needs aligned sequences, and the corpus is not aligned; put an aligner before it "
+        "ConfigError: {path}: models: a: PerStep: needs aligned sequences, and the corpus is not aligned; put an aligner before it "
         "(ResamplingAligner, WarpingAligner or AttentionAligner) or choose a fusion that reads unaligned ones",
     ),
 }

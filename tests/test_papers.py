@@ -18,6 +18,8 @@ from affect.papers.files import known
 from affect.runs import find
 from affect.runs.configuration import parse
 from affect.runs.planning import check_parts
+from affect.runs.reading import read
+from affect.runs.reading import settings_said as whose_settings
 from affect.tuning import task_of
 
 LABELLED = ("mtfn", "mlmf", "mlf_dnn")
@@ -59,6 +61,33 @@ def test_published_names_stand_among_the_published_figures():
     assert {one.published for one in known().values() if one.published} <= rows
 
 
+@pytest.mark.parametrize("name", [name for name, own in known().items() if own.modalities])
+def test_each_says_which_modalities_it_cannot_do_without(name, corpora):
+    paper, corpus = papers.named(name), corpora[name]
+    for absent in paper.modalities:
+        left = corpus.select([m for m in corpus.dims if m != absent])
+        wanted, given = ", ".join(paper.modalities), ", ".join(left.dims)
+        said = (
+            f"^paper:{name}: needs the modalities {wanted}, got {given}; it cannot be made without {absent}$"
+        )
+        for ask in (paper, paper.fitting):
+            with pytest.raises(ConfigError, match=said):
+                ask(left)
+        with pytest.raises(ConfigError, match=f"'{absent}'|some modality"):  # as the parts say too
+            made_without(paper, left)
+
+
+@pytest.mark.parametrize("name", [name for name, own in known().items() if own.model and not own.modalities])
+def test_the_others_can_do_without_words(name, corpora):
+    made_without(papers.named(name), corpora[name].select(["acoustic", "visual"]))
+
+
+def made_without(paper, corpus):
+    """Make a model for a corpus, and its terms."""
+    made = parse({"corpus": "synthetic", **paper.content}, paper.name)
+    check_parts(made.model.for_corpus(corpus, "sentiment"), corpus, made, paper.name)
+
+
 def test_figures_are_those_of_the_experiments():
     with (Path(__file__).parents[1] / "experiments" / "published.csv").open() as file:
         rows = [*csv.DictReader(file)]
@@ -80,6 +109,87 @@ def test_one_line_trains_one(tmp_path, capsys):
     own = yaml.safe_load((run.folder / "config.yaml").read_text())
     assert own["training"]["batch_size"] == 128
     assert own["model"]["fusion"]["class_path"] == "affect.fusion.ConcatenationFusion"
+
+
+def test_a_configuration_may_begin_with_a_paper(tmp_path, capsys, monkeypatch):
+    path = tmp_path / "mine.yaml"
+    corpus = "synthetic:mosi_unaligned:24"
+    own = {"model": {"encoder": "PooledEncoder", "width": 8}, "training": {"epochs": 1}}
+    path.write_text(yaml.safe_dump({"paper": "lf_dnn", "corpus": corpus, **own}))
+    main(["train", str(path), "--out", str(tmp_path / "runs")])
+    (run,) = find([tmp_path / "runs"])
+    assert capsys.readouterr().out.startswith(
+        "paper:lf_dnn: settings for mosi, as in MMSA 2.2.1\n"
+        f"{path}: encoder: in the place of the paper's own for text too; `encoders` can name another\n"
+    )
+    made = yaml.safe_load((run.folder / "config.yaml").read_text())
+    assert run.name == "mine"
+    assert (made["training"]["epochs"], made["training"]["batch_size"], made["model"]["width"]) == (1, 128, 8)
+    assert made["model"]["encoders"] == {}
+    experiment = load_with(tmp_path / "e.yaml", {"a": {"paper": "lf_dnn", **own["model"]}}, corpus=corpus)
+    assert experiment.models["a"]["encoders"] == {}
+    assert settings_said(tmp_path / "e.yaml")[1].startswith(
+        "a: encoder: in the place of the paper's own for text"
+    )
+    task = task_of(path)
+    assert task.starts["the configuration"].values["training.batch_size"] == 128
+    assert read(path, "mosei.pkl")["training"]["batch_size"] != 128
+    assert whose_settings(path, "mosei.pkl")[0] == "paper:lf_dnn: settings for mosei, as in MMSA 2.2.1"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"paper": "miza", "corpus": "synthetic"}, "paper: no 'miza'; did you mean 'misa'?"),
+        ({"paper": "misa"}, "corpus is missing; expected `paper: NAME` and a corpus"),
+        ({"paper": None, "corpus": "synthetic"}, "paper is missing; expected `paper: NAME` and a corpus"),
+        (
+            {"paper": "lmf", "corpus": "synthetic", "tokens": "a/b"},
+            "paper:lmf: does not say how a pretrained",
+        ),
+        ({"paper": "lmf", "corpus": "synthetic", "model": 3}, "model: expected keys and values, got 3"),
+        ({"paper": "lmf", "corpus": "synthetic", "model": {"encoders": 3}}, "model.encoders: expected"),
+        ({"paper": "misa", "corpus": "synthetic", "terms": ["alike"]}, "terms: expected a name and a class"),
+    ],
+)
+def test_one_that_begins_with_a_paper_wrongly_is_one_line(content, message, tmp_path, capsys):
+    (tmp_path / "m.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(SystemExit) as ended:
+        main(["train", str(tmp_path / "m.yaml"), "--out", str(tmp_path)])
+    assert f"{tmp_path / 'm.yaml'}: {message}" in str(ended.value.code) + capsys.readouterr().err
+
+
+def test_an_encoder_for_all_takes_the_place_of_those_of_some():
+    lmf, misa = papers.named("lmf").content, papers.named("misa").content_for(tokens="a/b")
+    every = {"model": {"encoder": "GRUEncoder"}}
+    assert papers.adapted(lmf, every)["model"]["encoders"] == {}
+    mine = {"model": {"encoder": "GRUEncoder", "encoders": {"text": {"init_args": {"width": 3}}}}}
+    assert papers.adapted(lmf, mine)["model"]["encoders"]["text"]["class_path"] == "LSTMEncoder"
+    changed = {"model": {"encoder": {"init_args": {"dropout": 0.0}}}}
+    assert papers.adapted(lmf, changed)["model"]["encoders"] == lmf["model"]["encoders"]
+    assert papers.adapted(misa, every)["model"]["encoders"] == misa["model"]["encoders"]
+
+
+def test_terms_of_a_paper_s_stages_can_be_changed_and_switched_off():
+    misa, self_mm = papers.named("misa").content, papers.named("self_mm").content
+    stages = lambda own: papers.adapted(misa, own)["stages"]  # noqa: E731  # beside its use
+    terms = misa["stages"][1]["terms"]
+    assert [stage.get("terms", {}) for stage in stages({"terms": {}})] == [{}, {}]
+    assert stages({"terms": {"alike": None, "new": "Consistency"}})[1]["terms"].keys() == {"apart", "rebuilt"}
+    assert papers.adapted(misa, {"terms": {"alike": None, "new": "Consistency"}})["terms"] == {
+        "new": "Consistency"
+    }
+    louder = {"terms": {"alike": {"init_args": {"weight": 2.0}}}}
+    assert stages(louder)[1]["terms"] == terms | {
+        "alike": {"class_path": "Similarity", "init_args": {"weight": 2.0}}
+    }
+    assert papers.adapted(misa, {"stages": [], "terms": {"alike": "Similarity"}}) == {
+        **misa, "stages": [], "terms": {"alike": "Similarity"}
+    }  # fmt: skip
+    assert papers.adapted(self_mm, {"terms": {"own": None}})["terms"] == {}
+    assert papers.adapted(self_mm, {"terms": {}})["terms"] == {}
+    assert papers.adapted(misa, {}) == misa
+    assert papers.named("misa").content == misa
 
 
 def test_each_is_a_function_of_its_corpus(corpora):
@@ -160,9 +270,10 @@ def test_a_key_without_a_value_is_as_if_it_were_not_there(tmp_path):
     assert found == load_with(path, found.models)
 
 
-def load_with(path, models):
+def load_with(path, models, **others):
     """The experiment of a file that is written anew with these models."""
-    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "models": models}))
+    before = {} if others else yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({**before, **others, "models": models}))
     return load(path)
 
 
@@ -214,6 +325,20 @@ def test_one_that_is_named_says_all_about_it(capsys):
     (figures,) = (line for line in said if line.startswith("published: mosi "))
     assert "acc2_nonnegative 0.8184" in figures
     assert figures.endswith("; thuiar/MMSA@a94e65d results/result-stat.md (MAE/Corr divided by 100)")
+    main(["list", "papers", "misa:mosei"])
+    of_mosei = capsys.readouterr().out.splitlines()
+    assert "settings: for mosei" in of_mosei
+    (training,) = (line for line in of_mosei if line.startswith("training: "))
+    assert "batch_size 128" in training
+    assert "weight_decay 5e-05" in training
+    assert {line for line in said if line.startswith("published: ")} <= {*of_mosei}
+    main(["list", "papers", "bert_mag"])
+    assert "PretrainedEncoder(model MODEL, " in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="paper:misa: no settings for 'mosie'; did you mean 'mosi'"):
+        main(["list", "papers", "misa:mosie"])
+    capsys.readouterr()
+    main(["list", "papers", "mctn"])
+    assert "needs: modalities: text, acoustic, visual\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

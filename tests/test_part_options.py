@@ -15,12 +15,15 @@ from affect.data.targets import Binary, MultiClass, Regression
 from affect.encoders import ConvolutionalEncoder, GRUEncoder, LSTMEncoder, PooledEncoder, TransformerEncoder
 from affect.errors import ConfigError, ShapeError
 from affect.fusion import (
+    BlockFusion,
     ConcatenationFusion,
     CrossModalTransformer,
     GatedShiftFusion,
     GraphMemoryFusion,
     MemoryFusion,
+    MultiplicativeInteractionFusion,
     SharedPrivateFusion,
+    TuckerFusion,
 )
 from affect.fusion.gating import ShiftGate
 from affect.heads import BinaryHead, Head, MultiClassHead, RegressionHead
@@ -251,6 +254,11 @@ LAWFUL = {
     ),
     "shared and private": testing.fusion_part(partial(SharedPrivateFusion, post_norm=True, hidden=5), 2),
     "shifted": testing.fusion_part(partial(GatedShiftFusion, inner=True), 2),
+    "placed": testing.fusion_part(partial(CrossModalTransformer, fixed_positions=True, blank=True), 2),
+    "core": testing.fusion_part(partial(TuckerFusion, full=True, width=5, activation="none", normed=True), 3),
+    "blocks": testing.fusion_part(partial(BlockFusion, full=True, width=6, chunks=2), 3),
+    "diagonal": testing.fusion_part(partial(MultiplicativeInteractionFusion, form="vector"), 3),
+    "louder": testing.fusion_part(partial(MultiplicativeInteractionFusion, form="scalar"), 3),
     "side by side": testing.fusion_part(partial(ConcatenationFusion, layers=1, activation="tanh"), 2),
     "head": testing.head_part(partial(RegressionHead, layers=1, normed=True, bounded=True), Regression("t", low=-9, high=9)),
 }  # fmt: skip

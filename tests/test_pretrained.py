@@ -292,6 +292,45 @@ def test_a_shift_within_a_pretrained_encoder_keeps_the_laws(folder):
     assert torch.allclose(without.values[1, 1:], together.values[1, 1:])
 
 
+@pytest.mark.parametrize("layer", [0, 1])
+def test_special_tokens_are_shifted_by_what_biases_make_of_zeros(folder, layer):
+    """The states that the next layer meets, token by token, from the gate's weights alone."""
+    torch.manual_seed(0)
+    encoder = functools.partial(PretrainedEncoder, model=folder, output="first")
+    fusion = GatedShiftFusion(
+        {"a": 2, "b": 1, "c": 3}, 8, main="b", encoder=encoder, layer=layer, inner=True, special=True, scale=1e9
+    ).double().eval()  # fmt: skip
+    mask = torch.tensor([[True, True, False], [True, False, False], [True, True, True]])
+    inputs = {
+        "a": Sequence(torch.randn(3, 3, 2, dtype=torch.float64), mask),
+        "b": Sequence(torch.randint(1, 11, (3, 3, 1)).double(), mask),
+        "c": Sequence(
+            torch.randn(3, 3, 3, dtype=torch.float64), mask & torch.tensor([[True], [False], [True]])
+        ),
+    }
+    gate, met = fusion.gate, []
+    gate.register_forward_hook(lambda _, given, made: met.append((given[0], made)))
+    fused = fusion(inputs)
+    ((states, shifted),) = met
+    tokens = fusion.encoder._lay_out(inputs["b"])
+    assert (tokens.mask & ~tokens.inside).sum(1).tolist() == [2, 2, 2]
+    for row, token in (tokens.mask & ~tokens.inside).nonzero().tolist():
+        z = states.values[row, token]
+        h = z.clone()
+        for place, m in enumerate(("a", "c")):
+            if bool(inputs[m].present[row]):
+                weights, bias = gate.gates[place].weight[:, : len(z)], gate.gates[place].bias
+                h = h + torch.relu(weights @ z + bias) * gate.shifts[place].bias
+        assert torch.allclose(shifted.values[row, token], gate.layers[0](h))
+    plain = GatedShiftFusion(
+        {"a": 2, "b": 1, "c": 3}, 8, main="b", encoder=encoder, layer=layer, inner=True, scale=1e9
+    ).double().eval()  # fmt: skip
+    plain.load_state_dict(fusion.state_dict())
+    assert not torch.allclose(plain(inputs).values, fused.values)
+    absent = {**inputs, **{m: inputs[m].keep(torch.tensor(False)) for m in "ac"}}
+    assert torch.allclose(plain(absent).values, fusion(absent).values)
+
+
 def test_words_find_more_in_the_others_within_a_pretrained_encoder(folder):
     torch.manual_seed(0)
     encoder = functools.partial(PretrainedEncoder, model=folder)
@@ -371,12 +410,11 @@ def test_deployment(folder, service, options):
 
 
 @pytest.mark.parametrize("service", testing.DEPLOYMENT, ids=lambda law: law.__name__)
-@pytest.mark.parametrize("layer", [0, 1, 2])
-def test_deployment_with_a_gate(folder, service, layer):
+@pytest.mark.parametrize(("layer", "special"), [(0, False), (1, True), (2, False)])
+def test_deployment_with_a_gate(folder, service, layer, special):
     encoder = functools.partial(PretrainedEncoder, model=folder)
-    service(
-        testing.fusion_part(functools.partial(GatedShiftFusion, main="text", layer=layer, encoder=encoder))
-    )
+    shifted = functools.partial(GatedShiftFusion, main="text", layer=layer, special=special)
+    service(testing.fusion_part(functools.partial(shifted, encoder=encoder)))
 
 
 @pytest.mark.parametrize(

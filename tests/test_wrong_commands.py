@@ -139,13 +139,14 @@ WRONG = {
     "affect train schedule.yaml": "ConfigError: training: schedule: StepLR cannot be made: StepLR.__init__() missing 1 "
     "required positional argument: 'step_size'",
     "affect train beginning.yaml": f"DataError: corpora: not {ENDS}",
-    "affect train target.yaml": "ConfigError: synthetic:interaction: no target 'sentimet'; did you mean 'sentiment'? "
-    "known: sentiment",
-    "affect train modality.yaml": "ConfigError: synthetic:interaction: no modality 'txt'; did you mean 'text'? known: "
-    "acoustic, text, visual",
+    "affect train target.yaml": "ConfigError: target.yaml: synthetic:interaction: no target 'sentimet'; did you mean "
+    "'sentiment'? known: sentiment",
+    "affect train modality.yaml": "ConfigError: modality.yaml: synthetic:interaction: no modality 'txt'; did you mean "
+    "'text'? known: acoustic, text, visual",
     "affect train gone.yaml": "DataError: {home}/gone.safetensors: no such file; expected a corpus file, or 'synthetic' "
     "for a generated corpus",
-    "affect train unlabelled.yaml": "ConfigError: synthetic:interaction: the corpus has no labels, so there is nothing to learn from it",
+    "affect train unlabelled.yaml": "ConfigError: unlabelled.yaml: synthetic:interaction: the corpus has no labels, so there is nothing to "
+    "learn from it",
     "affect bench good.yaml": "ConfigError: good.yaml: one `model`, for affect train; affect bench compares several `models`",
     "affect bench empty.yaml": "ConfigError: empty.yaml: empty; expected a YAML file with corpus, models and training",
     "affect bench experiment.yaml --jobs 0": "affect bench: --jobs: must be at least 1, got 0; see "

@@ -22,10 +22,10 @@ from affect.runs.configuration import (
     merged,
     metrics_in,
     parse,
-    read,
     resolve,
 )
 from affect.runs.finished import with_model_path
+from affect.runs.reading import encoders_said, plain
 from affect.runs.repetitions import check_fold, check_seeds, folds_to_run
 from affect.runs.staged import shortened
 from affect.training.terms import joined
@@ -148,8 +148,9 @@ def load(path: str | Path, tokens: str | None = None, corpus: str | None = None)
             f"{path}: one model, for affect train; an experiment's file compares several: "
             f'models: {{{name}: "{path}"}}'
         )
+    content = plain(path) | ({} if tokens is None else {"tokens": tokens})
     with within(beside(Path(path).parent)):
-        return _checked(with_model_path(read(path, tokens=tokens), Path(path).parent), path, corpus)
+        return _checked(with_model_path(content, Path(path).parent), path, corpus)
 
 
 def _checked(content: Mapping[str, Any], path: str | Path, corpus: str | None) -> Experiment:
@@ -188,7 +189,8 @@ def settings_said(
 ) -> list[str]:
     """Whose settings the papers of an experiment's file have (`affect.papers.said`).
 
-    Lines say too where a paper's own `training` stands before the experiment's.
+    Lines say too where a paper's own `training` stands before the experiment's, and where an encoder for all
+    takes the place of its own for some.
 
     Args:
         path: of the file.
@@ -197,16 +199,19 @@ def settings_said(
     Raises:
         ConfigError: as `load` says.
     """
-    plain = None if papers.is_named(path) else read(path).get("models")
-    plain = plain if isinstance(plain, Mapping) else {}  # which the bench refuses
-    kept = plain if models is None else [*models]
-    asked = {name: paper for name, own in plain.items() if name in kept and (paper := _paper_of(own))}
+    written = None if papers.is_named(path) else plain(path).get("models")
+    written = written if isinstance(written, Mapping) else {}  # which the bench refuses
+    kept = written if models is None else [*models]
+    asked = {name: paper for name, own in written.items() if name in kept and (paper := _paper_of(own))}
     if not asked:  # all models would be looked at twice for nothing
         return []
     whole = load(path, corpus=corpus)
     before: dict[str, list[str]] = {}
-    for name in asked:
-        own = plain[name] if isinstance(plain[name], Mapping) else {}
+    encoders = []
+    for name, paper in asked.items():
+        own = written[name] if isinstance(written[name], Mapping) else {}
+        sections = papers.content(paper, corpus or whole.corpus, whole.tokens, strict=False)
+        encoders += encoders_said(name, sections, {"model": own})
         training = whole.models[name].get("training", {})
         for key, value in whole.training.items():
             if key not in (own.get("training") or {}) and training.get(key, value) != value:
@@ -214,14 +219,13 @@ def settings_said(
     return [
         *papers.said(asked.values(), corpus or whole.corpus),
         *(f"{', '.join(names)}: the paper's own training: {line}" for line, names in before.items()),
+        *encoders,
     ]
 
 
 def _paper_of(own: Any) -> str:
     """The paper that a model names, alone or as what it begins with; or nothing."""
-    if isinstance(own, Mapping) and "paper" in own:
-        return papers.PREFIX + str(own["paper"]).removeprefix(papers.PREFIX)
-    return str(own) if papers.is_named(own) else ""
+    return papers.paper_in(own) or (str(own) if papers.is_named(own) else "")
 
 
 def _of_paper(own: Any, corpus: Any, tokens: str | None) -> Any:
@@ -230,10 +234,11 @@ def _of_paper(own: Any, corpus: Any, tokens: str | None) -> Any:
         return own
     content = papers.content(named, str(corpus), tokens, strict=False)
     content.pop("tokens", None)  # they are the experiment's
-    whole = {**content.pop("model"), **content}
-    if not isinstance(own, Mapping):
-        return whole
-    return papers.changed(whole, {key: value for key, value in own.items() if key != "paper"})
+    if isinstance(own, Mapping):
+        beside = {key: own[key] for key in ("training", "terms", "stages") if key in own}
+        model = {key: value for key, value in own.items() if key not in {"paper", *beside}}
+        content = papers.adapted(content, {"model": model, **beside})
+    return {**content.pop("model"), **content}
 
 
 def jobs(experiment: Experiment, path: Path, out: Path) -> list[Job]:

@@ -85,7 +85,11 @@ def check_configuration(path: Path, verb: str) -> None:
         return
     if verb != "bench" and "models" in content:
         raise ConfigError(f"{path}: several `models`, for affect bench; affect {verb} takes one `model`")
-    if verb == "bench" and "models" not in content and {"model", "training", "search"} & content.keys():
+    if (
+        verb == "bench"
+        and "models" not in content
+        and {"model", "paper", "training", "search"} & content.keys()
+    ):
         raise ConfigError(f"{path}: one `model`, for affect train; affect bench compares several `models`")
 
 

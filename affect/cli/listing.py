@@ -53,7 +53,8 @@ def listing(kind: str | None = None, words: list[str] | None = None) -> Iterator
 
     Args:
         kind: in the plural; all kinds and how many there are of each by default.
-        words: that a line has to hold, in any case; the whole name of a paper alone asks for all about it.
+        words: that a line has to hold, in any case; the whole name of a paper alone asks for all about it,
+            and `misa:mosei` for the same with the settings that were published for a corpus.
     Raises:
         ConfigError: there is no such kind, or nothing of it with these words.
     Example:
@@ -113,21 +114,26 @@ def _papers() -> list[Entry]:
 
 def _paper(words: list[str]) -> list[str]:
     """All about a paper that is named: what it is made of here, and what was published; or nothing."""
-    from affect.papers import known
+    from affect.papers import PREFIX, known
     from affect.papers.figures import lines
 
-    if len(words) != 1 or words[0] not in known():
+    name, _, settings = words[0].removeprefix(PREFIX).partition(":")
+    if len(words) != 1 or name not in known():
         return []
-    one = known()[words[0]]
-    parts = {key: value for key, value in one.content.items() if key != "training"}
+    one = known()[name]
+    reader = None if one.model else "MODEL"
+    own = one.content_for(settings, reader)
+    parts = {key: value for key, value in own.items() if key not in ("training", "tokens")}
     told = {
         "also known as": [one.also],
         "paper": [one.citation],
         "made of": [f"{key}: {_written(value)}" for key, value in parts.items()],
-        "training": [_written(one.training)],
-        "settings": [f"{name}: {_written(own) or 'as above'}" for name, own in one.by_corpus.items()],
+        "training": [_written(own["training"])],
+        "settings": [f"for {settings}"]
+        if settings
+        else [f"{name}: {_written(own) or 'as above'}" for name, own in one.by_corpus.items()],
         "settings from": [one.settings],
-        "needs": [one.needs],
+        "needs": [one.needs, f"modalities: {needed}" if (needed := ", ".join(one.modalities)) else ""],
         "differs": list(one.differs),
         "published": list(lines(one)),
     }

@@ -107,14 +107,13 @@ def align(args: argparse.Namespace) -> None:
 
 def train(args: argparse.Namespace) -> None:
     """One model, one or more seeds, each a run folder."""
-    from affect import papers
     from affect.runs import FinishedRun, check_jobs, due, jobs_of
+    from affect.runs.reading import settings_said
 
     path = Path(args.config)
     checks.check_configuration(path, "train")
     jobs = jobs_of(path, args.out, args.seeds, corpus=args.corpus, tokens=args.tokens, trust=args.trust)
-    if papers.is_named(path):
-        say(*papers.said([path], args.corpus))
+    say(*settings_said(path, args.corpus))
     check_jobs(jobs, path)
     todo = due(jobs, args.again)
     for job in jobs:
@@ -156,6 +155,7 @@ def tune(args: argparse.Namespace) -> None:
     """An Optuna search on the validation split; what it finds is trained anew, and tested once."""
     from affect import papers
     from affect.report import show, summary_tables, write_pages
+    from affect.runs.reading import settings_said
     from affect.runs.studies import objectives
     from affect.tuning import task_of
     from affect.tuning import tune as search
@@ -170,8 +170,7 @@ def tune(args: argparse.Namespace) -> None:
         sys.stdout.write(task_of(args.config, trust=args.trust, **changes).space.written())
         return
     out = check_folder(args.out or Path("results") / f"tune-{papers.file_name(args.config)}")
-    if papers.is_named(args.config) and args.corpus:
-        say(*papers.said([args.config], args.corpus))
+    say(*settings_said(args.config, args.corpus))
     found = search(
         args.config, out, trials=args.trials, timeout=args.timeout, storage=args.storage, resume=args.resume,
         workers=args.jobs, backend=args.backend, address=args.address, again=args.again, trust=args.trust,

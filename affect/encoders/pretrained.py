@@ -128,11 +128,23 @@ class PretrainedEncoder(LayeredEncoder):
                 layer.train(mode)
         return self
 
-    def encode_with(self, x: Sequence, gate: Gate | None, layer: int, others: list[Sequence]) -> Sequence:
+    def encode_with(
+        self, x: Sequence, gate: Gate | None, layer: int, others: list[Sequence], special: bool = False
+    ) -> Sequence:
+        """As any encoder with layers.
+
+        Args:
+            x: (batch, time, in_dim)
+            gate: what changes the hidden states; none leaves them alone.
+            layer: layers before the gate, 0 to `depth`.
+            others: at the same steps as `x`.
+            special: whether special tokens stand beside an observed step of zeros of each other that is
+                present, not beside an unobserved one.
+        """
         if not 0 <= layer <= self.depth:
             raise ConfigError(f"PretrainedEncoder: has layers 0 to {self.depth}, got layer={layer}")
         tokens = self._lay_out(x)
-        spread = [tokens.spread(other) for other in others]
+        spread = [tokens.spread(other, special) for other in others]
 
         def gated(hidden: Tensor) -> Tensor:
             return hidden if gate is None else gate(Sequence(hidden, tokens.mask), spread).values
@@ -297,10 +309,17 @@ class _Tokens:
     word: Tensor
     segments: Tensor | None = None
 
-    def spread(self, x: Sequence) -> Sequence:
-        """The steps of words, (batch, words, feature), at their sub-words; special tokens are unobserved."""
+    def spread(self, x: Sequence, special: bool = False) -> Sequence:
+        """The steps of words, (batch, words, feature), at their sub-words.
+
+        At special tokens they are unobserved, or, where these are asked for, zeros of what is present.
+        """
         values = x.values.gather(1, self.word.unsqueeze(-1).expand(-1, -1, x.dim))
-        return Sequence(values, x.mask.gather(1, self.word) & self.inside)
+        mask = x.mask.gather(1, self.word) & self.inside
+        if not special:
+            return Sequence(values, mask)
+        around = self.mask & ~self.inside & x.present.unsqueeze(1)
+        return Sequence(values * self.inside.unsqueeze(-1), mask | around)
 
     def pool(self, hidden: Tensor, x: Sequence) -> Sequence:
         """The mean of each word's sub-words, at the steps of `x`."""

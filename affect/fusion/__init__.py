@@ -35,6 +35,7 @@ from affect.fusion.graph import (
 from affect.fusion.hybrid_memory import HybridMemoryFusion
 from affect.fusion.hyper import HyperModalityFusion
 from affect.fusion.memory import GraphMemoryFusion, MemoryFusion
+from affect.fusion.multiplicative import MultiplicativeInteractionFusion
 from affect.fusion.spans import SpanShiftFusion
 from affect.fusion.steps import PerStep
 from affect.fusion.streams import (
@@ -81,6 +82,7 @@ __all__ = [
     "MergedAttentionFusion",
     "ModalityGraphFusion",
     "ModulationFusion",
+    "MultiplicativeInteractionFusion",
     "PerStep",
     "ProductOfExpertsFusion",
     "ProjectedFusion",

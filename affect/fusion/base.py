@@ -197,6 +197,7 @@ class ProjectedFusion(Fusion):
             layer.
         padded: whether a convolution gives as many steps as it reads; else those alone whose whole span lies
             between the first and the last observed step: `kernel` - 1 fewer, but one or two at least.
+        placed: whether the projected steps are told where they stand.
     Missing:
         unobserved steps stay unobserved; places count from a modality's own first observed step.
     """
@@ -209,6 +210,7 @@ class ProjectedFusion(Fusion):
         heads: int,
         kernel: int | dict[str, int] = 1,
         padded: bool = True,
+        placed: bool = True,
     ) -> None:
         super().__init__(dims, out_dim)
         self.heads = heads
@@ -222,7 +224,7 @@ class ProjectedFusion(Fusion):
                 for m, d in self.dims.items()
             }
         )
-        self.loudness = nn.Parameter(torch.zeros(1))
+        self.loudness = nn.Parameter(torch.zeros(1)) if placed else None
         self.cuts = {m: 0 if padded else one // 2 for m, one in kernels.items()}
 
     def project(self, inputs: dict[str, Sequence]) -> dict[str, Sequence]:
@@ -232,8 +234,10 @@ class ProjectedFusion(Fusion):
             values = self.projections[m](x.values)
             if self.cuts[m]:
                 x = _inner(x, self.cuts[m])
-            where = sinusoids(100 * place(x.mask, values.dtype), values.shape[-1])
-            projected[m] = x.with_values(values + self.loudness * where)
+            if self.loudness is not None:
+                where = sinusoids(100 * place(x.mask, values.dtype), values.shape[-1])
+                values = values + self.loudness * where
+            projected[m] = x.with_values(values)
         return projected
 
 

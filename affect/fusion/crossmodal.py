@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from affect.attention import TransformerStack
 from affect.fusion.base import ProjectedFusion
-from affect.layers import Activation, Dropout
+from affect.layers import Activation, Dropout, sinusoids
 from affect.naming import ModuleDict
 from affect.pooling import MeanPooling, Pooling
 from affect.sequences import Sequence, extent
@@ -50,6 +50,8 @@ class CrossModalTransformer(ProjectedFusion):
             lies between the first and the last observed step: `kernel` - 1 fewer, but one or two at least.
         main: a modality that enhances the others: before a third one attends to the steps of another, these
             attend to those of the main modality, in one layer. None is by default.
+        fixed_positions: whether what every stack of layers reads, its context too, is scaled by the root of
+            its width, and sinusoids of the step's number are added to it, one for the first observed step.
     Shapes:
         inputs[m]: (batch, time of m, dims[m]) -> (batch, 1, out_dim), or, if it is bare,
         (batch, 1, modalities * (modalities - 1) * width * factor of the pooling)
@@ -64,14 +66,15 @@ class CrossModalTransformer(ProjectedFusion):
     Reference:
         Tsai et al., Multimodal Transformer for Unaligned Multimodal Language Sequences, ACL 2019, section 3.
         Differs: by default linear maps in place of convolutions, the mean over steps, a linear layer before
-        the head, heads that lean to a moment, GELU, no causal mask, and as many steps behind a convolution as
-        before it; `kernel=3`, `LastPooling`, `bare=True`, `local=False`, `activation="relu"`, `causal=True`
-        and `padded=False` undo these. With any options: the residual path is not normed; places are relative
-        and as loud as is learned, from nothing at the start, and are not added again before self-attention;
-        what the stacks read is not scaled by the root of the width; the context has a norm of its own; key
-        masks; dropout of keys, not weights, and none of what the stacks read. `main` is as in Wang et al.,
-        TETFN: A Text Enhanced Transformer Fusion Network for Multimodal Sentiment Analysis, Pattern
-        Recognition 2023; with these differences.
+        the head, heads that lean to a moment, GELU, no causal mask, as many steps behind a convolution as
+        before it, and places that are relative and as loud as is learned, from nothing at the start, are not
+        added again before self-attention, and beside which nothing is scaled; `kernel=3`, `LastPooling`,
+        `bare=True`, `local=False`, `activation="relu"`, `causal=True`, `padded=False` and
+        `fixed_positions=True` undo these (MMSA's copy has no positions, and scales). With any options: the
+        residual path is not normed; the context has a norm of its own; key masks; dropout of keys, not
+        weights, and none of what the stacks read; sines and cosines in turn, of the paper's frequencies and
+        not of those in the authors' code. `main` is as in Wang et al., TETFN: A Text Enhanced Transformer
+        Fusion Network for Multimodal Sentiment Analysis, Pattern Recognition 2023; with these differences.
     Example:
         >>> fusion = CrossModalTransformer({"text": 3, "visual": 2}, out_dim=4, width=8)
         >>> fusion({m: Sequence.full(torch.ones(5, 7 * d, d)) for m, d in fusion.dims.items()}).values.shape
@@ -107,9 +110,11 @@ class CrossModalTransformer(ProjectedFusion):
         causal: bool = False,
         padded: bool = True,
         main: str | None = None,
+        fixed_positions: bool = False,
     ) -> None:
-        super().__init__(dims, out_dim, width, heads, kernel, padded)
+        super().__init__(dims, out_dim, width, heads, kernel, padded, placed=not fixed_positions)
         self.require(2)
+        self.fixed_positions = fixed_positions
         self.main = None if main is None else self.named(main)
         self.blank, self.only_past, self.depths = blank, causal, (layers, own_layers)
         self.pooling = MeanPooling() if pooling is None else pooling
@@ -148,20 +153,27 @@ class CrossModalTransformer(ProjectedFusion):
         projected = self.project(inputs)
         if self.blank:
             projected = {m: _ended(x) for m, x in projected.items()}
+        read = {m: self._read(x) for m, x in projected.items()}
         learned: dict[str, list[Tensor]] = {m: [] for m in self.dims}
         for pair, (source, to) in self.ordered_pairs.items():
-            context = projected[source]
+            context = read[source]
             if pair in self.enhance:
-                context = self.enhance[pair](context, projected[self.named(self.main)])
-            learned[to].append(self.directions[pair](projected[to], context).values)
+                context = self._read(self.enhance[pair](context, read[self.named(self.main)]))
+            learned[to].append(self.directions[pair](read[to], context).values)
         vectors = [
             self.pooling(
-                self.own[m](x.with_values(torch.cat(learned[m], -1)), steps=self.pooling.reads(x.mask))
+                self.own[m](
+                    self._read(x.with_values(torch.cat(learned[m], -1))), steps=self.pooling.reads(x.mask)
+                )
             )
             for m, x in projected.items()
         ]
         fused = torch.cat(vectors, -1)
         return Sequence.vector(self.out(fused + self.residual(fused)))
+
+    def _read(self, x: Sequence) -> Sequence:
+        """What a stack of layers reads of a sequence: with fixed positions scaled, and numbered."""
+        return _numbered(x) if self.fixed_positions else x
 
     def activations(self, batch: int, steps: dict[str, int]) -> int:
         layers, own = self.depths
@@ -175,6 +187,13 @@ class CrossModalTransformer(ProjectedFusion):
             source = steps[self.ordered_pairs[pair][0]]
             kept += held(part, batch * source) + weights_of_attention(self.heads, batch, source, main)
         return super().activations(batch, steps) + kept
+
+
+def _numbered(x: Sequence) -> Sequence:
+    """`x` scaled by the root of its width, with sinusoids of the numbers of its steps."""
+    first, _ = extent(x.mask)
+    numbers = torch.arange(x.time, device=x.mask.device) - first + 1
+    return x.with_values(x.dim**0.5 * x.values + sinusoids(numbers.to(x.values.dtype), x.dim))
 
 
 def _ended(x: Sequence) -> Sequence:

@@ -9,7 +9,8 @@ import torch
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from torch import Tensor, nn
 
-from affect.encoders import LayeredEncoder, TransformerEncoder
+from affect.encoders import LayeredEncoder, PretrainedEncoder, TransformerEncoder
+from affect.errors import ConfigError
 from affect.fusion.base import Extras, Fusion, VectorFusion
 from affect.layers import Dropout, softmax_over
 from affect.naming import ModuleDict
@@ -84,20 +85,23 @@ class GatedShiftFusion(Fusion):
         scale: length of a shift, at most, as a share of the hidden state's.
         dropout: rate at which values are dropped behind the gate.
         inner: whether the gate has a bias for each modality in place of one (`ShiftGate`).
+        special: whether the special tokens of a `PretrainedEncoder` are shifted too, by what the biases make
+            of zeros, as in the authors' code, which pads the other modalities with rows of zeros there.
     Shapes:
         inputs[m]: (batch, time, dims[m]) -> (batch, time, out_dim)
     Missing:
         another modality does not shift where it is unobserved; a step without the main modality, or a sample
         without it, is unobserved.
     Raises:
-        ConfigError: a single modality, no such main modality, or a layer that the encoder does not have.
+        ConfigError: a single modality, no such main modality, a layer that the encoder does not have, or
+            `special` with an encoder that has no special tokens.
         ShapeError: the sequences differ in their steps.
     Also known as:
         MAG, MAG-BERT, MAG-XLNet.
     Reference:
         Rahman et al., Integrating Multimodal Information in Large Pretrained Transformers, ACL 2020, section
         3.
-        Differs: a shift needs an observed step; special tokens are not shifted.
+        Differs: a shift needs an observed step, and special tokens are not shifted unless asked for.
     Example:
         >>> fusion = GatedShiftFusion({"text": 3, "visual": 2}, out_dim=8, main="text")
         >>> fusion({m: Sequence.full(torch.ones(5, 7, d)) for m, d in fusion.dims.items()}).values.shape
@@ -121,6 +125,7 @@ class GatedShiftFusion(Fusion):
         scale: float = 1.0,
         dropout: float = 0.1,
         inner: bool = False,
+        special: bool = False,
     ) -> None:
         super().__init__(dims, out_dim)
         self.require(2)
@@ -128,12 +133,19 @@ class GatedShiftFusion(Fusion):
         self.others = [m for m in self.dims if m != self.main]
         self.encoder = encoder(self.dims[self.main], out_dim)
         self.encoder.check_layer("GatedShiftFusion", layer)
-        self.layer, self.causal = layer, self.encoder.causal
+        self.layer, self.special, self.causal = layer, special, self.encoder.causal
+        if special and not isinstance(self.encoder, PretrainedEncoder):
+            raise ConfigError(
+                f"GatedShiftFusion: special: {type(self.encoder).__name__} has no special tokens; use a "
+                "PretrainedEncoder, or leave it out"
+            )
         sizes = [self.dims[m] for m in self.others]
         self.gate = ShiftGate(self.encoder.width, sizes, scale, dropout, inner)
 
     def fuse(self, inputs: dict[str, Sequence]) -> Sequence:
         others = [inputs[m] for m in self.others]
+        if self.special and isinstance(self.encoder, PretrainedEncoder):
+            return self.encoder.encode_with(inputs[self.main], self.gate, self.layer, others, special=True)
         return self.encoder.encode_with(inputs[self.main], self.gate, self.layer, others)
 
     def activations(self, batch: int, steps: dict[str, int]) -> int:

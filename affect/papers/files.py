@@ -8,19 +8,17 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from affect.data.corpora import named_in
 from affect.errors import ConfigError, did_you_mean
+from affect.papers.changes import PREFIX, changed
 from affect.yaml_files import parse_yaml
 
 if TYPE_CHECKING:
     from affect.data.corpus import Corpus
     from affect.model import FusionModel
     from affect.runs.configuration import Configuration
-
-PREFIX: Final = "paper:"
-"""What stands before the name where a configuration's file is asked for, or a model."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +36,7 @@ class Paper:
         also: what else it is called.
         published: its name among published figures; empty where there are none.
         needs: of a corpus.
+        modalities: those that a corpus has to have; with any others, or none of them, it can be made.
         tokens: what of it changes where the text is read by a pretrained encoder that is fine-tuned within
             the model: sections as above. The `model` of a `PretrainedEncoder` is the one that is asked for.
         differs: how it differs from what was published, a line each.
@@ -60,6 +59,7 @@ class Paper:
     also: str = ""
     published: str = ""
     needs: str = ""
+    modalities: tuple[str, ...] = ()
     tokens: dict[str, Any] = field(default_factory=dict)
     differs: tuple[str, ...] = ()
     settings: str = ""
@@ -82,7 +82,7 @@ class Paper:
             settings: the corpus whose published settings are meant; by default the one that the name of the
                 corpus, or of its file, tells. An empty text stands for those of the paper's file as it is.
         Raises:
-            ConfigError: there are no such settings; the corpus does not have what the model needs.
+            ConfigError: there are no such settings; the corpus lacks a modality, or what else it needs.
         Example:
             >>> corpus = affect.load("synthetic:mosei_unaligned:24")
             >>> model = affect.papers.lf_dnn(corpus, seed=0)
@@ -169,6 +169,11 @@ class Paper:
 
         where = f"{PREFIX}{self.name}"
         check_corpus(where, corpus)
+        if lacking := [name for name in self.modalities if name not in corpus.dims]:
+            raise ConfigError(
+                f"{where}: needs the modalities {', '.join(self.modalities)}, got {', '.join(corpus.dims)}; "
+                f"it cannot be made without {', '.join(lacking)}"
+            )
         told = str(corpus.source.get("corpus") or corpus.name)
         own = self.settings_for(told) if settings is None else settings
         return parse({"corpus": told, **self.content_for(own)}, where)
@@ -188,7 +193,8 @@ def known() -> dict[str, Paper]:
         name, _, ending = file.name.rpartition(".")
         if ending == "yaml":
             own = parse_yaml(file.read_bytes())
-            found[name] = Paper(name, **{**own, "differs": tuple(own.get("differs", ()))})
+            lists = {key: tuple(own.get(key, ())) for key in ("differs", "modalities")}
+            found[name] = Paper(name, **{**own, **lists})
     return found
 
 
@@ -296,20 +302,4 @@ def _reading(own: Any, model: str) -> Any:
     found = {key: _reading(value, model) for key, value in own.items()}
     if found.get("class_path") == "PretrainedEncoder":
         found["init_args"] = {"model": model, **found.get("init_args", {})}
-    return found
-
-
-def changed(own: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Sections with others' values in them; a class takes the place of a class.
-
-    Example:
-        >>> changed({"width": 8, "training": {"epochs": 9}}, {"training": {"batch_size": 4}})
-        {'width': 8, 'training': {'epochs': 9, 'batch_size': 4}}
-    """
-    found = dict(own)
-    for key, value in other.items():
-        before = found.get(key)
-        if isinstance(before, Mapping) and isinstance(value, Mapping) and "class_path" not in value:
-            value = changed(before, value)
-        found[key] = value
     return found

@@ -15,10 +15,9 @@ import inspect
 from collections.abc import Callable, Container, Mapping
 from copy import deepcopy
 from dataclasses import MISSING, dataclass, field, fields, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from affect import metrics, papers, renamed
+from affect import metrics, renamed
 from affect.baselines import Baseline
 from affect.bounds import NATURAL
 from affect.classes import Home, as_written, importable, path_of, within
@@ -38,7 +37,6 @@ from affect.runs.type_errors import without_names, wrong_value
 from affect.scaling import Nonfinite, Scaling
 from affect.training import Stage, Training
 from affect.training.stages import OWN
-from affect.yaml_files import read_yaml
 
 if TYPE_CHECKING:  # seconds to import, when a configuration is parsed
     from lightning.pytorch.loggers import Logger
@@ -166,32 +164,6 @@ def metrics_in(content: Mapping[str, Any]) -> list[str]:
     monitor = training.get("monitor", "loss") if isinstance(training, Mapping) else "loss"
     named = [*(content.get("metrics") or []), monitor]
     return list(dict.fromkeys(name for name in named if isinstance(name, str) and metrics.is_extra(name)))
-
-
-def read(path: str | Path, corpus: str | None = None, tokens: str | None = None) -> dict[str, Any]:
-    """The content of a YAML file, or of a paper that is named; nothing in it is imported.
-
-    Args:
-        path: of the file, or `paper:NAME` (`affect.papers`).
-        corpus: what a paper is for; it has to be named then.
-        tokens: the pretrained encoder that a paper reads the text with; of a file, other than it says.
-    Raises:
-        ConfigError: there is no such file, or `affect.yaml_files.parse_yaml` refuses it; it holds no keys.
-    """
-    if papers.is_named(path):
-        if corpus is None:
-            raise ConfigError(f"{path}: a paper names no corpus; give one (--corpus PATH)")
-        return papers.content(path, corpus, tokens)
-    path = Path(path)
-    try:
-        content = read_yaml(path)
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; expected a YAML file") from None
-    except ValueError as error:
-        raise ConfigError(f"{path}: not YAML: {error}") from None
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: expected keys and values, got {type(content).__name__}")
-    return content if tokens is None else {**content, "tokens": tokens}
 
 
 def parse(content: Mapping[str, Any], where: str, home: Home | None = None) -> Configuration:

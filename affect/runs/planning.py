@@ -15,9 +15,10 @@ from affect.errors import AffectError, ConfigError
 from affect.model import FusionModel
 from affect.naming import slug
 from affect.runs.borrowed import check_borrowed
-from affect.runs.configuration import Configuration, parse, read, resolve
+from affect.runs.configuration import Configuration, parse, resolve
 from affect.runs.finished import FinishedRun, check_unseen, corpus_path, prepare, read_stages
 from affect.runs.jobs import Job, digest
+from affect.runs.reading import read
 from affect.runs.repetitions import check_seeds, folds_to_run
 from affect.training.stages import auxiliary_of, check_stage_corpus, check_stages, frozen
 from affect.training.terms import joined, made_terms
@@ -94,7 +95,11 @@ def check_jobs(todo: list[Job], path: Path) -> None:
     known: dict[str, Corpus] = {}
     for place, job in one_each.items():
         configuration = _with_stages(parsed[place], job, known, path)
-        made = configuration.model.for_corpus(corpus, configuration.target)
+        try:
+            made = configuration.model.for_corpus(corpus, configuration.target)
+        except ConfigError as error:
+            of_many = f"models: {job.name}: " if job.name != papers.file_name(path) else ""
+            raise ConfigError(f"{path}: {of_many}{error}") from error
         check_tokens(made, configuration, path)
         if isinstance(made, FusionModel):
             with within(job.home), metrics.using(*configuration.measured):

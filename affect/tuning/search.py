@@ -25,9 +25,10 @@ from affect.model import FusionModel, ModelSpec
 from affect.objectives import objective_for
 from affect.runs import corpus_path, prepare, with_absolute_paths
 from affect.runs.borrowed import check_borrowed
-from affect.runs.configuration import check_keys, kind_of, metrics_in, parse, read, resolve
+from affect.runs.configuration import check_keys, kind_of, metrics_in, parse, resolve
 from affect.runs.finished import read_stages
 from affect.runs.planning import check_parts, check_tokens
+from affect.runs.reading import read
 from affect.runs.repetitions import check_seeds
 from affect.runs.searched import Searched
 from affect.runs.staged import shortened, stage_digests

@@ -135,7 +135,9 @@ def projected(fusion, inputs):
         m: [
             add(
                 linear(fusion.projections[m], around),
-                scaled(fusion.loudness.item(), sinusoids(100 * place, width)),
+                scaled(
+                    0.0 if fusion.loudness is None else fusion.loudness.item(), sinusoids(100 * place, width)
+                ),
             )
             for around, place in zip(windows(x, fusion.projections[m]), places(x), strict=True)
         ]

@@ -16,22 +16,22 @@ from affect.fusion import (
     LowRankBilinearFusion,
     TuckerFusion,
 )
-from affect.fusion.bilinear import ChunkedLinear, CountSketch
+from affect.fusion.bilinear import ChunkedBilinear, ChunkedLinear, CountSketch
 
 DIMS = {"a": 2, "b": 3, "c": 4}
 
 
-def by_pairs(module, sample, factor, reduce):
-    """The fused vector from what a factor is, and what a pair's two factors become."""
+def by_pairs(module, sample, factor, reduce, forms=()):
+    """The fused vector from what a factor is, and what a pair's two factors become; forms are a pair's own."""
     found = []
-    for pair in itertools.combinations(DIMS, 2):
+    for number, pair in enumerate(itertools.combinations(DIMS, 2)):
         factors = []
         for m in pair:
             side = f"{m} in {pair}"
             there = bool(sample[m].present)
             x = sample[m].values[0, 0].tolist()
             factors.append(factor(module.factors[side], x) if there else module.absent[side].tolist())
-        found += reduce(*factors)
+        found += reduce(*factors, *forms[number : number + 1])
     return linear(module.out, found)
 
 
@@ -76,6 +76,74 @@ def test_tucker(built, sample):
         return [sum(product[r * width + j] for r in range(rank)) for j in range(width)]
 
     agrees(module, sample, by_pairs(module, sample, apply, reduce))
+
+
+def form(core, one, other, chunks):
+    """A core tensor's sums over the products of the features of each chunk."""
+    size, found = len(one) // chunks, []
+    for c in range(chunks):
+        weight, bias = core.weight[c].tolist(), core.bias[c].tolist()
+        for o in range(size):
+            products = [
+                one[c * size + i] * other[c * size + j] * weight[i][j][o]
+                for i in range(size)
+                for j in range(size)
+            ]
+            found.append(sum(products) + bias[o])
+    return found
+
+
+@pytest.mark.parametrize(("activation", "normed"), [("tanh", False), ("none", True)])
+def test_tucker_with_a_full_core(built, sample, activation, normed):
+    module = built(TuckerFusion, width=3, full=True, activation=activation, normed=normed)
+
+    def reduce(one, other, core):
+        z = form(core, one, other, 1)
+        return root(z) if normed else z
+
+    factor = apply if activation == "tanh" else lambda layers, x: linear(layers[0], x)
+    agrees(module, sample, by_pairs(module, sample, factor, reduce, module.cores))
+
+
+def test_tucker_of_low_rank_without_an_activation(built, sample):
+    module = built(TuckerFusion, width=3, rank=2, activation="none", normed=True)
+
+    def reduce(one, other):
+        product = times(one, other)
+        return root([product[j] + product[3 + j] for j in range(3)])
+
+    def factor(layers, x):
+        return linear(layers[2], linear(layers[0], x))
+
+    agrees(module, sample, by_pairs(module, sample, factor, reduce))
+
+
+def test_a_full_block_is_torch_s_bilinear_form_of_each_chunk():
+    torch.manual_seed(0)
+    own, chunks = ChunkedBilinear(6, 2).double(), [torch.nn.Bilinear(3, 3, 3).double() for _ in range(2)]
+    with torch.no_grad():
+        for c, theirs in enumerate(chunks):
+            theirs.weight.copy_(own.weight[c].permute(2, 0, 1))
+            theirs.bias.copy_(own.bias[c])
+    one, other = torch.randn(2, 4, 6, dtype=torch.float64)
+    pairs = zip(chunks, one.chunk(2, 1), other.chunk(2, 1), strict=True)
+    expected = torch.cat([theirs(x, y) for theirs, x, y in pairs], 1)
+    assert (own(one, other) - expected).abs().max() < 1e-12
+
+
+def test_block_with_full_blocks(built, sample):
+    chunks = 2
+    module = built(BlockFusion, width=4, chunks=chunks, full=True)
+
+    def reduce(one, other, blocks):
+        made = form(blocks, one, other, chunks)
+        return root(made[:2]) + root(made[2:])
+
+    agrees(
+        module,
+        sample,
+        by_pairs(module, sample, lambda layers, x: linear(layers[0], x), reduce, module.blocks),
+    )
 
 
 def test_tucker_is_a_bilinear_form_of_the_projections(built):
@@ -165,12 +233,26 @@ def chunked(layer, x, chunks):
     return found
 
 
-@pytest.mark.parametrize("make", [lambda: CountSketch(4, 6), lambda: ChunkedLinear(4, 6, 2)])
+@pytest.mark.parametrize(
+    "make",
+    [lambda: CountSketch(4, 6), lambda: ChunkedLinear(4, 6, 2), lambda: Halved(ChunkedBilinear(2, 1))],
+)
 def test_gradients_of_what_is_written_by_hand(make):
     torch.manual_seed(0)
     layer = make().double()
     x = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(layer, (x,))
+
+
+class Halved(torch.nn.Module):
+    """A form of the two halves of what is read."""
+
+    def __init__(self, form):
+        super().__init__()
+        self.form = form
+
+    def forward(self, x):
+        return self.form(*x.chunk(2, 1))
 
 
 def test_gradients_of_the_convolution_and_the_root(built):

@@ -7,7 +7,20 @@ from functools import partial
 
 import pytest
 import torch
-from loops import add, apply, ended, linear, mean, observed, places, projected, stack, transformer
+from loops import (
+    add,
+    apply,
+    ended,
+    linear,
+    mean,
+    observed,
+    places,
+    projected,
+    scaled,
+    sinusoids,
+    stack,
+    transformer,
+)
 
 from affect import batches, load, testing
 from affect.attention import Attention, TransformerLayer
@@ -30,6 +43,8 @@ DIMS = {"a": 2, "b": 3, "c": 4}
         {"blank": True, "local": False},
         {"main": "b"},
         {"main": "c", "blank": True},
+        {"fixed_positions": True},
+        {"fixed_positions": True, "main": "c", "blank": True, "local": False},
     ],
     ids=lambda options: ", ".join(options) or "nothing",
 )
@@ -38,20 +53,33 @@ def test_cross_modal_transformer_is_the_paper_s(built, steps, options):
     inputs, vector = projected(module, steps), []
     if module.blank:
         inputs = {m: [*rows, [0.0] * 4] if rows else [] for m, rows in inputs.items()}
-    at = {m: places(ended(x) if module.blank else x) for m, x in steps.items()}
+    whole = {m: ended(x) if module.blank else x for m, x in steps.items()}
+    at = {m: places(x) for m, x in whole.items()}
+    told = partial(numbered, whole) if "fixed_positions" in options else lambda m, rows: rows
     for to in DIMS:
         learned = []
         for source in (m for m in DIMS if m != to):
-            pair, read, main = f"{source} to {to}", inputs[source], options.get("main", to)
+            pair, main = f"{source} to {to}", options.get("main", to)
+            read = told(source, inputs[source])
             if main not in (source, to):  # before a third one reads them, its steps read the main modality's
-                read = stack(module.enhance[pair], read, inputs[main], at[source], at[main])
-            learned.append(stack(module.directions[pair], inputs[to], read, at[to], at[source]))
-        own = stack(module.own[to], [one + other for one, other in zip(*learned, strict=True)])
+                context = told(main, inputs[main])
+                read = told(source, stack(module.enhance[pair], read, context, at[source], at[main]))
+            learned.append(stack(module.directions[pair], told(to, inputs[to]), read, at[to], at[source]))
+        own = stack(module.own[to], told(to, [one + other for one, other in zip(*learned, strict=True)]))
         vector += mean(own[-1:] if "pooling" in options else own, 8)
     fused = add(vector, apply(module.residual, vector))
     expected = fused if "bare" in options else linear(module.out, fused)
     assert module.out_dim == len(expected)
     assert module(steps).values[0, 0].tolist() == pytest.approx(expected, abs=1e-9)
+
+
+def numbered(steps, m, rows):
+    """Observed steps, scaled, with the sinusoids of how many steps each is behind the one before the first."""
+    seen = [at for at, there in enumerate(steps[m].mask[0].tolist()) if there]
+    return [
+        add(scaled(len(row) ** 0.5, row), sinusoids(at - seen[0] + 1, len(row)))
+        for at, row in zip(seen, rows, strict=True)
+    ]
 
 
 @pytest.mark.parametrize(("crossed", "local"), [(False, False), (True, False), (True, True), (False, True)])

@@ -154,6 +154,11 @@ def test_modulation(built, sample):
             "GatedShiftFusion: no modality 'aa'; did you mean 'a'? known: a, b, c",
         ),
         (
+            lambda: GatedShiftFusion(DIMS, 8, special=True),
+            "GatedShiftFusion: special: TransformerEncoder has no special tokens; use a PretrainedEncoder, or "
+            "leave it out",
+        ),
+        (
             lambda: GatedShiftFusion(DIMS, 8, layer=3),
             "GatedShiftFusion: TransformerEncoder has layers 0 to 2, got layer=3",
         ),

@@ -8,7 +8,8 @@ import torch
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from torch import Tensor, nn
 
-from affect.fusion.bilinear.pairs import _PairwiseFusion, signed_root
+from affect.fusion.bilinear.pairs import ChunkedBilinear, _PairwiseFusion, signed_root
+from affect.layers import Activation, activation_of
 from affect.pooling import Pooling
 
 
@@ -138,26 +139,32 @@ class TuckerFusion(_PairwiseFusion):
 
     With x and y the vectors of two modalities, x' = tanh(U x + u) and y' = tanh(V y + v),
     z = sum_r (M_r x' + m_r) * (N_r y' + n_r); fused = W z + b, where z holds every pair's sums side by side.
+    If it is `full`, the core is not of low rank: z_k = x' T_k y' + t_k with a tensor T for every pair.
 
     Args:
         dims: feature size of each modality.
         out_dim: size of the fused vector.
         width: size of x', y' and z.
-        rank: products in each sum.
+        rank: products in each sum; not used if it is `full`.
         dropout: rate at which sums are dropped.
         pooling: how the steps of a modality become a vector; the mean by default.
+        full: whether the core is a tensor of width * width * width numbers for every pair.
+        activation: of x' and y'.
+        normed: whether z takes the signed root and is divided by its length, for each pair.
     Shapes:
         inputs[m]: (batch, time of m, dims[m]) -> (batch, 1, out_dim)
     Missing:
         learned vectors, ones until trained, are the factors of an absent modality: the other's pass alone.
     Raises:
-        ConfigError: a single modality, or a width or rank below one.
+        ConfigError: a single modality, no such activation, or a width or rank below one.
     Also known as:
-        MUTAN.
+        MUTAN; with `full` Tucker fusion.
     Reference:
         Ben-younes et al., MUTAN: Multimodal Tucker Fusion for Visual Question Answering, ICCV 2017, section
         3.
-        Differs: biases; a pair for every two modalities.
+        Differs: biases; a pair for every two modalities. The modules Mutan and Tucker of the authors'
+        block.bootstrap.pytorch have no tanh: `activation="none"`, and `full=True` for Tucker; `normed` is
+        their `normalize`, with the root x / sqrt(|x| + 1e-4), so that rounding is not magnified.
     Example:
         >>> fusion = TuckerFusion({"text": 3, "visual": 2}, out_dim=4)
         >>> fusion({m: Sequence.full(torch.ones(5, 7, d)) for m, d in fusion.dims.items()}).values.shape
@@ -178,17 +185,30 @@ class TuckerFusion(_PairwiseFusion):
         rank: int = 4,
         dropout: float = 0.1,
         pooling: Pooling | None = None,
+        full: bool = False,
+        activation: Activation = "tanh",
+        normed: bool = False,
     ) -> None:
+        size = width if full else rank * width
         super().__init__(
             dims,
             out_dim,
             width,
-            lambda dim: nn.Sequential(nn.Linear(dim, width), nn.Tanh(), nn.Linear(width, rank * width)),
-            torch.ones(rank * width),
+            lambda dim: nn.Sequential(
+                nn.Linear(dim, width),
+                activation_of(activation),
+                *([] if full else [nn.Linear(width, size)]),
+            ),
+            torch.ones(size),
             dropout,
             pooling,
         )
-        self.rank = rank
+        self.rank, self.full, self.normed = rank, full, normed
+        self.cores = nn.ModuleList(ChunkedBilinear(width, 1) for _ in self.pairs if full)
+
+    def join(self, one: Tensor, other: Tensor, number: int) -> Tensor:
+        z = self.cores[number](one, other) if self.full else super().join(one, other, number)
+        return signed_root(z) if self.normed else z
 
     def reduce(self, product: Tensor) -> Tensor:
         return product.reshape(len(product), self.rank, -1).sum(1)

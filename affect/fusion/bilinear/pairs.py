@@ -18,7 +18,8 @@ from affect.pooling import Pooling
 class _PairwiseFusion(VectorFusion):
     """Multiplies a factor of each of two modalities, for every pair, and reads the products side by side.
 
-    Subclasses hand over how a factor is made, and write `reduce`, which brings a product to `width` numbers.
+    Subclasses hand over how a factor is made, and write `reduce`, which brings a product to `width` numbers,
+    or `join`, where a pair has more of its own than its factors.
     """
 
     def __init__(
@@ -45,14 +46,18 @@ class _PairwiseFusion(VectorFusion):
 
     def combine(self, vectors: dict[str, Tensor], present: dict[str, Tensor]) -> Tensor:
         reduced = []
-        for pair in self.pairs:
+        for number, pair in enumerate(self.pairs):
             one, other = (
                 torch.where(present[m].unsqueeze(-1), self.factors[side](vectors[m]), self.absent[side])
                 for m, side in pair.items()
             )
-            reduced.append(self.reduce(self.multiply(one, other)))
+            reduced.append(self.join(one, other, number))
         fused: Tensor = self.out(self.dropout(torch.cat(reduced, -1)))
         return fused
+
+    def join(self, one: Tensor, other: Tensor, number: int) -> Tensor:
+        """What the factors of a pair become, (batch, width); pairs have numbers, in their order."""
+        return self.reduce(self.multiply(one, other))
 
     def multiply(self, one: Tensor, other: Tensor) -> Tensor:
         """The product of two factors, (batch, size)."""
@@ -61,6 +66,32 @@ class _PairwiseFusion(VectorFusion):
     def reduce(self, product: Tensor) -> Tensor:
         """(batch, size) -> (batch, width)."""
         return product
+
+
+class ChunkedBilinear(nn.Module):
+    """A bilinear form of two vectors' chunks, each with a core tensor of its own.
+
+    Args:
+        size: of both vectors, and of what comes out; divisible by `chunks`.
+        chunks: forms; one reads the whole vectors.
+    Shapes:
+        one, other: (batch, size) -> (batch, size)
+    Example:
+        >>> ChunkedBilinear(6, chunks=2)(torch.ones(5, 6), torch.ones(5, 6)).shape
+        torch.Size([5, 6])
+    """
+
+    def __init__(self, size: int, chunks: int) -> None:
+        super().__init__()
+        own = size // chunks
+        self.weight = nn.Parameter((2 * torch.rand(chunks, own, own, own) - 1) * own**-0.5)
+        self.bias = nn.Parameter((2 * torch.rand(chunks, own) - 1) * own**-0.5)
+
+    def forward(self, one: Tensor, other: Tensor) -> Tensor:
+        """The form of each two chunks."""
+        one, other = (x.reshape(len(x), len(self.weight), -1) for x in (one, other))
+        made = torch.einsum("bcj,cijo->bcio", other, self.weight)
+        return ((one.unsqueeze(-1) * made).sum(2) + self.bias).flatten(1)
 
 
 def signed_root(x: Tensor) -> Tensor:
