@@ -88,12 +88,17 @@ def train(
     )
 
 
+class EndedEarlyError(RuntimeError):
+    """A process that is no more; its second argument is the last line that it wrote."""
+
+
 class Worker:
     """A process that trains a model at the pace that it is told."""
 
     def __init__(self, command: list[str]) -> None:
+        self.log = tempfile.TemporaryFile("w+", errors="replace")
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True
         )
 
     def go(self) -> dict[str, float]:
@@ -110,7 +115,9 @@ class Worker:
 
     def _said(self) -> dict[str, float]:
         if not (line := self.process.stdout.readline()):
-            raise SystemExit(f"{' '.join(map(str, self.process.args))}: ended early; run it by hand")
+            self.log.seek(0)
+            *_, last = self.log.read().strip().splitlines() or [""]
+            raise EndedEarlyError(f"{' '.join(map(str, self.process.args))}: ended early: {last}", last)
         return json.loads(line)
 
 
