@@ -96,7 +96,7 @@ class Worker:
     """A process that trains a model at the pace that it is told."""
 
     def __init__(self, command: list[str]) -> None:
-        self.log = tempfile.TemporaryFile("w+", errors="replace")
+        self.log = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - as long as the process
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True
         )

@@ -169,8 +169,8 @@ def main() -> None:
     pace()
     with tempfile.TemporaryDirectory() as folder:
         MMSA_run(
-            args.model, args.settings, config=config, seeds=[args.seed], gpu_ids=[], num_workers=0, verbose_level=0,
-            model_save_dir=folder, res_save_dir=folder, log_dir=folder,
+            args.model, args.settings, config=config, seeds=[args.seed], gpu_ids=[], num_workers=0,
+            verbose_level=0, model_save_dir=folder, res_save_dir=folder, log_dir=folder,
         )  # fmt: skip
 
 

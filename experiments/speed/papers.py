@@ -35,10 +35,8 @@ from lightning.pytorch.callbacks import Callback
 import affect
 from affect import papers
 from affect.data import native
-from affect.data.corpus import Corpus
 from affect.data.export.mmsa import to_mmsa
 from affect.data.ragged import Ragged
-from affect.data.targets import Regression
 from affect.kernels import keep_freed_memory
 from affect.runs.configuration import parse
 from experiments.speed.mmsa import EndedEarlyError, Worker
@@ -109,7 +107,7 @@ def corpora(folder: Path, aligned: bool, scale: float, seed: int = 0) -> None:
 
 
 def with_special(text_bert: Any) -> Any:
-    """Indices from 0 with special tokens around them, as MMSA has them, in place of ours, which are from 1."""
+    """Indices from 0 with special tokens around them, as MMSA has them, for ours, which are from 1."""
     words = np.minimum(text_bert[:, 1].sum(1).astype(int), WORDS)
     steps = np.arange(text_bert.shape[2])
     found = np.zeros_like(text_bert)
