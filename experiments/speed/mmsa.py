@@ -31,6 +31,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
 
@@ -103,20 +104,21 @@ class Worker:
 
     def go(self) -> dict[str, float]:
         """One epoch, or one batch."""
-        print(file=self.process.stdin, flush=True)
+        with suppress(BrokenPipeError):  # then it has said why
+            print(file=self.process.stdin, flush=True)
         return self._said()
 
     def end(self) -> float:
         """Peak memory in bytes."""
-        self.process.stdin.close()
-        peak = self._said()["peak"]
-        self.process.wait()
-        return peak
+        with self.log, self.process:
+            self.process.stdin.close()
+            return self._said()["peak"]
 
     def _said(self) -> dict[str, float]:
         if not (line := self.process.stdout.readline()):
-            self.log.seek(0)
-            *_, last = self.log.read().strip().splitlines() or [""]
+            with self.log, self.process:
+                self.log.seek(0)
+                *_, last = self.log.read().strip().splitlines() or [""]
             raise EndedEarlyError(f"{' '.join(map(str, self.process.args))}: ended early: {last}", last)
         return json.loads(line)
 
