@@ -12,7 +12,7 @@ thread, at the settings that MMSA has for CMU-MOSI and at its batch sizes; the f
 Generated corpora in CMU-MOSI's shape and with lengths like its own (`experiments.speed.shaped`).
 
 MMSA's MulT and TFR-Net, whose epochs take many minutes, and affect's beside them are without validation, and
-the median batch of MMSA's stands for all, which are alike: it computes all padding. Where the text is read by
+a batch of MMSA's stands for all, which are alike: it computes all padding. Where the text is read by
 BERT, both sides fine-tune the same random one: two layers as BERT's own (768 numbers, 12 heads), and a sixth
 of its vocabulary, as it has a sixth of its layers. What MMSA does not train is named, with its last line.
 """
