@@ -153,7 +153,7 @@ class PretrainedEncoder(LayeredEncoder):
         tokens = ((x.values.round() != 0) & x.mask.unsqueeze(-1)).flatten(1).sum(1) + around
         order = tokens.argsort(stable=True)
         sizes = _cut(tokens[order].tolist())
-        return order, list(order.split(sizes))
+        return order, list(order.split_with_sizes(sizes))
 
     def _encoded(self, x: Sequence, gate: Gate | None, layer: int, others: list[Sequence]) -> Sequence:
         """Of all rows at once."""
