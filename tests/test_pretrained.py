@@ -55,7 +55,9 @@ def made(folder, in_dim=3, out_dim=8, **options):
 
 @pytest.mark.parametrize("law", [*testing.LAWS, testing.memory_is_bounded], ids=lambda law: law.__name__)
 @pytest.mark.parametrize(
-    "options", [{}, {"trained": 1}, {"trained": "none"}, {"output": "pooler"}, {"output": "mean"}], ids=str
+    "options",
+    [{}, {"trained": 1}, {"trained": "none"}, {"output": "pooler"}, {"output": "mean"}, {"by_length": True}],
+    ids=str,
 )
 def test_law(folder, law, options):
     law(testing.encoder_part(functools.partial(PretrainedEncoder, model=folder, **options), in_dim=1))
@@ -270,6 +272,36 @@ def test_a_gate_meets_the_hidden_states_of_its_layer(folder, layer):
     assert torch.allclose(
         encoder.encode_with(x, lambda h, _: h, layer, [other]).values, encoder(x).values, atol=1e-6
     )
+
+
+@pytest.mark.parametrize("output", ["words", "mean"])
+def test_samples_of_like_length_may_be_read_apart(folder, output, monkeypatch):
+    monkeypatch.setattr("affect.encoders.pretrained._GROUP", 1)
+    rows = [["film"] * 6, ["so"], [], ["bad", "film"], ["good"] * 5, ["unbelievably", "so"]]
+    x = batch_of(tokenize(corpus_of(rows), folder), "tokens")
+    other = x.with_values(torch.randn(*x.mask.shape, 3))
+    shift = torch.nn.Linear(3, 16).double()
+    read, found, slopes = [], [], []
+    for by_length in (False, True):
+        encoder = made(folder, output=output, by_length=by_length).double()
+        encoder.encoder.register_forward_hook(
+            lambda _, __, given, ___: read.append(given["input_ids"].shape), with_kwargs=True
+        )
+
+        def gate(hidden, others):
+            return hidden.with_values(hidden.values + shift(others[0].values))
+
+        out = encoder.encode_with(x.to(torch.float64), gate, 1, [other.to(torch.float64)])
+        out.values.square().sum().backward()
+        found.append(out)
+        slopes.append([p.grad for p in encoder.parameters() if p.requires_grad])
+    assert read[0][0] == 6
+    assert len(read) > 2  # groups, each as long as its own longest
+    assert sum(batch for batch, _ in read[1:]) == 6
+    assert sum(batch * steps for batch, steps in read[1:]) < read[0].numel()
+    assert torch.equal(found[0].mask, found[1].mask)
+    assert torch.allclose(found[0].values, found[1].values, atol=1e-12)
+    assert all(torch.allclose(a, b, atol=1e-10) for a, b in zip(*slopes, strict=True))
 
 
 def test_a_shift_within_a_pretrained_encoder_keeps_the_laws(folder):

@@ -132,7 +132,7 @@ class Paper:
             0.005
             >>> own = affect.papers.misa.content_for(tokens="bert-base-uncased")["model"]["encoders"]
             >>> own["tokens"]["init_args"]
-            {'model': 'bert-base-uncased', 'learning_rate': 0.0001, 'output': 'mean'}
+            {'model': 'bert-base-uncased', 'learning_rate': 0.0001, 'output': 'mean', 'by_length': True}
         """
         if settings and settings not in self.by_corpus:
             known_ones = did_you_mean(settings, self.by_corpus) if self.by_corpus else "it has none by corpus"

@@ -31,6 +31,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
 
@@ -88,29 +89,37 @@ def train(
     )
 
 
+class EndedEarlyError(RuntimeError):
+    """A process that is no more; its second argument is the last line that it wrote."""
+
+
 class Worker:
     """A process that trains a model at the pace that it is told."""
 
     def __init__(self, command: list[str]) -> None:
+        self.log = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - as long as the process
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True
         )
 
     def go(self) -> dict[str, float]:
         """One epoch, or one batch."""
-        print(file=self.process.stdin, flush=True)
+        with suppress(BrokenPipeError):  # then it has said why
+            print(file=self.process.stdin, flush=True)
         return self._said()
 
     def end(self) -> float:
         """Peak memory in bytes."""
-        self.process.stdin.close()
-        peak = self._said()["peak"]
-        self.process.wait()
-        return peak
+        with self.log, self.process:
+            self.process.stdin.close()
+            return self._said()["peak"]
 
     def _said(self) -> dict[str, float]:
         if not (line := self.process.stdout.readline()):
-            raise SystemExit(f"{' '.join(map(str, self.process.args))}: ended early; run it by hand")
+            with self.log, self.process:
+                self.log.seek(0)
+                *_, last = self.log.read().strip().splitlines() or [""]
+            raise EndedEarlyError(f"{' '.join(map(str, self.process.args))}: ended early: {last}", last)
         return json.loads(line)
 
 

@@ -1,19 +1,21 @@
 """Trains a model of MMSA 2.2.1, epoch by epoch as it is told. Runs in MMSA's environment, without affect.
 
-python -m experiments.speed.mmsa_worker MODEL PICKLE --seed 0 --threads 2 [--batches]
+python -m experiments.speed.mmsa_worker MODEL PICKLE --seed 0 --threads 2 [--batches] [--hub FOLDER]
 
 Every line on standard input lets it train for an epoch and its validation (`--batches`: one batch of
 training), after which it prints the seconds as JSON; the end of the input ends it, with its peak memory. Two
 calls of MMSA do not work with PyTorch 2.13 on a CPU, and are replaced: `torch.cuda.set_device`, and the
-argument `verbose` of `ReduceLROnPlateau`.
+argument `verbose` of `ReduceLROnPlateau`; so are three that MAG-BERT makes and transformers 5 does not have.
 
-MISA, Self-MM and MMIM insist on BERT. In its place they get a linear layer on the mean of the words'
-features, which stand in the file's `text` and are handed to it behind the word indices.
+Models that insist on BERT read `bert-base-uncased` in FOLDER. Without one, MISA, Self-MM and MMIM get a
+linear layer in its place, on the mean of the words' features, which stand in the file's `text` and are handed
+to it behind the word indices.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import pickle
@@ -96,6 +98,15 @@ def replace_bert(python_name: str) -> None:
     MMDataset.__init__ = with_features
 
 
+def mend_mag() -> None:
+    """What MAG-BERT asks of transformers, which has it no longer."""
+    mag = importlib.import_module("MMSA.models.singleTask.BERT_MAG")
+    for cls in (mag.MAG_BertForSequenceClassification, mag.MAG_BertModel):
+        cls.all_tied_weights_keys = {}
+        cls.get_head_mask = lambda self, mask, layers, *_: [None] * layers
+        cls.get_extended_attention_mask = lambda self, mask, *_: -1e9 * (1 - mask)[:, None, None]
+
+
 def main() -> None:
     """Train as long as there are lines."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -105,6 +116,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batches", action="store_true")
     parser.add_argument("--aligned", action="store_true", help="the pickle is, of models that need BERT")
+    parser.add_argument("--hub", type=Path, help="the folder of bert-base-uncased")
+    parser.add_argument("--settings", default="mosi", help="the corpus whose settings are taken")
     args = parser.parse_args()
     pace = Pace()
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
@@ -142,17 +155,22 @@ def main() -> None:
         torch.Tensor.backward = one_batch
     else:
         ATIO.getTrain = paced
-    config = get_config_regression(args.model, "mosi")
-    whole = args.model in NEEDS_BERT
-    config["featurePath"], config["use_bert"], config["early_stop"] = str(args.pickle.resolve()), whole, 10**6
-    if whole:
-        replace_bert(args.model.upper())
-        config["need_data_aligned"] = args.aligned
+    config = get_config_regression(args.model, args.settings)
+    config["featurePath"], config["early_stop"] = str(args.pickle.resolve()), 10**6
+    if args.aligned:
+        config["need_data_aligned"] = True
+    if args.hub:
+        os.chdir(args.hub)
+        mend_mag()
+    else:
+        config["use_bert"] = args.model in NEEDS_BERT
+        if config["use_bert"]:
+            replace_bert(args.model.upper())
     pace()
     with tempfile.TemporaryDirectory() as folder:
         MMSA_run(
-            args.model, "mosi", config=config, seeds=[args.seed], gpu_ids=[], num_workers=0, verbose_level=0,
-            model_save_dir=folder, res_save_dir=folder, log_dir=folder,
+            args.model, args.settings, config=config, seeds=[args.seed], gpu_ids=[], num_workers=0,
+            verbose_level=0, model_save_dir=folder, res_save_dir=folder, log_dir=folder,
         )  # fmt: skip
 
 
