@@ -79,7 +79,7 @@ def finetuned(name: str, seed: int, dialogues: Path, text_model: str) -> Corpus:
         main=own.target,
         notes=(
             *corpus.notes,
-            "The text's encoder has learned the labels of the training utterances, once for each seed, and all "
-            "models of a seed read the same vectors: those of training utterances tell more than others.",
+            "The text's encoder has learned the labels of the training utterances, once for each seed. All "
+            "models of a seed read the same vectors; those of training utterances tell more than others.",
         ),
     )
