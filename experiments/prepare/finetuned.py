@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import save_file
+
 from affect.data.corpus import Corpus
 from affect.data.sources import load
 from affect.data.text import embed, tokenizer_of
@@ -70,7 +72,9 @@ def finetuned(name: str, seed: int, dialogues: Path, text_model: str) -> Corpus:
     run = Job(resolve(content, "prepare"), name, seed, 0, dialogues.parent, folder / "run").run()
     tuned = FinishedRun.read(run).model().encoders["tokens"]
     assert isinstance(tuned, PretrainedEncoder)
-    tuned.encoder.save_pretrained(folder)
+    tuned.encoder.config.save_pretrained(folder)
+    weights = {name: x.contiguous() for name, x in tuned.encoder.state_dict().items()}
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
     tokenizer_of("prepare", text_model).save_pretrained(folder)
     corpus = embed(load(dialogues), folder, alone=True)
     return replace(

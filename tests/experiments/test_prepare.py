@@ -317,6 +317,20 @@ def test_an_encoder_learns_from_training_utterances_and_all_read_its_vectors(tmp
     assert "once for each seed" in found.notes[-1]
 
 
+def test_the_corpora_of_seeds_are_made_of_the_dialogues(tmp_path, monkeypatch, capsys):
+    asked, small = [], affect.load("synthetic:additive")
+    monkeypatch.setattr(finetuned, "finetuned", lambda *given: asked.append(given) or small)
+    dialogues = tmp_path / "meld_dialogues.safetensors"
+    dialogues.write_text("made before")
+    made = prepare("meld_emotion-seed3", None, tmp_path, "a model")
+    assert asked == [("meld_emotion", 3, dialogues, "a model")]
+    assert native.load(made).name == small.name
+    assert made.name == "meld_emotion-seed3.safetensors"
+    assert capsys.readouterr().out == f"{dialogues} is there; --force makes it anew\n{made} written\n"
+    paths = of_experiment(str(ROOT / "experiments" / "meld.yaml"))
+    assert [path.stem for path in paths] == [f"meld_emotion-seed{seed}" for seed in range(5)]
+
+
 def run(*arguments, **environment):
     clean = {k: v for k, v in os.environ.items() if not k.startswith("AFFECT_")}
     return subprocess.run(
