@@ -101,6 +101,7 @@ class PretrainedEncoder(LayeredEncoder):
         self.limit = places(tokenizer, self.encoder) - len(self.special.before) - len(self.special.behind)
         self.size = self.encoder.get_input_embeddings().num_embeddings
         self.output, self.context, self.kept = output, context, kept
+        self.causal = context == "step"
         if output != "pooler":
             self.encoder.pooler = None  # it reads the first token, and nothing reads it
         elif getattr(self.encoder, "pooler", None) is None:

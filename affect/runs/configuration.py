@@ -74,7 +74,7 @@ class Configuration:
 
     Args:
         corpus: a file, relative to the configuration's own folder, or a generated corpus; `{seed}` in it
-            stands for that of the run, where each seed has a corpus of its own, as of learned features.
+            stands for the run's seed, where each has a corpus of its own.
         target: what to predict; the only target of the corpus by default.
         model: the model.
         training: how it is trained; a baseline reads its `monitor` alone.
