@@ -83,7 +83,7 @@ ARGUMENTS: Final[Mapping[str, Bounds]] = {
         ("attentions", "blocks", "crossed_layers", "hops", "order", "token_layers"),
         Bounds("at least 1", 1, limit=1000, whole=True),
     ),
-    **dict.fromkeys(("lora", "layer", "reach", "past", "future", "window"), NATURAL),
+    **dict.fromkeys(("lora", "layer", "reach", "past", "future", "kept", "window"), NATURAL),
     **dict.fromkeys(
         (
             "bases", "bins", "bottlenecks", "chunks", "code", "heads", "hidden", "kernel", "levels", "limit",

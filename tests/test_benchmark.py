@@ -16,6 +16,7 @@ import pytest
 import yaml
 from forks import Command, server
 from servers import free_port
+from small_corpus import small
 
 import affect
 from affect.benchmark import bench, jobs, load, published
@@ -352,3 +353,23 @@ def test_every_run_failed_is_said(tmp_path):
     assert "ConfigError: training: monitor 'accuracy' is not measured for target 'sentiment'" in str(
         refused.value
     )
+
+
+def test_each_seed_has_a_corpus_of_its_own(tmp_path):
+    for seed in (0, 1):
+        small(tmp_path / f"own-seed{seed}.safetensors", float(seed))
+    content = {
+        **SMALL, "corpus": "own-seed{seed}.safetensors", "training": {"epochs": 1},
+        "models": {"text": SMALL["models"]["text"]},
+    }  # fmt: skip
+    path = write(tmp_path, content)
+    summary = bench(path, tmp_path / "out", quiet=True).set_index("metric")
+    assert summary["seeds"].to_dict() == {"pearson": 2, "mae": 2}
+    runs = find([tmp_path / "out"])
+    assert len({run.folder.parent for run in runs}) == 1
+    assert {run.seed: run.content["corpus"] for run in runs} == {
+        seed: str(tmp_path / f"own-seed{seed}.safetensors") for seed in (0, 1)
+    }
+    with pytest.raises(DataError, match=r"own-seed2\.safetensors: no such file"):
+        bench(path, tmp_path / "more", quiet=True, seeds=[0, 2])
+    assert not (tmp_path / "more").exists()

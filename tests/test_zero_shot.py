@@ -98,6 +98,21 @@ def test_texts_are_read_as_the_corpus_was(run, corpus):
         assert own[f"cosine.{name}"] == pytest.approx(1, abs=1e-5)
 
 
+def test_a_text_is_one_step_where_each_step_is_read_by_itself(pieces):
+    said = [
+        replace(one, modalities={"a": np.ones((1, 2))}, words=[f"so {one.targets['mood']} film"])
+        for one in samples()
+    ]
+    read = tokenize(affect.Corpus.from_samples(said, name="said"), pieces, "words")
+    encoder = partial(affect.encoders.PretrainedEncoder, model=pieces, context="step")
+    model = affect.FusionModel.for_corpus(read, encoders={"words": encoder}, width=8, seed=0)
+    texts = {name: f"so {name} film" for name in MOODS}
+    table = retrieval.zero_shot(model, retrieval.embed(model, read["test"]), texts, query=["words"])
+    truth = [read.target("mood").classes[int(own)] for own in read["test"].labels("mood")[:, 0]]
+    assert table["label"].tolist() == truth
+    assert table[["cosine.good", "cosine.bad"]].max(axis=1).to_numpy() == pytest.approx(1, abs=1e-5)
+
+
 def test_refusals(run, corpus):
     loaded = affect.load_run(run.folder)
     held = retrieval.embed(loaded.model, corpus["test"], loaded.terms["bind"])

@@ -36,7 +36,8 @@ class Experiment:
     """Models that are compared on one corpus.
 
     Args:
-        corpus: a file, relative to the experiment's own folder, or a generated corpus.
+        corpus: a file, relative to the experiment's own folder, or a generated corpus; `{seed}` in it as in a
+            configuration.
         models: what is compared: a name, and what its model has that `model` has not; under `training` there,
             how its training differs, under `terms` what it learns beside the label, under `teacher` the run
             that it learns from too, under `init` the run whose weights it begins with, and under `searched`

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 import torch
 from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from affect.data.text import places, pretrained
 from affect.encoders.base import Gate, LayeredEncoder
+from affect.encoders.sub_words import LaidOutTokens, SpecialTokens, groups, lots
 from affect.errors import ConfigError
 from affect.layers import Dropout
 from affect.sequences import Sequence
@@ -26,9 +26,10 @@ class PretrainedEncoder(LayeredEncoder):
     """A Hugging Face encoder over a sample's sub-words, averaged back to their words.
 
     Step t is word t before and after, so what is aligned with words stays aligned. The special tokens around
-    the sub-words are no steps; with another `output` than words, one vector comes out. The pretrained weights
-    learn at a rate of their own. Those that do not learn are not saved with a run: loading it takes them from
-    `model` again, and refuses others.
+    the sub-words are no steps; with another `output` than words, one vector comes out. With `context: step`
+    each step is read by itself, such as the utterances of a conversation: a vector for each that is the same
+    alone and in any dialogue. The pretrained weights learn at a rate of their own. Those that do not learn
+    are not saved with a run: loading it takes them from `model` again, and refuses others.
 
     Args:
         in_dim: sub-words of a word, at most (`affect.data.text.tokenize`).
@@ -41,22 +42,30 @@ class PretrainedEncoder(LayeredEncoder):
         output: `words`, the mean of each word's sub-words; `first`, the first token, special as in BERT;
             `pooler`, the same through the layer of the pretrained model that is there to read it; `mean`, the
             mean of all tokens, special ones included.
+        context: what is read as one text, and has the special tokens around it: a `sample`, or each `step`,
+            which every `output` makes one vector of.
+        kept: with `context: step`, tokens whose activations are kept for the backward pass; those of more
+            are computed again in it, for memory that does not grow with a dialogue (gradient checkpointing).
         by_length: whether samples of like length are read together, apart from longer ones, as far as that
             leaves out enough padding: quicker on a processor where batches are of mixed lengths, as those of
-            terms that compare samples are. All is the same but for rounding and for what dropout draws.
+            terms that compare samples are. All is the same but for rounding and for what dropout draws. Steps
+            always are, with `context: step`.
     Shapes:
-        x: (batch, words, in_dim) -> (batch, words, out_dim), or (batch, 1, out_dim) with another output
+        x: (batch, words, in_dim) -> (batch, words, out_dim), or (batch, 1, out_dim) with another output of a
+        sample
     Missing:
-        an unobserved word is left out, as if it had not been said. A sample without words stays unobserved,
-        and so do a word without sub-words and those behind what the encoder can read at once.
+        an unobserved word is left out, as if it had not been said; with `context: step` it is not run at all.
+        A sample without words stays unobserved, and so do a word without sub-words and those behind what the
+        encoder can read at once; of a longer step the beginning is read.
     Raises:
         ConfigError: transformers or peft is not installed, there is no such model, it has no list of layers,
             or fewer than are to be trained; there are adapters, and `trained` is not `all`; a rank is below
-            zero, or the rate not above it; there is no such output, or no pooler in the model.
+            zero, or the rate not above it; there is no such output or context, or no pooler in the model.
     Reference:
         Devlin et al., BERT: Pre-training of Deep Bidirectional Transformers, NAACL 2019;
         Yang et al., XLNet: Generalized Autoregressive Pretraining for Language Understanding, NeurIPS 2019;
-        Hu et al., LoRA: Low-Rank Adaptation of Large Language Models, ICLR 2022.
+        Hu et al., LoRA: Low-Rank Adaptation of Large Language Models, ICLR 2022;
+        Chen et al., Training Deep Nets with Sublinear Memory Cost, 2016 (what is computed again).
     """
 
     reads_indices = True
@@ -76,10 +85,12 @@ class PretrainedEncoder(LayeredEncoder):
         learning_rate: float = 2e-5,
         dropout: float = 0.1,
         output: Literal["words", "first", "pooler", "mean"] = "words",
+        context: Literal["sample", "step"] = "sample",
+        kept: int = 4096,
         by_length: bool = False,
     ) -> None:
         super().__init__(in_dim, out_dim)
-        _check(trained, lora, output)
+        _check(trained, lora, output, context)
         tokenizer, self.encoder = pretrained("PretrainedEncoder", model)
         self.model = model
         self.width, self.depth = self.encoder.config.hidden_size, self.encoder.config.num_hidden_layers
@@ -89,12 +100,13 @@ class PretrainedEncoder(LayeredEncoder):
         if not 0 <= self.trained <= self.depth:
             raise ConfigError(f"PretrainedEncoder: '{model}' has {self.depth} layers, got trained={trained}")
         self.whole, self.lora = trained == "all", lora
-        self.special = _Special.of(tokenizer)
+        self.special = SpecialTokens.of(tokenizer)
         self.unknown = self.special.unknown + self.first_word
         self.masked = None if self.special.mask is None else self.special.mask + self.first_word
         self.limit = places(tokenizer, self.encoder) - len(self.special.before) - len(self.special.behind)
         self.size = self.encoder.get_input_embeddings().num_embeddings
-        self.output, self.by_length = output, by_length
+        self.output, self.context, self.kept, self.by_length = output, context, kept, by_length
+        self.causal = context == "step"
         if output != "pooler":
             self.encoder.pooler = None  # it reads the first token, and nothing reads it
         elif getattr(self.encoder, "pooler", None) is None:
@@ -148,27 +160,36 @@ class PretrainedEncoder(LayeredEncoder):
         """
         if not 0 <= layer <= self.depth:
             raise ConfigError(f"PretrainedEncoder: has layers 0 to {self.depth}, got layer={layer}")
-        if not self.by_length or torch.compiler.is_compiling():
-            return self._encoded(x, gate, layer, others)
-        order, parts = self._alike(x)
+        if self.context == "step":
+            read = self._states_of_steps
+        else:
+            read = self._by_length if self.by_length and not torch.compiler.is_compiling() else self._states
+        states = read(x, gate, layer, others, special)
+        return states.with_values(self.out(states.values))
+
+    def time_of(self, steps: int) -> int:
+        return steps if self.output == "words" or self.context == "step" else 1
+
+    def _by_length(
+        self, x: Sequence, gate: Gate | None, layer: int, others: list[Sequence], special: bool
+    ) -> Sequence:
+        """What `_states` gives, of groups of samples of like length."""
+        around = len(self.special.before) + len(self.special.behind)
+        tokens = ((x.values.round() != 0) & x.mask.unsqueeze(-1)).flatten(1).sum(1) + around
+        order = tokens.argsort(stable=True)
         found = [
-            self._encoded(x.take(rows), gate, layer, [other.take(rows) for other in others]) for rows in parts
+            self._states(x.take(rows), gate, layer, [other.take(rows) for other in others], special)
+            for rows in order.split_with_sizes(groups(tokens[order].tolist(), _GROUP))
         ]
         values, mask = (
             torch.cat(own) for own in zip(*((one.values, one.mask) for one in found), strict=True)
         )
         return Sequence(values, mask, zeroed=True).take(order.argsort())
 
-    def _alike(self, x: Sequence) -> tuple[Tensor, list[Tensor]]:
-        """Rows in the order of their tokens, and the same in groups of like length."""
-        around = len(self.special.before) + len(self.special.behind)
-        tokens = ((x.values.round() != 0) & x.mask.unsqueeze(-1)).flatten(1).sum(1) + around
-        order = tokens.argsort(stable=True)
-        sizes = _cut(tokens[order].tolist())
-        return order, list(order.split_with_sizes(sizes))
-
-    def _encoded(self, x: Sequence, gate: Gate | None, layer: int, others: list[Sequence]) -> Sequence:
-        """Of all rows at once."""
+    def _states(
+        self, x: Sequence, gate: Gate | None, layer: int, others: list[Sequence], special: bool
+    ) -> Sequence:
+        """What the pretrained layers make of each sample's words, (batch, words, width) or one step."""
         tokens = self._lay_out(x)
         spread = [tokens.spread(other, special) for other in others]
 
@@ -186,12 +207,39 @@ class PretrainedEncoder(LayeredEncoder):
             self._entry = None
         hidden = gated(out.last_hidden_state) if layer == self.depth else out.last_hidden_state
         if self.output == "words":
-            words = tokens.pool(hidden, x)
-            return words.with_values(self.out(words.values))
-        return Sequence.vector(self.out(self._vector(Sequence(hidden, tokens.mask))), x.present)
+            return tokens.pool(hidden, x)
+        return Sequence.vector(self._vector(Sequence(hidden, tokens.mask)), x.present)
 
-    def time_of(self, steps: int) -> int:
-        return steps if self.output == "words" else 1
+    def _states_of_steps(
+        self, x: Sequence, gate: Gate | None, layer: int, others: list[Sequence], special: bool
+    ) -> Sequence:
+        """The same of steps, each a text of its own: like lengths together, (batch, steps, width)."""
+        there = (x.values[..., : self.limit].round() != 0) & x.mask.unsqueeze(-1)
+        observed, lengths = there.any(-1), there.sum(-1).flatten()
+        steps = [
+            Sequence(one.values.flatten(0, 1).unsqueeze(1), one.mask.flatten().unsqueeze(1))
+            for one in (Sequence(x.values[..., : self.limit], observed), *others)
+        ]
+        if torch.compiler.is_compiling():  # a compiled graph has no sizes that depend on values
+            found = self._states(steps[0], gate, layer, steps[1:], special).values
+            return Sequence(found.view(*observed.shape, self.width), observed)
+        order = lengths.argsort(descending=True)[: int(observed.sum())]
+        around = len(self.special.before) + len(self.special.behind)
+        tokens = (lengths[order] + around).tolist()
+        states, run = [], 0
+        for lot in lots(tokens, _TOGETHER):
+            own = [one.take(order[lot]) for one in steps]
+            run += (lot.stop - lot.start) * tokens[lot.start]
+            if run > self.kept and torch.is_grad_enabled():
+                given = checkpoint(self._states, own[0], gate, layer, own[1:], special, use_reentrant=False)
+            else:
+                given = self._states(own[0], gate, layer, own[1:], special)
+            states.append(given.values.squeeze(1))
+        if not states:
+            return Sequence(x.values.new_zeros(*observed.shape, self.width), observed)
+        whole = states[0].new_zeros(observed.numel(), self.width)
+        whole = whole.index_copy(0, order, torch.cat(states))
+        return Sequence(whole.view(*observed.shape, self.width), observed)
 
     def _vector(self, tokens: Sequence) -> Tensor:
         """One vector of all tokens, (batch, width)."""
@@ -204,22 +252,26 @@ class PretrainedEncoder(LayeredEncoder):
         return pooled
 
     def activations(self, batch: int, steps: int) -> int:
-        tokens = min(steps * self.in_dim, self.limit) + len(self.special.before) + len(self.special.behind)
+        around = len(self.special.before) + len(self.special.behind)
         learning = torch.is_grad_enabled() and self.trained > 0
+        tokens = min(self.in_dim * (steps if self.context == "sample" else 1), self.limit) + around
+        read = batch * tokens
+        if self.context == "step":
+            read = min(read * steps, max(_TOGETHER, tokens) + learning * self.kept)
         parts: Iterable[nn.Module] = [self.encoder]
         if self.relative:  # its attention's own weights are no layers; what they give is counted below
             parts = [part for part in self.encoder.modules() if isinstance(part, _LAYERS)]
         with torch.set_grad_enabled(learning):
-            encoded = held(parts, batch * tokens)
+            encoded = held(parts, read)
         heads = getattr(self.encoder.config, "num_attention_heads", 1)
         # with dropout of single weights PyTorch holds the matrices
-        matrices = 4 * heads * batch * tokens**2
+        matrices = 4 * heads * read * tokens
         if self.relative:  # scores of contents, of places, of segments, and their sums
-            matrices = 4 * matrices + 16 * batch * tokens * self.width
+            matrices = 4 * matrices + 16 * read * self.width
         encoded += matrices * (self.depth if learning else 1)
         if learning:
             encoded = encoded * self.trained // self.depth
-        return encoded + held(self.out, batch * steps) + 4 * batch * (steps + tokens) * self.width
+        return encoded + held(self.out, batch * steps) + 4 * (batch * steps + read) * self.width
 
     def _let_in(self, place: int, _: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
         """In front of every layer: at that of the gate, the hidden states are the gate's."""
@@ -256,7 +308,7 @@ class PretrainedEncoder(LayeredEncoder):
             if unread:
                 parameter.requires_grad_(False)
 
-    def _lay_out(self, x: Sequence) -> _Tokens:
+    def _lay_out(self, x: Sequence) -> LaidOutTokens:
         """The sub-words of observed words end to end, with special tokens around them."""
         batch, words = x.mask.shape
         index = x.values.round().long() - self.first_word
@@ -285,99 +337,14 @@ class PretrainedEncoder(LayeredEncoder):
             segments = torch.full_like(ids, within)
             segments[:, :first] = ids.new_tensor(before)
             segments = segments.scatter(1, ends, ids.new_tensor(behind).expand(batch, -1))
-        return _Tokens(ids, mask, inside, word, segments)
-
-
-@dataclass(frozen=True)
-class _Special:
-    """The tokens that stand around a text, for words that are unknown or hidden, and behind the end.
-
-    Segments are the numbers of those before it, within, and behind it, where they are not all zero.
-    """
-
-    before: list[int]
-    behind: list[int]
-    unknown: int
-    mask: int | None
-    padding: int
-    segments: tuple[list[int], int, list[int]] | None = None
-
-    @classmethod
-    def of(cls, tokenizer: Any) -> _Special:
-        text = tokenizer([["a"]], is_split_into_words=True)
-        ids, words = text["input_ids"][0], text.word_ids(0)
-        inside = [i for i, word in enumerate(words) if word is not None]
-        unknown = tokenizer.unk_token_id
-        kinds = text.get("token_type_ids", [[0]])[0]
-        segments = (kinds[: inside[0]], kinds[inside[0]], kinds[inside[-1] + 1 :]) if any(kinds) else None
-        return cls(
-            before=ids[: inside[0]],
-            behind=ids[inside[-1] + 1 :],
-            unknown=ids[inside[0]] if unknown is None else unknown,
-            mask=tokenizer.mask_token_id,
-            padding=tokenizer.pad_token_id,
-            segments=segments,
-        )
-
-
-@dataclass(frozen=True)
-class _Tokens:
-    """Sub-words of a batch, and the word that each belongs to.
-
-    Shapes:
-        ids, mask, inside, word, segments: (batch, token); `mask` holds special tokens too, `inside` sub-words
-        alone
-    """
-
-    ids: Tensor
-    mask: Tensor
-    inside: Tensor
-    word: Tensor
-    segments: Tensor | None = None
-
-    def spread(self, x: Sequence, special: bool = False) -> Sequence:
-        """The steps of words, (batch, words, feature), at their sub-words.
-
-        At special tokens they are unobserved, or, where these are asked for, zeros of what is present.
-        """
-        values = x.values.gather(1, self.word.unsqueeze(-1).expand(-1, -1, x.dim))
-        mask = x.mask.gather(1, self.word) & self.inside
-        if not special:
-            return Sequence(values, mask)
-        around = self.mask & ~self.inside & x.present.unsqueeze(1)
-        return Sequence(values * self.inside.unsqueeze(-1), mask | around)
-
-    def pool(self, hidden: Tensor, x: Sequence) -> Sequence:
-        """The mean of each word's sub-words, at the steps of `x`."""
-        own = hidden * self.inside.unsqueeze(-1)
-        sums = hidden.new_zeros(*x.mask.shape, hidden.shape[-1])
-        sums = sums.scatter_add(1, self.word.unsqueeze(-1).expand_as(own), own)
-        counts = self.inside.new_zeros(x.mask.shape, dtype=torch.long)
-        counts = counts.scatter_add(1, self.word, self.inside.long())
-        return Sequence(sums / counts.clamp(min=1).unsqueeze(-1), counts > 0)
-
-
-def _cut(lengths: list[int]) -> list[int]:
-    """Sizes of groups of rows, in the order of their lengths, that make the least of padding and of groups.
-
-    Example:
-        >>> _cut([4, 5, 5, 30, 31, 50]), _cut([4, 5, 5, 7, 9, 10]), _cut([5])
-        ([3, 3], [6], [1])
-    """
-    steps, least = np.array(lengths), np.zeros(len(lengths) + 1)
-    ways: list[list[int]] = [[]]  # of the rows up to each
-    for end in range(1, len(lengths) + 1):
-        computed = least[:end] + np.arange(end, 0, -1) * steps[end - 1] + _GROUP
-        begin = int(computed.argmin())
-        least[end] = computed[begin]
-        ways.append([*ways[begin], end - begin])
-    return ways[-1]
+        return LaidOutTokens(ids, mask, inside, word, segments)
 
 
 _GROUP = 64
 """Tokens that take about as long as a group by itself, whose gradients of all weights are added up."""
 
 _LAYERS = (nn.Linear, nn.LayerNorm, nn.Embedding)
+_TOGETHER = 1024  # tokens of steps that are read at once: fewer waste time, more are padded more
 
 
 def _layers(encoder: nn.Module, depth: int) -> nn.ModuleList | None:
@@ -389,11 +356,13 @@ def _layers(encoder: nn.Module, depth: int) -> nn.ModuleList | None:
     return None
 
 
-def _check(trained: str | int, lora: int, output: str) -> None:
+def _check(trained: str | int, lora: int, output: str, context: str) -> None:
     if output not in ("words", "first", "pooler", "mean"):
         raise ConfigError(
             f"PretrainedEncoder: output must be 'words', 'first', 'pooler' or 'mean', got {output!r}"
         )
+    if context not in ("sample", "step"):
+        raise ConfigError(f"PretrainedEncoder: context must be 'sample' or 'step', got {context!r}")
     known = trained in ("all", "none")
     if not known and (isinstance(trained, bool | str) or not isinstance(trained, int) or trained < 0):
         raise ConfigError(

@@ -106,7 +106,8 @@ def _encoded(model: FusionModel, name: str, texts: Mapping[str, str], term: nn.M
     encoder = model.encoders[name]
     assert isinstance(encoder, PretrainedEncoder)  # `text_modality` has refused all others
     tokenizer, _ = pretrained("zero_shot", encoder.model)
-    words = Words.from_rows([text.split() for text in texts.values()])
+    whole = encoder.context == "step"  # which reads a text as one step
+    words = Words.from_rows([[text] if whole else text.split() for text in texts.values()])
     values = indexed(words, tokenizer, encoder.in_dim)
     for place, (label, text) in enumerate(texts.items()):
         if not values.lengths[place] or not values.pad(np.array([place])).mask.any():

@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from affect.classes.sources import changed_files
@@ -28,8 +28,9 @@ def check_comparable(runs: Iterable[FinishedRun]) -> None:
     No two may be made from different contents of one path; and no two of one corpus, target and name may be
     made otherwise, as a mean over them is of no model: of another configuration, of user modules that were
     edited, of a corpus with other content, or from another teacher or other first weights. Seeds, folders and
-    what changes no figure are not compared, nor what an older release did not write. Models of different
-    names whose corpora share a name and have other content are compared, with a log line.
+    what changes no figure are not compared, nor what an older release did not write. Where each seed has a
+    corpus of its own (`{seed}` in its path), the contents of one seed's are. Models of different names whose
+    corpora share a name and have other content are compared, with a log line.
 
     Args:
         runs: finished ones.
@@ -45,8 +46,13 @@ def check_comparable(runs: Iterable[FinishedRun]) -> None:
         lots.setdefault((run.facts["corpus"]["name"], run.target.name), []).append(run)
     for (corpus, _), lot in lots.items():
         _check_settings(lot)
-        contents = {held: run.folder for run in lot if (held := _content(run)) is not None}
-        for (held, folder), (other, elsewhere) in pairwise(contents.items()):
+        contents: dict[Any, dict[str, Path]] = {}
+        for run in lot:
+            if (held := _content(run)) is not None:
+                contents.setdefault(_own_seed(run), {})[held] = run.folder
+        for (held, folder), (other, elsewhere) in (
+            two for own in contents.values() for two in pairwise(own.items())
+        ):
             logger.warning(
                 "%s: runs were made from corpora of this name that differ: SHA-256 %s in %s, %s in %s",
                 corpus, held[:8], folder, other[:8], elsewhere,
@@ -57,6 +63,12 @@ def _content(run: FinishedRun) -> str | None:
     """What the corpus of a run held."""
     facts = run.facts["corpus"]
     return kept_digest(facts, "" if "content" in facts else run.content["corpus"])
+
+
+def _own_seed(run: FinishedRun) -> tuple[str, int] | None:
+    """The path and the seed of a run's corpus, where each seed has its own; none where all have one."""
+    named = run.facts["corpus"].get("by_seed")
+    return None if named is None else (named, run.seed)
 
 
 def _of_stages(run: FinishedRun) -> dict[str, Any]:
@@ -91,6 +103,7 @@ def _check_contents(runs: list[FinishedRun]) -> None:
 def _check_settings(runs: Iterable[FinishedRun]) -> None:
     first: dict[str, tuple[FinishedRun, bytes]] = {}
     learned: dict[tuple[str, str], tuple[FinishedRun, Any]] = {}
+    same_corpus: dict[tuple[str, tuple[str, int]], FinishedRun] = {}
     for run in runs:
         if "modules" not in run.facts:  # of a release that stated what the user wrote
             continue
@@ -98,7 +111,11 @@ def _check_settings(runs: Iterable[FinishedRun]) -> None:
         other, known = first.setdefault(run.name, (run, text))
         found = [] if text == known else differences(*_stated(other, run))
         found += changed_files(*(one.facts["modules"] or {} for one in (other, run)))
-        if _content(other) != _content(run) and None not in (_content(other), _content(run)):
+        beside, own = other, _own_seed(run)
+        if own is not None and own[0] == other.facts["corpus"].get("by_seed"):
+            beside = same_corpus.setdefault((run.name, own), run)
+        if _content(beside) != _content(run) and None not in (_content(beside), _content(run)):
+            other = other if found else beside
             found.append("the corpus has other content")
         found += [
             f"the corpus of the stage '{stage}' has other content"

@@ -71,7 +71,8 @@ class Configuration:
     """What one run does.
 
     Args:
-        corpus: a file, relative to the configuration's own folder, or a generated corpus.
+        corpus: a file, relative to the configuration's own folder, or a generated corpus; `{seed}` in it
+            stands for the run's seed, where each has a corpus of its own, as of learned features.
         target: what to predict; the only target of the corpus by default.
         model: the model.
         training: how it is trained; a baseline reads its `monitor` alone.

@@ -39,6 +39,9 @@ from affect.training.weights import load_weights
 
 logger = logging.getLogger(__name__)
 
+OF_SEED = "{seed}"
+"""What stands for a run's seed in the path of a corpus."""
+
 
 @dataclass(frozen=True)
 class FinishedRun:
@@ -281,6 +284,19 @@ def check_unseen(configuration: Configuration, fold: int, root: Path) -> None:
 def corpus_path(corpus: str, root: Path) -> str:
     """A generated corpus by its name; a file by its whole path."""
     return corpus if is_generated(corpus) else str(real(root / corpus))
+
+
+def with_corpus_of_seed(content: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """A configuration's plain values with the corpus of one seed, where each has its own.
+
+    Args:
+        content: the values.
+        seed: stands in the place of `{seed}`.
+    Example:
+        >>> with_corpus_of_seed({"corpus": "tuned-seed{seed}.safetensors"}, 3)
+        {'corpus': 'tuned-seed3.safetensors'}
+    """
+    return {**content, "corpus": content["corpus"].replace(OF_SEED, str(seed))}
 
 
 def with_model_path(content: Mapping[str, Any], root: Path) -> dict[str, Any]:

@@ -25,10 +25,17 @@ from affect.files import fresh, of_disk, put_in_place, settle, writing
 from affect.runs.configuration import BaselineModel, complete, parse
 from affect.runs.costs import forget_peak_memory
 from affect.runs.damage import damage
-from affect.runs.finished import FinishedRun, prepare, read_stages, with_absolute_paths
+from affect.runs.finished import (
+    OF_SEED,
+    FinishedRun,
+    prepare,
+    read_stages,
+    with_absolute_paths,
+    with_corpus_of_seed,
+)
 from affect.runs.making import fit_baseline, teacher_of, train_model
 from affect.runs.sameness import Origin, in_full
-from affect.runs.staged import named_corpora, stage_digests
+from affect.runs.staged import last_part, named_corpora, stage_digests
 from affect.runs.standing import FAILED
 from affect.training import Progress
 from affect.training.devices import check_alone
@@ -69,6 +76,11 @@ class Job:
         return beside(self.root)
 
     @property
+    def own_content(self) -> dict[str, Any]:
+        """The configuration's plain values with the corpus of its seed, where each has its own."""
+        return with_corpus_of_seed(self.content, self.seed)
+
+    @property
     def done(self) -> bool:
         """Whether the run was finished, from what it would be made from now."""
         return self.changes() == []
@@ -88,7 +100,7 @@ class Job:
     @property
     def origin(self) -> Origin:
         """What it would be made from now."""
-        content = with_absolute_paths(self.content, self.root)
+        content = with_absolute_paths(self.own_content, self.root)
         with within(self.home):
             full = complete(content, str(self.folder))
             modules = modules_in(full)
@@ -208,7 +220,7 @@ class Job:
 
     def _make(self, into: Path, origin: Origin, progress: Progress = False) -> None:
         forget_peak_memory()
-        configuration = parse(self.content, str(self.folder / CONFIG))
+        configuration = parse(self.own_content, str(self.folder / CONFIG))
         path = origin.configuration["corpus"]
         corpus = unchanged(path, origin.corpus, partial(prepare, configuration, self.fold, self.root))
         configuration = read_stages(
@@ -225,6 +237,8 @@ class Job:
             corpus.files.check()
         of_corpus = {"sha256": file_digest(Path(path)), "content": origin.corpus}
         of_corpus |= {} if origin.tokens is None else {"tokens": origin.tokens}
+        if OF_SEED in self.content["corpus"]:
+            of_corpus["by_seed"] = last_part(self.content["corpus"])
         facts = {
             **made.facts,
             "corpus": {**made.facts["corpus"], **of_corpus},

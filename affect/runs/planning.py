@@ -87,7 +87,7 @@ def check_jobs(todo: list[Job], path: Path) -> None:
     from affect.training.learner import Learner
 
     one_each = {job.folder.parent: job for job in todo}
-    parsed = {place: parse(job.content, str(path), job.home) for place, job in one_each.items()}
+    parsed = {place: parse(job.own_content, str(path), job.home) for place, job in one_each.items()}
     for job in todo:
         check_unseen(parsed[job.folder.parent], job.fold, job.root)
     first = parsed[todo[0].folder.parent]

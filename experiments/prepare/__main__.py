@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +14,8 @@ import yaml
 from affect.data import native
 from affect.data.corpora import CORPORA
 from affect.errors import AffectError, ConfigError, DataError, did_you_mean
-from experiments.prepare import dialogues, meld, mmmo, mosi, mustard
+from affect.runs.finished import OF_SEED
+from experiments.prepare import dialogues, finetuned, meld, mmmo, mosi, mustard
 
 MAKERS = {
     "mustard": ("mustard", mustard.FILES, lambda data, model: mustard.mustard(data, model())),
@@ -27,6 +29,13 @@ MAKERS = {
 }
 """The public corpus behind each, its files, and what makes it: only words ask for a text encoder."""
 
+_TUNED = re.compile(rf"({'|'.join(finetuned.TUNED)})-seed(\d+)")
+
+
+def can_make(name: str) -> bool:
+    """Whether there is a corpus of that name to prepare."""
+    return name in MAKERS or _TUNED.fullmatch(name) is not None
+
 
 def prepare(
     name: str, data: str | None, out: Path, text_model: str | None = None, force: bool = False
@@ -36,8 +45,15 @@ def prepare(
     if path.exists() and not force:
         print(f"{path} is there; --force makes it anew")
         return path
+    if tuned := _TUNED.fullmatch(name):
+        read = prepare(finetuned.TUNED[tuned[1]].corpus, data, out, text_model)
+        model = _linked(text_model or default_text_model(), out)
+        native.save(finetuned.finetuned(tuned[1], int(tuned[2]), read, model), path)
+        print(f"{path} written")
+        return path
     if name not in MAKERS:
-        raise ConfigError(f"prepare: no corpus '{name}'; {did_you_mean(name, MAKERS)}")
+        known = [*MAKERS, *(f"{own}-seed0" for own in finetuned.TUNED)]
+        raise ConfigError(f"prepare: no corpus '{name}'; {did_you_mean(name, known)}")
     public, files, make = MAKERS[name]
     if not data:
         raise DataError(
@@ -76,8 +92,11 @@ def default_text_model() -> str:
     return str(Path(found.origin).parent / "model")
 
 
-def of_experiment(file: str) -> Path | None:
-    """The file of the corpus that an experiment names; None where it is generated."""
+def of_experiment(file: str) -> list[Path]:
+    """The files of the corpora that an experiment names, one for each seed where each has its own.
+
+    There is none where it is generated.
+    """
     try:
         content = yaml.safe_load(Path(file).read_text())
     except yaml.YAMLError as error:
@@ -85,7 +104,10 @@ def of_experiment(file: str) -> Path | None:
     if not isinstance(content, dict) or "corpus" not in content:
         raise ConfigError(f"prepare: {file} names no `corpus`")
     corpus = str(content["corpus"])
-    return None if corpus.startswith("synthetic") else Path(file).parent / corpus
+    if corpus.startswith("synthetic"):
+        return []
+    seeds = content.get("seeds", range(5)) if OF_SEED in corpus else [0]
+    return [Path(file).parent / corpus.replace(OF_SEED, str(seed)) for seed in seeds]
 
 
 def main() -> None:
@@ -98,19 +120,22 @@ def main() -> None:
     parser.add_argument("--force", action="store_true")
     args = parser.parse_args()
     try:
-        name, out = args.name, args.out
-        if name.endswith((".yaml", ".yml")):
-            path = of_experiment(name)
-            if path is None or (path.exists() and not args.force):
-                print(f"{path} is there; --force makes it anew" if path else f"{name}: nothing to prepare")
-                return
-            if path.stem not in MAKERS:
+        if not args.name.endswith((".yaml", ".yml")):
+            prepare(args.name, args.data, args.out, args.text_model, args.force)
+            return
+        paths = of_experiment(args.name)
+        if not paths:
+            print(f"{args.name}: nothing to prepare")
+        for path in paths:
+            if path.exists() and not args.force:
+                print(f"{path} is there; --force makes it anew")
+                continue
+            if not can_make(path.stem):
                 raise DataError(
                     f"prepare: {args.name} needs {path}, which is not there; the first lines of the "
                     "experiment say which published file to put or link there"
                 )
-            name, out = path.stem, path.parent
-        prepare(name, args.data, out, args.text_model, args.force)
+            prepare(path.stem, args.data, path.parent, args.text_model, args.force)
     except (AffectError, OSError) as error:
         sys.exit(str(error))
 

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import affect
 from affect.data import native
+from affect.data.ragged import Ragged, Words
 from affect.data.targets import Binary, MultiClass, Regression
 from affect.errors import ConfigError, DataError
-from experiments.prepare import dialogues, mmmo, mosi, mustard
-from experiments.prepare.__main__ import MAKERS, default_text_model, main, of_experiment, prepare
+from experiments.prepare import dialogues, finetuned, mmmo, mosi, mustard
+from experiments.prepare.__main__ import can_make, default_text_model, main, of_experiment, prepare
 
 ROOT = Path(__file__).parents[2]
 HAD = {
@@ -282,6 +284,53 @@ def test_whole_dialogues(make, sizes, classes, real_data, monkeypatch, tmp_path)
     assert_same(corpus, native.load(tmp_path / "c.safetensors"))
 
 
+def test_an_encoder_learns_from_training_utterances_and_all_read_its_vectors(tmp_path, monkeypatch):
+    pytest.importorskip("transformers", reason="needs affect[text]")
+    from small_encoders import bert
+
+    from affect.data.text import embed, tokenize
+
+    said = [["so good", "bad film"], ["unbelievably bad"], ["good", "so bad film", "good film"], ["film"]]
+    words = Words.from_rows(said)
+    labels = Ragged.from_rows([np.array([["bad" in one] for one in own], np.float32) for own in said], 1)
+    ids = tuple(f"d{i}" for i in range(len(said)))
+    split = affect.Split(ids, {}, {"emotion": labels}, words=words)
+    splits = dict.fromkeys(("train", "valid", "test"), split)
+    target = MultiClass("emotion", classes=("good", "bad"), per_step=True)
+    corpus = affect.Corpus("toy", splits, {"emotion": target}, aligned=True)
+    model = str(bert(tmp_path / "bert"))
+    native.save(tokenize(corpus, model), tmp_path / "toy.safetensors")
+    monkeypatch.setitem(finetuned.TUNED, "meld_emotion", finetuned.Tuned("toy", "emotion", 2))
+    found = finetuned.finetuned("meld_emotion", 1, tmp_path / "toy.safetensors", model)
+    run = affect.load_run(tmp_path / "encoders" / "meld_emotion-seed1" / "run")
+    assert set(run.results["split"]) == {"valid", "test"}
+    encoder = run.model.encoders["tokens"]
+    encoder.out, encoder.out_dim = torch.nn.Identity(), encoder.width
+    batch = next(iter(affect.batches(found["test"], "emotion", batch_size=4)))
+    with torch.no_grad():
+        expected = encoder(batch.inputs["tokens"])
+    assert torch.equal(expected.mask, batch.inputs["text"].mask)
+    assert torch.allclose(expected.values, batch.inputs["text"].values, atol=1e-5)
+    before = embed(corpus, model, alone=True)["test"].modalities["text"].values
+    assert not np.allclose(found["test"].modalities["text"].values, before, atol=1e-3)
+    assert (found.name, found.main) == ("meld_emotion", "emotion")
+    assert "once for each seed" in found.notes[-1]
+
+
+def test_the_corpora_of_seeds_are_made_of_the_dialogues(tmp_path, monkeypatch, capsys):
+    asked, small = [], affect.load("synthetic:additive")
+    monkeypatch.setattr(finetuned, "finetuned", lambda *given: asked.append(given) or small)
+    dialogues = tmp_path / "meld_dialogues.safetensors"
+    dialogues.write_text("made before")
+    made = prepare("meld_emotion-seed3", None, tmp_path, "a model")
+    assert asked == [("meld_emotion", 3, dialogues, "a model")]
+    assert native.load(made).name == small.name
+    assert made.name == "meld_emotion-seed3.safetensors"
+    assert capsys.readouterr().out == f"{dialogues} is there; --force makes it anew\n{made} written\n"
+    paths = of_experiment(str(ROOT / "experiments" / "meld.yaml"))
+    assert [path.stem for path in paths] == [f"meld_emotion-seed{seed}" for seed in range(5)]
+
+
 def run(*arguments, **environment):
     clean = {k: v for k, v in os.environ.items() if not k.startswith("AFFECT_")}
     return subprocess.run(
@@ -342,13 +391,14 @@ def test_every_experiment_names_a_corpus_that_can_be_made_or_says_what_to_put_th
     experiments = sorted((ROOT / "experiments").glob("*.yaml"))
     assert experiments
     for experiment in experiments:
-        path = of_experiment(str(experiment))
-        if path is None:
-            continue
-        if path.stem in MAKERS:
+        paths = of_experiment(str(experiment))
+        if paths and can_make(paths[0].stem):
             with pytest.raises(DataError, match="AFFECT_DATA is not set"):
-                prepare(path.stem, None, ROOT / "nowhere")
+                prepare(paths[0].stem, None, ROOT / "nowhere")
             continue
+        if not paths:
+            continue
+        (path,) = paths
         assert f"# Needs {path.relative_to(ROOT / 'experiments')}" in experiment.read_text()
         if not path.exists():
             monkeypatch.setattr(sys, "argv", ["prepare", str(experiment)])
@@ -362,7 +412,8 @@ def test_every_experiment_names_a_corpus_that_can_be_made_or_says_what_to_put_th
 
 def test_refusals(tmp_path, monkeypatch):
     known = (
-        "known: iemocap_text, meld, meld_dialogues, mmmo, mmmo_trimodal, mosi_context, mosi_words, mustard"
+        "known: iemocap_emotion-seed0, iemocap_text, meld, meld_dialogues, meld_emotion-seed0, meld_sentiment-seed0, "
+        "mmmo, mmmo_trimodal, mosi_context, mosi_words, mustard"
     )
     with pytest.raises(
         ConfigError, match=rf"^prepare: no corpus 'mustart'; did you mean 'mustard'\? {known}$"

@@ -123,3 +123,34 @@ def test_a_corpus_of_one_name_elsewhere_is_the_same_only_by_its_content(tmp_path
         in caplog.text
     )
     assert f"{after} in {theirs}" in caplog.text
+
+
+def test_each_seed_may_have_a_corpus_of_its_own_and_no_seed_two(tmp_path, caplog):
+    home, other = tmp_path / "a", tmp_path / "b"
+    for place, begin in ((home, 0.0), (other, 5.0)):
+        for seed in (0, 1, 2):
+            small(place / f"own-seed{seed}.safetensors", begin + seed)
+    own = {"corpus": "own-seed{seed}.safetensors"}
+    runs = [made(home, seed, **own) for seed in (0, 1)]
+    for seed, run in enumerate(map(FinishedRun.read, runs)):
+        assert run.content["corpus"] == str(home / f"own-seed{seed}.safetensors")
+        assert run.facts["corpus"]["by_seed"] == "own-seed{seed}.safetensors"
+    taken(*runs)
+    assert "differ" not in caplog.text
+    refused(runs[0], made(home, 2, corpus="own-seed2.safetensors"), "the corpus has other content")
+    elsewhere = made(other, 1, **own)
+    with pytest.raises(DataError, match=re.escape(f"{elsewhere}: made in another setting than {runs[1]}, ")):
+        gather(map(FinishedRun.read, (*runs, elsewhere)))
+
+
+def test_a_corpus_of_one_seed_that_changed_makes_its_run_anew(tmp_path):
+    for seed in (0, 1):
+        small(tmp_path / f"own-seed{seed}.safetensors")
+    content = {"corpus": "own-seed{seed}.safetensors", "training": {"epochs": 1}, "model": {"width": 4}}
+    todo = [Job(resolve(content, "test"), "mine", seed, 0, tmp_path, tmp_path / f"{seed}") for seed in (0, 1)]
+    for job in todo:
+        job.run()
+    assert [job.done for job in todo] == [True, True]
+    small(tmp_path / "own-seed1.safetensors", shift=1.0)
+    changed = f"the corpus {tmp_path}/own-seed1.safetensors has other content"
+    assert [job.changes() for job in todo] == [[], [changed]]
