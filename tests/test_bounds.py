@@ -36,6 +36,7 @@ FIRST = {
     "affect.imputation": (DIMS,),
     "affect.heads": (8, Binary("yes")),
     "affect.baselines": (DIMS, Binary("yes")),
+    "affect.objectives": (Binary("yes"),),
 }
 
 RIGHT = {
@@ -45,7 +46,7 @@ RIGHT = {
     "distillation": (0, 0.5), "snr": (-1, 0, 0.5, math.inf), "factor": (0.5,), "deviation": (0, 0.5),
     "strength": (0, 0.5), "gain": (0, 0.5), "offset": (0, 0.5), "learning_rate": (0.5,), "smoothing": (0.5,), "scale": (0, 0.5),
     "momentum": (0.5,), "keep": (0.5,), "proxy_layers": (0,), "learning_rate_warmup": (0, 0.5), "backward": (0, 0.5),
-    "likelihood": (0, 0.5), "past": (0,), "future": (0,), "kept": (0,), "window": (0,),
+    "likelihood": (0, 0.5), "past": (0,), "future": (0,), "kept": (0,), "window": (0,), "gamma": (0, 0.5),
 }  # fmt: skip
 """What is absurd for other numbers, and right for these: nothing is dropped, clipped, weighed or delayed."""
 

@@ -17,6 +17,7 @@ from affect import metrics
 from affect.bounds import Bounded
 from affect.data.corpus import Corpus, Split
 from affect.data.ragged import Ragged
+from affect.data.speakers import parties_of
 from affect.data.targets import Target
 from affect.errors import ConfigError, ShapeError, did_you_mean
 from affect.metrics import Array
@@ -161,6 +162,7 @@ class Baseline(Bounded):
         return tidy(
             predictions, truth, self.target, corpus=corpus.name, model=name or type(self).__name__,
             split=split, seed=seed, fold=fold, group_of=dict(zip(rows.ids, rows.groups or (), strict=False)),
+            speaker_of=parties_of(rows),
         )  # fmt: skip
 
     def _metric(self, monitor: str) -> str:

@@ -19,6 +19,7 @@ from affect.errors import DataError
 from affect.files import real, writing
 from affect.kernels import keep_freed_memory
 from affect.results import Answers, compare, costs, gather, summarise
+from affect.results.parts import split_name
 from affect.results.tables import Table, frame_table, summary_tables, write_tables
 from affect.robustness.protocols import protocol
 from affect.robustness.runs import scores_of, sweep_runs
@@ -127,7 +128,7 @@ def _measured(
             out / "robustness",
             **sweeping,
         )
-        scores = scores_of(compared, names)
+        scores = scores_of(compared, dict.fromkeys(split_name(name)[0] for name in names))
         beside = made.figures[made.figures["metric"].isin(scores["metric"])]
         write_scores(out / "robustness", pd.concat([scores, beside], ignore_index=True))
     return made
@@ -182,7 +183,8 @@ def tables_of(
     with one_thread():
         answers = gather(done)
         summary, pairs = summarise(answers, names, lost), compare(answers, names)
-    plain = figures[~figures["metric"].str.contains(":")]  # those of sweeps stand beside sweeps
+    own = figures["metric"].map(lambda name: ":" not in split_name(name)[0])
+    plain = figures[own.astype(bool)]  # those of sweeps stand beside sweeps
     summary = pd.concat([summary, plain], ignore_index=True)
     why = (f"{job.name}, seed {job.seed}, fold {job.fold} failed: {job.failure}" for job in failed)
     _write(out, done, summary, pairs, [*notes, *why])

@@ -14,6 +14,7 @@ from affect.data.sources.options import DEFAULTS, Options
 from affect.errors import ConfigError, did_you_mean, listed
 from affect.files import real
 from affect.naming import slug
+from affect.results.parts import check_part
 from affect.robustness.protocols import protocol
 from affect.runs import Job, corpus_path, digest
 from affect.runs.configuration import (
@@ -44,7 +45,8 @@ class Experiment:
             what a search wrote there (`Configuration`).
         target: what is predicted, or several, one after the other; the corpus's only one by default.
         metrics: which stand in the table; all by default. One's own are named by their import path, and
-            measured in every run.
+            measured in every run. In quotes, `"METRIC: shift"` and `"METRIC: no shift"` are a metric on a part
+            of a conversation (`affect.results.summarise`).
         model: what all models share; a baseline takes of it what it can read.
         training: how all are trained; a baseline reads its `monitor` alone.
         objective: the plain loss of the kind of target by default; by target where there are several.
@@ -175,7 +177,7 @@ def _checked(content: Mapping[str, Any], path: str | Path, corpus: str | None) -
     check_fold(experiment.fold, experiment.folds, f"{path}: fold")
     INSIDE.check(f"{path}: valid_share", experiment.valid_share)
     for metric in experiment.metrics:
-        metrics.known(metric)  # refuses what is not one
+        metrics.known(check_part(metric, str(path)))  # refuses what is not one
     with metrics.using(*experiment.metrics):  # refuses two of one name
         pass
     if experiment.protocols:

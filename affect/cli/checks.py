@@ -115,11 +115,13 @@ def check_names(
         ConfigError: with the nearest name that there is.
     """
     from affect.metrics import is_extra, metrics_for, name_of
+    from affect.results.parts import split_name
 
     runs = list(runs)
     measured = {name for run in runs for name in run.metrics}
     measured |= {str(name) for run in runs for name in run.table("results")["metric"].unique()}
-    own = {name for name in metric or () if is_extra(name) and name_of(name)}  # which refuses what is none
+    bases = [split_name(name)[0] for name in metric or ()]
+    own = {name for name in bases if is_extra(name) and name_of(name)}  # which refuses what is none
     known = {
         "--metric: no metric": {*own, *measured, *(name for run in runs for name in metrics_for(run.target))},
         "--baseline: no model": {run.name for run in runs},
@@ -127,7 +129,7 @@ def check_names(
         "--lacking: no modality": {name for run in runs for name in run.facts["shape"]["dims"]},
     }
     asked = (
-        metric or (),
+        bases,
         () if baseline is None else (baseline,),
         (split,),
         () if lacking is None else (lacking,),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from affect.data.ragged import Ragged
+
+if TYPE_CHECKING:
+    from affect.data.corpus import Split
 
 SPEAKER = "speaker"
 """The modality of parties."""
@@ -73,6 +76,30 @@ def identities(
         for split, rows in said.items()
     }
     return found, tuple(map(str, order))
+
+
+def parties_of(split: Split) -> dict[str, NDArray[np.int64]]:
+    """The party of each step by the id of its sample, 0 where it is not known who speaks.
+
+    Args:
+        split: of which the modality `speaker` holds parties; of another one nothing is known.
+    Shapes:
+        -> (steps,) by id
+    Example:
+        >>> spoken = parties([["Joey", "Ross", None], ["Ross"]])
+        >>> found = parties_of(affect.data.corpus.Split(("a", "b"), {"speaker": spoken}, {}))
+        >>> found["a"].tolist(), found["b"].tolist()
+        ([1, 2, 0], [1])
+    """
+    rows = split.modalities.get(SPEAKER)
+    if rows is None or rows.dim != 1:
+        return {}
+    own = rows.index
+    numbers = np.where(rows.observed[own], rows.values[own, 0], 0).astype(np.float64)
+    if not (np.isfinite(numbers) & (numbers >= 0) & (numbers == numbers.round())).all():
+        return {}  # of that name, and of another kind
+    ends = zip(split.ids, rows.offsets[:-1], rows.offsets[1:], strict=True)
+    return {name: numbers[begin:end].astype(np.int64) for name, begin, end in ends}
 
 
 def _rows(numbers: Iterable[list[int]], times: Times) -> Ragged:

@@ -45,6 +45,7 @@ from affect.metrics.regression import (
     mae,
     pearson,
 )
+from affect.metrics.shifts import emotion_shifts
 from affect.metrics.sims import (
     sims_acc2,
     sims_acc2_weak,
@@ -76,6 +77,7 @@ __all__ = [
     "bounds",
     "ccc",
     "count",
+    "emotion_shifts",
     "failure",
     "f1",
     "f1_macro",

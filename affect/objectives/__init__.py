@@ -2,6 +2,7 @@
 
 from affect.objectives.agreement import disagreement
 from affect.objectives.base import Objective
+from affect.objectives.focal import FocalLoss
 from affect.objectives.supervised import (
     AbsoluteError,
     BinaryCrossEntropy,
@@ -15,6 +16,7 @@ __all__ = [
     "AbsoluteError",
     "BinaryCrossEntropy",
     "CrossEntropy",
+    "FocalLoss",
     "Objective",
     "SquaredError",
     "class_weights",

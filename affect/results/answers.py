@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affect import metrics, renamed
+from affect.data.speakers import SPEAKER
 from affect.data.targets import MultiClass, Regression, Target
 from affect.errors import DataError
 from affect.metrics import Array, Measure, Stored
@@ -40,8 +41,10 @@ class Answers:
         split: of which split they are.
         grouped: the group that each label's sample belongs to, a video or a speaker; empty where the runs
             say none.
+        speakers: the party of the dialogue that each label's step is of, 0 where it is not known; empty where
+            the runs say none.
     Shapes:
-        steps, folds: (labels,), truth: (labels, target.size),
+        steps, folds, speakers: (labels,), truth: (labels, target.size),
         predictions[model][seed]: (labels, target.outputs)
     """
 
@@ -55,6 +58,27 @@ class Answers:
     runs: tuple[FinishedRun, ...]
     split: str = "test"
     grouped: tuple[str, ...] = ()
+    speakers: tuple[int, ...] = ()
+
+    def take(self, labels: NDArray[np.bool_]) -> Answers:
+        """The same over some of the labels.
+
+        Args:
+            labels: a mask of all.
+        """
+        rows = np.flatnonzero(labels)
+        return replace(
+            self,
+            samples=tuple(self.samples[i] for i in rows),
+            steps=self.steps[rows],
+            folds=self.folds[rows],
+            truth=self.truth[rows],
+            predictions={
+                name: {seed: one[rows] for seed, one in own.items()} for name, own in self.predictions.items()
+            },
+            grouped=tuple(self.grouped[i] for i in rows) if self.grouped else (),
+            speakers=tuple(self.speakers[i] for i in rows) if self.speakers else (),
+        )
 
     @property
     def metrics(self) -> dict[str, Measure]:
@@ -211,6 +235,7 @@ def _together(runs: list[FinishedRun], split: str) -> Answers:
         runs=tuple(runs),
         split=split,
         grouped=next((tuple(own["group"].astype(str)) for own in same_labels if "group" in own), ()),
+        speakers=next((tuple(own[SPEAKER].tolist()) for own in same_labels if _says_who_speaks(own)), ()),
     )
 
 
@@ -224,11 +249,16 @@ def _by_label(tables: dict[tuple[str, int], pd.DataFrame]) -> dict[tuple[str, in
             order = pd.Series(np.arange(len(own)), pd.MultiIndex.from_frame(own)).sort_index()
         kept = [
             name for name in table
-            if name in ("fold", "group") or str(name).startswith(("prediction", "truth"))
+            if name in ("fold", "group", SPEAKER) or str(name).startswith(("prediction", "truth"))
         ]  # fmt: skip
         found[key] = table[kept].iloc[order.to_numpy()]
         found[key].index = order.index
     return found
+
+
+def _says_who_speaks(frame: pd.DataFrame) -> bool:
+    """Of every label: of the folds of a seed, some may be of a release that did not say it."""
+    return SPEAKER in frame and bool(frame[SPEAKER].notna().all())
 
 
 def _matching(frame: pd.DataFrame, kind: str) -> list[str]:

@@ -13,6 +13,7 @@ from affect import metrics, renamed
 from affect.errors import ConfigError, did_you_mean, listed
 from affect.metrics import Array, Stored
 from affect.results.answers import Answers, say_stored
+from affect.results.parts import part_of
 from affect.results.summary import LEVEL, ONE_SEED, asked, difference, values_and_tests
 from affect.statistics import Difference, cohens_d, superiority
 
@@ -45,9 +46,9 @@ def compare(
 
     Args:
         answers: of one or more corpora and targets.
-        names: of metrics, one's own by their import path, those that a target does not have left out; the
-            first of each target by default. Of one that a run was measured with, and whose code is not here,
-            there are the means of the runs, without intervals and tests.
+        names: of metrics, as in `affect.results.summarise`; the first of each target by default. Of one that
+            a run was measured with, and whose code is not here, there are the means of the runs, without
+            intervals and tests.
         baseline: compare the others with it alone; by default all pairs of up to 12 models, and of more each
             with the one that has the best mean.
     Raises:
@@ -75,7 +76,8 @@ COLUMNS = [
 
 
 def _pairs(own: Answers, metric: str, baseline: str | None) -> list[dict[str, Any]]:
-    function, rises = own.metrics[metric], metrics.higher_is_better(metric)
+    own, base = part_of(own, metric)
+    function, rises = own.metrics[base], metrics.higher_is_better(metric)
     known = not isinstance(function, Stored)
     if known:
         values = {
@@ -87,7 +89,7 @@ def _pairs(own: Answers, metric: str, baseline: str | None) -> list[dict[str, An
     middle = baseline if baseline in values else ranked[0] if len(ranked) > MOST else None
     pairs = [pair for pair in combinations(ranked, 2) if middle is None or middle in pair]
     family = pairs if baseline in values else None  # the best one of many was chosen among all pairs
-    tests = values_and_tests(own, metric, family)[1] if known else {}
+    tests = values_and_tests(own, base, family)[1] if known else {}
     rows = []
     for better, worse in pairs:
         apart = (values[better].mean() - values[worse].mean()) * (1 if rises else -1)

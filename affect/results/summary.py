@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -12,7 +13,10 @@ from affect import metrics, renamed
 from affect.errors import ConfigError, did_you_mean, listed
 from affect.metrics import Stored
 from affect.results.answers import Answers, say_stored
+from affect.results.parts import lacking, part_of, split_name
 from affect.statistics import Difference, fold_tests, measure, pairwise_tests, spread
+
+logger = logging.getLogger(__name__)
 
 LEVEL = 0.05
 """How often a test may find a difference where there is none."""
@@ -46,10 +50,12 @@ def summarise(
     Args:
         answers: of one or more corpora and targets.
         names: of metrics, one's own by their import path, those that a target does not have left out; all of
-            each target by default.
+            each target by default. `METRIC: shift` is a metric on the utterances of a conversation whose
+            label is another than that of the same party's last one, `METRIC: no shift` on those whose label
+            is the same (`affect.metrics.emotion_shifts`); dialogues that have none are not drawn.
         failed: how many runs failed, by target and model.
     Raises:
-        ConfigError: no target has a metric of that name.
+        ConfigError: no target has a metric of that name; of no target's utterances it is known who speaks.
     """
     failed, names = failed or {}, listed("summarise: names", names)
     rows = []
@@ -71,19 +77,29 @@ def asked(answers: Iterable[Answers], names: Iterable[str]) -> list[tuple[Answer
         answers: of one or more corpora and targets.
         names: of metrics.
     Raises:
-        ConfigError: no target has one of them.
+        ConfigError: no target has one of them; of no target's labels a part is known that is named.
     """
     answers, names = list(answers), [metrics.name_of(metric) for metric in names]
     known = {metric for own in answers for metric in own.metrics}
     for metric in names:
-        if metric not in known:
-            raise ConfigError(f"results: no target has the metric '{metric}'; {did_you_mean(metric, known)}")
-    return [(own, [m for m in names if m in own.metrics]) for own in answers]
+        base, _ = split_name(metric)
+        if base not in known:
+            raise ConfigError(f"results: no target has the metric '{base}'; {did_you_mean(base, known)}")
+        why = [lacking(own, metric) for own in answers if base in own.metrics]
+        if all(why):
+            raise ConfigError(f"results: '{metric}': {why[0]}")
+        for reason in filter(None, why):
+            logger.warning("results: '%s' is left out: %s", metric, reason)
+    return [
+        (own, [m for m in names if split_name(m)[0] in own.metrics and not lacking(own, m)])
+        for own in answers
+    ]
 
 
 def _rows(own: Answers, metric: str) -> list[dict[str, Any]]:
     """The rows of one metric, models in their order."""
-    function = own.metrics[metric]
+    own, base = part_of(own, metric)
+    function = own.metrics[base]
     if isinstance(function, Stored):
         return [*_stored(own, metric)]
     sign = 1 if metrics.higher_is_better(metric) else -1
@@ -93,12 +109,12 @@ def _rows(own: Answers, metric: str) -> list[dict[str, Any]]:
     }
     single = [name for name in own.predictions if len(own.run_of(name).facts["shape"]["dims"]) == 1]
     reference = max(single, key=lambda name: means[name], default="")
-    found, tests = values_and_tests(own, metric)
+    found, tests = values_and_tests(own, base)
     best = max(means, key=lambda name: means[name])
     folds = len({*own.folds.tolist()}) > 1
     same = {
-        "count": metrics.count(metric, own.truth),
-        "floor": metrics.constant_baselines(own.target, own.truth)[metric],
+        "count": metrics.count(base, own.truth),
+        "floor": metrics.constant_baselines(own.target, own.truth)[base],
         "ceiling": own.runs[0].facts["corpus"].get("ceiling", {}).get(metric, np.nan),
         "reference": reference or None,
     }

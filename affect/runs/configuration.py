@@ -158,13 +158,14 @@ def metrics_in(content: Mapping[str, Any]) -> list[str]:
     """The metrics that are measured only as a configuration's plain values name them, each once.
 
     Example:
-        >>> metrics_in({"training": {"monitor": "my_metrics.Near"}, "metrics": ["mae", "auc"]})
+        >>> metrics_in({"training": {"monitor": "my_metrics.Near"}, "metrics": ["mae", "auc", "auc: shift"]})
         ['auc', 'my_metrics.Near']
     """
     training = content.get("training") or {}
     monitor = training.get("monitor", "loss") if isinstance(training, Mapping) else "loss"
     named = [*(content.get("metrics") or []), monitor]
-    return list(dict.fromkeys(name for name in named if isinstance(name, str) and metrics.is_extra(name)))
+    bases = [name.partition(": ")[0] for name in named if isinstance(name, str)]
+    return list(dict.fromkeys(name for name in bases if metrics.is_extra(name)))
 
 
 def parse(content: Mapping[str, Any], where: str, home: Home | None = None) -> Configuration:

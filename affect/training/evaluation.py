@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from affect import metrics, renamed
 from affect.bounds import COUNT
 from affect.data.checks import check_corpus, check_split
 from affect.data.corpus import Corpus, Split
 from affect.data.loading import batches
+from affect.data.speakers import SPEAKER, parties_of
 from affect.data.targets import Target
 from affect.errors import ConfigError, DataError, did_you_mean
 from affect.metrics import Array
@@ -76,7 +79,7 @@ def evaluate(
     return tidy(
         measuring(model, rows, batch_size, target.name), truth, target, corpus=corpus.name,
         model=name or type(model.fusion).__name__, split=split, seed=seed, fold=fold,
-        group_of=dict(zip(rows.ids, rows.groups or (), strict=False)),
+        group_of=dict(zip(rows.ids, rows.groups or (), strict=False)), speaker_of=parties_of(rows),
     )  # fmt: skip
 
 
@@ -91,6 +94,7 @@ def tidy(
     seed: int,
     fold: int = 0,
     group_of: Mapping[str, str] | None = None,
+    speaker_of: Mapping[str, NDArray[np.int64]] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The tidy rows of predictions for one split, and the predictions with the truth beside them.
 
@@ -104,6 +108,8 @@ def tidy(
         seed: as it stands in the results.
         fold: the same.
         group_of: the group of each sample, by id, where there are groups: the predictions say it too.
+        speaker_of: the party of each step, by id, where it is known who speaks: of a target with a label per
+            step the predictions say it, as `speaker`, too.
     Example:
         >>> import pandas as pd
         >>> from affect.data.targets import Regression
@@ -123,6 +129,11 @@ def tidy(
     beside: dict[str, Any] = dict(zip(columns("truth", target, target.size), truth.T, strict=True))
     if group_of:
         beside["group"] = predictions["id"].map(group_of)
+    if speaker_of and target.per_step:
+        beside[SPEAKER] = [
+            int(speaker_of[i][step]) if step < len(speaker_of[i]) else 0
+            for i, step in zip(predictions["id"], predictions["step"], strict=True)
+        ]
     predictions = predictions.assign(**beside, split=split, seed=seed, fold=fold)
     return pd.DataFrame(results, columns=list(COLUMNS)), predictions
 
