@@ -29,8 +29,8 @@ def emotion_shifts(
     Raises:
         ShapeError: there is not one of each for every label.
     Reference:
-        Majumder et al., DialogueRNN, AAAI 2019 (error analysis); Poria et al., Emotion Recognition in Conversation:
-        Research Challenges, Datasets, and Recent Advances, IEEE Access 2019.
+        Majumder et al., DialogueRNN, AAAI 2019 (error analysis); Poria et al., Emotion Recognition in
+        Conversation: Research Challenges, Datasets, and Recent Advances, IEEE Access 2019.
     Example:
         >>> emotion_shifts([0, 2, 1, 2], ["a"] * 4, [0, 1, 2, 3], [1, 2, 1, 2]).tolist()
         [-1, -1, 1, 0]

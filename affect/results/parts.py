@@ -25,7 +25,7 @@ def _shifts(own: Answers) -> NDArray[np.int64]:
 PARTS: Final[Mapping[str, Callable[[Answers], Mask]]] = MappingProxyType(
     {"shift": lambda own: _shifts(own) == 1, "no shift": lambda own: _shifts(own) == 0}
 )
-"""Which labels each is: where a party's emotion is another than at its last utterance, and where it is not."""
+"""Which labels each is: where a party's emotion is another than at its last utterance, and where not."""
 
 
 def split_name(metric: str) -> tuple[str, str]:
