@@ -22,11 +22,13 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two equa
     from affect import errors as errors
     from affect import estimators as estimators
     from affect import explain as explain
+    from affect import extraction as extraction
     from affect import fusion as fusion
     from affect import heads as heads
     from affect import imputation as imputation
     from affect import interactions as interactions
     from affect import kernels as kernels
+    from affect import media as media
     from affect import metrics as metrics
     from affect import objectives as objectives
     from affect import papers as papers
@@ -113,11 +115,12 @@ _HOMES = {
 }
 _ROOMS = (
     *("aligners", "baselines", "benchmark", "corruption", "data", "encoders", "errors", "estimators"),
-    *("explain", "fusion", "heads"),
+    *("explain", "extraction", "fusion", "heads"),
     *(
         "imputation",
         "interactions",
         "kernels",
+        "media",
         "metrics",
         "objectives",
         "papers",
