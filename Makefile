@@ -5,7 +5,7 @@ JOBS ?= 2
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 OLDEST = $(VENV)-oldest
-EXTRAS = text,baselines,mmsdk,parquet,report,completion,distributed,studies
+EXTRAS = text,baselines,mmsdk,parquet,media,report,completion,distributed,studies
 
 .PHONY: install test test-oldest benchmark format
 

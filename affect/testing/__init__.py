@@ -19,6 +19,7 @@ from affect.testing.checks import (
 )
 from affect.testing.corruptions import CORRUPTION_LAWS, check_corruption
 from affect.testing.deployment import DEPLOYMENT, compiles, exports, runs_in_half_precision
+from affect.testing.extractors import EXTRACTOR_LAWS, check_extractor
 from affect.testing.laws import (
     LAWS,
     any_subset_works,
@@ -48,14 +49,17 @@ from affect.testing.parts import (
     imputer_part,
     objective_part,
 )
+from affect.testing.recordings import MadeRecording
 from affect.testing.terms import TERM_LAWS, TermPart, check_term
 
 __all__ = [
     "BrokenLawError",
     "CORRUPTION_LAWS",
     "DEPLOYMENT",
+    "EXTRACTOR_LAWS",
     "LAWS",
     "LENGTHS",
+    "MadeRecording",
     "NAMES",
     "ODD_NAMES",
     "OUT_DIM",
@@ -68,6 +72,7 @@ __all__ = [
     "check_aligner",
     "check_corruption",
     "check_encoder",
+    "check_extractor",
     "check_fusion",
     "check_head",
     "check_imputer",
