@@ -25,7 +25,7 @@ CONTAINERS = (
 )  # fmt: skip
 """What is opened, as ffmpeg calls it: no playlists and scripts, which name other files and addresses."""
 
-SEEKABLE = CONTAINERS[:2]
+SEEKABLE = (*CONTAINERS[:2], "wav", "flac")
 """Containers whose stamps are the same wherever reading begins."""
 
 PIXELS = 2**25

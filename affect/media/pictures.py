@@ -66,20 +66,42 @@ def _within(
         yield start, end, frame
 
 
-def upright(path: Path, frame: VideoFrame) -> NDArray[np.uint8]:
-    """A picture as it is to be seen: turned, and mirrored, as the file says.
+class Upright:
+    """Pictures as they are to be seen: turned, and mirrored, as the file says.
 
-    Shapes:
-        -> (height, width, 3)
+    What a frame says beside its picture keeps the frame alive until Python looks for cycles, so it is asked
+    only where the angle changes.
+
+    Args:
+        path: of the file.
     """
-    with refusing(path):
-        image: NDArray[np.uint8] = np.asarray(frame.to_ndarray(format="rgb24"))
-        beside: Mapping[str, Any] = cast("Any", frame.side_data)
-        matrix = beside.get("DISPLAYMATRIX")
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._angle: int | None = None
+        self._turns, self._is_mirrored = 0, False
+
+    def __call__(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        """The picture of a frame.
+
+        Shapes:
+            -> (height, width, 3)
+        """
+        with refusing(self.path):
+            image: NDArray[np.uint8] = np.asarray(frame.to_ndarray(format="rgb24"))
+            if frame.rotation != self._angle:
+                self._angle = frame.rotation
+                self._turns, self._is_mirrored = _orientation(frame)
+        image = np.rot90(image, self._turns)
+        return np.ascontiguousarray(image[:, ::-1] if self._is_mirrored else image)
+
+
+def _orientation(frame: VideoFrame) -> tuple[int, bool]:
+    """Quarter turns against the clock, and whether it is mirrored after them."""
+    beside: Mapping[str, Any] = cast("Any", frame.side_data)
+    matrix = beside.get("DISPLAYMATRIX")
     if matrix is None:
-        return image
+        return 0, False
     a, b, _, c, d = (int(x) for x in np.frombuffer(bytes(matrix), np.int32)[:5])
     is_mirrored = a * d - b * c < 0
-    turns = round(np.degrees(np.arctan2(-b, -a if is_mirrored else a)) / 90) % 4
-    image = np.rot90(image, turns)
-    return np.ascontiguousarray(image[:, ::-1] if is_mirrored else image)
+    return round(np.degrees(np.arctan2(-b, -a if is_mirrored else a)) / 90) % 4, is_mirrored

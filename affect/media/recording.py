@@ -15,7 +15,7 @@ from affect.bounds import NOT_NEGATIVE, POSITIVE
 from affect.errors import ConfigError, DataError, described
 from affect.media.base import AUDIO_RATE, FRAME_RATE, AudioBlock, Frame, Media, cut, ticks
 from affect.media.opening import SEEKABLE, decoded, facts_of, opened, refusing, stamp
-from affect.media.pictures import shown, upright
+from affect.media.pictures import Upright, shown
 from affect.media.sound import blocks
 
 logger = logging.getLogger(__name__)
@@ -109,10 +109,10 @@ class Recording(Media):
             pace = getattr(container.streams[number], "average_rate", None)
         usual = 1 / pace if pace else Fraction(1, 25)
         seen = shown(self.path, self._decoded(number, notes), self._facts.zero, usual, self)
-        last, image = None, np.zeros((0, 0, 3), np.uint8)
+        upright, last, image = Upright(self.path), None, np.zeros((0, 0, 3), np.uint8)
         for start, end, picture in seen if rate is None else ticks(rate, seen):
             if picture is not last:
-                last, image = picture, upright(self.path, picture)
+                last, image = picture, upright(picture)
             yield Frame(start, end, image)
         self._tell(notes)
 

@@ -221,6 +221,22 @@ def test_a_part_is_what_lies_in_it(tmp_path):
     assert (inner.start, inner.end) == (2, 7)
 
 
+@pytest.mark.parametrize("kind", ["wav", "flac", "mp3"])
+def test_a_part_far_into_sound_is_what_lies_in_it(kind, tmp_path):
+    samples = (np.random.default_rng(0).normal(size=9 * 8_000) * 0.1).astype(np.float32)
+    whole = Recording(clip(tmp_path / f"a.{kind}", rate=8_000, samples=samples))
+    found = joined(whole.part(7.25, 8.5).audio(8_000))
+    assert np.array_equal(found, joined(whole.audio(8_000))[58_000:68_000])
+
+
+def test_any_name_of_a_file_is_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plain = clip(tmp_path / "plain.wav").read_bytes()
+    for name in ("a b%20é:#?.wav", "concat:plain.wav|plain.wav", "%03d.wav", "-i.wav"):
+        (tmp_path / name).write_bytes(plain)
+        assert click_of(Recording(name)) == pytest.approx(1, abs=NEAR)
+
+
 @pytest.mark.parametrize("kind", ["mp4", "wav", "mkv"])
 def test_a_file_of_one_frame(kind, tmp_path):
     recording = Recording(clip(tmp_path / f"a.{kind}", seconds=0.04))
