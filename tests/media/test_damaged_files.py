@@ -94,7 +94,7 @@ def test_three_hundred_damaged_files_end_well(tmp_path):
 
 def test_memory_is_flat_in_length(tmp_path):
     paths = [
-        clip(tmp_path / f"{seconds}.mkv", seconds=seconds, fps=5, size=(320, 240)) for seconds in (3, 30)
+        clip(tmp_path / f"{seconds}.mkv", seconds=seconds, fps=5, size=(160, 120)) for seconds in (3, 30)
     ]
     ended = [
         subprocess.run([sys.executable, "-c", CHILD, str(path)], capture_output=True, text=True, check=True)
