@@ -100,9 +100,6 @@ class Media(ABC):
     def part(self, start: float, end: float | None = None) -> Media:
         """What of it lies from second `start` to second `end`, on the same clock."""
 
-    def __contains__(self, second: float) -> bool:
-        return self.start <= second < (math.inf if self.end is None else self.end)
-
 
 def cut(block: AudioBlock, rate: int, media: Media) -> AudioBlock | None:
     """Those samples of a block that begin in a part; None where there are none.

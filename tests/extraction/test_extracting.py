@@ -12,6 +12,7 @@ import affect
 from affect.data.provenance import difference
 from affect.errors import ConfigError, DataError
 from affect.extraction import MFCC, Clip, Extractor, MelSpectrum, extract
+from affect.testing import check_extractor
 
 pytest.importorskip("av", reason='needs PyAV: pip install "affect[media]"')
 
@@ -85,6 +86,11 @@ def test_clips_become_a_corpus(folder, tmp_path):
     assert not part.values[: part.lengths[0]][gap].any()
     direct = MAKERS["voice"](affect.media.Recording(folder / "long.wav"))
     assert np.array_equal(voice[2], direct.values)
+
+
+def test_extractors_keep_the_laws_on_pictures_and_on_files(folder):
+    check_extractor(Brightness())
+    check_extractor(MelSpectrum(bands=4), affect.media.Recording(folder / "both.mp4"))
 
 
 def test_features_of_another_recipe_are_told_apart(folder, tmp_path):
