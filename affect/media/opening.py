@@ -122,11 +122,11 @@ def facts_of(path: Path) -> Facts:
         DataError: it is no recording, or has neither sound nor pictures.
     """
     with opened(path) as container, refusing(path):
-        streams = {kind: _first(container, kind) for kind in ("audio", "video")}
-        found = [stream for stream in streams.values() if stream is not None]
-        if not found:
+        streams = {kind: _streams(container, kind) for kind in ("audio", "video")}
+        zero = min((_begin(one) for own in streams.values() for one in own), default=None)
+        if zero is None:
             raise DataError(f"{path}: expected a recording, got a file without sound and pictures")
-        zero = min(_begin(stream) for stream in found)
+        found = [own[0] for own in streams.values() if own]
         ends = {
             stream.index: float(_begin(stream) + stream.duration * stream.time_base - zero)
             for stream in found
@@ -135,7 +135,7 @@ def facts_of(path: Path) -> Facts:
         seconds = max(ends.values(), default=None)
         if seconds is None and container.duration:
             seconds = float(Fraction((container.start_time or 0) + container.duration, 1_000_000) - zero)
-        numbers = {kind: None if one is None else one.index for kind, one in streams.items()}
+        numbers = {kind: own[0].index if own else None for kind, own in streams.items()}
         return Facts(container.format.name, zero, numbers["audio"], numbers["video"], seconds, ends)
 
 
@@ -207,10 +207,10 @@ def check_stamp(
         raise DataError(f"{path}: its {kind}: {what}; write the file anew")
 
 
-def _first(container: InputContainer, kind: str) -> Stream | None:
-    """The first stream of a kind that is no picture of a cover."""
-    cover = type(container.streams[0].disposition).attached_pic if len(container.streams) else 0
-    return next((one for one in container.streams if one.type == kind and not one.disposition & cover), None)
+def _streams(container: InputContainer, kind: str) -> list[Stream]:
+    """The streams of a kind, but for pictures of a cover."""
+    found = [one for one in container.streams if one.type == kind]
+    return [one for one in found if not one.disposition & type(one.disposition).attached_pic]
 
 
 def _begin(stream: Stream) -> Fraction:

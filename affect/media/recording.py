@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from os import PathLike
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from affect.bounds import NOT_NEGATIVE, POSITIVE
 from affect.errors import ConfigError, DataError, described
 from affect.media.base import AUDIO_RATE, FRAME_RATE, AudioBlock, Frame, Media, cut, ticks
-from affect.media.opening import SEEKABLE, decoded, facts_of, opened, refusing, stamp
+from affect.media.opening import SEEKABLE, decoded, facts_of, opened, pyav, stamp
 from affect.media.pictures import Upright, shown
 from affect.media.sound import blocks
 
@@ -122,7 +123,7 @@ class Recording(Media):
         is_far = self._facts.container in SEEKABLE and self.start > _NEAR
         with opened(self.path) as container:
             if is_far:
-                with refusing(self.path):
+                with suppress(pyav("Recording").FFmpegError):  # then it is read from the beginning
                     container.seek(int((float(zero) + self.start - _RUN_UP) * 1_000_000))
             frames = decoded(self.path, container, number, notes)
             first = next(frames, None)
