@@ -44,7 +44,7 @@ def emotion_shifts(
             f"emotion_shifts needs a dialogue, a step and a speaker for each of {len(truth)} labels, got "
             f"{len(samples)}, {len(steps)} and {len(speakers)}"
         )
-    truth = truth.reshape(len(truth), -1)
+    truth = truth if truth.ndim > 1 else truth[:, None]
     order = np.lexsort((steps, speakers, samples))
     before, after = order[:-1], order[1:]
     same = (samples[before] == samples[after]) & (speakers[before] == speakers[after]) & (speakers[after] > 0)
