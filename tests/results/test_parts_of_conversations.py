@@ -262,6 +262,26 @@ def test_a_sweep_has_no_parts_and_says_so_before_it_begins(made, tmp_path):
     assert not (tmp_path / "swept").exists()
 
 
+def test_sweeps_of_a_bench_stand_beside_parts(made, tmp_path):
+    """Names of scores, such as `f1_weighted: mean parties missing`, are not taken for parts, nor parts for them."""
+    folder = made[0]
+    path = folder / "swept.yaml"
+    models = {name: BENCH["models"][name] for name in ("text", "named")}
+    path.write_text(yaml.safe_dump({**BENCH, "models": models, "seeds": [0], "protocols": ["parties"]}))
+    shutil.copytree(folder / "out", tmp_path / "out")
+    bench(path, tmp_path / "out", quiet=True)
+    scores = pd.read_csv(tmp_path / "out" / "robustness" / "summary.csv")
+    bases = {name.partition(": ")[0] for name in scores["metric"]}
+    assert bases == {"f1_weighted", "f1.sad", "f1.angry"}
+    assert not any("shift" in name for name in scores["metric"])
+    assert scores["mean"].notna().all()
+    assert {*pd.read_csv(tmp_path / "out" / "summary.csv")["metric"]} == {*BENCH["metrics"]}
+    main(["report", str(tmp_path / "out"), "--out", str(tmp_path / "page.html")])
+    page = (tmp_path / "page.html").read_text()
+    assert "parties missing" in page
+    assert "f1_weighted: no shift" in page
+
+
 def test_runs_that_do_not_say_who_speaks_are_refused(made, tmp_path):
     (run,) = [run for run in find([made[0] / "out"]) if (run.name, run.seed) == ("text", 0)]
     old = tmp_path / "runs" / "text" / "seed0-fold0"
