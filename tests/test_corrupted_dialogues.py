@@ -211,6 +211,12 @@ NOT_ALIGNED = (
             "conversations, or add it (affect.data.speakers.parties)",
         ),
         (
+            lambda: UtteranceDropout().bound(affect.load("synthetic")["valid"]),
+            ConfigError,
+            "UtteranceDropout: the corpus has no modality 'speaker' and no label of each step: its steps are no "
+            "utterances; take RunDropout(steps=1, together=True), which loses the same of all modalities",
+        ),
+        (
             lambda: UtteranceDropout(modalities=("txt",)).bound(SPLIT),
             ConfigError,
             "UtteranceDropout: no modality 'txt'; did you mean 'text'? known: acoustic, speaker, text",
@@ -262,12 +268,17 @@ def test_protocols_are_refused_where_there_is_no_conversation():
     model = affect.FusionModel.for_corpus(plain, width=4)
     for name, who in (
         ("parties", "PartyDropout: the corpus has no modality 'speaker' "),
-        ("utterances", "UtteranceDropout: needs "),
+        ("utterances", "UtteranceDropout: the corpus has no "),
     ):
         with pytest.raises(ConfigError) as refused:
             sweep(model, plain["valid"], protocols.PROTOCOLS[name]())
         assert str(refused.value).startswith(who)
         assert "\n" not in str(refused.value)
+
+
+def test_utterances_need_no_speaker_where_each_has_a_label(talk):
+    nameless = talk.select(["text"])["test"]
+    assert UtteranceDropout(rate=0.5).bound(nameless) == UtteranceDropout(rate=0.5)
 
 
 def test_training_is_damaged_too(talk, tmp_path):

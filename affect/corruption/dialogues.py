@@ -89,7 +89,8 @@ class UtteranceDropout(UtteranceLoss):
         becomes: what is left: `missing`, `zero` or `noise`.
         modalities: that lose it; all but who speaks by default (`speaker`, `speaker_identity`).
     Raises:
-        ConfigError: rates by name; when it is bound, a corpus that is not aligned.
+        ConfigError: rates by name; when it is bound, a corpus that is not aligned, or whose steps are no
+            utterances: it does not say who speaks, and has no labels of steps.
         ShapeError: when called, modalities of different steps.
     Example:
         >>> x = Sequence.full(torch.ones(1, 6, 3))
@@ -97,6 +98,16 @@ class UtteranceDropout(UtteranceLoss):
         >>> torch.equal(damaged["text"].mask, damaged["acoustic"].mask), bool(damaged["speaker"].mask.all())
         (True, True)
     """
+
+    def bound(self, split: Split) -> Self:
+        labelled = any((own.lengths > 1).any() for own in split.targets.values())
+        if SPEAKER not in split.modalities and not labelled:
+            raise ConfigError(
+                f"UtteranceDropout: the corpus has no modality '{SPEAKER}' and no label of each step: its "
+                "steps are no utterances; take RunDropout(steps=1, together=True), which loses the same of "
+                "all modalities"
+            )
+        return super().bound(split)
 
     def steps(self, time: int, draws: Draws) -> Tensor:
         return draws.uniform("step", time) < self.rate_of("")

@@ -132,7 +132,8 @@ def utterances(draws: int = 5, rates: Iterable[float] = RATES) -> Grid:
         draws: how often each is drawn.
         rates: of loss.
     Raises:
-        ConfigError: when swept, several modalities of different steps.
+        ConfigError: when swept, a corpus whose steps are no utterances: it does not say who speaks, and has
+            no labels of steps; or one that is not aligned.
     """
     return levels("utterances missing", UtteranceDropout(), rates, draws=draws)
 
