@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -319,6 +320,31 @@ def test_wrong_names_in_an_experiment(metric, message, tmp_path):
     with pytest.raises(ConfigError) as refused:
         load(path)
     assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("corpus", "metric", "message"),
+    [
+        ("talk", "f1.sadd", "no target has 'f1.sadd'; did you mean 'f1.sad'? known: accuracy, "),
+        ("talk", "mae", "no target has 'mae'; "),
+        ("mute", "uar: shift", "'uar: shift': mute has no modality 'speaker' that says who speaks at each step; leave "
+                               "the metric out, or add it (affect.data.speakers.parties)"),
+        ("synthetic", "mae: shift", "'mae: shift': no target has a class for each utterance"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_measured_is_refused_before_the_first_run(corpus, metric, message, made, tmp_path):
+    path = tmp_path / "talk.yaml"
+    if corpus == "mute":
+        mute = replace(affect.load(made[0] / "talk.safetensors").select(["text"]), name="mute")
+        save(mute, tmp_path / "mute.safetensors")
+    where = {"talk": str(made[0] / "talk.safetensors"), "mute": "mute.safetensors"}.get(corpus, corpus)
+    models = {"text": {"modalities": ["text"], "encoder": "PooledEncoder", "fusion": "ConcatenationFusion"}}
+    models = models if corpus == "synthetic" else {"text": BENCH["models"]["text"]}
+    path.write_text(yaml.safe_dump({**BENCH, "corpus": where, "metrics": [metric], "models": models}))
+    with pytest.raises(ConfigError) as refused:
+        bench(path, tmp_path / "out", quiet=True)
+    assert str(refused.value).startswith(f"{path}: metrics: {message}")
+    assert not [*tmp_path.rglob("run.json")]
 
 
 def test_names_of_parts_and_of_scores_are_told_apart():
