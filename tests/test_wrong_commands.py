@@ -228,7 +228,7 @@ WRONG = {
     "affect inspect gone.pkl": "DataError: gone.pkl: no such file; expected a corpus file, or 'synthetic' for a generated "
     "corpus",
     "affect inspect synthetic:tempral": "ConfigError: no generated corpus 'synthetic:tempral'; did you mean 'temporal'? known: "
-    "additive, iemocap, interaction, mosei_aligned, mosei_emotions, mosei_unaligned, mosi_aligned, mosi_context, "
+    "additive, conversations, iemocap, interaction, mosei_aligned, mosei_emotions, mosei_unaligned, mosi_aligned, mosi_context, "
     "mosi_unaligned, shared, sims, temporal",
     "affect convert corpus.pkl out.csv": "ConfigError: out.csv: expected a file that ends with .safetensors",
     "affect convert corpus.pkl out.pkl": "ConfigError: out.pkl: expected a file that ends with .safetensors; for .pkl "
