@@ -42,6 +42,7 @@ CAUSAL: Final[Mapping[str, tuple[str, ...]]] = {
         "HybridMemoryFusion",
         "ContextualAttentionFusion",
         "GatedShiftFusion",
+        "ConversationMemoryFusion",
         "ContextGraphFusion",
         "RelationalGraphFusion",
         "DialogueRNNFusion",

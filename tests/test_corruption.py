@@ -3,7 +3,7 @@
 import itertools
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -22,6 +22,7 @@ from affect.corruption import (
     GaussianNoise,
     ModalityDropout,
     ModalitySwap,
+    PartyDropout,
     RandomModalities,
     RandomSubset,
     RunDropout,
@@ -31,11 +32,13 @@ from affect.corruption import (
     StepNoise,
     TimeShift,
     Truncation,
+    UtteranceDropout,
     WordErasure,
     subsets_of,
 )
 from affect.data.corpus import Split
 from affect.data.ragged import Ragged
+from affect.data.speakers import parties
 from affect.errors import BrokenLawError, ConfigError
 from affect.sequences import Sequence
 from affect.testing.corruptions import IDS, sample_inputs
@@ -53,16 +56,31 @@ def split_of(inputs, ids):
     return Split(tuple(ids), rows, {})
 
 
+def spoken_of(inputs, ids, *, unknown=()):
+    """The same split, of two parties that take turns but in the first sample, where there is one."""
+    turns = [[(step % 2) + 1 if row else 1 for step in range(7)] for row in range(len(ids))]
+    said = [[None if step in unknown else one for step, one in enumerate(own)] for own in turns]
+    split = split_of(inputs, ids)
+    return replace(split, modalities={**split.modalities, "speaker": parties(said)}, aligned=True)
+
+
 APART = {
     "ModalityLoss",
     "StepLoss",
+    "UtteranceLoss",
     "ModalitySwap",
+    "PartyDropout",
     "Compose",
-}  # the last two below
+}  # the last three below
 WRITTEN = [*parts_of(Corruption, "changed"), *parts_of(Corruption, "damage")]
 CASES = {
     **{cls.__name__: cls() for cls in WRITTEN if cls.__name__ not in APART},
     "ModalitySwap": ModalitySwap(rate=0.6).bound(split_of(sample_inputs(seed=1), IDS)),
+    "PartyDropout": PartyDropout(rate=0.6).bound(spoken_of(sample_inputs(), IDS)),
+    "parties, none spared": PartyDropout(rate=0.6, spare=False, becomes="zero").bound(
+        spoken_of(sample_inputs(), IDS, unknown=(0, 3))
+    ),
+    "utterances of one modality": UtteranceDropout(rate=0.4, becomes="noise", modalities=("b",)),
     "zeros": StepDropout(rate=0.4, becomes="zero"),
     "noise": StepDropout(rate=0.4, becomes="noise"),
     "by name": StepDropout(rate={"a": 0.9, "c": 0.2}),

@@ -21,7 +21,8 @@ def test_the_python_in_the_readme_runs(capsys):
 
 
 def test_the_configuration_in_the_readme_is_one():
-    block, terms, translation, stages, _ = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    dialogue, block, terms, translation, stages, _ = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    assert parse(yaml.safe_load(dialogue), "README").model.causal
     assert parse(yaml.safe_load(block), "README").seeds == [0, 1, 2]
     misa = parse({"corpus": "synthetic", **yaml.safe_load(terms)}, "README")
     assert [*misa.terms] == ["alike", "apart", "rebuilt"]

@@ -60,6 +60,7 @@ FILES = {
     "beginning": {**MODEL, "init": "corpora"},
     "unlabelled": {**MODEL, "corpus": "unlabelled.safetensors"},
     "metric": {**EXPERIMENT, "metrics": ["peason"]},
+    "measured": {**MODEL, "metrics": ["peason"]},
     "protocol": {**EXPERIMENT, "protocols": ["tfr"]},
     "space": {**MODEL, "search": {"metrc": "mae"}},
 }
@@ -136,6 +137,7 @@ WRONG = {
     "affect train loggers.yaml": "ConfigError: loggers.yaml: loggers: expected a list of classes, got 'CSVLogger'",
     "affect train epochs.yaml": "ConfigError: training: epochs must be at least 1, got 0",
     "affect train monitor.yaml": f"ConfigError: no metric 'peason'; did you mean 'pearson'? known: {ALL}",
+    "affect train measured.yaml": f"ConfigError: measured.yaml: no metric 'peason'; did you mean 'pearson'? known: {ALL}",
     "affect train schedule.yaml": "ConfigError: training: schedule: StepLR cannot be made: StepLR.__init__() missing 1 "
     "required positional argument: 'step_size'",
     "affect train beginning.yaml": f"DataError: corpora: not {ENDS}",
@@ -228,7 +230,7 @@ WRONG = {
     "affect inspect gone.pkl": "DataError: gone.pkl: no such file; expected a corpus file, or 'synthetic' for a generated "
     "corpus",
     "affect inspect synthetic:tempral": "ConfigError: no generated corpus 'synthetic:tempral'; did you mean 'temporal'? known: "
-    "additive, iemocap, interaction, mosei_aligned, mosei_emotions, mosei_unaligned, mosi_aligned, mosi_context, "
+    "additive, conversations, iemocap, interaction, mosei_aligned, mosei_emotions, mosei_unaligned, mosi_aligned, mosi_context, "
     "mosi_unaligned, shared, sims, temporal",
     "affect convert corpus.pkl out.csv": "ConfigError: out.csv: expected a file that ends with .safetensors",
     "affect convert corpus.pkl out.pkl": "ConfigError: out.pkl: expected a file that ends with .safetensors; for .pkl "

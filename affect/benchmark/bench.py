@@ -19,7 +19,7 @@ from affect.errors import DataError
 from affect.files import real, writing
 from affect.kernels import keep_freed_memory
 from affect.results import Answers, compare, costs, gather, summarise
-from affect.results.parts import split_name
+from affect.results.parts import check_measurable, split_name
 from affect.results.tables import Table, frame_table, summary_tables, write_tables
 from affect.robustness.protocols import protocol
 from affect.robustness.runs import scores_of, sweep_runs
@@ -95,9 +95,13 @@ def bench(
         figures = figures.head(0)  # they are of the corpus that was left out
     experiment = whole.changed(corpus, seeds, epochs, models)
     todo = [replace(job, trust=trust) for job in jobs(experiment, path, out)]
-    check_jobs(todo, path)
-    run_jobs(todo, workers, backend, address, quiet, again)
     own = [name for job in todo for name in metrics_in(job.content)]
+    seen = check_jobs(todo, path)
+    if seen is not None:
+        with within(beside(path.parent)), metrics.using(*own):
+            targets = {seen.target(job.content["target"]) for job in todo}
+            check_measurable(experiment.metrics, seen, targets, str(path))
+    run_jobs(todo, workers, backend, address, quiet, again)
     with within(beside(path.parent)), metrics.using(*own):
         made = _measured(
             experiment, path, todo, out, figures,

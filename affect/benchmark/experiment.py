@@ -45,8 +45,8 @@ class Experiment:
             what a search wrote there (`Configuration`).
         target: what is predicted, or several, one after the other; the corpus's only one by default.
         metrics: which stand in the table; all by default. One's own are named by their import path, and
-            measured in every run. In quotes, `"METRIC: shift"` and `"METRIC: no shift"` are a metric on a
-            part of a conversation (`affect.results.summarise`).
+            measured in every run; `f1.CLASS` is of one class. In quotes, `"METRIC: shift"` and
+            `"METRIC: no shift"` are a metric on a part of a conversation (`affect.results.summarise`).
         model: what all models share; a baseline takes of it what it can read.
         training: how all are trained; a baseline reads its `monitor` alone.
         objective: the plain loss of the kind of target by default; by target where there are several.

@@ -101,6 +101,7 @@ def check_names(
     split: str = "test",
     splits: Collection[str] = (),
     lacking: str | None = None,
+    parts: bool = False,
 ) -> None:
     """Refuse names that none of some runs has.
 
@@ -111,6 +112,7 @@ def check_names(
         split: one that the runs were measured on.
         splits: others that may be asked for.
         lacking: a modality.
+        parts: whether a metric may be one on a part of the labels, as `f1_weighted: shift` is.
     Raises:
         ConfigError: with the nearest name that there is.
     """
@@ -121,6 +123,9 @@ def check_names(
     measured = {name for run in runs for name in run.metrics}
     measured |= {str(name) for run in runs for name in run.table("results")["metric"].unique()}
     bases = [split_name(name)[0] for name in metric or ()]
+    for name, base in zip(metric or (), bases, strict=True):
+        if name != base and not parts:
+            raise ConfigError(f"--metric: '{name}': a sweep measures all labels; name '{base}'")
     own = {name for name in bases if is_extra(name) and name_of(name)}  # which refuses what is none
     known = {
         "--metric: no metric": {*own, *measured, *(name for run in runs for name in metrics_for(run.target))},

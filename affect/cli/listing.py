@@ -173,7 +173,8 @@ def section(doc: str, title: str) -> str:
 
 _BASES = (
     "Aligner", "Baseline", "Corruption", "Encoder", "Fusion", "Imputer", "LayeredEncoder", "ModalityLoss",
-    "Objective", "Pooling", "ProjectedFusion", "StepLoss", "Term", "VectorFusion",
+    "Objective", "Pooling", "ProjectedFusion", "StepLoss", "Term", "UtteranceLoss",
+    "VectorFusion",
 )  # fmt: skip
 """Classes to derive from, which lack a method."""
 

@@ -219,7 +219,8 @@ def _runs(add: Callable[..., Parser]) -> None:
     verb.add_argument("run_folders", metavar="RUN", nargs="+", help="folders of runs, or a bench's folder")
     verb.add_argument(
         "--protocol", nargs="+", default=["fixed_subsets"], metavar="NAME",
-        help="fixed_subsets (default), random_modality, tfr_net, lnln, multibench, steps, noise, shifts",
+        help="fixed_subsets (default), random_modality, tfr_net, lnln, multibench, steps, noise, shifts, "
+        "utterances, parties",
     )  # fmt: skip
     verb.add_argument(
         "--draws", type=number(COUNT), help="how often each damage is drawn (default: the protocol's own)"

@@ -297,7 +297,7 @@ def compare(args: argparse.Namespace) -> None:
     from affect.runs import find
 
     runs = find(args.run_folders)
-    checks.check_names(runs, metric=args.metric, baseline=args.baseline, split=args.split)
+    checks.check_names(runs, metric=args.metric, baseline=args.baseline, split=args.split, parts=True)
     pairs = compare_models(gather(runs, args.split), args.metric or (), args.baseline)
     kinds = pairs.groupby(["corpus", "target", "metric"], sort=False)
     tables = [

@@ -2,6 +2,7 @@
 
 from affect import renamed
 from affect.corruption.base import Compose, Corruption, StepLoss
+from affect.corruption.dialogues import PartyDropout, UtteranceDropout
 from affect.corruption.draws import Draws
 from affect.corruption.modalities import (
     ModalityDropout,
@@ -33,6 +34,7 @@ __all__ = [
     "ModalityDropout",
     "ModalityLoss",
     "ModalitySwap",
+    "PartyDropout",
     "RandomModalities",
     "RandomSubset",
     "RunDropout",
@@ -43,6 +45,7 @@ __all__ = [
     "StepNoise",
     "TimeShift",
     "Truncation",
+    "UtteranceDropout",
     "WordErasure",
     "subsets_of",
 ]

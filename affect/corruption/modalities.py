@@ -85,7 +85,7 @@ class ModalityDropout(ModalityLoss):
         kept = drawn >= rates
         if not self.spare:
             return kept
-        last = _greatest(drawn / rates, present)
+        last = greatest(drawn / rates, present)
         return kept | (last & ~(safe | (kept & present).any(1, keepdim=True)))
 
 
@@ -118,7 +118,7 @@ class RandomModalities(ModalityLoss):
         self.refuse_rates_by_name("is a share of all modalities")
 
     def kept(self, names: list[str], present: Tensor, safe: Tensor, draws: Draws) -> Tensor:
-        stays = _greatest(_each(names, draws.apart("stays")), present)
+        stays = greatest(_each(names, draws.apart("stays")), present)
         lost = _each(names, draws) < self.rate_of("") * len(names) / max(len(names) - 1, 1)
         return stays | ~lost
 
@@ -227,15 +227,25 @@ def subsets_of(names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
     return tuple(itertools.chain.from_iterable(itertools.combinations(known, size) for size in sizes))
 
 
+def greatest(scores: Tensor, present: Tensor) -> Tensor:
+    """That of the present ones which has the greatest score.
+
+    Args:
+        scores: not below 0.
+        present: which there are; of none, none is the greatest.
+    Shapes:
+        scores, present: (batch, modality) -> (batch, modality) bool
+    Example:
+        >>> greatest(torch.tensor([[0.5, 0.9]]), torch.tensor([[True, False]])).tolist()
+        [[True, False]]
+    """
+    best = torch.where(present, scores, -1.0).argmax(1, keepdim=True)
+    return torch.zeros_like(present).scatter(1, best, True) & present
+
+
 def _each(names: list[str], draws: Draws) -> Tensor:
     """(batch, modality), uniform."""
     return torch.cat([draws.apart(name).uniform("modality", 1) for name in names], 1)
-
-
-def _greatest(scores: Tensor, present: Tensor) -> Tensor:
-    """(batch, modality) bool: that of the present ones which has the greatest score."""
-    best = torch.where(present, scores, -1.0).argmax(1, keepdim=True)
-    return torch.zeros_like(present).scatter(1, best, True) & present
 
 
 def _present(inputs: Inputs, names: list[str]) -> Tensor:

@@ -15,6 +15,7 @@ from typing import TypeAlias
 import numpy as np
 
 from affect import metrics
+from affect.data.conversations import conversations
 from affect.data.corpus import Corpus, Split
 from affect.data.factors import SharedFactors
 from affect.data.posteriors import EDGE, Array, Counts, UniformPosterior, median_count
@@ -47,7 +48,8 @@ def generate(name: str, seed: int = 0) -> Corpus:
             (`affect.data.shapes`): `synthetic:mosi_unaligned`, `synthetic:iemocap` and others; a number of
             training samples may follow each, as in `synthetic:mosi_unaligned:24`. Or `synthetic:shared`
             (`affect.data.factors`), which `:aligned`, `:shifted`, `:5%labelled` and `:50%unpaired` may
-            follow, in this order and with other percentages.
+            follow, in this order and with other percentages. Or `synthetic:conversations`
+            (`affect.data.conversations`).
         seed: of the whole corpus.
     Raises:
         ConfigError: there is no such corpus.
@@ -63,8 +65,12 @@ def generate(name: str, seed: int = 0) -> Corpus:
     kind, _, form = full_name(name).partition(":")[2].partition(":")
     if kind == "shared":
         return SharedFactors.named(name, seed).corpus()
+    if kind == "conversations" and not form:
+        return conversations(seed=seed)
     if kind not in makers and kind not in SHAPES:
-        known = did_you_mean(kind, [*makers, *SHAPES, "shared"])
+        if kind == "conversations":
+            raise ConfigError(f"no generated corpus '{name}'; nothing may follow 'synthetic:{kind}'")
+        known = did_you_mean(kind, [*makers, *SHAPES, "conversations", "shared"])
         raise ConfigError(f"no generated corpus '{name}'; {known}")
     if kind in SHAPES:
         if form and not (form.isdecimal() and int(form)):

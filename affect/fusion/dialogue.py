@@ -24,8 +24,9 @@ class DialogueFusion(Fusion):
         out_dim: feature size of a fused step.
         speaker: a modality that tells who speaks: in the same words for the same speaker. It is not fused.
     Missing:
-        a learned vector, zero until trained, takes the place of a modality that is unobserved at a step; a
-        step is unobserved where nothing was observed but the speaker.
+        a learned vector, zero until trained, takes the place of a modality that is unobserved at a step. A
+        step of which only the speaker is known is one that was not heard: it is told from the others. It is
+        unobserved where nothing is known of it, not even who speaks.
     Raises:
         ConfigError: no such speaker, or nothing but one.
         ShapeError: the sequences differ in their steps.
@@ -48,7 +49,10 @@ class DialogueFusion(Fusion):
         """What is said, the modalities side by side, (batch, time, sum of their sizes)."""
         said = {m: inputs[m] for m in self.absent}
         filled = [torch.where(x.mask.unsqueeze(-1), x.values, self.absent[m]) for m, x in said.items()]
-        return Sequence(torch.cat(filled, -1), torch.stack([x.mask for x in said.values()]).any(0))
+        known = [x.mask for x in said.values()]
+        if self.speaker is not None:
+            known.append(inputs[self.speaker].mask)
+        return Sequence(torch.cat(filled, -1), torch.stack(known).any(0))
 
     def numbered(self, need: str) -> None:
         """Refuse a speaker that is not the number of a party; `need` says what reads it.

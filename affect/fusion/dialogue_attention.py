@@ -49,7 +49,7 @@ class DialogueTransformerFusion(DialogueFusion):
         inputs[m]: (batch, time, dims[m]) -> (batch, time, out_dim)
     Missing:
         a learned vector, zero until trained, takes the place of a modality that is unobserved at a step; a
-        step is unobserved, and never read, where nothing was observed but the speaker. Places and the window
+        step is unobserved, and never read, where not even the speaker is known. Places and the window
         count observed steps alone. Nobody knows who speaks where the speaker is unobserved or all zeros: no
         other step's speaker or listener head reads such a step, whose own speaker head reads itself alone.
         A head that has nothing to read, as a listener head where nobody else speaks, gives zeros. No vector

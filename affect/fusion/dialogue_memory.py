@@ -37,7 +37,7 @@ class ConversationMemoryFusion(DialogueFusion):
         extras["own"], extras["others"]: (batch, time, time), weights of the last hop
     Missing:
         a learned vector, zero until trained, takes the place of a modality that is unobserved at a step; a
-        step is unobserved, and remembered by nobody, where nothing was observed but the speaker. Where nobody
+        step is unobserved, and remembered by nobody, where not even the speaker is known. Where nobody
         knows who speaks (the speaker is unobserved, or all zeros), the utterance is another party's to all,
         and all before it are to it; it has no past of its own.
     Raises:

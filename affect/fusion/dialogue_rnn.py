@@ -43,7 +43,7 @@ class DialogueRNNFusion(DialogueFusion):
         extras["attention"]: (batch, time, time), the weights of the utterances before, from first to last
     Missing:
         a learned vector, zero until trained, takes the place of a modality that is unobserved at a step; a
-        step is unobserved, and changes no state, where nothing was observed but the speaker. Where nobody
+        step is unobserved, and changes no state, where not even the speaker is known. Where nobody
         knows who speaks (the speaker is unobserved, or all zeros) a party without a past does, and is
         forgotten again; nobody is known to listen.
     Raises:

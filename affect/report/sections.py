@@ -24,6 +24,7 @@ from affect.report.retrieval import retrieval_content
 from affect.report.robustness import charts_of, note_of
 from affect.report.samples import samples_note, samples_records
 from affect.results import Answers
+from affect.results.parts import split_name
 from affect.results.tables import LEGEND, Cell, Table, cells, elsewhere, summary_tables
 from affect.robustness import Comparison
 from affect.runs.costs import COSTS
@@ -80,7 +81,7 @@ def sections(
         found += _errors(answers, summary, drawn)
     sweeps = [c for c in contents.robustness if (c.corpus, c.target.name) == (corpus, target)]
     if drawn:
-        found += _robustness(sweeps, str(summary["metric"].iloc[0]))
+        found += _robustness(sweeps, split_name(str(summary["metric"].iloc[0]))[0])
     if not (searched := own(contents.retrieval)).empty:
         found.append(retrieval_section(searched, drawn))
     if answers is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affect import metrics
-from affect.data.targets import Regression
+from affect.data.corpus import Corpus
+from affect.data.speakers import SPEAKER, parties_of
+from affect.data.targets import Regression, Target
 from affect.errors import ConfigError, described, did_you_mean
 from affect.metrics import Stored
 from affect.results.answers import Answers
@@ -64,6 +66,33 @@ def check_part(given: Any, who: str) -> Any:
     if colon and part not in PARTS:
         raise ConfigError(f"{who}: metrics: '{given}': no part '{part}'; {did_you_mean(part, PARTS)}")
     return base
+
+
+def check_measurable(names: Iterable[str], corpus: Corpus, targets: Iterable[Target], who: str) -> None:
+    """Refuse, before anything is run, what no target of a corpus can be measured with.
+
+    Args:
+        names: of metrics.
+        corpus: what will be measured on; of its splits the first is looked at.
+        targets: what will be predicted.
+        who: begins the message.
+    Raises:
+        ConfigError: no target has one of them; or has a class for each utterance, of which it is known who
+            speaks.
+    """
+    targets = list(targets)
+    known = {name for target in targets for name in metrics.metrics_for(target)}
+    for name in map(metrics.name_of, names):
+        base, part = split_name(name)
+        if base not in known:
+            raise ConfigError(f"{who}: metrics: no target has '{base}'; {did_you_mean(base, known)}")
+        if part and not any(target.per_step and not isinstance(target, Regression) for target in targets):
+            raise ConfigError(f"{who}: metrics: '{name}': no target has a class for each utterance")
+        if part and not parties_of(next(iter(corpus.splits.values()))):
+            raise ConfigError(
+                f"{who}: metrics: '{name}': {corpus.name} has no modality '{SPEAKER}' that says who speaks "
+                "at each step; leave the metric out, or add it (affect.data.speakers.parties)"
+            )
 
 
 def part_of(own: Answers, metric: str) -> tuple[Answers, str]:

@@ -50,9 +50,10 @@ def summarise(
     Args:
         answers: of one or more corpora and targets.
         names: of metrics, one's own by their import path, those that a target does not have left out; all of
-            each target by default. `METRIC: shift` is a metric on the utterances of a conversation whose
-            label is another than that of the same party's last one, `METRIC: no shift` on those whose label
-            is the same (`affect.metrics.emotion_shifts`); dialogues that have none are not drawn.
+            each target by default. `f1.CLASS` is F1 of one class against all others. `METRIC: shift` is a
+            metric on the utterances of a conversation whose label is another than that of the same party's
+            last one, `METRIC: no shift` on those whose label is the same (`affect.metrics.emotion_shifts`);
+            dialogues that have none are not drawn.
         failed: how many runs failed, by target and model.
     Raises:
         ConfigError: no target has a metric of that name; of no target's utterances it is known who speaks.

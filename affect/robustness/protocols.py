@@ -13,11 +13,13 @@ from affect.corruption import (
     Compose,
     Corruption,
     GaussianNoise,
+    PartyDropout,
     RandomModalities,
     RunDropout,
     StepDropout,
     StepNoise,
     TimeShift,
+    UtteranceDropout,
     WordErasure,
 )
 from affect.errors import ConfigError, described, did_you_mean, listed
@@ -121,6 +123,35 @@ def steps(draws: int = 5, rates: Iterable[float] = RATES) -> Grid:
     return levels("steps missing", StepDropout(), rates, draws=draws, each=True)
 
 
+def utterances(draws: int = 5, rates: Iterable[float] = RATES) -> Grid:
+    """Utterances of a conversation are lost, from all modalities at once, and the mask says so.
+
+    A step is an utterance. Who speaks stays known.
+
+    Args:
+        draws: how often each is drawn.
+        rates: of loss.
+    Raises:
+        ConfigError: when swept, a corpus whose steps are no utterances: it does not say who speaks, and has
+            no labels of steps; or one that is not aligned.
+    """
+    return levels("utterances missing", UtteranceDropout(), rates, draws=draws)
+
+
+def parties(draws: int = 5, rates: Iterable[float] = RATES) -> Grid:
+    """Parties of a conversation are lost, with all that they say, and the mask says so; one always stays.
+
+    Who speaks stays known.
+
+    Args:
+        draws: how often each is drawn.
+        rates: of loss.
+    Raises:
+        ConfigError: when swept, a corpus that does not say who speaks.
+    """
+    return levels("parties missing", PartyDropout(), rates, draws=draws)
+
+
 def noise(draws: int = 3, decibels: Iterable[float] = (30, 20, 10, 5, 0, -5, -10)) -> Grid:
     """Gaussian noise at signal-to-noise ratios in dB, on all modalities of features and on each alone.
 
@@ -203,8 +234,10 @@ def _own(path: str) -> Callable[..., Grid]:
 
 PROTOCOLS: dict[str, Callable[..., Grid]] = {
     own.__name__: own
-    for own in (fixed_subsets, lnln, multibench, noise, random_modality, shifts, steps, tfr_net)
-}
+    for own in (
+        fixed_subsets, lnln, multibench, noise, parties, random_modality, shifts, steps, tfr_net, utterances,
+    )
+}  # fmt: skip
 """By name."""
 
 

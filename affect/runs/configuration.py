@@ -133,6 +133,9 @@ class Configuration:
         check_seeds(self.seeds, "seeds")
         NATURAL.check("folds", self.folds)
         check_fold(self.fold, self.folds, "fold")
+        for base in (name.partition(": ")[0] for name in self.metrics):
+            if not metrics.is_path(base):
+                metrics.known(base)  # refuses what is not one
 
     @property
     def measured(self) -> list[str]:

@@ -71,18 +71,20 @@ def jobs_of(
     ]
 
 
-def check_jobs(todo: list[Job], path: Path) -> None:
+def check_jobs(todo: list[Job], path: Path) -> Corpus | None:
     """What cannot be run is refused here, not in the runs.
 
     Args:
         todo: runs of one corpus; where there are none, nothing is looked at.
         path: the file that they come from.
+    Returns:
+        the corpus without its test split; None where there are no runs.
     Raises:
         ConfigError: one of them, its optimiser, its schedule, its terms or its stages cannot be made; it
             learns from what is no run, or would test on samples of the search that chose its configuration.
     """
     if not todo:
-        return
+        return None
     from affect.training.arguments import check_optimisation
     from affect.training.learner import Learner
 
@@ -111,6 +113,7 @@ def check_jobs(todo: list[Job], path: Path) -> None:
             _ = FinishedRun.read(job.teacher, trust=job.trust).configuration
         if job.init is not None:
             FinishedRun.read(job.init)
+    return corpus
 
 
 def _with_stages(

@@ -207,7 +207,7 @@ class TestOptions:
 
 
 KNOWN = (
-    "known: additive, iemocap, interaction, mosei_aligned, mosei_emotions, mosei_unaligned, mosi_aligned, "
+    "known: additive, conversations, iemocap, interaction, mosei_aligned, mosei_emotions, mosei_unaligned, mosi_aligned, "
     "mosi_context, mosi_unaligned, shared, sims, temporal"
 )
 REFUSALS = [

@@ -262,7 +262,7 @@ def test_mmmo_begins_where_something_is_observed_and_hides_zeros(real_data, make
             {"train": 1038, "valid": 114, "test": 280},
             {"emotion": 7, "sentiment": 3},
         ),
-        (dialogues.iemocap_text, {"train": 108, "valid": 12, "test": 31}, {"emotion": 6}),
+        (dialogues.iemocap_text, {"train": 108, "valid": 12, "test": 31}, {"emotion": 6, "emotion4": 4}),
     ],
 )
 def test_whole_dialogues(make, sizes, classes, real_data, monkeypatch, tmp_path):
@@ -278,10 +278,24 @@ def test_whole_dialogues(make, sizes, classes, real_data, monkeypatch, tmp_path)
     assert (corpus.main, corpus.aligned, corpus.name) == ("emotion", True, make.__name__)
     assert corpus.dims == {"speaker": 1}
     for split in corpus.splits.values():
-        rows = (split.modalities["speaker"], *split.targets.values())
-        assert all((own.lengths == split.words.lengths).all() and own.observed.all() for own in rows)
+        rows = {"speaker": split.modalities["speaker"], **split.targets}
+        assert all((own.lengths == split.words.lengths).all() for own in rows.values())
+        assert all(own.observed.all() for name, own in rows.items() if name != "emotion4")
     native.save(corpus, tmp_path / "c.safetensors")
     assert_same(corpus, native.load(tmp_path / "c.safetensors"))
+
+
+def test_four_emotions_of_iemocap(real_data):
+    corpus = dialogues.with_four(dialogues.load(real_data / dialogues.FILES[0]))
+    six, four = (corpus["test"].targets[name] for name in ("emotion", "emotion4"))
+    names = [corpus.target("emotion").classes[int(code)] for code in six.values[:, 0]]
+    merged = [{"excited": "happy"}.get(name, name) for name in names]
+    found = [
+        corpus.target("emotion4").classes[int(code)] if seen else "frustrated"
+        for code, seen in zip(four.values[:, 0], four.observed, strict=True)
+    ]
+    assert found == merged
+    assert found.count("happy") == 443  # 144 happy and 299 excited
 
 
 def test_an_encoder_learns_from_training_utterances_and_all_read_its_vectors(tmp_path, monkeypatch):

@@ -27,7 +27,7 @@ def test_context_graph(built, aligned, speaker, causal):
         turns = torch.tensor([[0.0, 1, 0], [0, 1, 0], [0, 0, 0], [0, 0, 0], [1, 0, 0], [0, 1, 0]])
         aligned = {**aligned, "b": aligned["b"].with_values(turns.double().unsqueeze(0))}
     said = [m for m in DIMS if m != speaker]
-    seen = [(i, now) for i, now in enumerate(moments(aligned)) if any(m in now for m in said)]
+    seen = [(i, now) for i, now in enumerate(moments(aligned)) if now]
     rows = [[v for m in said for v in now.get(m, module.absent[m].tolist())] for _, now in seen]
     nodes = recurrent(module.read, rows)
     kinds = [[], []]

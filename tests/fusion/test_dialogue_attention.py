@@ -69,7 +69,7 @@ def vector(module, who, i):
 
 
 def expected(module, talk):
-    steps = [(at, now) for at, now in enumerate(moments(talk)) if "a" in now or "b" in now]
+    steps = [(at, now) for at, now in enumerate(moments(talk)) if now]
     spoken = [int(now["who"][0]) if "who" in now else None for now in moments(talk)]
     said = [m for m in DIMS if m != module.speaker]
     h = []

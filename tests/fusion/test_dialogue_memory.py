@@ -53,7 +53,7 @@ def expected(module, rows, who):
 def test_conversation_memory(built, options, who):
     module, inputs = build(built, **options), talk(who)
     said = ["a", "b", *(["who"] if module.speaker is None else [])]
-    seen = [(i, now) for i, now in enumerate(moments(inputs)) if any(m in now for m in said)]
+    seen = [(i, now) for i, now in enumerate(moments(inputs)) if now]
     rows = [[v for m in said for v in now.get(m, module.absent[m].tolist())] for _, now in seen]
     known = [0 if module.speaker is None else who[i] or None for i, _ in seen]
     fused, shares = expected(module, rows, known)

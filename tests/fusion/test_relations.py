@@ -69,7 +69,7 @@ def relu(x):
 
 def expected(module, talk):
     """What comes out of each observed step, by number, and the weights of its edges."""
-    steps = [(at, now) for at, now in enumerate(moments(talk)) if "a" in now or "b" in now]
+    steps = [(at, now) for at, now in enumerate(moments(talk)) if now]
     who = [now.get("who", [0.0])[0] or None for _, now in steps]
     who = [None if party is None else int(party) for party in who]
     said = [m for m in DIMS if m != module.speaker]

@@ -43,7 +43,7 @@ class ContextGraphFusion(DialogueFusion):
         over heads
     Missing:
         a learned vector, zero until trained, takes the place of a modality that is unobserved at a step; a
-        step is unobserved, and no node, where nothing was observed but the speaker. Past and future count
+        step is unobserved, and no node, where not even the speaker is known. Past and future count
         observed steps alone.
     Raises:
         ConfigError: no such speaker, or nothing but one; a width that heads do not divide, no layers, a

@@ -105,7 +105,7 @@ class RelationalGraphFusion(DialogueFusion):
         extras["attention"]: (batch, time, past + 1 + future), the weights of the edges
     Missing:
         a learned vector, zero until trained, takes the place of a modality that is unobserved at a step; a
-        step is unobserved, and no node, where nothing was observed but the speaker. Past and future count
+        step is unobserved, and no node, where not even the speaker is known. Past and future count
         observed steps alone. Nobody knows who speaks where the speaker is unobserved or all zeros: such a
         step has relations of its own.
     Raises:
