@@ -828,7 +828,7 @@ REFUSED = {
     ),
     "modality": (
         {"baseline": "KernelSVM", "modalities": ["txt"]},
-        "synthetic:additive: no modality 'txt'; did you mean 'text'? known: acoustic, text, visual",
+        "{path}: synthetic:additive: no modality 'txt'; did you mean 'text'? known: acoustic, text, visual",
     ),
 }  # fmt: skip
 

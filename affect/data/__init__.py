@@ -7,7 +7,7 @@ The rooms from low to high; each imports those above it in this list alone, and 
     rules, consistency, pooled
     formats, samples, speakers
     corpus
-    classes, duplicates, quality, leaks, splitting, text, shapes, factors, native, export, checks
+    classes, duplicates, quality, leaks, splitting, text, shapes, factors, conversations, native, export, checks
     tokens
     loading, synthetic, writer, making
     words
