@@ -7,8 +7,8 @@ The rooms from low to high; each imports those above it in this list alone, and 
     rules, consistency, pooled
     formats, samples, speakers
     corpus
-    classes, duplicates, quality, leaks, splitting, text, shapes, factors, conversations, native, export, checks
-    tokens
+    classes, duplicates, quality, leaks, splitting, text, shapes, factors, native, export, checks
+    tokens, conversations
     loading, synthetic, writer, making
     words
     sources
