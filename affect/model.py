@@ -24,7 +24,7 @@ from affect.fusion import ConcatenationFusion, Fusion, FusionFactory
 from affect.heads import Head, head_of
 from affect.imputation import Imputer, ImputerFactory
 from affect.naming import ModuleDict, own_of, refused_names
-from affect.parts import check_factories, check_parts
+from affect.parts import check_factories, check_parts, check_speaker
 from affect.scaling import Nonfinite, Scaler, Scaling
 from affect.seeding import seeded
 from affect.sequences import Output, Sequence, check_modalities, check_sequences
@@ -61,7 +61,7 @@ class FusionModel(nn.Module):
         ShapeError: a modality is left out, or sizes differ.
         ConfigError: a part is a class, not an object; the fusion, the aligner or the imputer was built for
             other modalities than there are encoders; one that is there in training only is none of them, or
-            all are.
+            all are; the encoder of who speaks hides who is the same speaker from a fusion that must know.
     Example:
         >>> corpus = affect.load("synthetic")
         >>> model = FusionModel.for_corpus(corpus, fusion=affect.fusion.TensorFusion)
@@ -99,6 +99,7 @@ class FusionModel(nn.Module):
                 raise ConfigError(
                     f"FusionModel: the encoders give {sizes}, but {type(part).__name__} is for {part.dims}"
                 )
+        check_speaker(encoders, fusion)
         self.encoders = ModuleDict({name: encoders[name] for name in sizes})
         self.fusion, self.head, self.scaler, self.aligner = fusion, head, scaler, aligner
         self.imputer = imputer

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from torch import nn
+
 from affect.aligners import Aligner
 from affect.classes.factories import check_factory
-from affect.encoders import Encoder
+from affect.encoders import EmbeddingEncoder, Encoder, PassEncoder, SpeakerEncoder, StepEncoder
 from affect.errors import ConfigError, described
 from affect.fusion import Fusion
+from affect.fusion.dialogue import DialogueFusion
 from affect.heads import Head, is_general
 from affect.imputation import Imputer
 from affect.scaling import Scaler
@@ -62,3 +65,39 @@ def check_factories(encoders: Mapping[str, Any], **factories: Any) -> None:
     for key, factory, kind in expected:
         if (factory is not None or key == "fusion") and not is_general(factory):
             check_factory("FusionModel", key, factory, kind)
+
+
+def check_speaker(encoders: Mapping[str, Encoder], fusion: Fusion) -> None:
+    """Refuse an encoder after which a fusion of conversations cannot tell who is the same speaker.
+
+    Args:
+        encoders: by name; one of a user's own is trusted, but for dropout.
+        fusion: any one; only those that are told who speaks are looked at.
+    Raises:
+        ConfigError: in training, or at another step, it gives another vector for the same speaker.
+    Example:
+        >>> dims = {"speaker": 4, "text": 4}
+        >>> check_speaker(
+        ...     {name: affect.encoders.StepEncoder(1, 4) for name in dims},
+        ...     affect.fusion.DialogueRNNFusion(dims, out_dim=4, speaker="speaker"),
+        ... )
+        Traceback (most recent call last):
+        affect.errors.ConfigError: DialogueRNNFusion: expected the same values of 'speaker' wherever the same
+        party speaks, and StepEncoder has others at each step (dropout 0.1); leave it unencoded: PassEncoder
+        with indices=True
+    """
+    if not isinstance(fusion, DialogueFusion) or fusion.speaker not in encoders:
+        return
+    encoder = encoders[fusion.speaker]
+    rate = max((part.p for part in encoder.modules() if isinstance(part, nn.Dropout)), default=0.0)
+    ours = type(encoder).__module__.partition(".")[0] == __name__.partition(".")[0]
+    by_step = isinstance(encoder, (PassEncoder, StepEncoder, EmbeddingEncoder, SpeakerEncoder))
+    if by_step and isinstance(encoder, SpeakerEncoder):
+        by_step = encoder.form == "party"
+    if rate or (ours and not by_step):
+        why = f"dropout {rate:g}" if by_step or not ours else "it looks at others"
+        raise ConfigError(
+            f"{type(fusion).__name__}: expected the same values of '{fusion.speaker}' wherever the same party "
+            f"speaks, and {type(encoder).__name__} has others at each step ({why}); leave it unencoded: "
+            "PassEncoder with indices=True"
+        )

@@ -12,9 +12,9 @@ from affect import testing
 from affect.data.loading import batches
 from affect.data.ragged import Ragged
 from affect.data.speakers import identities, parties
-from affect.encoders import EmbeddingEncoder, PassEncoder, SpeakerEncoder, StepEncoder
+from affect.encoders import EmbeddingEncoder, GRUEncoder, PassEncoder, SpeakerEncoder, StepEncoder
 from affect.errors import ConfigError
-from affect.fusion import ConcatenationFusion, PerStep
+from affect.fusion import ConcatenationFusion, ContextGraphFusion, DialogueRNNFusion, PerStep
 from affect.sequences import Sequence
 
 TALKS = {
@@ -152,3 +152,56 @@ def test_a_model_reads_who_speaks_beside_what_is_said(encoder):
         now.backward()
         optimiser.step()
     assert now < 0.3
+
+
+SPOKEN = affect.load("synthetic:conversations")
+STEP = partial(StepEncoder, layers=0)
+
+
+def model_of(encoder, fusion=DialogueRNNFusion, speaker="speaker"):
+    return affect.FusionModel.for_corpus(
+        SPOKEN, encoder=STEP, encoders={"speaker": encoder}, fusion=partial(fusion, speaker=speaker)
+    )
+
+
+HIDDEN = {
+    "dropped": (STEP, "StepEncoder", "dropout 0.1"),
+    "SpeakerEncoder": (SpeakerEncoder, "SpeakerEncoder", "dropout 0.1"),
+    "passed and dropped": (partial(PassEncoder, dropout=0.2), "PassEncoder", "dropout 0.2"),
+    "changes": (partial(SpeakerEncoder, form="change", dropout=0.0), "SpeakerEncoder", "it looks at others"),
+    "context": (partial(GRUEncoder, dropout=0.0), "GRUEncoder", "it looks at others"),
+}
+
+
+@pytest.mark.parametrize("fusion", [DialogueRNNFusion, ContextGraphFusion])
+@pytest.mark.parametrize(("encoder", "name", "why"), HIDDEN.values(), ids=HIDDEN)
+def test_an_encoder_that_hides_who_is_the_same_speaker_is_refused(fusion, encoder, name, why):
+    message = (
+        f"{fusion.__name__}: expected the same values of 'speaker' wherever the same party speaks, and {name} "
+        f"has others at each step ({why}); leave it unencoded: PassEncoder with indices=True"
+    )
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        model_of(encoder, fusion)
+
+
+SHOWN = {
+    "unencoded": partial(PassEncoder, indices=True),
+    "scaled": PassEncoder,
+    "without dropout": partial(StepEncoder, layers=0, dropout=0.0),
+    "vectors": partial(SpeakerEncoder, dropout=0.0),
+}
+
+
+@pytest.mark.parametrize("encoder", SHOWN.values(), ids=SHOWN)
+def test_in_training_a_party_is_the_same_at_all_of_its_steps(encoder):
+    model = model_of(encoder).train()
+    batch = next(iter(affect.batches(SPOKEN["test"], "emotion", batch_size=4)))
+    encoded = model.encode(batch.inputs)["speaker"]
+    parties = batch.inputs["speaker"].values[..., 0]
+    for row, party, mask in zip(encoded.values, parties, encoded.mask, strict=True):
+        same = (row[mask, None] == row[None, mask]).all(-1)
+        assert torch.equal(same, party[mask, None] == party[None, mask])
+
+
+def test_an_encoder_that_hides_who_speaks_is_fused_where_no_fusion_asks_who():
+    assert model_of(SpeakerEncoder, speaker=None).encoders["speaker"].out_dim == 32

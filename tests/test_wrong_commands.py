@@ -29,6 +29,8 @@ MODEL = {"corpus": "synthetic", "training": {"epochs": 1}, "model": {"width": 4}
 EXPERIMENT = {"corpus": "synthetic", "training": {"epochs": 1}, "models": {"a": {"width": 4}}}
 RANK = {"class_path": "LowRankFusion", "init_args": {"rank": "abc"}}
 
+PER_STEP = {"encoder": "StepEncoder", "fusion": "PerStep"}
+
 FILES = {
     "good": MODEL,
     "experiment": EXPERIMENT,
@@ -61,6 +63,15 @@ FILES = {
     "unlabelled": {**MODEL, "corpus": "unlabelled.safetensors"},
     "metric": {**EXPERIMENT, "metrics": ["peason"]},
     "measured": {**MODEL, "metrics": ["peason"]},
+    "unsuited": {**MODEL, "metrics": ["f1_macro"]},
+    "no_part": {
+        **MODEL,
+        "corpus": "synthetic:conversations",
+        "model": PER_STEP,
+        "metrics": ["f1_macro: shft"],
+    },
+    "one_metric": {**EXPERIMENT, "metrics": "mae"},
+    "by_seed": {**MODEL, "corpus": "tuned-seed{seed}.safetensors"},
     "protocol": {**EXPERIMENT, "protocols": ["tfr"]},
     "space": {**MODEL, "search": {"metrc": "mae"}},
 }
@@ -135,6 +146,10 @@ WRONG = {
     "affect train needed.yaml": "ConfigError: needed.yaml: model.fusion: Mine needs 'scale' (float); give it under "
     "init_args",
     "affect train loggers.yaml": "ConfigError: loggers.yaml: loggers: expected a list of classes, got 'CSVLogger'",
+    "affect train unsuited.yaml": "ConfigError: unsuited.yaml: metrics: no target has 'f1_macro'; known: "
+    f"{METRICS}",
+    "affect train no_part.yaml": "ConfigError: no_part.yaml: metrics: 'f1_macro: shft': no part 'shft'; did you mean "
+    "'shift'? known: no shift, shift",
     "affect train epochs.yaml": "ConfigError: training: epochs must be at least 1, got 0",
     "affect train monitor.yaml": f"ConfigError: no metric 'peason'; did you mean 'pearson'? known: {ALL}",
     "affect train measured.yaml": f"ConfigError: measured.yaml: no metric 'peason'; did you mean 'pearson'? known: {ALL}",
@@ -165,9 +180,12 @@ WRONG = {
     "or 'synthetic' for a generated corpus",
     "affect bench experiment.yaml --out a_file": "affect bench: --out: a_file is a file; name a folder; see affect bench --help",
     "affect bench metric.yaml": f"ConfigError: no metric 'peason'; did you mean 'pearson'? known: {ALL}",
+    "affect bench one_metric.yaml": "ConfigError: one_metric.yaml: metrics: expected a list of names, got the text 'mae'",
     "affect bench protocol.yaml": f"ConfigError: no protocol 'tfr'; did you mean 'tfr_net'? known: {', '.join(sorted(PROTOCOLS))}",
     "affect tune experiment.yaml": "ConfigError: experiment.yaml: several `models`, for affect bench; affect tune takes "
     "one `model`",
+    "affect tune by_seed.yaml": "ConfigError: by_seed.yaml: corpus: a search has one corpus for all its trials, got "
+    "tuned-seed{seed}.safetensors; name that of one seed (--corpus), and train what is found on those of the others",
     "affect tune good.yaml --trials 0": "affect tune: --trials: must be at least 1, got 0; see "
     "affect tune --help",
     "affect tune good.yaml --timeout never": "affect tune: --timeout: must be a number, positive, got the text 'never'; "

@@ -11,7 +11,7 @@ from affect import metrics, papers
 from affect.bounds import INSIDE, NATURAL
 from affect.classes import beside, within
 from affect.data.sources.options import DEFAULTS, Options
-from affect.errors import ConfigError, did_you_mean, listed
+from affect.errors import ConfigError, described, did_you_mean, listed
 from affect.files import real
 from affect.naming import slug
 from affect.results.parts import check_part
@@ -176,6 +176,8 @@ def _checked(content: Mapping[str, Any], path: str | Path, corpus: str | None) -
     NATURAL.check(f"{path}: folds", experiment.folds)
     check_fold(experiment.fold, experiment.folds, f"{path}: fold")
     INSIDE.check(f"{path}: valid_share", experiment.valid_share)
+    if not isinstance(experiment.metrics, list):
+        raise ConfigError(f"{path}: metrics: expected a list of names, got {described(experiment.metrics)}")
     for metric in experiment.metrics:
         metrics.known(check_part(metric, str(path)))  # refuses what is not one
     with metrics.using(*experiment.metrics):  # refuses two of one name

@@ -12,7 +12,8 @@ from affect.errors import ConfigError, did_you_mean
 if TYPE_CHECKING:
     import argparse
 
-    from affect.runs import FinishedRun
+    from affect.data.corpus import Corpus
+    from affect.runs import FinishedRun, Job
 
 _FORMS = {"native": ".safetensors", "mmsa": ".pkl"}
 
@@ -91,6 +92,29 @@ def check_configuration(path: Path, verb: str) -> None:
         and {"model", "paper", "training", "search"} & content.keys()
     ):
         raise ConfigError(f"{path}: one `model`, for affect train; affect bench compares several `models`")
+
+
+def check_metrics(jobs: Iterable[Job], corpus: Corpus | None, path: Path) -> None:
+    """Refuse metrics of a configuration that its target cannot be measured with.
+
+    Args:
+        jobs: runs of the configuration.
+        corpus: theirs; none where there are no runs.
+        path: the configuration, which begins the message.
+    Raises:
+        ConfigError: as `affect.results.parts.check_measurable`.
+    """
+    from affect import metrics
+    from affect.classes import within
+    from affect.results.parts import check_measurable
+    from affect.runs.configuration import metrics_in
+
+    job = next(iter(jobs), None)
+    if job is None or corpus is None:
+        return
+    with within(job.home), metrics.using(*metrics_in(job.content)):
+        target = corpus.target(job.content.get("target"))
+        check_measurable(job.content.get("metrics") or (), corpus, [target], str(path))
 
 
 def check_names(

@@ -114,7 +114,7 @@ def train(args: argparse.Namespace) -> None:
     checks.check_configuration(path, "train")
     jobs = jobs_of(path, args.out, args.seeds, corpus=args.corpus, tokens=args.tokens, trust=args.trust)
     say(*settings_said(path, args.corpus))
-    check_jobs(jobs, path)
+    checks.check_metrics(jobs, check_jobs(jobs, path), path)
     todo = due(jobs, args.again)
     for job in jobs:
         if job in todo:

@@ -78,11 +78,12 @@ def check_measurable(names: Iterable[str], corpus: Corpus, targets: Iterable[Tar
         who: begins the message.
     Raises:
         ConfigError: no target has one of them; or has a class for each utterance, of which it is known who
-            speaks.
+            speaks; or there is no such part.
     """
     targets = list(targets)
     known = {name for target in targets for name in metrics.metrics_for(target)}
     for name in map(metrics.name_of, names):
+        check_part(name, who)
         base, part = split_name(name)
         if base not in known:
             raise ConfigError(f"{who}: metrics: no target has '{base}'; {did_you_mean(base, known)}")

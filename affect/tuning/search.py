@@ -26,7 +26,7 @@ from affect.objectives import objective_for
 from affect.runs import corpus_path, prepare, with_absolute_paths
 from affect.runs.borrowed import check_borrowed
 from affect.runs.configuration import check_keys, kind_of, metrics_in, parse, resolve
-from affect.runs.finished import read_stages
+from affect.runs.finished import OF_SEED, read_stages
 from affect.runs.planning import check_parts, check_tokens
 from affect.runs.reading import read
 from affect.runs.repetitions import check_seeds
@@ -227,6 +227,11 @@ def _task(
         raise ConfigError(f"{path}: search: fold {search.fold} of no folds; give `folds`, or leave it out")
     if corpus is not None:
         content["corpus"] = corpus_path(corpus, Path.cwd())
+    if OF_SEED in str(content.get("corpus")):
+        raise ConfigError(
+            f"{path}: corpus: a search has one corpus for all its trials, got {content['corpus']}; name that "
+            "of one seed (--corpus), and train what is found on those of the others"
+        )
     if epochs is not None:
         content = shortened({**content, "training": content.get("training") or {"epochs": epochs}}, epochs)
     metric_names = [search.metric] if isinstance(search.metric, str) else search.metric
