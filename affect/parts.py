@@ -86,7 +86,7 @@ def check_speaker(encoders: Mapping[str, Encoder], fusion: Fusion) -> None:
         party speaks, and StepEncoder has others at each step (dropout 0.1); leave it unencoded: PassEncoder
         with indices=True
     """
-    if not isinstance(fusion, DialogueFusion) or fusion.speaker not in encoders:
+    if not isinstance(fusion, DialogueFusion) or fusion.speaker is None or fusion.speaker not in encoders:
         return
     encoder = encoders[fusion.speaker]
     rate = max((part.p for part in encoder.modules() if isinstance(part, nn.Dropout)), default=0.0)
@@ -97,7 +97,7 @@ def check_speaker(encoders: Mapping[str, Encoder], fusion: Fusion) -> None:
     if rate or (ours and not by_step):
         why = f"dropout {rate:g}" if by_step or not ours else "it looks at others"
         raise ConfigError(
-            f"{type(fusion).__name__}: expected the same values of '{fusion.speaker}' wherever the same party "
-            f"speaks, and {type(encoder).__name__} has others at each step ({why}); leave it unencoded: "
-            "PassEncoder with indices=True"
+            f"{type(fusion).__name__}: expected the same values of '{fusion.speaker}' wherever the same "
+            f"party speaks, and {type(encoder).__name__} has others at each step ({why}); leave it "
+            "unencoded: PassEncoder with indices=True"
         )

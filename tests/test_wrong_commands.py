@@ -185,7 +185,7 @@ WRONG = {
     "affect tune experiment.yaml": "ConfigError: experiment.yaml: several `models`, for affect bench; affect tune takes "
     "one `model`",
     "affect tune by_seed.yaml": "ConfigError: by_seed.yaml: corpus: a search has one corpus for all its trials, got "
-    "tuned-seed{seed}.safetensors; name that of one seed (--corpus), and train what is found on those of the others",
+    "tuned-seed{{seed}}.safetensors; name that of one seed (--corpus), and train what is found on those of the others",
     "affect tune good.yaml --trials 0": "affect tune: --trials: must be at least 1, got 0; see "
     "affect tune --help",
     "affect tune good.yaml --timeout never": "affect tune: --timeout: must be a number, positive, got the text 'never'; "
