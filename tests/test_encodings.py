@@ -19,7 +19,7 @@ def without_encoding(path):
             yield node.lineno
         if plain or (method == "open" and isinstance(node.func.value, ast.Name | ast.BinOp)):
             own = ast.unparse(node.func)
-            if own in ("os.open", "h5o.open", "archive.open", "zipfile.open", "tarfile.open"):
+            if own in ("os.open", "h5o.open", "av.open", "archive.open", "zipfile.open", "tarfile.open"):
                 continue
             rest = node.args[1:] if plain else node.args
             modes = [one.value for one in rest[:1] if isinstance(one, ast.Constant)]
